@@ -1,0 +1,173 @@
+"""The gated recurrent unit of Cho et al. (2014), arXiv 1406.1078, in its two common forms.
+
+    r, z = σ of (x_t U + h_(t-1) W + b)
+    n    = tanh(x_t U_n + b_n + r ∘ (h_(t-1) W_n + bn))        reset=after: torch, cuDNN, Keras' default
+    n    = tanh(x_t U_n + b_n + (r ∘ h_(t-1)) W_n)             reset=before: Cho et al.
+    h_t  = (1 - z) ∘ n + z ∘ h_(t-1)
+
+Columns stand in the order r, z, n, which is torch's. With reset=after the candidate has a bias of its own inside the
+product with r, so two are needed there; those of r and z add to the same sum, and one is enough.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import attrs
+import numpy as np
+from attrs.validators import ge, in_
+
+from rnnframe import Cell
+from rnnframe.arrays import Array, Arrays
+from rnnframe.contracts import Sizes, Widths
+from rnnframe.products import add_column_sums, add_input_product, add_product, panel_shape, project, rows
+from rnnframe_cells.start import fill_uniform
+
+
+@attrs.frozen(kw_only=True)
+class GRU(Cell):
+    """Gated recurrent unit; U [inputs, 3H], W [H, 3H], b [3H], columns r, z, n; bn [H] with reset=after."""
+
+    name: ClassVar[str] = "gru"
+    hidden: int = attrs.field(default=128, validator=ge(1), metadata={"help": "units H"})
+    reset: Literal["after", "before"] = attrs.field(
+        default="after",
+        validator=in_(("after", "before")),
+        metadata={"help": "whether r scales the product h·W (torch) or h itself (Cho et al.)"},
+    )
+
+    def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
+        """U [inputs, 3H], W [H, 3H], b [3H] and, with reset=after, bn [H]."""
+        H = self.hidden
+        shapes: dict[str, tuple[int, ...]] = {"U": (inputs, 3 * H), "W": (H, 3 * H), "b": (3 * H,)}
+        return shapes | {"bn": (H,)} if self.reset == "after" else shapes
+
+    def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:
+        """Draw U and W uniformly; biases are zero."""
+        fill_uniform(parameters["U"], self.hidden, rng)
+        fill_uniform(parameters["W"], self.hidden, rng)
+        for name in parameters.keys() - {"U", "W"}:
+            parameters[name].fill(0)
+
+    def state(self) -> Widths:
+        """The state is h."""
+        return {"h": self.hidden}
+
+    def tape(self) -> Widths:
+        """A step leaves r, z, n and h; with reset=after also q = h_(t-1) W_n + bn, which dr needs."""
+        widths = {"gates": 3 * self.hidden, "h": self.hidden}
+        return widths | {"q": self.hidden} if self.reset == "after" else widths
+
+    def scratch(self, inputs: int) -> Sizes:
+        """dz per step, one more array of width H per step, and a panel for the products that become dU and dW."""
+        gates = 3 * self.hidden
+        return {"dz": gates, "extra": self.hidden, "panel": panel_shape(max(inputs, self.hidden), gates)}
+
+    def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
+        """W and Wᵀ of r and z and of n apart, each contiguous."""
+        H = self.hidden
+        return {"Wrz": (H, 2 * H), "Wn": (H, H), "WrzT": (2 * H, H), "WnT": (H, H)}
+
+    def derive(self, weights: Arrays) -> None:
+        """Split W and transpose its parts."""
+        Wrz, Wn = np.split(weights["W"], [2 * self.hidden], axis=1)
+        weights["Wrz"][...], weights["Wn"][...] = Wrz, Wn
+        weights["WrzT"][...], weights["WnT"][...] = Wrz.T, Wn.T
+
+    def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
+        """x U + b for the whole block at once, then step by step what needs h_(t-1)."""
+        H, a, h = self.hidden, tape["gates"], tape["h"]
+        # One contiguous piece of the scratch for h W (r and z), one of the same kind for what belongs to n.
+        recurrent = scratch["dz"][0].reshape(-1)[: 2 * H * h.shape[1]].reshape(-1, 2 * H)
+        candidate = scratch["extra"][0]
+        project(x, weights["U"], a)
+        a += weights["b"]
+        for t in range(len(x)):
+            rz, n = a[t, :, : 2 * H], a[t, :, 2 * H :]
+            r, z = rz[:, :H], rz[:, H:]
+            np.matmul(h[t], weights["Wrz"], out=recurrent)
+            rz += recurrent
+            rz *= 0.5
+            np.tanh(rz, out=rz)
+            rz *= 0.5
+            rz += 0.5
+            if self.reset == "after":
+                q = tape["q"][t]
+                np.matmul(h[t], weights["Wn"], out=q)
+                q += weights["bn"]
+                np.multiply(r, q, out=candidate)
+            else:
+                np.multiply(r, h[t], out=h[t + 1])
+                np.matmul(h[t + 1], weights["Wn"], out=candidate)
+            n += candidate
+            np.tanh(n, out=n)
+            np.subtract(h[t], n, out=h[t + 1])
+            h[t + 1] *= z
+            h[t + 1] += n
+
+    def backward(
+        self,
+        weights: Arrays,
+        x: Array,
+        tape: Arrays,
+        dh: Array,
+        dstate: Arrays,
+        gradients: Arrays,
+        scratch: Arrays,
+        dx: Array | None,
+    ) -> None:
+        """Reverse the block; the two forms differ in what r scales.
+
+        dz_n = dh_t ∘ (1 - z)(1 - n²);  dz_z = dh_t ∘ (h_(t-1) - n) ∘ z (1 - z)
+
+        after:   dq = dz_n ∘ r;  dz_r = dz_n ∘ q ∘ r (1 - r);  dh_(t-1) = dh_t ∘ z + [dz_r, dz_z, dq] Wᵀ
+        before:  ds = dz_n W_nᵀ;  dz_r = ds ∘ h_(t-1) ∘ r (1 - r);  dh_(t-1) = dh_t ∘ z + ds ∘ r + [dz_r, dz_z] Wᵀ
+        """
+        H, gates, h = self.hidden, tape["gates"], tape["h"]
+        r, z, n = np.split(gates, 3, axis=2)
+        dz, extra, dh_t = scratch["dz"], scratch["extra"], dstate["h"]
+        dz_r, dz_z, dz_n = np.split(dz, 3, axis=2)
+
+        np.subtract(h[:-1], n, out=dz_z)
+        dz_z *= z
+        np.subtract(1, z, out=extra)
+        dz_z *= extra
+        np.multiply(n, n, out=dz_n)
+        np.subtract(1, dz_n, out=dz_n)
+        dz_n *= extra
+        np.subtract(1, r, out=dz_r)
+        dz_r *= r
+        dz_r *= tape["q"] if self.reset == "after" else h[:-1]
+
+        for t in reversed(range(len(x))):
+            dh_t += dh[t]
+            dz_z[t] *= dh_t
+            dz_n[t] *= dh_t
+            dh_t *= z[t]
+            through = dh[t]  # free from here on: a working array of the right shape
+            if self.reset == "after":
+                dz_r[t] *= dz_n[t]
+                np.multiply(dz_n[t], r[t], out=extra[t])
+                np.matmul(extra[t], weights["WnT"], out=through)
+                dh_t += through
+            else:
+                np.copyto(extra[t], dz_n[t])
+                np.matmul(extra[t], weights["WnT"], out=through)
+                dz_r[t] *= through
+                through *= r[t]
+                dh_t += through
+            np.matmul(dz[t, :, : 2 * H], weights["WrzT"], out=through)
+            dh_t += through
+
+        add_input_product(x, dz, gradients["U"], scratch["panel"])
+        add_column_sums(dz, gradients["b"])
+        if dx is not None:
+            np.matmul(rows(dz), weights["U"].T, out=rows(dx))
+        if self.reset == "after":
+            add_column_sums(extra, gradients["bn"])
+            np.copyto(dz_n, extra)  # from here on dz holds the gradient of h W
+            add_product(h[:-1], dz, gradients["W"], scratch["panel"])
+        else:
+            np.multiply(r, h[:-1], out=extra)
+            dW = gradients["W"]
+            add_product(h[:-1], dz[:, :, : 2 * H], dW[:, : 2 * H], scratch["panel"])
+            add_product(extra, dz_n, dW[:, 2 * H :], scratch["panel"])

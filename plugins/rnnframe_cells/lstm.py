@@ -1,0 +1,144 @@
+"""Long short-term memory with a forget gate: Hochreiter & Schmidhuber (1997); Gers, Schmidhuber & Cummins (2000).
+
+    i, f, g, o = σ, σ, tanh, σ of (x_t U + h_(t-1) W + b)      (columns in this order, which is torch's)
+    c_t = f ∘ c_(t-1) + i ∘ g
+    h_t = o ∘ tanh(c_t)
+
+A step leaves the four gates, c_t and h_t for its reverse. tanh(c_t) is not among them: one call rebuilds it for a
+whole block. One bias is enough: a second one would add to the same sum.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import attrs
+import numpy as np
+from attrs.validators import ge
+
+from rnnframe import Cell
+from rnnframe.arrays import Array, Arrays
+from rnnframe.contracts import Sizes, Widths
+from rnnframe.products import add_column_sums, add_input_product, add_product, panel_shape, project, rows
+from rnnframe_cells.start import fill_uniform
+
+
+@attrs.frozen(kw_only=True)
+class LSTM(Cell):
+    """Long short-term memory; U [inputs, 4H], W [H, 4H], b [4H], columns i, f, g, o."""
+
+    name: ClassVar[str] = "lstm"
+    hidden: int = attrs.field(default=128, validator=ge(1), metadata={"help": "units H"})
+    forget_bias: float = attrs.field(default=1.0, metadata={"help": "starting value of f's bias"})
+
+    def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
+        """U [inputs, 4H], W [H, 4H], b [4H]."""
+        gates = 4 * self.hidden
+        return {"U": (inputs, gates), "W": (self.hidden, gates), "b": (gates,)}
+
+    def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:
+        """Draw U and W uniformly; b is zero but for f, so that c is remembered from the start."""
+        fill_uniform(parameters["U"], self.hidden, rng)
+        fill_uniform(parameters["W"], self.hidden, rng)
+        parameters["b"].fill(0)
+        parameters["b"][self.hidden : 2 * self.hidden] = self.forget_bias
+
+    def state(self) -> Widths:
+        """The state is h and c."""
+        return {"h": self.hidden, "c": self.hidden}
+
+    def tape(self) -> Widths:
+        """A step leaves its gates, c and h."""
+        return {"gates": 4 * self.hidden, "c": self.hidden, "h": self.hidden}
+
+    def scratch(self, inputs: int) -> Sizes:
+        """dz and tanh(c) per step, and a panel for the products that become dU and dW."""
+        gates = 4 * self.hidden
+        return {"dz": gates, "tanh_c": self.hidden, "panel": panel_shape(max(inputs, self.hidden), gates)}
+
+    def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
+        """Wᵀ, contiguous, and the factor and offset that make a sigmoid of a tanh: σ(z) = tanh(z/2)/2 + 1/2."""
+        gates = 4 * self.hidden
+        return {"WT": (gates, self.hidden), "factor": (gates,), "offset": (gates,)}
+
+    def derive(self, weights: Arrays) -> None:
+        """Transpose W; g's columns take a plain tanh (factor 1, offset 0)."""
+        weights["WT"][...] = weights["W"].T
+        g = slice(2 * self.hidden, 3 * self.hidden)
+        weights["factor"].fill(0.5)
+        weights["factor"][g] = 1
+        weights["offset"].fill(0.5)
+        weights["offset"][g] = 0
+
+    def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
+        """x U + b for the whole block at once, then step by step what needs h_(t-1)."""
+        W, factor, offset = weights["W"], weights["factor"], weights["offset"]
+        z, c, h = tape["gates"], tape["c"], tape["h"]
+        recurrent, product = scratch["dz"][0], scratch["tanh_c"][0]
+        project(x, weights["U"], z)
+        z += weights["b"]
+        for t in range(len(x)):
+            gates = z[t]
+            np.matmul(h[t], W, out=recurrent)
+            gates += recurrent
+            gates *= factor
+            np.tanh(gates, out=gates)
+            gates *= factor
+            gates += offset
+            i, f, g, o = np.split(gates, 4, axis=1)
+            np.multiply(f, c[t], out=c[t + 1])
+            np.multiply(i, g, out=product)
+            c[t + 1] += product
+            np.tanh(c[t + 1], out=h[t + 1])
+            h[t + 1] *= o
+
+    def backward(
+        self,
+        weights: Arrays,
+        x: Array,
+        tape: Arrays,
+        dh: Array,
+        dstate: Arrays,
+        gradients: Arrays,
+        scratch: Arrays,
+        dx: Array | None,
+    ) -> None:
+        """Everything that does not depend on dh and dc is computed for the whole block before the loop over steps.
+
+        dh_t += dz_(t+1) Wᵀ;  dc_t += dh_t ∘ o (1 - tanh²c);  dz_o = dh_t ∘ tanh c ∘ o (1 - o);
+        dz_i = dc_t ∘ g ∘ i (1 - i);  dz_f = dc_t ∘ c_(t-1) ∘ f (1 - f);  dz_g = dc_t ∘ i ∘ (1 - g²);
+        dc_(t-1) = dc_t ∘ f
+        """
+        WT, gates, c, h = weights["WT"], tape["gates"], tape["c"], tape["h"]
+        dz, slope = scratch["dz"], scratch["tanh_c"]
+        i, f, g, o = np.split(gates, 4, axis=2)
+        dz_i, dz_f, dz_g, dz_o = np.split(dz, 4, axis=2)
+
+        np.subtract(1, gates, out=dz)
+        dz *= gates  # σ' for the columns i, f, o
+        np.multiply(g, g, out=dz_g)
+        np.subtract(1, dz_g, out=dz_g)
+        dz_i *= g
+        dz_f *= c[:-1]
+        dz_g *= i
+        np.tanh(c[1:], out=slope)
+        dz_o *= slope
+        np.multiply(slope, slope, out=slope)
+        np.subtract(1, slope, out=slope)
+        slope *= o
+
+        dh_t, dc = dstate["h"], dstate["c"]
+        for t in reversed(range(len(x))):
+            dh_t += dh[t]
+            slope[t] *= dh_t
+            dc += slope[t]
+            dz_i[t] *= dc
+            dz_f[t] *= dc
+            dz_g[t] *= dc
+            dz_o[t] *= dh_t
+            dc *= f[t]
+            np.matmul(dz[t], WT, out=dh_t)
+        add_product(h[:-1], dz, gradients["W"], scratch["panel"])
+        add_input_product(x, dz, gradients["U"], scratch["panel"])
+        add_column_sums(dz, gradients["b"])
+        if dx is not None:
+            np.matmul(rows(dz), weights["U"].T, out=rows(dx))

@@ -1,0 +1,65 @@
+"""Where to put checkpoints: schedules over n chunks, in chunk numbers.
+
+uniform   Chen et al. (2016), "Training deep nets with sublinear memory cost", arXiv 1604.06174. s snapshots make s + 1
+          segments; each but the last is run twice. Memory: s states and the tapes of one segment.
+revolve   Griewank & Walther (2000), "Algorithm 799: revolve", ACM TOMS 26(1). Nested to any depth: with s snapshots
+          and the tape of one chunk, the fewest forward runs that reverse n chunks. Beyond the n runs that keep
+          a tape these are  t·n - C(s + t, t - 1)  with t the smallest for which C(s + t, t) >= n.
+"""
+
+from math import comb
+
+from rnnframe import Drop, Forward, Load, Reverse, Save, Schedule
+
+
+def uniform(chunks: int, slots: int) -> Schedule:
+    """Save the start of every segment but the last; then, from the last to the first, run it again and reverse it."""
+    segments = min(chunks, slots + 1)
+    cuts = [chunks * n // segments for n in range(segments + 1)]
+    for n in range(segments - 1):
+        yield Save(n)
+        yield Forward(cuts[n], cuts[n + 1], keep=False)
+    for n in reversed(range(segments)):
+        if n < segments - 1:
+            yield Load(n)
+            yield Drop(n)
+        yield Forward(cuts[n], cuts[n + 1], keep=True)
+        yield Reverse(cuts[n + 1], cuts[n])
+
+
+def revolve(chunks: int, slots: int) -> Schedule:
+    """Reverse chunk by chunk from the end, each from the nearest snapshot before it, on the way to which new ones are
+    set where they save most.
+    """
+    starts = [0]  # the chunk before which each snapshot was taken; its slot is its place in this list
+    yield Save(0)
+    for last in range(chunks - 1, -1, -1):
+        at = starts[-1]
+        while at < last and len(starts) < slots:
+            ahead = best_advance(last + 1 - at, slots + 1 - len(starts))
+            yield Forward(at, at + ahead, keep=False)
+            yield Save(len(starts))
+            at += ahead
+            starts.append(at)
+        if at < last:
+            yield Forward(at, last, keep=False)
+        yield Forward(last, last + 1, keep=True)
+        yield Reverse(last + 1, last)
+        if starts[-1] == last:
+            starts.pop()
+            yield Drop(len(starts))
+        if starts:
+            yield Load(len(starts) - 1)
+
+
+def best_advance(chunks: int, slots: int) -> int:
+    """Return how far to run before the next snapshot, to reverse `chunks` with `slots`, the one at the start included.
+
+    With r repetitions of any chunk, s slots reverse at most C(s + r, s) of them. Any advance that leaves both parts
+    within their reach is optimal (Griewank & Walther, theorem 1); this is the shortest.
+    """
+    repetitions = 1
+    while comb(slots + repetitions, slots) < chunks:
+        repetitions += 1
+    fewest = comb(slots + repetitions - 2, slots) if repetitions > 1 else 0
+    return max(1, fewest, chunks - comb(slots - 1 + repetitions, slots - 1))

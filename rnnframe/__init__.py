@@ -1,0 +1,95 @@
+"""rnnframe: exact back-propagation through time in the memory you have.
+
+import rnnframe as rf
+network = rf.Network(cells=["lstm:hidden=128"], head="softmax:classes=65", inputs=65)
+engine = rf.Engine(network, store="checkpoint:policy=revolve,slots=8")
+result = engine.gradients(x, y)
+"""
+
+from rnnframe.arrays import Vector
+from rnnframe.contracts import Cell, Costs, Optimizer, StateStore
+from rnnframe.engine import Engine
+from rnnframe.errors import (
+    DataError,
+    NonFiniteError,
+    OptionError,
+    PluginError,
+    RnnframeError,
+    RunError,
+    ScheduleError,
+    UnknownNameError,
+    UsageError,
+)
+from rnnframe.heads import Head
+from rnnframe.hookspecs import hookimpl
+from rnnframe.inference import Evaluation, Inference
+from rnnframe.learning_rates import LearningRate
+from rnnframe.network import Network
+from rnnframe.plan import Plan
+from rnnframe.plugins import Registry, default_registry
+from rnnframe.report import Report, Result
+from rnnframe.schedule import Drop, Forget, Forward, Grid, Load, Reverse, Save, Schedule, Update
+from rnnframe.simulate import Simulation, simulate
+from rnnframe.trainer import StepResult, Trainer
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Cell",
+    "Costs",
+    "DataError",
+    "Drop",
+    "Engine",
+    "Evaluation",
+    "Forget",
+    "Forward",
+    "Grid",
+    "Head",
+    "Inference",
+    "LearningRate",
+    "Load",
+    "Network",
+    "NonFiniteError",
+    "Optimizer",
+    "OptionError",
+    "Plan",
+    "PluginError",
+    "Registry",
+    "Report",
+    "Result",
+    "Reverse",
+    "RnnframeError",
+    "RunError",
+    "Save",
+    "Schedule",
+    "ScheduleError",
+    "Simulation",
+    "StateStore",
+    "StepResult",
+    "Trainer",
+    "UnknownNameError",
+    "Update",
+    "UsageError",
+    "Vector",
+    "cell",
+    "default_registry",
+    "hookimpl",
+    "optimizer",
+    "simulate",
+    "store",
+]
+
+
+def cell(spec: str) -> Cell:
+    """Return a cell from a spec such as "lstm:hidden=128"."""
+    return default_registry().cell(spec)
+
+
+def optimizer(spec: str) -> Optimizer:
+    """Return an optimizer from a spec such as "adam:lr=2e-3"."""
+    return default_registry().optimizer(spec)
+
+
+def store(spec: str) -> StateStore:
+    """Return a state store from a spec such as "checkpoint:policy=revolve,slots=8"."""
+    return default_registry().store(spec)

@@ -1,0 +1,91 @@
+"""Named arrays that live in ONE flat vector: parameters, gradients, optimizer slots, states, tapes.
+
+Updating, clipping, copying, saving and comparing are then single vector operations, whatever the names inside.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Arrays: TypeAlias = Mapping[str, Array]
+Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
+
+ALIGNMENT = 64  # bytes: one cache line, one AVX-512 register; equal alignment also makes runs comparable bit for bit
+
+
+def aligned_empty(size: int, dtype: np.dtype[Any]) -> Array:
+    """Return an uninitialised vector of `size` items that begins on a 64-byte boundary."""
+    raw = np.empty(size * dtype.itemsize + ALIGNMENT, np.uint8)
+    skip = -raw.ctypes.data % ALIGNMENT
+    return raw[skip : skip + size * dtype.itemsize].view(dtype)
+
+
+class Vector(Mapping[str, Array]):
+    """A flat vector with named views, in the order of `shapes`.
+
+    `flat` is contiguous, and new unless one is given to be shared; `vector["layer0.W"]` is a view into it. Dots in a
+    name make groups: `vector.group("layer0")` maps the rest of the name to the view.
+    """
+
+    def __init__(self, shapes: Shapes, dtype: np.dtype[Any], flat: Array | None = None) -> None:
+        self.shapes = dict(shapes)
+        size = size_of(self.shapes)
+        self.flat = aligned_empty(size, dtype) if flat is None else flat[:size]
+        self._views: dict[str, Array] = {}
+        self._groups: dict[str, dict[str, Array]] = {}
+        start = 0
+        for name, shape in self.shapes.items():
+            stop = start + math.prod(shape)
+            self._views[name] = self.flat[start:stop].reshape(shape)
+            start = stop
+
+    @classmethod
+    def zeros(cls, shapes: Shapes, dtype: np.dtype[Any]) -> Self:
+        """Return a vector filled with zeros."""
+        vector = cls(shapes, dtype)
+        vector.flat.fill(0)
+        return vector
+
+    def __getitem__(self, name: str) -> Array:
+        return self._views[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._views)
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{name} {list(shape)}" for name, shape in self.shapes.items())
+        return f"{type(self).__name__}({self.flat.dtype}: {inside})"
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the flat vector."""
+        return int(self.flat.nbytes)
+
+    def group(self, prefix: str) -> dict[str, Array]:
+        """Return the views whose name begins with `prefix` and a dot, named by what follows."""
+        if prefix not in self._groups:
+            head = prefix + "."
+            views = self._views.items()
+            self._groups[prefix] = {name[len(head) :]: view for name, view in views if name.startswith(head)}
+        return self._groups[prefix]
+
+    def copy_from(self, other: "Vector") -> None:
+        """Overwrite every value with that of `other`, which has the same shapes."""
+        self.flat[:] = other.flat
+
+    def copy(self) -> "Vector":
+        """Return an independent vector of the same names and values."""
+        twin = Vector(self.shapes, self.flat.dtype)
+        twin.copy_from(self)
+        return twin
+
+
+def size_of(shapes: Shapes) -> int:
+    """Return the number of items that arrays of these shapes hold together."""
+    return sum(math.prod(shape) for shape in shapes.values())

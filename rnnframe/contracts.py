@@ -1,0 +1,143 @@
+"""What a plugin provides: a `Cell`, an `Optimizer` or a `StateStore`.
+
+Each is a frozen, keyword-only attrs class. The class is name, options and factory in one: `name` is what people
+write on the command line, the fields are the options behind the colon (`metadata={"help": ...}` explains them).
+"""
+
+import abc
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+
+import attrs
+import numpy as np
+
+from rnnframe.arrays import Array, Arrays
+from rnnframe.schedule import Grid, Schedule
+
+if TYPE_CHECKING:
+    from rnnframe.memory import Medium, SnapshotLayout
+
+Widths: TypeAlias = Mapping[str, int]
+Sizes: TypeAlias = Mapping[str, int | tuple[int, ...]]
+
+
+@attrs.frozen(kw_only=True)
+class Cell(abc.ABC):
+    """A recurrent layer, given whole blocks of time: `x[L, B, inputs]` dense, or integer `x[L, B]` to be looked up.
+
+    Of the arrays below, those named in `state()` are the state. `tape[name]` of a state has one row more than the
+    block has steps: row 0 is the state before the block, row k + 1 the state after step k (a state that is not in
+    `tape()` has two rows only: before and after). `tape["h"][1:]` is the output, handed to the next layer.
+    """
+
+    name: ClassVar[str]
+    hidden: int
+
+    @abc.abstractmethod
+    def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
+        """Return the shape of each parameter: U [inputs, gates·H], W [H, gates·H], biases."""
+
+    @abc.abstractmethod
+    def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:
+        """Fill the parameters in place."""
+
+    @abc.abstractmethod
+    def state(self) -> Widths:
+        """Return name -> width per sample of what one step hands to the next; "h" is the output."""
+
+    @abc.abstractmethod
+    def tape(self) -> Widths:
+        """Return name -> width per step and sample of what `backward` needs of a step; "h" must be among them."""
+
+    def scratch(self, inputs: int) -> Sizes:
+        """Return working arrays of both directions: an int is a width per step and sample, a tuple a shape."""
+        return {}
+
+    def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
+        """Return the shapes of arrays computed from the parameters once per update, such as a transposed W."""
+        return {}
+
+    def derive(self, weights: Arrays) -> None:
+        """Fill the derived arrays of `weights` (parameters and derived arrays by name) in place."""
+        return
+
+    @abc.abstractmethod
+    def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
+        """Run the block: read row 0 of the state arrays of `tape` and write everything else of it."""
+
+    @abc.abstractmethod
+    def backward(
+        self,
+        weights: Arrays,
+        x: Array,
+        tape: Arrays,
+        dh: Array,
+        dstate: Arrays,
+        gradients: Arrays,
+        scratch: Arrays,
+        dx: Array | None,
+    ) -> None:
+        """Reverse the block.
+
+        dh [L, B, H] is the gradient that reaches the outputs from above (free to be overwritten), `dstate` the one
+        that reaches the state after the block; replace it by that of the state before the block. Add into
+        `gradients`. Write dL/dx [L, B, inputs] into `dx` unless that is None.
+        """
+
+
+@attrs.frozen(kw_only=True)
+class Optimizer(abc.ABC):
+    """A rule that turns a gradient into a change of the parameters, on flat vectors in place."""
+
+    name: ClassVar[str]
+    lr: float
+
+    @abc.abstractmethod
+    def slots(self) -> tuple[str, ...]:
+        """Return the names of the vectors that are remembered between updates, zero at first."""
+
+    @abc.abstractmethod
+    def update(self, parameters: Array, gradients: Array, slots: Arrays, step: int, lr: float) -> None:
+        """Change the flat `parameters` in place; `step` counts from 1, `lr` is the scheduled learning rate.
+
+        `gradients` may be overwritten; `slots` are changed in place.
+        """
+
+
+@attrs.frozen(kw_only=True)
+class Costs:
+    """What a store may weigh: bytes of one snapshot, of one chunk's tape and of one version of the weights."""
+
+    snapshot: int
+    tape: int
+    weights: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class StateStore(abc.ABC):
+    """A strategy: what is remembered of the past. Its schedule says when, its medium where."""
+
+    name: ClassVar[str]
+    exact: ClassVar[bool] = True
+    """Whether the gradient is that of the whole sequence; false for truncated strategies."""
+    unknown_length: ClassVar[bool] = False
+    """Whether `schedule` can work on a grid without end (`grid.chunks` is None)."""
+
+    @property
+    def stores_weights(self) -> bool:
+        """Whether a version of the weights is kept for as long as a tape made with it is in the ring."""
+        return False
+
+    def grid(self, steps: int | None, chunk: int) -> Grid:
+        """Cut time into chunks of at most `chunk` steps; a store that acts at certain steps adds cuts there."""
+        return Grid(steps, (chunk,))
+
+    @abc.abstractmethod
+    def schedule(self, grid: Grid, costs: Costs) -> Schedule:
+        """Yield the actions that process the grid."""
+
+    def medium(self, layout: "SnapshotLayout") -> "Medium":
+        """Return where snapshots live; by default in RAM."""
+        from rnnframe.memory import Ram
+
+        return Ram(layout)

@@ -1,0 +1,267 @@
+"""The engine: one loop that executes every schedule, and the set-up around it.
+
+`execute` is the only place where gradients are accumulated. It knows neither what a strategy is for nor what a state
+or a tape looks like: a store's schedule says what to do, the network makes the buffers and works on them.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import attrs
+import numpy as np
+
+from rnnframe.arrays import Array, Arrays, Vector
+from rnnframe.contracts import StateStore
+from rnnframe.errors import NonFiniteError, OptionError
+from rnnframe.inference import Evaluation, Inference
+from rnnframe.memory import Memory, OldWeights
+from rnnframe.network import Network
+from rnnframe.plan import Plan, make_plan
+from rnnframe.plugins import Registry, default_registry
+from rnnframe.report import Report, Result
+from rnnframe.schedule import Action, Drop, Forget, Forward, Grid, Load, Reverse, Save, Schedule, Update
+from rnnframe.shards import run_together, split_batch
+from rnnframe.sources import Source, open_source
+from rnnframe.specs import render
+from rnnframe.states import fill_state, join_states
+
+Take: TypeAlias = Callable[[Vector, float], None]
+"""What is handed the mean gradient and the mean loss at an update, and changes the parameters."""
+
+PLANS_KEPT = 64
+
+
+@attrs.define
+class Tally:
+    """What a run of the loop has done: loss and count since the last update, steps in all."""
+
+    loss: float = 0.0
+    count: int = 0
+    steps: int = 0
+    chunks: int = 0
+    forward_steps: int = 0
+    reverse_steps: int = 0
+
+
+def execute(
+    schedule: Schedule,
+    grid: Grid,
+    source: Source,
+    columns: slice,
+    network: Network,
+    memory: Memory,
+    tally: Tally,
+    update: Callable[[], None],
+) -> None:
+    """Execute a schedule over some batch columns of a source: THE loop."""
+    weights, ring, medium = network.weights, memory.ring, memory.medium
+    state, dstate, gradients, scratch = memory.state, memory.dstate, memory.gradients, memory.scratch
+    ended_at: int | None = None  # the chunk at which the last Reverse ended
+    action: Action | None = next(schedule, None)
+    while action is not None:
+        reached: int | None = None
+        match action:
+            case Forward(start, stop, keep=keep):
+                reached = start
+                while reached != (grid.chunks if stop is None else stop):
+                    block = source.block(*grid.span(reached), columns)
+                    if block is None:
+                        break
+                    tape = ring.push(reached, block, weights) if keep else ring.spare()
+                    network.forward(weights, block.x, state, tape, scratch)
+                    tally.forward_steps += len(block.x)
+                    tally.steps = max(tally.steps, grid.span(reached)[0] + len(block.x))
+                    reached += 1
+                if reached > tally.chunks:  # new ground: the last such state is the one after the last step
+                    tally.chunks = reached
+                    memory.final.copy_from(state)
+            case Reverse(stop, start, losses_from=first, keep=keep):
+                if stop != ended_at:
+                    dstate.flat.fill(0)
+                for place, chunk in enumerate(range(stop - 1, start - 1, -1)):
+                    entry = ring.from_right(place if keep else 0)
+                    x, y = entry.block.x, entry.block.y if chunk >= first else None
+                    tally.loss += network.reverse(entry.weights, x, y, entry.tape, dstate, gradients, scratch)
+                    tally.count += 0 if y is None else y.shape[0] * y.shape[1]
+                    tally.reverse_steps += len(x)
+                    if not keep:
+                        ring.pop()
+                ended_at = start
+            case Forget(before):
+                ring.forget(before)
+            case Save(slot):
+                medium.save(slot, state)
+            case Load(slot):
+                medium.load(slot, state)
+            case Drop(slot):
+                medium.drop(slot)
+            case Update():
+                update()
+        try:
+            action = schedule.send(reached)
+        except StopIteration:
+            action = None
+
+
+class Engine:
+    """Computes gradients of a network by back-propagation through time, remembering what its store remembers.
+
+    store: a store or a spec such as "full-history", "circular-queue:k1=32,k2=128", "checkpoint:slots=8".
+    chunk: steps per chunk; by default the fewest that make 512 rows with the batch.
+    shards: parts of the batch that run in threads of their own, each on its own buffers.
+
+    For one chunk length and number of shards all exact stores give bit-identical results. An engine keeps its
+    buffers between calls; it is not to be called from two threads at once.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        store: str | StateStore = "full-history",
+        chunk: int | None = None,
+        shards: int = 1,
+        registry: Registry | None = None,
+    ) -> None:
+        for name, value in (("chunk", chunk), ("shards", shards)):
+            if value is not None and (not isinstance(value, int | np.integer) or value < 1):
+                raise OptionError(f"{name}={value!r} is out of range; expected an integer of at least 1")
+        self.network = network
+        self.store = (registry or default_registry()).store(store)
+        self.chunk = chunk
+        self.shards = shards
+        self._plans: dict[tuple[int | None, int], Plan] = {}
+        self._memories: list[Memory] = []
+        self._old_weights = OldWeights(network)
+
+    def plan(self, steps: int | None, batch: int) -> Plan:
+        """Return the simulated schedule for sequences of `steps` steps (None: unknown) and `batch` samples a shard."""
+        if (steps, batch) not in self._plans:
+            if len(self._plans) == PLANS_KEPT:  # lengths that vary from call to call shall not pile up
+                self._plans.clear()
+            self._plans[steps, batch] = make_plan(self.network, self.store, steps, batch, self.chunk)
+        return self._plans[steps, batch]
+
+    def gradients(self, x: Any, y: Any, state: Arrays | None = None) -> Result:
+        """Return loss, gradients and final state of one sequence; the parameters are not changed.
+
+        x: integers [T, B] that are looked up, or numbers [T, B, inputs]; anything that can be sliced along time, or
+        an iterator of blocks where the store allows an unknown length. y: [T, B] classes or [T, B, outputs] values;
+        without the first dimension where the head counts the last step only; an iterator (or None, with pairs
+        (x, y) in x) for a stream. state: what an earlier result returned; zeros by default.
+
+        Raises `DataError` for x, y or state that do not fit, `NonFiniteError` for a loss that is not finite.
+        """
+        return self.run(x, y, state, take=None)
+
+    def run(self, x: Any, y: Any, state: Arrays | None, take: Take | None) -> Result:
+        """Do what `gradients` does, and hand mean gradient and loss to `take` at each update.
+
+        An update comes where the schedule has one, and at the end if any loss is left. `take` may overwrite the
+        gradient; afterwards a new one begins at zero, so `Result.gradients` is zero.
+        """
+        source = open_source(x, y, self.network, self.shards)
+        columns = split_batch(source.batch, self.shards)
+        plans = [self.plan(source.steps, part.stop - part.start) for part in columns]
+        memories = self._memories_for(plans)
+        for part, memory in zip(columns, memories, strict=True):
+            memory.reset()
+            fill_state(memory.state, state, source.batch, part)
+        self.network.weights.derive()
+        self._old_weights.most = 0
+        sums = Sums(self.network, memories)
+
+        def update() -> None:
+            if take is None or not sums.waiting:
+                return
+            gradients, loss = sums.mean()
+            if self.store.stores_weights:
+                self._old_weights.keep(self.network.weights, [memory.ring for memory in memories])
+            take(gradients, loss)
+            self.network.weights.derive()
+            sums.begin()
+
+        def work(n: int, meet: Callable[[], None]) -> None:
+            grid, schedule = plans[n].grid, plans[n].schedule()
+            execute(schedule, grid, source, columns[n], self.network, memories[n], sums.tallies[n], meet)
+
+        run_together(work, len(columns), update)
+        update()
+        if take is None:
+            sums.mean()
+        return Result(
+            loss=sums.loss / max(1, sums.count),
+            count=sums.count,
+            state=join_states([memory.final for memory in memories], columns),
+            gradients=memories[0].gradients.copy(),
+            state_gradient=join_states([memory.dstate for memory in memories], columns, 1 / max(1, sums.count)),
+            report=self._report(plans, memories, sums),
+        )
+
+    def _memories_for(self, plans: list[Plan]) -> list[Memory]:
+        """Return buffers for each shard: those of the last run where they are large enough."""
+        kept = self._memories
+        if len(kept) != len(plans) or not all(old.serves(plan) for old, plan in zip(kept, plans, strict=True)):
+            self._memories = []  # first free the old ones
+            self._memories = [Memory(self.network, plan) for plan in plans]
+        return self._memories
+
+    def _report(self, plans: list[Plan], memories: list[Memory], sums: "Sums") -> Report:
+        first, predictions = sums.tallies[0], [plan.predicted_bytes for plan in plans]
+        return Report(
+            store=render(self.store),
+            exact=self.store.exact,
+            steps=first.steps,
+            batch=sum(plan.batch for plan in plans),
+            chunk=plans[0].grid.longest,
+            chunks=first.chunks,
+            shards=len(plans),
+            forward_steps=first.forward_steps,
+            reverse_steps=first.reverse_steps,
+            updates=sums.updates,
+            predicted_bytes=None if None in predictions else sum(filter(None, predictions)),
+            peak_bytes=sum(memory.peak_bytes for memory in memories) + self._old_weights.peak_bytes,
+        )
+
+    def evaluate(self, x: Any, y: Any, state: Arrays | None = None) -> Evaluation:
+        """Return the mean loss and the final state of one sequence; nothing is remembered but the current state."""
+        return Inference(self.network, self.chunk).evaluate(x, y, state)
+
+    def predict(self, x: Any, state: Arrays | None = None) -> tuple[Array, Vector]:
+        """Return what the head predicts at every step, [T, B, outputs], and the final state."""
+        return Inference(self.network, self.chunk).predict(x, state)
+
+
+class Sums:
+    """The sums over shards: gradients and losses since the last update, losses in all."""
+
+    def __init__(self, network: Network, memories: list[Memory]) -> None:
+        self.tallies = [Tally() for _ in memories]
+        self.loss, self.count, self.updates = 0.0, 0, 0
+        self._gradients = [memory.gradients for memory in memories]
+        self._dtype = network.dtype
+
+    @property
+    def waiting(self) -> int:
+        """The number of losses that came in since the last update."""
+        return sum(tally.count for tally in self.tallies)
+
+    def mean(self) -> tuple[Vector, float]:
+        """Add the shards up in a fixed order and divide once by the count; the sums of losses begin anew."""
+        total, *others = self._gradients
+        for other in others:
+            total.flat += other.flat
+        count, loss = self.waiting, math.fsum(tally.loss for tally in self.tallies)
+        self.count, self.loss = self.count + count, self.loss + loss
+        for tally in self.tallies:
+            tally.count, tally.loss = 0, 0.0
+        if not math.isfinite(loss):
+            raise NonFiniteError(f"the loss is {loss}; lower the learning rate, clip the gradients, or check the data")
+        total.flat *= self._dtype.type(1 / max(1, count))
+        return total, loss / max(1, count)
+
+    def begin(self) -> None:
+        """Begin new gradients after an update."""
+        self.updates += 1
+        for gradients in self._gradients:
+            gradients.flat.fill(0)

@@ -1,0 +1,53 @@
+"""The project's exceptions: each message is one line that names the wrong value, what was expected and the way out."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class RnnframeError(Exception):
+    """Work that failed. The command line prints the message on one line and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class UsageError(RnnframeError, ValueError):
+    """A value that the caller can mend: a name, an option, an array, a file."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A cell, store, optimizer, head, rate or option of that name does not exist."""
+
+
+class OptionError(UsageError):
+    """An option is misspelt, missing, unreadable or out of range."""
+
+
+class DataError(UsageError):
+    """Inputs or targets that the network cannot take."""
+
+
+class ScheduleError(RnnframeError):
+    """A store's schedule breaks the rules of the action vocabulary."""
+
+
+class PluginError(RnnframeError):
+    """A plugin cannot be loaded, or two plugins provide one name."""
+
+
+class NonFiniteError(RnnframeError):
+    """A loss or a gradient became NaN or infinite; the parameters were left as they were."""
+
+
+class RunError(RnnframeError):
+    """A run folder cannot be written, read or continued."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], remark: str = "") -> UnknownNameError:
+    """Return the error for an unknown name: it suggests the nearest known one and lists them all."""
+    choices = sorted(known)
+    near = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
+    guess = f"; did you mean {near[0]!r}?" if near else ""
+    listing = ", ".join(choices) or "none"
+    return UnknownNameError(f"unknown {kind} {name!r}{guess} (known: {listing}){remark}")

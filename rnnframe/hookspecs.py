@@ -1,0 +1,32 @@
+"""The hooks of rnnframe. A plugin implements any of them with `@rnnframe.hookimpl` in a module that it names in the
+entry-point group `rnnframe` of its distribution:
+
+    [project.entry-points.rnnframe]
+    my-cells = "my_package.plugin"
+
+Hooks are called when an application or an engine is set up, never while it runs.
+"""
+
+from collections.abc import Iterable
+
+import pluggy
+
+from rnnframe.contracts import Cell, Optimizer, StateStore
+
+hookspec = pluggy.HookspecMarker("rnnframe")
+hookimpl = pluggy.HookimplMarker("rnnframe")
+
+
+@hookspec
+def rnnframe_cells() -> Iterable[type[Cell]]:  # type: ignore[empty-body]  # a declaration: plugins have the bodies
+    """Return recurrent cell classes."""
+
+
+@hookspec
+def rnnframe_optimizers() -> Iterable[type[Optimizer]]:  # type: ignore[empty-body]
+    """Return optimizer classes."""
+
+
+@hookspec
+def rnnframe_state_stores() -> Iterable[type[StateStore]]:  # type: ignore[empty-body]
+    """Return state-store classes: strategies of what is remembered of the past."""

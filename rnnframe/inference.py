@@ -1,0 +1,91 @@
+"""Running a network forward only: evaluation, prediction, sampling. Nothing is remembered but the current state."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import numpy as np
+
+from rnnframe.arrays import Array, Arrays, Vector
+from rnnframe.network import Network, Scratch, Tape
+from rnnframe.plan import default_chunk
+from rnnframe.sources import Block, open_source
+from rnnframe.states import fill_state
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Evaluation:
+    """Loss (mean over counted steps and samples), their number, and the state after the last step."""
+
+    loss: float
+    count: int
+    state: Vector
+
+
+@attrs.frozen
+class _Passed:
+    """A chunk that was run forward: its data, its top layer's h, and the working arrays at its disposal."""
+
+    block: Block
+    h: Array
+    scratch: Scratch
+
+
+class Inference:
+    """Runs a network over sequences, chunk by chunk, in the memory of one chunk; keeps its buffers between calls."""
+
+    def __init__(self, network: Network, chunk: int | None = None) -> None:
+        self.network = network
+        self._chunk = chunk
+        self._buffers: dict[tuple[int, int], tuple[Vector, Tape, Scratch]] = {}
+
+    def evaluate(self, x: Any, y: Any, state: Arrays | None = None) -> Evaluation:
+        """Return the mean loss of one sequence; x, y and state as `Engine.gradients` takes them."""
+        loss, count = 0.0, 0
+        for passed in self._forward(x, y, state):
+            targets = passed.block.y
+            if targets is not None:
+                loss += self.network.evaluate(self.network.weights, passed.h, targets, passed.scratch)
+                count += targets.shape[0] * targets.shape[1]
+        return Evaluation(loss=loss / max(1, count), count=count, state=self._final())
+
+    def predict(self, x: Any, state: Arrays | None = None) -> tuple[Array, Vector]:
+        """Return what the head predicts at every step, [T, B, outputs], and the final state."""
+        outputs = []
+        for passed in self._forward(x, None, state):
+            outputs.append(self.network.predict(self.network.weights, passed.h, passed.scratch).copy())
+        return np.concatenate(outputs), self._final()
+
+    def _final(self) -> Vector:
+        ((state, _, _),) = self._buffers.values()
+        return state.copy()
+
+    def _forward(self, x: Any, y: Any, given: Arrays | None) -> Iterator[_Passed]:
+        network = self.network
+        source = open_source(x, y, network, readers=1)
+        columns = slice(0, source.batch)
+        steps = self._chunk or default_chunk(source.batch)
+        steps = steps if source.steps is None else min(steps, source.steps)
+        state, tape, scratch = self._buffers_for(steps, source.batch)
+        fill_state(state, given, source.batch, columns)
+        network.weights.derive()
+        start = 0
+        while start != source.steps:
+            stop = start + steps if source.steps is None else min(start + steps, source.steps)
+            block = source.block(start, stop, columns)
+            if block is None:
+                return
+            h = network.forward(network.weights, block.x, state, tape, scratch)
+            yield _Passed(block, h, scratch)
+            start += len(block.x)
+
+    def _buffers_for(self, steps: int, batch: int) -> tuple[Vector, Tape, Scratch]:
+        if (steps, batch) not in self._buffers:
+            network = self.network
+            self._buffers.clear()
+            self._buffers[steps, batch] = (
+                network.new_state(batch),
+                network.new_tape(steps, batch),
+                network.new_scratch(steps, batch),
+            )
+        return self._buffers[steps, batch]

@@ -1,0 +1,301 @@
+"""A network: a stack of cells and a head, with all parameters in one flat vector.
+
+To the loop a network is a maker of buffers (states, tapes, scratch, gradients) and two operations on them: `forward`
+runs one chunk, `reverse` takes it back. The loop hands the buffers on without looking inside.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import attrs
+import numpy as np
+
+from rnnframe.arrays import Array, Vector, size_of
+from rnnframe.contracts import Cell, Sizes
+from rnnframe.errors import OptionError, UsageError
+from rnnframe.heads import Head
+from rnnframe.plugins import Registry, default_registry
+
+DTYPES = ("float32", "float64")
+
+
+@attrs.frozen(eq=False)
+class Layer:
+    """A cell in its place: the prefix of its names and the width of its inputs."""
+
+    prefix: str
+    cell: Cell
+    inputs: int
+
+
+class Weights:
+    """The parameters and what the cells derive from them (transposed copies and the like)."""
+
+    def __init__(self, layers: tuple[Layer, ...], head: Head, dtype: np.dtype[Any]) -> None:
+        top = layers[-1].cell.hidden
+        shapes = {f"{at.prefix}.{name}": s for at in layers for name, s in at.cell.parameters(at.inputs).items()}
+        shapes |= {f"head.{name}": shape for name, shape in head.parameters(top).items()}
+        derived = {f"{at.prefix}.{name}": s for at in layers for name, s in at.cell.derived(at.inputs).items()}
+        self.parameters = Vector(shapes, dtype)
+        self._derived = Vector(derived, dtype)
+        self._cells = [at.cell for at in layers]
+        self.layers = [self.parameters.group(at.prefix) | self._derived.group(at.prefix) for at in layers]
+        self.head = self.parameters.group("head")
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the parameters and the derived arrays."""
+        return self.parameters.nbytes + self._derived.nbytes
+
+    def derive(self) -> None:
+        """Compute the derived arrays anew, after the parameters have changed."""
+        for cell, weights in zip(self._cells, self.layers, strict=True):
+            cell.derive(weights)
+
+    def copy_from(self, other: "Weights") -> None:
+        """Take over every value of `other`."""
+        self.parameters.copy_from(other.parameters)
+        self._derived.copy_from(other._derived)
+
+
+class Tape:
+    """What one chunk leaves for its reverse, of all layers, in one flat vector."""
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], layers: tuple[Layer, ...], dtype: np.dtype[Any]) -> None:
+        self._vector = Vector(shapes, dtype)
+        self._layers = layers
+        self._views: dict[int, list[dict[str, Array]]] = {}
+
+    def layers(self, steps: int) -> list[dict[str, Array]]:
+        """Return the arrays of each layer for a chunk of `steps` steps; a state has one row more."""
+        if steps not in self._views:
+            self._views[steps] = [self._cut(layer, steps) for layer in self._layers]
+        return self._views[steps]
+
+    def _cut(self, layer: Layer, steps: int) -> dict[str, Array]:
+        state, tape = layer.cell.state(), layer.cell.tape()
+        views = self._vector.group(layer.prefix)
+        return {name: view[: steps + (name in state)] if name in tape else view for name, view in views.items()}
+
+
+class Scratch:
+    """What both directions work in while they are at one chunk: nothing here outlives it."""
+
+    def __init__(self, layers: tuple[Layer, ...], head: Head, steps: int, batch: int, dtype: np.dtype[Any]) -> None:
+        top = layers[-1].cell.hidden
+        widest = max(layer.cell.hidden for layer in layers)
+        sizes: list[Sizes] = [*(layer.cell.scratch(layer.inputs) for layer in layers), head.scratch(top)]
+        shapes = [scratch_shapes(size, steps, batch) for size in sizes]
+        # Only one layer, or the head, is at work at a time: they share one vector.
+        self._shared = Vector({"": (max(map(size_of, shapes)),)}, dtype)
+        self._gradients = Vector({"a": (steps * batch * widest,), "b": (steps * batch * widest,)}, dtype)
+        self._arrays = [Vector(shape, dtype, self._shared.flat) for shape in shapes]
+        self._sizes = sizes
+        self._batch = batch
+        self._views: dict[int, list[dict[str, Array]]] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all working arrays."""
+        return self._shared.nbytes + self._gradients.nbytes
+
+    def parts(self, steps: int) -> list[dict[str, Array]]:
+        """Return the working arrays of each layer, and of the head as the last, for a chunk of `steps` steps."""
+        if steps not in self._views:
+            self._views[steps] = [
+                {name: view if isinstance(size[name], tuple) else view[:steps] for name, view in arrays.items()}
+                for arrays, size in zip(self._arrays, self._sizes, strict=True)
+            ]
+        return self._views[steps]
+
+    def gradient(self, name: str, steps: int, width: int) -> Array:
+        """Return one of the two arrays [L, B, width] in which dL/dh travels from layer to layer."""
+        return self._gradients[name][: steps * self._batch * width].reshape(steps, self._batch, width)
+
+
+def scratch_shapes(sizes: Sizes, steps: int, batch: int) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of working arrays: a width w means [steps, batch, w]."""
+    return {name: size if isinstance(size, tuple) else (steps, batch, size) for name, size in sizes.items()}
+
+
+class Network:
+    """A stack of recurrent cells and a head.
+
+    cells: cells or specs such as "lstm:hidden=128", from the input upwards. head: a head or a spec such as
+    "softmax:classes=65". inputs: the width of x [T, B, inputs], or the number of rows of U where x [T, B] holds
+    integers. seed: of the starting values. dtype: "float32" or "float64".
+
+    `parameters` maps "layer0.U", "layer0.W", ..., "head.V", "head.c" to views of one flat vector,
+    `parameters.flat`, and may be written to between runs.
+    """
+
+    def __init__(
+        self,
+        cells: Iterable[str | Cell],
+        head: str | Head,
+        inputs: int,
+        seed: int = 0,
+        dtype: str = "float32",
+        registry: Registry | None = None,
+    ) -> None:
+        registry = registry or default_registry()
+        if str(np.dtype(dtype)) not in DTYPES:
+            raise OptionError(f"dtype {dtype!r} is none of {', '.join(DTYPES)}")
+        if isinstance(cells, str | Cell):
+            raise UsageError(f"cells={cells!r} is one cell; give a list of them, from the input upwards")
+        if not isinstance(inputs, int | np.integer) or inputs < 1:
+            raise OptionError(f"inputs={inputs!r} is no number of inputs; expected an integer of at least 1")
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.inputs = int(inputs)
+        self.cells = tuple(registry.cell(cell) for cell in cells)
+        if not self.cells:
+            raise UsageError("a network needs at least one cell, such as 'lstm:hidden=128'")
+        self.head = registry.head(head)
+        widths = [self.inputs, *(cell.hidden for cell in self.cells)]
+        self.layers = tuple(
+            Layer(f"layer{n}", cell, width) for n, (cell, width) in enumerate(zip(self.cells, widths, strict=False))
+        )
+        self.weights = self.new_weights()
+        rng = np.random.default_rng(seed)
+        for layer in self.layers:
+            layer.cell.initialize(self.parameters.group(layer.prefix), rng)
+        self.head.initialize(self.weights.head, rng)
+        self.weights.derive()
+
+    @property
+    def parameters(self) -> Vector:
+        """All parameters: one flat vector with named views."""
+        return self.weights.parameters
+
+    def new_weights(self) -> Weights:
+        """Return uninitialised weights of this network's shapes."""
+        return Weights(self.layers, self.head, self.dtype)
+
+    def new_gradients(self) -> Vector:
+        """Return zeros in the shapes of the parameters."""
+        return Vector.zeros(self.parameters.shapes, self.dtype)
+
+    def state_shapes(self, batch: int) -> dict[str, tuple[int, ...]]:
+        """Return "layer0.h" and so on -> [B, width]."""
+        return {
+            f"{layer.prefix}.{name}": (batch, width)
+            for layer in self.layers
+            for name, width in layer.cell.state().items()
+        }
+
+    def new_state(self, batch: int) -> Vector:
+        """Return a state of zeros: "layer0.h" and so on -> [B, width]."""
+        return Vector.zeros(self.state_shapes(batch), self.dtype)
+
+    def tape_shapes(self, steps: int, batch: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the tape of one chunk; it begins with the state the chunk starts from."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for layer in self.layers:
+            state, tape = layer.cell.state(), layer.cell.tape()
+            for name, width in tape.items():
+                shapes[f"{layer.prefix}.{name}"] = (steps + (name in state), batch, width)
+            for name in sorted(state.keys() - tape.keys()):
+                shapes[f"{layer.prefix}.{name}"] = (2, batch, state[name])
+        return shapes
+
+    def new_tape(self, steps: int, batch: int) -> Tape:
+        """Return an uninitialised tape for chunks of up to `steps` steps."""
+        return Tape(self.tape_shapes(steps, batch), self.layers, self.dtype)
+
+    def new_scratch(self, steps: int, batch: int) -> Scratch:
+        """Return working arrays for chunks of up to `steps` steps."""
+        return Scratch(self.layers, self.head, steps, batch, self.dtype)
+
+    def state_bytes(self, batch: int) -> int:
+        """Bytes of one state, which are those of one snapshot."""
+        return size_of(self.state_shapes(batch)) * self.dtype.itemsize
+
+    def tape_bytes(self, steps: int, batch: int) -> int:
+        """Bytes of the tape of one chunk."""
+        return size_of(self.tape_shapes(steps, batch)) * self.dtype.itemsize
+
+    def scratch_bytes(self, steps: int, batch: int) -> int:
+        """Bytes of the working arrays for one chunk."""
+        top = self.layers[-1].cell.hidden
+        sizes: list[Sizes] = [*(layer.cell.scratch(layer.inputs) for layer in self.layers), self.head.scratch(top)]
+        shared = max(size_of(scratch_shapes(size, steps, batch)) for size in sizes)
+        between = 2 * steps * batch * max(layer.cell.hidden for layer in self.layers)
+        return (shared + between) * self.dtype.itemsize
+
+    def forward(self, weights: Weights, x: Array, state: Vector, tape: Tape, scratch: Scratch) -> Array:
+        """Run one chunk from `state`, which becomes the state after it; return the top layer's h [L, B, H]."""
+        arrays, working = tape.layers(len(x)), scratch.parts(len(x))
+        for n, layer in enumerate(self.layers):
+            held = state.group(layer.prefix)
+            for name, value in held.items():
+                arrays[n][name][0] = value
+            layer.cell.forward(weights.layers[n], x, arrays[n], working[n])
+            for name, value in held.items():
+                value[...] = arrays[n][name][-1]
+            x = arrays[n]["h"][1:]
+        return x
+
+    def reverse(
+        self,
+        weights: Weights,
+        x: Array,
+        y: Array | None,
+        tape: Tape,
+        dstate: Vector,
+        gradients: Vector,
+        scratch: Scratch,
+    ) -> float:
+        """Take one chunk back: readout, loss, then every layer from the top; return the sum of the losses.
+
+        y holds the targets of the last len(y) steps of the chunk, None where no loss counts. `dstate` is the
+        gradient that reaches the state after the chunk, and becomes that of the state before it.
+        """
+        steps = len(x)
+        arrays, working = tape.layers(steps), scratch.parts(steps)
+        below = [x, *(layer["h"][1:] for layer in arrays)]
+        gradient = partial(scratch.gradient, steps=steps)
+        dh = gradient("a", width=self.layers[-1].cell.hidden)
+        counted = 0 if y is None else len(y)
+        dh[: steps - counted] = 0
+        loss = 0.0
+        if y is not None:
+            tail = slice(steps - counted, steps)
+            loss = self.head.reverse(weights.head, below[-1][tail], y, dh[tail], gradients.group("head"), working[-1])
+        for n in reversed(range(len(self.layers))):
+            layer = self.layers[n]
+            dx = gradient("ba"[(len(self.layers) - n) % 2 == 0], width=layer.inputs) if n else None
+            layer.cell.backward(
+                weights.layers[n],
+                below[n],
+                arrays[n],
+                dh,
+                dstate.group(layer.prefix),
+                gradients.group(layer.prefix),
+                working[n],
+                dx,
+            )
+            if dx is not None:
+                dh = dx
+        return loss
+
+    def evaluate(self, weights: Weights, h: Array, y: Array, scratch: Scratch) -> float:
+        """Return the sum of the losses of the last len(y) steps of a block of the top layer's h."""
+        return self.head.loss(weights.head, h[len(h) - len(y) :], y, scratch.parts(len(h))[-1])
+
+    def predict(self, weights: Weights, h: Array, scratch: Scratch) -> Array:
+        """Return what the head predicts [L, B, outputs] for a block of h, in a working array."""
+        outputs = self.head.readout(weights.head, h, scratch.parts(len(h))[-1])
+        self.head.prediction(outputs)
+        return outputs
+
+    def specs(self) -> dict[str, Any]:
+        """Return the arguments that make a network of the same shapes, as text and numbers."""
+        from rnnframe.specs import render
+
+        return {
+            "cells": [render(cell) for cell in self.cells],
+            "head": render(self.head),
+            "inputs": self.inputs,
+            "dtype": str(self.dtype),
+        }

@@ -1,0 +1,214 @@
+"""Finding plugins and what they provide, so that a broken one harms nobody but itself.
+
+Every entry point of the group `rnnframe` is loaded and asked on its own. What fails becomes a record with a reason;
+what works is known by name. `RNNFRAME_STRICT_PLUGINS=1` makes a failure fatal; `RNNFRAME_DISABLE_PLUGINS=a,b` skips
+the plugins of these names.
+"""
+
+import functools
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
+
+import attrs
+import pluggy
+
+from rnnframe import hookspecs
+from rnnframe.contracts import Cell, Optimizer, StateStore
+from rnnframe.errors import PluginError, UsageError, unknown_name
+from rnnframe.heads import HEADS, Head
+from rnnframe.learning_rates import RATES, LearningRate
+from rnnframe.specs import Spec, build
+
+GROUP = "rnnframe"
+T = TypeVar("T")
+
+
+@attrs.frozen(kw_only=True)
+class Kind:
+    """A kind of thing that plugins provide: the hook that collects it and the class it must derive from."""
+
+    hook: str
+    base: type[Any]
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "cell": Kind(hook="rnnframe_cells", base=Cell),
+        "optimizer": Kind(hook="rnnframe_optimizers", base=Optimizer),
+        "store": Kind(hook="rnnframe_state_stores", base=StateStore),
+    }
+)
+
+
+@attrs.define(kw_only=True)
+class PluginRecord:
+    """A plugin as found: who distributes it, whether it works, what it provides or why it does not."""
+
+    name: str
+    distribution: str
+    version: str
+    status: Literal["ok", "broken", "disabled"] = "ok"
+    reason: str = ""
+    provides: dict[str, list[str]] = attrs.field(factory=dict)
+
+    def __str__(self) -> str:
+        return f"plugin {self.name!r} of {self.distribution} {self.version}"
+
+
+class Registry:
+    """All cells, optimizers and stores by name, from plugins that are installed or registered by hand."""
+
+    def __init__(self, *, strict: bool | None = None, disabled: Iterable[str] | None = None) -> None:
+        environment = os.environ
+        self.strict = environment.get("RNNFRAME_STRICT_PLUGINS", "") not in ("", "0") if strict is None else strict
+        names = environment.get("RNNFRAME_DISABLE_PLUGINS", "").split(",") if disabled is None else disabled
+        self.disabled = {name.strip() for name in names} - {""}
+        self.records: list[PluginRecord] = []
+        self.manager = pluggy.PluginManager("rnnframe")
+        self.manager.add_hookspecs(hookspecs)
+        self._classes: dict[str, dict[str, type[Any]]] = {kind: {} for kind in KINDS}
+        self._classes |= {"head": dict(HEADS), "learning rate": dict(RATES)}
+        self._owners: dict[tuple[str, str], PluginRecord] = {}
+
+    @classmethod
+    def installed(cls, points: Iterable[EntryPoint] | None = None, **options: Any) -> "Registry":
+        """Return a registry of every plugin installed in this environment."""
+        registry = cls(**options)
+        found = entry_points(group=GROUP) if points is None else points
+        for point in sorted(found, key=lambda p: (not p.value.startswith("rnnframe_"), p.name, p.value)):
+            registry._load(point)
+        return registry
+
+    def register(self, plugin: object, name: str, distribution: str = "local", version: str = "-") -> PluginRecord:
+        """Add a plugin object (a module, or anything with hook implementations); raises `PluginError` if broken."""
+        record = PluginRecord(name=name, distribution=distribution, version=version)
+        self.records.append(record)
+        try:
+            self._admit(plugin, record)
+        except (Exception, SystemExit) as error:
+            self._break(record, error)
+            raise PluginError(f"{record} is broken: {record.reason}") from error
+        return record
+
+    def _load(self, point: EntryPoint) -> None:
+        distribution, version = (point.dist.name, point.dist.version) if point.dist else ("unknown", "-")
+        record = PluginRecord(name=point.name, distribution=distribution, version=version)
+        self.records.append(record)
+        if point.name in self.disabled:
+            record.status, record.reason = "disabled", "by RNNFRAME_DISABLE_PLUGINS"
+            return
+        try:
+            self._admit(point.load(), record)
+        except (Exception, SystemExit) as error:
+            self._break(record, error)
+            if self.strict:
+                raise PluginError(f"{record} is broken: {record.reason}") from error
+            print(f"rnnframe: {record} is broken and left out: {record.reason}", file=sys.stderr)
+
+    def _break(self, record: PluginRecord, error: BaseException) -> None:
+        record.status, record.provides = "broken", {}
+        text = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+        record.reason = " ".join(text.split())
+
+    def _admit(self, plugin: object, record: PluginRecord) -> None:
+        """Register with pluggy, ask this plugin alone for its classes, and take them in all or not at all."""
+        known = {kind.hook for kind in KINDS.values()}
+        others = list(self.manager.get_plugins())
+        key = f"{record.distribution}:{record.name}"
+        if self.manager.has_plugin(key):
+            raise PluginError(f"{record.distribution} names two plugins {record.name!r}; rename one")
+        self.manager.register(plugin, key)
+        try:
+            hooks = {caller.name for caller in self.manager.get_hookcallers(plugin) or []}
+            for hook in sorted(hooks - known):
+                raise PluginError(str(unknown_name("hook", hook, known)))
+            found = {kind: self._ask(rule, others) for kind, rule in KINDS.items() if rule.hook in hooks}
+            for kind, classes in found.items():
+                self._check(kind, classes)
+        except BaseException:
+            self.manager.unregister(plugin)
+            raise
+        for kind, classes in found.items():
+            record.provides[kind] = [cls.name for cls in classes]
+            for cls in classes:
+                self._classes[kind][cls.name] = cls
+                self._owners[kind, cls.name] = record
+
+    def _ask(self, rule: Kind, others: list[Any]) -> list[type[Any]]:
+        answers = self.manager.subset_hook_caller(rule.hook, remove_plugins=others)()
+        try:
+            return [cls for answer in answers for cls in answer]
+        except TypeError:
+            raise PluginError(f"{rule.hook} must return an iterable of classes, not {answers[0]!r}") from None
+
+    def _check(self, kind: str, classes: list[type[Any]]) -> None:
+        base = KINDS[kind].base
+        seen: set[str] = set()
+        for cls in classes:
+            if not (isinstance(cls, type) and issubclass(cls, base)):  # what a hook returned may be anything
+                raise PluginError(
+                    f"{KINDS[kind].hook} returned {cls!r}, which is no subclass of rnnframe.{base.__name__}"
+                )
+            name: Any = getattr(cls, "name", None)
+            if "__attrs_attrs__" not in vars(cls) or not isinstance(name, str):
+                raise PluginError(f"{cls.__name__} must be a frozen attrs class with a class variable `name`")
+            owner = self._owners.get((kind, name))
+            if owner is not None or name in seen:
+                raise PluginError(f"{kind} {name!r} is already provided by {owner or 'the same plugin'}; rename it")
+            seen.add(name)
+
+    def names(self, kind: str) -> list[str]:
+        """Return the known names of a kind: cell, optimizer, store, head, learning rate."""
+        return sorted(self._classes[kind])
+
+    def find(self, kind: str, name: str) -> type[Any]:
+        """Return the class of that name; raises `UnknownNameError` with a suggestion."""
+        if name not in self._classes[kind]:
+            broken = [str(record) for record in self.records if record.status == "broken"]
+            remark = f"; broken: {', '.join(broken)} (see `rnnframe plugins`)" if broken else ""
+            raise unknown_name(kind, name, self._classes[kind], remark)
+        return self._classes[kind][name]
+
+    def owner(self, kind: str, name: str) -> PluginRecord | None:
+        """Return the plugin that provides a name; None for heads and learning rates, which belong to the core."""
+        return self._owners.get((kind, name))
+
+    def make(self, kind: str, base: type[T], given: "str | T") -> T:
+        """Return `given` if it is an object of `base`, else build one from the spec `name:key=value,...`."""
+        if isinstance(given, base):
+            return given
+        if not isinstance(given, str):
+            raise UsageError(f"a {kind} is a spec such as 'name:key=value' or a {base.__name__}, not {given!r}")
+        spec = Spec.parse(given, kind)
+        made: T = build(self.find(kind, spec.name), spec.options, kind, spec.name)
+        return made
+
+    def cell(self, given: str | Cell) -> Cell:
+        """Return a cell from a spec such as "lstm:hidden=128"."""
+        return self.make("cell", Cell, given)  # type: ignore[type-abstract]  # the base is only compared with
+
+    def optimizer(self, given: str | Optimizer) -> Optimizer:
+        """Return an optimizer from a spec such as "adam:lr=2e-3"."""
+        return self.make("optimizer", Optimizer, given)  # type: ignore[type-abstract]
+
+    def store(self, given: str | StateStore) -> StateStore:
+        """Return a state store from a spec such as "checkpoint:policy=revolve,slots=8"."""
+        return self.make("store", StateStore, given)  # type: ignore[type-abstract]
+
+    def head(self, given: str | Head) -> Head:
+        """Return a head from a spec such as "softmax:classes=65"."""
+        return self.make("head", Head, given)  # type: ignore[type-abstract]
+
+    def learning_rate(self, given: str | LearningRate) -> LearningRate:
+        """Return a learning-rate schedule from a spec such as "cosine:warmup=100"."""
+        return self.make("learning rate", LearningRate, given)  # type: ignore[type-abstract]
+
+
+@functools.cache
+def default_registry() -> Registry:
+    """Return the registry of the installed plugins; it is made on first use, never on import."""
+    return Registry.installed()

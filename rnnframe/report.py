@@ -1,0 +1,45 @@
+"""What a run gives back: the result, and a report of what it held and did."""
+
+import attrs
+
+from rnnframe.arrays import Vector
+
+
+@attrs.frozen(kw_only=True)
+class Report:
+    """What one run of the loop held and did, beside what the simulated schedule had predicted.
+
+    Bytes count everything that depends on the number of steps, the chunk or the batch: tapes, snapshots, states,
+    working arrays and old weights; parameters and gradients are not among them. `predicted_bytes` is None where an
+    endless schedule has no bound. `forward_steps` counts each time a step was run forward, so
+    `forward_steps / steps` is the price of recomputation.
+    """
+
+    store: str
+    exact: bool
+    steps: int
+    batch: int
+    chunk: int
+    chunks: int
+    shards: int
+    forward_steps: int
+    reverse_steps: int
+    updates: int
+    predicted_bytes: int | None
+    peak_bytes: int
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Result:
+    """Loss (mean over counted steps and samples, nats for softmax and Bernoulli heads), gradients and state.
+
+    `gradients` has the names and shapes of the parameters, `state` and `state_gradient` those of a state: the state
+    after the last step, and dL/dstate before the first one (of the last window where the store truncates).
+    """
+
+    loss: float
+    count: int
+    state: Vector
+    gradients: Vector
+    state_gradient: Vector
+    report: Report

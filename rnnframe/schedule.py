@@ -1,0 +1,136 @@
+"""What a strategy is: a stream of plain actions over chunks of time, with no arrays in it.
+
+A schedule is a generator of the seven actions below. The same generator is simulated (`rnnframe.simulate`), drawn,
+proved valid by property tests, and executed (`rnnframe.engine`). Positions are chunk numbers: the `Grid` says
+which steps a chunk covers. Ranges are half open; a `Reverse` runs from `stop` down to `start`.
+
+>>> def full_history(chunks):
+...     yield Forward(0, chunks, keep=True)
+...     yield Reverse(chunks, 0)
+"""
+
+import bisect
+import itertools
+from collections.abc import Generator
+from typing import TypeAlias
+
+import attrs
+
+
+@attrs.frozen
+class Forward:
+    """Run the cells over the chunks [start, stop); `keep` says whether their tapes enter the ring.
+
+    The executor answers with the chunk it reached: less than `stop` where a source of unknown length ended.
+    `stop=None` means until the source ends.
+    """
+
+    start: int
+    stop: int | None
+    keep: bool = attrs.field(kw_only=True)
+
+
+@attrs.frozen
+class Reverse:
+    """Reverse the chunks [start, stop) with their tapes, last one first, adding into the gradients.
+
+    Only chunks from `losses_from` on inject their loss, so that overlapping windows count each loss once (default:
+    all). The tapes leave the ring unless `keep`. dL/dstate goes on from the last `Reverse` where this one begins
+    exactly at the chunk where that one ended; it begins with zero anywhere else.
+    """
+
+    stop: int
+    start: int
+    losses_from: int = attrs.field(default=0, kw_only=True)
+    keep: bool = attrs.field(default=False, kw_only=True)
+
+
+@attrs.frozen
+class Forget:
+    """Release the tapes of all chunks before `before`."""
+
+    before: int
+
+
+@attrs.frozen
+class Save:
+    """Snapshot the current state into `slot`."""
+
+    slot: int
+
+
+@attrs.frozen
+class Load:
+    """Make the snapshot in `slot` the current state; it stays in its slot."""
+
+    slot: int
+
+
+@attrs.frozen
+class Drop:
+    """Free `slot`."""
+
+    slot: int
+
+
+@attrs.frozen
+class Update:
+    """Offer the accumulated gradients to the optimizer, and begin new ones if it takes them."""
+
+
+Action: TypeAlias = Forward | Reverse | Forget | Save | Load | Drop | Update
+Schedule: TypeAlias = Generator[Action, int | None, None]
+
+
+@attrs.frozen
+class Grid:
+    """How time is cut into chunks: `pattern` is a run of chunk lengths that repeats until `steps` (None: no end).
+
+    A uniform grid has a pattern of one length. The last chunk is as short as the sequence makes it.
+    """
+
+    steps: int | None
+    pattern: tuple[int, ...]
+
+    @property
+    def period(self) -> int:
+        """Steps after which the pattern repeats."""
+        return sum(self.pattern)
+
+    @property
+    def chunks(self) -> int | None:
+        """The number of chunks, None where the length is not known."""
+        return None if self.steps is None else self.cut_at_or_after(self.steps)
+
+    @property
+    def longest(self) -> int:
+        """Steps of the longest chunk."""
+        if self.steps is not None and self.steps < self.period:
+            return max(self.span(chunk)[1] - self.span(chunk)[0] for chunk in range(self.chunks or 0))
+        return max(self.pattern)
+
+    def _offset(self, chunk: int) -> int:
+        periods, rest = divmod(chunk, len(self.pattern))
+        return periods * self.period + sum(self.pattern[:rest])
+
+    def span(self, chunk: int) -> tuple[int, int]:
+        """Return the steps [start, stop) of a chunk."""
+        start, stop = self._offset(chunk), self._offset(chunk + 1)
+        return start, stop if self.steps is None else min(stop, self.steps)
+
+    def cut_at_or_after(self, step: int) -> int:
+        """Return the number of the first chunk that begins at `step` or later."""
+        periods, rest = divmod(step, self.period)
+        cuts = [0, *itertools.accumulate(self.pattern)]
+        return periods * len(self.pattern) + bisect.bisect_left(cuts, rest)
+
+    def steps_between(self, start: int, stop: int) -> int:
+        """Return how many steps the chunks [start, stop) cover."""
+        end = self._offset(stop)
+        return (end if self.steps is None else min(end, self.steps)) - self._offset(start)
+
+
+def split_evenly(length: int, chunk: int) -> tuple[int, ...]:
+    """Cut `length` steps into chunks of `chunk` steps and, where it does not divide, a shorter last one."""
+    whole, rest = divmod(length, chunk)
+    return (chunk,) * whole + ((rest,) if rest else ())

@@ -1,0 +1,206 @@
+"""Where blocks of inputs and targets come from: arrays that are sliced, or streams that are read once.
+
+A source hands out blocks of whole steps for a range of batch columns. It checks what it hands out, block by block, so
+that a memory map is never read twice and a stream not before its time.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+import attrs
+import numpy as np
+
+from rnnframe.arrays import Array
+from rnnframe.errors import DataError
+from rnnframe.network import Network
+
+
+@attrs.frozen
+class Block:
+    """Inputs of some steps, and the targets `y` of the last len(y) of them (None where none counts)."""
+
+    x: Array
+    y: Array | None
+
+
+class Source(Protocol):
+    """What the loop reads from. `steps` is None where the length is not known."""
+
+    steps: int | None
+    batch: int
+
+    def block(self, start: int, stop: int, columns: slice) -> Block | None:
+        """Return the steps [start, stop), or fewer or None where the source ends before."""
+        ...
+
+
+def open_source(x: Any, y: Any, network: Network, readers: int) -> Source:
+    """Return a source over arrays, or over iterators of blocks (`readers` shards read the same stream)."""
+    if _is_stream(x):
+        return Stream(x, y, network, readers)
+    return Sequence(x, y, network)
+
+
+def _is_stream(x: Any) -> bool:
+    return isinstance(x, Iterator) or (isinstance(x, Iterable) and not hasattr(x, "__getitem__"))
+
+
+def _as_array(value: Any, what: str) -> Any:
+    """Leave anything sliceable that has a shape and a dtype as it is; make an array of the rest."""
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return value
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise DataError(f"{what} is no rectangular array: {error}") from None
+
+
+class _Checker:
+    """What a network takes: shapes by `check_shapes`, values by `inputs` and `targets`."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.dtype = network.dtype
+
+    def check_inputs(self, x: Any) -> None:
+        kind, want = x.dtype.kind, self.network.inputs
+        if kind not in "fiub":
+            raise DataError(f"x holds {x.dtype}; expected row numbers (integers [T, B]) or numbers [T, B, {want}]")
+        if len(x.shape) == 2 and kind not in "iu":
+            raise DataError(f"x has shape {list(x.shape)} and holds {x.dtype}; floats need the shape [T, B, {want}]")
+        if len(x.shape) not in (2, 3):
+            raise DataError(f"x has shape {list(x.shape)}; expected [T, B] of integers or [T, B, {want}]")
+        if len(x.shape) == 3 and x.shape[2] != want:
+            raise DataError(f"x has {x.shape[2]} inputs a step; the network was made with inputs={want}")
+        if 0 in x.shape:
+            raise DataError(f"x has shape {list(x.shape)}; expected at least one step, sample and input")
+
+    def inputs(self, x: Any, start: int) -> Array:
+        """Return a block of inputs in the network's dtype (row numbers stay integers), contiguous and checked."""
+        if len(x.shape) == 2:
+            block = np.ascontiguousarray(x)
+            low, high = int(block.min()), int(block.max())
+            if low < 0 or high >= self.network.inputs:
+                wrong = low if low < 0 else high
+                raise DataError(
+                    f"x holds {wrong} in steps {start} to {start + len(block) - 1}; "
+                    f"a network with inputs={self.network.inputs} takes 0 to {self.network.inputs - 1}"
+                )
+            return block
+        block = np.ascontiguousarray(x, self.dtype)
+        if not np.isfinite(block.sum()) and not np.isfinite(block).all():
+            step = start + int(np.argwhere(~np.isfinite(block))[0][0])
+            raise DataError(f"x holds NaN or infinite values, the first at step {step}; remove or replace them")
+        return block
+
+    def targets(self, y: Any) -> Array:
+        return self.network.head.targets(np.ascontiguousarray(y), self.dtype)
+
+    def check_pair(self, x: Any, y: Any) -> Any:
+        """Check that y belongs to x and return it with the dimensions that the head's targets have."""
+        head = self.network.head
+        every = head.at == "every"
+        lead = tuple(x.shape[:2]) if every else tuple(x.shape[1:2])
+        wanted = ["T", "B"] if every else ["B"]
+        dims = len(lead) + head.target_dims - 1
+        if len(y.shape) == dims - 1 and head.width == 1:
+            y = np.asarray(y)[..., None]
+        if len(y.shape) != dims:
+            shape = ", ".join([*wanted, *(["outputs"] if head.target_dims == 2 else [])])
+            raise DataError(f"y has shape {list(y.shape)}; head {head.name} at={head.at} takes [{shape}]")
+        if tuple(y.shape[: len(lead)]) != lead:
+            raise DataError(
+                f"x and y differ in {' or '.join(wanted)}: x begins with {list(x.shape[:2])}, y {list(y.shape)}"
+            )
+        return y
+
+
+class Sequence:
+    """A source over arrays, or anything that has a shape and a dtype and can be sliced along time."""
+
+    steps: int | None
+
+    def __init__(self, x: Any, y: Any, network: Network) -> None:
+        self._checker = _Checker(network)
+        self._x = _as_array(x, "x")
+        self._checker.check_inputs(self._x)
+        self._last_only = network.head.at == "last"
+        self._y = None if y is None else self._checker.check_pair(self._x, _as_array(y, "y"))
+        self.length = int(self._x.shape[0])
+        self.steps = self.length
+        self.batch = int(self._x.shape[1])
+
+    def block(self, start: int, stop: int, columns: slice) -> Block | None:
+        """Return the steps [start, stop); arrays of the right dtype and order are viewed, not copied."""
+        x = self._checker.inputs(self._x[start:stop][:, columns], start)
+        if self._y is None or (self._last_only and stop < self.length):
+            return Block(x, None)
+        y = self._y[columns][None] if self._last_only else self._y[start:stop][:, columns]
+        return Block(x, self._checker.targets(y))
+
+
+class Stream:
+    """A source over iterators of blocks of any length: pairs (x, y), or x and y in two iterators.
+
+    Blocks are cut and joined to the lengths that the loop asks for. Only these are held, as long as the ring holds
+    their tapes; nothing is read before its step is due.
+    """
+
+    steps: int | None = None
+
+    def __init__(self, x: Any, y: Any, network: Network, readers: int) -> None:
+        if network.head.at == "last":
+            raise DataError("a stream has no known last step; use a head with at=every, or arrays")
+        if y is not None and not _is_stream(y):
+            raise DataError(
+                f"x is an iterator and y a {type(y).__name__}; give both as iterators, or pairs (x, y) as x"
+            )
+        self._checker = _Checker(network)
+        self._pairs: Iterator[Any] = iter(x) if y is None else zip(x, y, strict=True)
+        self._readers = readers
+        self._lock = threading.Lock()
+        self._shared: dict[int, tuple[Block | None, int]] = {}  # start -> block, readers that still want it
+        self._rest: tuple[Array, Array] | None = self._pull()
+        if self._rest is None:
+            raise DataError("the stream is empty; expected at least one block (x, y)")
+        self.batch = int(self._rest[0].shape[1])
+
+    def _pull(self) -> tuple[Array, Array] | None:
+        try:
+            pair = next(self._pairs, None)
+        except ValueError as error:
+            raise DataError(f"x and y are streams of different length: {error}") from None
+        if pair is None:
+            return None
+        try:
+            x, y = (_as_array(part, name) for part, name in zip(pair, "xy", strict=True))
+        except (TypeError, ValueError):
+            raise DataError(f"a stream yields pairs (x, y) of blocks, not {type(pair).__name__}") from None
+        self._checker.check_inputs(x)
+        return x, self._checker.check_pair(x, y)
+
+    def block(self, start: int, stop: int, columns: slice) -> Block | None:
+        """Return the next steps; every reader asks for the same ranges in the same order."""
+        with self._lock:
+            whole, waiting = self._shared.get(start) or (self._read(start, stop - start), self._readers)
+            self._shared.pop(start, None)
+            if waiting > 1:
+                self._shared[start] = whole, waiting - 1
+        if whole is None or whole.y is None:
+            return whole
+        return Block(np.ascontiguousarray(whole.x[:, columns]), np.ascontiguousarray(whole.y[:, columns]))
+
+    def _read(self, start: int, steps: int) -> Block | None:
+        parts: list[tuple[Array, Array]] = []
+        while steps and self._rest is not None:
+            x, y = self._rest
+            if x.shape[1] != self.batch:
+                raise DataError(f"a block of the stream has batch {x.shape[1]}, the first one had {self.batch}")
+            parts.append((x[:steps], y[:steps]))
+            self._rest = (x[steps:], y[steps:]) if len(x) > steps else self._pull()
+            steps -= len(parts[-1][0])
+        if not parts:
+            return None
+        x, y = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return Block(self._checker.inputs(x, start), self._checker.targets(y))

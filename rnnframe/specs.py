@@ -1,0 +1,137 @@
+"""`name:key=value,key=value`: how a person writes down a plugin and its options.
+
+The options of a class are its attrs fields: the type annotation says how a value is read, the validator what is
+allowed, `metadata={"help": ...}` what `rnnframe show` prints. `parse` splits, `build` makes the object and `render`
+writes an object down so that `build` makes an equal one.
+"""
+
+import typing
+from collections.abc import Mapping
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+import attrs
+
+from rnnframe.errors import OptionError, unknown_name
+
+T = TypeVar("T")
+
+NONE_WORDS = ("none", "null", "auto", "")
+TRUE_WORDS = ("true", "yes", "on", "1")
+FALSE_WORDS = ("false", "no", "off", "0")
+
+
+@attrs.frozen
+class Spec:
+    """A name and the texts of its options, as parsed from `name:key=value,...`."""
+
+    name: str
+    options: dict[str, str]
+
+    @classmethod
+    def parse(cls, text: str, kind: str) -> "Spec":
+        """Split `text`; raises `OptionError` where an option is no `key=value` or stands twice."""
+        if not isinstance(text, str):
+            raise OptionError(f"a {kind} is given as text 'name:key=value,...' or as an object, not {text!r}")
+        name, _, rest = text.partition(":")
+        options: dict[str, str] = {}
+        for item in filter(None, (part.strip() for part in rest.split(","))):
+            key, equals, value = (part.strip() for part in item.partition("="))
+            if not equals or not key:
+                raise OptionError(f"{kind} {text!r}: {item!r} is no option; write {name.strip() or 'name'}:key=value")
+            if key in options:
+                raise OptionError(f"{kind} {text!r}: option {key!r} is given twice; keep one")
+            options[key] = value
+        if not name.strip():
+            raise OptionError(f"{kind} {text!r} has no name; write name:key=value")
+        return cls(name.strip(), options)
+
+
+def field_types(cls: type) -> dict[str, Any]:
+    """Return option name -> resolved type annotation of an attrs class."""
+    hints = typing.get_type_hints(cls)
+    return {field.name: hints.get(field.name, str) for field in attrs.fields(cls) if field.init}
+
+
+def describe_type(kind: Any) -> str:
+    """Return a type as a person reads it: `integer`, `number or none`, `one of a, b`."""
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(map(str, get_args(kind)))
+    if get_origin(kind) in (Union, UnionType):
+        return " or ".join(describe_type(part) for part in get_args(kind))
+    names = {int: "integer", float: "number", bool: "true or false", str: "text", NoneType: "none"}
+    return names.get(kind, getattr(kind, "__name__", str(kind)))
+
+
+def read_value(text: str, kind: Any) -> Any:
+    """Read `text` as a value of type `kind`; raises `ValueError` where it is none."""
+    if get_origin(kind) in (Union, UnionType):
+        parts = get_args(kind)
+        if NoneType in parts and text.lower() in NONE_WORDS:
+            return None
+        for part in parts:
+            try:
+                return read_value(text, part)
+            except ValueError:
+                continue
+        raise ValueError(text)
+    if get_origin(kind) is Literal:
+        for choice in get_args(kind):
+            if str(choice) == text:
+                return choice
+        raise ValueError(text)
+    if kind is NoneType:
+        raise ValueError(text)
+    if kind is bool:
+        if text.lower() in TRUE_WORDS or text.lower() in FALSE_WORDS:
+            return text.lower() in TRUE_WORDS
+        raise ValueError(text)
+    if kind is int:
+        return int(text.replace("_", ""))
+    if kind is float:
+        return float(text)
+    return text
+
+
+def build(cls: type[T], options: Mapping[str, Any], kind: str, name: str) -> T:
+    """Make a `cls` from its options; texts are read by the field's type, other values are taken as they are.
+
+    Raises `OptionError` (or `UnknownNameError` for a misspelt option) with one line that names option and value.
+    """
+    types = field_types(cls)
+    where = f"{kind} {name!r}"
+    values: dict[str, Any] = {}
+    for key, value in options.items():
+        if key not in types:
+            raise unknown_name(f"option of {where}:", key, types)
+        if isinstance(value, str):
+            try:
+                value = read_value(value, types[key])
+            except ValueError:
+                raise OptionError(f"{where}: {key}={value} is no {describe_type(types[key])}") from None
+        values[key] = value
+    missing = [f.name for f in attrs.fields(cls) if f.init and f.default is attrs.NOTHING and f.name not in values]  # type: ignore[arg-type]  # T is an attrs class
+    if missing:
+        example = ",".join(f"{key}=..." for key in missing)
+        raise OptionError(f"{where} needs {', '.join(map(repr, missing))}; write {name}:{example}")
+    try:
+        return cls(**values)
+    except (ValueError, TypeError) as error:
+        raise OptionError(f"{where}: {error.args[0] if error.args else error}") from None
+
+
+def render(thing: Any) -> str:
+    """Write an attrs object with a `name` down as the spec that would make it, defaults included."""
+    fields = [field for field in attrs.fields(type(thing)) if field.init]
+    written = {field.name: getattr(thing, field.name) for field in fields}
+    texts = [f"{key}={_write(value)}" for key, value in written.items()]
+    name: str = thing.name
+    return name + (":" + ",".join(texts) if texts else "")
+
+
+def _write(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

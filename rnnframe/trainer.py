@@ -1,0 +1,106 @@
+"""The trainer: from gradients to changed parameters."""
+
+import math
+from typing import Any
+
+import attrs
+import numpy as np
+
+from rnnframe.arrays import Arrays, Vector
+from rnnframe.contracts import Optimizer
+from rnnframe.engine import Engine
+from rnnframe.errors import NonFiniteError, OptionError
+from rnnframe.learning_rates import LearningRate
+from rnnframe.plugins import Registry, default_registry
+from rnnframe.report import Report
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class StepResult:
+    """What one training step gives back.
+
+    loss: mean over counted steps and samples, before the update. gradient_norm: global norm before clipping, of the
+    last update. learning_rate: of the last update. state: after the last step, for the sequence that follows.
+    """
+
+    loss: float
+    count: int
+    state: Vector
+    gradient_norm: float
+    learning_rate: float
+    report: Report
+
+
+class Trainer:
+    """Updates a network's parameters from the gradients of an engine.
+
+    optimizer: an optimizer or a spec such as "adam:lr=2e-3". clip: largest global norm of the gradient (Pascanu,
+    Mikolov & Bengio 2013), None for no limit. rate: a learning-rate schedule such as "cosine:updates=1000,warmup=50".
+
+    `updates` counts the updates so far and `slots` holds the optimizer's vectors by name; both, with the parameters
+    and the carried state, are all that a later trainer needs to go on bit for bit.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        optimizer: str | Optimizer = "adam",
+        clip: float | None = None,
+        rate: str | LearningRate = "constant",
+        registry: Registry | None = None,
+    ) -> None:
+        registry = registry or default_registry()
+        if clip is not None and not clip > 0:
+            raise OptionError(f"clip={clip!r} is out of range; expected a norm above 0, or None")
+        self.engine = engine
+        self.optimizer = registry.optimizer(optimizer)
+        self.clip = clip
+        self.rate = registry.learning_rate(rate)
+        self.updates = 0
+        parameters = engine.network.parameters
+        self.slots = Vector.zeros(dict.fromkeys(self.optimizer.slots(), parameters.flat.shape), engine.network.dtype)
+        self._norm = self._lr = 0.0
+
+    def step(self, x: Any, y: Any, state: Arrays | None = None) -> StepResult:
+        """Train on one sequence (x, y and state as `Engine.gradients` takes them).
+
+        Exact stores make one update at the end; truncated ones update after every window. Raises `NonFiniteError`,
+        with the parameters as they were, where a loss or a gradient is not finite.
+        """
+        result = self.engine.run(x, y, state, take=self._take)
+        return StepResult(
+            loss=result.loss,
+            count=result.count,
+            state=result.state,
+            gradient_norm=self._norm,
+            learning_rate=self._lr,
+            report=result.report,
+        )
+
+    def _take(self, gradients: Vector, loss: float) -> None:
+        norm = global_norm(gradients)
+        if not math.isfinite(norm):
+            raise NonFiniteError(
+                f"the gradient's norm is {norm} at update {self.updates + 1} (loss {loss:.6g}, "
+                f"first in {_first_non_finite(gradients)}); lower the learning rate or set clip"
+            )
+        if self.clip is not None and norm > self.clip:
+            gradients.flat *= gradients.flat.dtype.type(self.clip / norm)
+        lr = self.optimizer.lr * self.rate.factor(self.updates + 1)
+        self.updates += 1
+        parameters = self.engine.network.parameters
+        self.optimizer.update(parameters.flat, gradients.flat, self.slots, self.updates, lr)
+        self._norm, self._lr = norm, lr
+
+
+def global_norm(gradients: Vector) -> float:
+    """Return the Euclidean norm over all gradients; summed in float64, so that float32 squares cannot overflow."""
+    flat = gradients.flat
+    square = float(np.dot(flat, flat))
+    if not math.isfinite(square) or square < np.finfo(flat.dtype).tiny:
+        return float(np.linalg.norm(flat.astype(np.float64)))
+    return math.sqrt(square)
+
+
+def _first_non_finite(gradients: Vector) -> str:
+    return next((name for name, view in gradients.items() if not np.isfinite(view).all()), "no array")

@@ -17,7 +17,7 @@ from rnnframe.errors import NonFiniteError, OptionError
 from rnnframe.inference import Evaluation, Inference
 from rnnframe.memory import Memory, OldWeights
 from rnnframe.network import Network
-from rnnframe.plan import Plan, make_plan
+from rnnframe.plan import Plan, default_chunk, make_plan
 from rnnframe.plugins import Registry, default_registry
 from rnnframe.report import Report, Result
 from rnnframe.schedule import Action, Drop, Forget, Forward, Grid, Load, Reverse, Save, Schedule, Update
@@ -130,17 +130,21 @@ class Engine:
         self.store = (registry or default_registry()).store(store)
         self.chunk = chunk
         self.shards = shards
-        self._plans: dict[tuple[int | None, int], Plan] = {}
+        self._plans: dict[tuple[int | None, int, int], Plan] = {}
         self._memories: list[Memory] = []
         self._old_weights = OldWeights(network)
 
     def plan(self, steps: int | None, batch: int) -> Plan:
         """Return the simulated schedule for sequences of `steps` steps (None: unknown) and `batch` samples a shard."""
-        if (steps, batch) not in self._plans:
+        return self._plan(steps, batch, self.chunk or default_chunk(batch))
+
+    def _plan(self, steps: int | None, batch: int, chunk: int) -> Plan:
+        key = steps, batch, chunk
+        if key not in self._plans:
             if len(self._plans) == PLANS_KEPT:  # lengths that vary from call to call shall not pile up
                 self._plans.clear()
-            self._plans[steps, batch] = make_plan(self.network, self.store, steps, batch, self.chunk)
-        return self._plans[steps, batch]
+            self._plans[key] = make_plan(self.network, self.store, steps, batch, chunk)
+        return self._plans[key]
 
     def gradients(self, x: Any, y: Any, state: Arrays | None = None) -> Result:
         """Return loss, gradients and final state of one sequence; the parameters are not changed.
@@ -162,7 +166,9 @@ class Engine:
         """
         source = open_source(x, y, self.network, self.shards)
         columns = split_batch(source.batch, self.shards)
-        plans = [self.plan(source.steps, part.stop - part.start) for part in columns]
+        sizes = [part.stop - part.start for part in columns]
+        chunk = self.chunk or default_chunk(max(sizes))  # one for all: shards share a stream and meet at updates
+        plans = [self._plan(source.steps, size, chunk) for size in sizes]
         memories = self._memories_for(plans)
         for part, memory in zip(columns, memories, strict=True):
             memory.reset()

@@ -9,7 +9,7 @@ import numpy as np
 from rnnframe.arrays import Array, Arrays, Vector
 from rnnframe.network import Network, Scratch, Tape
 from rnnframe.plan import default_chunk
-from rnnframe.sources import Block, open_source
+from rnnframe.sources import Block, Source, open_inputs, open_source
 from rnnframe.states import fill_state
 
 
@@ -42,7 +42,7 @@ class Inference:
     def evaluate(self, x: Any, y: Any, state: Arrays | None = None) -> Evaluation:
         """Return the mean loss of one sequence; x, y and state as `Engine.gradients` takes them."""
         loss, count = 0.0, 0
-        for passed in self._forward(x, y, state):
+        for passed in self._forward(open_source(x, y, self.network, readers=1), state):
             targets = passed.block.y
             if targets is not None:
                 loss += self.network.evaluate(self.network.weights, passed.h, targets, passed.scratch)
@@ -52,7 +52,7 @@ class Inference:
     def predict(self, x: Any, state: Arrays | None = None) -> tuple[Array, Vector]:
         """Return what the head predicts at every step, [T, B, outputs], and the final state."""
         outputs = []
-        for passed in self._forward(x, None, state):
+        for passed in self._forward(open_inputs(x, self.network), state):
             outputs.append(self.network.predict(self.network.weights, passed.h, passed.scratch).copy())
         return np.concatenate(outputs), self._final()
 
@@ -60,9 +60,8 @@ class Inference:
         ((state, _, _),) = self._buffers.values()
         return state.copy()
 
-    def _forward(self, x: Any, y: Any, given: Arrays | None) -> Iterator[_Passed]:
+    def _forward(self, source: Source, given: Arrays | None) -> Iterator[_Passed]:
         network = self.network
-        source = open_source(x, y, network, readers=1)
         columns = slice(0, source.batch)
         steps = self._chunk or default_chunk(source.batch)
         steps = steps if source.steps is None else min(steps, source.steps)

@@ -4,6 +4,7 @@ A source hands out blocks of whole steps for a range of batch columns. It checks
 that a memory map is never read twice and a stream not before its time.
 """
 
+import itertools
 import threading
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
@@ -39,7 +40,14 @@ def open_source(x: Any, y: Any, network: Network, readers: int) -> Source:
     """Return a source over arrays, or over iterators of blocks (`readers` shards read the same stream)."""
     if _is_stream(x):
         return Stream(x, y, network, readers)
+    if y is None:
+        raise DataError("y is missing; give the targets as an array, or pairs (x, y) in an iterator as x")
     return Sequence(x, y, network)
+
+
+def open_inputs(x: Any, network: Network) -> Source:
+    """Return a source of inputs alone; a stream is one of pairs (x, y) here too."""
+    return Stream(x, None, network, readers=1) if _is_stream(x) else Sequence(x, None, network)
 
 
 def _is_stream(x: Any) -> bool:
@@ -47,8 +55,8 @@ def _is_stream(x: Any) -> bool:
 
 
 def _as_array(value: Any, what: str) -> Any:
-    """Leave anything sliceable that has a shape and a dtype as it is; make an array of the rest."""
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
+    """Leave anything sliceable that has a shape and a numpy dtype as it is; make an array of the rest."""
+    if hasattr(value, "shape") and isinstance(getattr(value, "dtype", None), np.dtype):
         return value
     try:
         return np.asarray(value)
@@ -140,6 +148,18 @@ class Sequence:
         return Block(x, self._checker.targets(y))
 
 
+_END = object()
+
+
+def _paired(x: Iterable[Any], y: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield pairs of blocks; raises `DataError` where one iterator ends before the other."""
+    for pair in itertools.zip_longest(x, y, fillvalue=_END):
+        if _END in pair:
+            short, long = "xy" if pair[0] is _END else "yx"
+            raise DataError(f"the stream {short} ends before the stream {long}; give as many blocks of both")
+        yield pair
+
+
 class Stream:
     """A source over iterators of blocks of any length: pairs (x, y), or x and y in two iterators.
 
@@ -157,26 +177,23 @@ class Stream:
                 f"x is an iterator and y a {type(y).__name__}; give both as iterators, or pairs (x, y) as x"
             )
         self._checker = _Checker(network)
-        self._pairs: Iterator[Any] = iter(x) if y is None else zip(x, y, strict=True)
-        self._readers = readers
+        self._pairs: Iterator[Any] = iter(x) if y is None else _paired(x, y)
         self._lock = threading.Lock()
         self._shared: dict[int, tuple[Block | None, int]] = {}  # start -> block, readers that still want it
         self._rest: tuple[Array, Array] | None = self._pull()
         if self._rest is None:
             raise DataError("the stream is empty; expected at least one block (x, y)")
         self.batch = int(self._rest[0].shape[1])
+        self._readers = min(readers, self.batch)  # no shard is without a sample
 
     def _pull(self) -> tuple[Array, Array] | None:
-        try:
-            pair = next(self._pairs, None)
-        except ValueError as error:
-            raise DataError(f"x and y are streams of different length: {error}") from None
-        if pair is None:
+        pair = next(self._pairs, _END)
+        if pair is _END:
             return None
-        try:
-            x, y = (_as_array(part, name) for part, name in zip(pair, "xy", strict=True))
-        except (TypeError, ValueError):
-            raise DataError(f"a stream yields pairs (x, y) of blocks, not {type(pair).__name__}") from None
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            found = type(pair).__name__ + (f" of {len(pair)}" if isinstance(pair, tuple | list) else "")
+            raise DataError(f"a stream yields pairs (x, y) of blocks, not {found}")
+        x, y = _as_array(pair[0], "x"), _as_array(pair[1], "y")
         self._checker.check_inputs(x)
         return x, self._checker.check_pair(x, y)
 
@@ -193,12 +210,15 @@ class Stream:
 
     def _read(self, start: int, steps: int) -> Block | None:
         parts: list[tuple[Array, Array]] = []
-        while steps and self._rest is not None:
+        while steps:
+            self._rest = self._rest or self._pull()
+            if self._rest is None:
+                break
             x, y = self._rest
             if x.shape[1] != self.batch:
                 raise DataError(f"a block of the stream has batch {x.shape[1]}, the first one had {self.batch}")
             parts.append((x[:steps], y[:steps]))
-            self._rest = (x[steps:], y[steps:]) if len(x) > steps else self._pull()
+            self._rest = (x[steps:], y[steps:]) if len(x) > steps else None
             steps -= len(parts[-1][0])
         if not parts:
             return None

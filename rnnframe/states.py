@@ -1,5 +1,7 @@
 """States as the caller sees them: named arrays over the whole batch, whatever the shards."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from rnnframe.arrays import Arrays, Vector
@@ -11,6 +13,8 @@ def fill_state(target: Vector, given: Arrays | None, batch: int, columns: slice)
     if given is None:
         target.flat.fill(0)
         return
+    if not isinstance(given, Mapping):
+        raise DataError(f"state is a {type(given).__name__}; give arrays by name: {sorted(target)}")
     if set(given) != set(target):
         raise DataError(f"state has the arrays {sorted(given)}; this network's state has {sorted(target)}")
     for name, view in target.items():

@@ -1,0 +1,5 @@
+"""`python -m rnnframe`."""
+
+from rnnframe.cli import main
+
+main()

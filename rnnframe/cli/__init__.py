@@ -1,0 +1,70 @@
+"""The command `rnnframe`. Errors are one line on stderr; exit code 2 means wrong use, 1 failed work."""
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+import rnnframe
+from rnnframe.errors import RnnframeError, unknown_name
+
+
+class _Group(click.Group):
+    """A group that suggests the nearest command for a misspelt one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        if args and not name.startswith("-") and self.get_command(ctx, name) is None:
+            raise unknown_name("command", name, self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(rnnframe.__version__, prog_name="rnnframe")
+def cli() -> None:
+    """Train recurrent networks by exact back-propagation through time in the memory you have.
+
+    `rnnframe train` with no options trains a character-level language model for about a minute.
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line; a traceback is shown only where RNNFRAME_TRACEBACK=1 asks for it."""
+    from rnnframe.cli import evaluate, plugins, sample, show, train
+
+    for module in (train, evaluate, sample, plugins, show):
+        cli.add_command(module.command)
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        code = cli.main(prog_name="rnnframe", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
+    except click.ClickException as error:
+        return _fail(error, error.format_message(), error.exit_code)
+    except RnnframeError as error:
+        return _fail(error, str(error), error.exit_code)
+    except (click.Abort, KeyboardInterrupt) as error:
+        return _fail(error, "stopped", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit
+        return 1
+    except (OSError, MemoryError) as error:
+        return _fail(error, f"{type(error).__name__}: {error}", 1)
+
+
+def _fail(error: BaseException, message: str, code: int) -> int:
+    if os.environ.get("RNNFRAME_TRACEBACK", "") not in ("", "0"):
+        raise error
+    click.echo(f"rnnframe: error: {' '.join(message.split())}", err=True)
+    return code

@@ -1,0 +1,32 @@
+"""What commands print: aligned tables for people, JSON for programs."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object on one line."""
+    click.echo(json.dumps(value))
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print columns aligned by their widest entry; the last column runs free."""
+    lines = [list(head), *map(list, rows)]
+    widths = [max(len(line[n]) for line in lines) for n in range(len(head))]
+    for line in lines:
+        cells = [text.ljust(width) for text, width in zip(line, widths, strict=True)]
+        click.echo("  ".join(cells).rstrip())
+
+
+def human_bytes(count: int | None) -> str:
+    """Write a number of bytes as a person reads it: 5.6 MiB."""
+    if count is None:
+        return "no bound"
+    size, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while size >= 1024 and len(units) > 1:
+        size /= 1024
+        units.pop(0)
+    return f"{size:.0f} {units[0]}" if units[0] == "B" else f"{size:.1f} {units[0]}"

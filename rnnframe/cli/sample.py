@@ -1,0 +1,26 @@
+"""`rnnframe sample`."""
+
+from pathlib import Path
+
+import click
+
+from rnnframe.cli.output import print_json
+from rnnframe.runs import RunFolder, load_model
+from rnnframe.sampling import sample_text
+
+
+@click.command("sample", short_help="Write text with a trained model.")
+@click.argument("run", metavar="RUN")
+@click.option("--length", type=click.IntRange(min=0), default=500, show_default=True, help="characters to write")
+@click.option("--temperature", type=float, default=0.8, show_default=True, help="0: always the likeliest; 1: as learnt")
+@click.option("--prime", default="\n", help="text to go on from  [default: a new line]")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="of the draws")
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+def command(run: str, length: int, temperature: float, prime: str, seed: int, as_json: bool) -> None:
+    """Write text with the model in the folder RUN."""
+    network, vocabulary = load_model(RunFolder.open(Path(run)).path)
+    text = sample_text(network, vocabulary, length, prime=prime, temperature=temperature, seed=seed)
+    if as_json:
+        print_json({"run": run, "prime": prime, "temperature": temperature, "seed": seed, "text": text})
+    else:
+        click.echo(text)

@@ -1,0 +1,81 @@
+"""`rnnframe show`."""
+
+import inspect
+from typing import Any
+
+import attrs
+import click
+
+from rnnframe.cli.output import print_json, print_table
+from rnnframe.contracts import Cell, StateStore
+from rnnframe.errors import unknown_name
+from rnnframe.plugins import Registry, default_registry
+from rnnframe.specs import build, describe_type, field_types
+
+KINDS = ("cell", "store", "optimizer", "head", "learning rate")
+
+
+@click.command("show", short_help="Explain a cell, store, optimizer, head or learning rate and its options.")
+@click.argument("name", metavar="NAME")
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+def command(name: str, as_json: bool) -> None:
+    """Explain the cell, store, optimizer, head or learning-rate schedule NAME and list its options."""
+    registry = default_registry()
+    found = [_describe(registry, kind, name) for kind in KINDS if name in registry.names(kind)]
+    if not found:
+        raise unknown_name("name", name, [known for kind in KINDS for known in registry.names(kind)])
+    if as_json:
+        print_json({"found": found})
+        return
+    for thing in found:
+        click.echo(f"{thing['name']}: {thing['kind']} of {thing['provider']}\n\n{thing['about']}\n")
+        for fact, text in thing["facts"].items():
+            click.echo(f"{fact}: {text}")
+        if thing["facts"]:
+            click.echo()
+        rows = [[o["name"], o["type"], o["default"], o["help"]] for o in thing["options"]]
+        print_table(["option", "type", "default", "meaning"], rows)
+
+
+def _describe(registry: Registry, kind: str, name: str) -> dict[str, Any]:
+    cls, owner = registry.find(kind, name), registry.owner(kind, name)
+    types = field_types(cls)
+    options = [
+        {
+            "name": field.name,
+            "type": describe_type(types[field.name]),
+            "default": "required" if field.default is attrs.NOTHING else _word(field.default),
+            "help": field.metadata.get("help", ""),
+        }
+        for field in attrs.fields(cls)
+        if field.init
+    ]
+    return {
+        "name": name,
+        "kind": kind,
+        "provider": str(owner) if owner else "the core",
+        "about": inspect.getdoc(cls) or "",
+        "facts": _facts(cls),
+        "options": options,
+    }
+
+
+def _word(value: Any) -> str:
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _facts(cls: type[Any]) -> dict[str, str]:
+    """Return what a cell leaves behind, per step and sample, and whether a store is exact."""
+    if issubclass(cls, StateStore):
+        return {
+            "gradient": "exact" if cls.exact else "truncated to a window",
+            "sources of unknown length": "yes" if cls.unknown_length else "no",
+        }
+    required = [field.name for field in attrs.fields(cls) if field.init and field.default is attrs.NOTHING]
+    if issubclass(cls, Cell) and not required:
+        cell = build(cls, {}, "cell", cls.name)
+        state, tape = (
+            ", ".join(f"{name} {width}" for name, width in widths.items()) for widths in (cell.state(), cell.tape())
+        )
+        return {f"state (with hidden={cell.hidden})": state, "tape, per step and sample": tape}
+    return {}

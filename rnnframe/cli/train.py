@@ -1,0 +1,155 @@
+"""`rnnframe train`."""
+
+import itertools
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import attrs
+import click
+
+from rnnframe.characters import Corpus, read_text
+from rnnframe.cli.options import given, options_of
+from rnnframe.cli.output import print_json
+from rnnframe.cli.progress import progress_for
+from rnnframe.errors import UsageError
+from rnnframe.plugins import default_registry
+from rnnframe.runs import RunFolder, check_free, read_toml
+from rnnframe.sampling import sample_text
+from rnnframe.specs import build
+from rnnframe.training import Training, TrainingOptions
+
+
+@click.command("train", short_help="Train a character-level language model.")
+@options_of(TrainingOptions)
+@click.option("--config", metavar="FILE.toml", help="read options from a file; those on the command line come first")
+@click.option("--out", metavar="RUN", help="write config, metrics, weights and checkpoints into this new folder")
+@click.option("--force", is_flag=True, help="replace the run in an existing folder")
+@click.option("--resume", metavar="RUN", help="go on with a run from its last checkpoint; takes --epochs only")
+@click.option("--stop-after", type=click.IntRange(min=1), metavar="N", help="save and stop after N batches")
+@click.option("--sample", "sample_length", type=click.IntRange(min=0), default=300, metavar="N", show_default=True,
+              help="characters to print at the end")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object at the end")
+@click.option("--quiet", is_flag=True, help="show no progress")
+def command(
+    config: str | None,
+    out: str | None,
+    force: bool,
+    resume: str | None,
+    stop_after: int | None,
+    sample_length: int,
+    as_json: bool,
+    quiet: bool,
+    **values: Any,
+) -> int:
+    """Train a character-level language model on a text.
+
+    With no options: one LSTM on the text of the Python documentation topics, for about a minute.
+    """
+    asked = given(values)
+    if resume is not None:
+        refused = [name for name in ("out", "config") if {"out": out, "config": config}[name]] + sorted(asked)
+        wrong = [name for name in refused if name != "epochs"]
+        if wrong:
+            flags = ", ".join("--" + name.replace("_", "-") for name in wrong)
+            raise UsageError(
+                f"--resume takes its options from {resume!r}; leave out {flags} (only --epochs may change)"
+            )
+        training = _resumed(resume, asked)
+    else:
+        if force and out is None:
+            raise UsageError("--force replaces the run that --out names; give --out RUN")
+        training = _fresh(config, asked, out, force=force)
+
+    batches = itertools.count(1)
+    with _signals() as caught, progress_for(quiet=quiet) as progress:
+        done = training.go(watch=progress.show, stop=lambda: next(batches) == stop_after or bool(caught))
+    _report(training, done=done, sample_length=sample_length, as_json=as_json)
+    return 128 + caught[0] if caught and not done else 0
+
+
+def _fresh(config: str | None, asked: dict[str, Any], out: str | None, *, force: bool) -> Training:
+    registry = default_registry()
+    options = _options((read_toml(Path(config)) if config else {}), config or "", asked)
+    if out is not None:
+        check_free(Path(out), force=force)
+    text, name = read_text(options.data)
+    if options.data is not None:
+        options = attrs.evolve(options, data=str(Path(options.data).absolute()))
+    corpus = Corpus.of(text, name, options.batch, options.held_out)
+    training = Training(options, corpus, registry)
+    if out is not None:
+        training.run = RunFolder.create(out, attrs.asdict(options), force=force)
+        training.save()
+    return training
+
+
+def _resumed(path: str, asked: dict[str, Any]) -> Training:
+    run = RunFolder.open(path)
+    options = _options(run.config(), str(run.path / "config.toml"), asked)
+    text, name = read_text(options.data)
+    training = Training(options, Corpus.of(text, name, options.batch, options.held_out), default_registry(), run)
+    training.resume()
+    if training.progress.epoch >= options.epochs:
+        raise UsageError(
+            f"run {path!r} has finished its {training.progress.epoch} epochs; give a larger --epochs to go on"
+        )
+    run.write_config(attrs.asdict(options))
+    return training
+
+
+def _options(file: dict[str, Any], path: str, asked: dict[str, Any]) -> TrainingOptions:
+    """Return the options of a file under those of the command line; each is checked where it comes from."""
+    values = {name.replace("-", "_"): value for name, value in file.items()}
+    if values:
+        build(TrainingOptions, values, "configuration", path)
+    return build(TrainingOptions, values | asked, "command", "train")
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM, so that the running batch is finished; a second one ends the program at once."""
+    caught: list[int] = []
+
+    def catch(number: int, _: FrameType | None) -> None:
+        caught.append(number)
+        for other, handler in before.items():
+            signal.signal(other, handler)
+
+    before = {number: signal.signal(number, catch) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _report(training: Training, *, done: bool, sample_length: int, as_json: bool) -> None:
+    progress, run = training.progress, training.run
+    vocabulary = training.corpus.vocabulary
+    text = sample_text(training.network, vocabulary, sample_length, seed=training.options.seed) if done else ""
+    if as_json:
+        print_json(
+            {
+                "run": str(run.path) if run else None,
+                "finished": done,
+                "epoch": progress.epoch,
+                "batch": progress.batch,
+                "updates": progress.updates,
+                "train_loss": progress.train_loss,
+                "valid_loss": progress.valid_loss,
+                "sample": text,
+            }
+        )
+        return
+    if not done:
+        where = f"epoch {progress.epoch + 1}, batch {progress.batch}"
+        go_on = f"; go on with: rnnframe train --resume {run.path}" if run else "; nothing was saved (no --out)"
+        click.echo(f"stopped after {where}{go_on}", err=True)
+        return
+    if text:
+        click.echo(f"--- a sample of {len(text)} characters at temperature 0.8 ---")
+        click.echo(text)

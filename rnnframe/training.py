@@ -1,0 +1,286 @@
+"""Training a character-level language model: options, epochs, validation, checkpoints.
+
+The text is read as parallel streams, batch by batch; the state is carried from one batch into the next (and the
+gradient is not), and begins with zeros at every epoch. Nothing is drawn at random after the starting values, so
+parameters, slots, state and position are all that a resumed run needs to go on bit for bit.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+import attrs
+from attrs.validators import and_, ge, gt, in_, instance_of, lt, optional
+
+from rnnframe.arrays import Arrays
+from rnnframe.characters import Corpus
+from rnnframe.engine import Engine
+from rnnframe.errors import NonFiniteError, RunError
+from rnnframe.network import Network
+from rnnframe.plugins import Registry
+from rnnframe.runs import Checkpoint, RunFolder, restore
+from rnnframe.trainer import StepResult, Trainer
+
+
+def _integer(low: int) -> Any:
+    return and_(instance_of(int), ge(low))
+
+
+_ABOVE_ZERO: Any = optional(gt(0))
+
+
+def _specs(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+@attrs.frozen(kw_only=True)
+class TrainingOptions:
+    """The options of `rnnframe train`, on the command line and in a configuration file."""
+
+    data: str | None = attrs.field(
+        default=None,
+        validator=optional(instance_of(str)),
+        metadata={"help": "UTF-8 text file; by default the Python documentation topics of this interpreter"},
+    )
+    cell: tuple[str, ...] = attrs.field(
+        default=("lstm:hidden=192",),
+        converter=_specs,
+        metadata={"help": "cell of a layer; several from the input upwards"},
+    )
+    layers: int = attrs.field(default=1, validator=_integer(1), metadata={"help": "how often the cells are stacked"})
+    store: str = attrs.field(
+        default="full-history", validator=instance_of(str), metadata={"help": "what is remembered of the past"}
+    )
+    optimizer: str = attrs.field(
+        default="adam:lr=3e-3", validator=instance_of(str), metadata={"help": "rule of the updates"}
+    )
+    rate: str = attrs.field(
+        default="cosine:floor=0.05", validator=instance_of(str), metadata={"help": "learning-rate schedule"}
+    )
+    clip: float | None = attrs.field(
+        default=1.0,
+        validator=_ABOVE_ZERO,
+        metadata={"help": "largest global norm of the gradient; none: no limit"},
+    )
+    batch: int = attrs.field(default=32, validator=_integer(1), metadata={"help": "streams read side by side"})
+    steps: int = attrs.field(default=128, validator=_integer(1), metadata={"help": "characters in a training sequence"})
+    epochs: int = attrs.field(default=5, validator=_integer(1), metadata={"help": "passes over the text"})
+    held_out: float = attrs.field(
+        default=0.1, validator=and_(gt(0), lt(1)), metadata={"help": "part of the text kept for validation, its end"}
+    )
+    seed: int = attrs.field(default=0, validator=_integer(0), metadata={"help": "of the starting values"})
+    dtype: Literal["float32", "float64"] = attrs.field(
+        default="float32", validator=in_(("float32", "float64")), metadata={"help": "of parameters and states"}
+    )
+    chunk: int | None = attrs.field(
+        default=None,
+        validator=optional(_integer(1)),
+        metadata={"help": "steps per chunk; none: 512 rows with the batch"},
+    )
+    shards: int = attrs.field(default=1, validator=_integer(1), metadata={"help": "threads that share the batch"})
+    save_every: int | None = attrs.field(
+        default=None, validator=optional(_integer(1)), metadata={"help": "batches between checkpoints; none: an epoch"}
+    )
+
+
+@attrs.define(kw_only=True)
+class Progress:
+    """Where a training is: all of it, with parameters, slots and state, goes into a checkpoint.
+
+    `loss_sum` and `count` are of the running epoch, `losses` of the last finished one.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    updates: int = 0
+    loss_sum: float = 0.0
+    count: int = 0
+    train_loss: float | None = None
+    valid_loss: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Moment:
+    """What is shown of a training after each batch; the losses are in nats per character."""
+
+    epoch: int
+    epochs: int
+    batch: int
+    batches: int
+    loss: float
+    valid_loss: float | None
+    characters_per_second: float
+    peak_bytes: int
+    predicted_bytes: int | None
+    epoch_ended: bool
+
+
+class Training:
+    """A training of a fresh network on a corpus, written to a run folder if there is one."""
+
+    def __init__(self, options: TrainingOptions, corpus: Corpus, registry: Registry, run: RunFolder | None = None):
+        self.options = options
+        self.corpus = corpus
+        self.run = run
+        size = len(corpus.vocabulary)
+        self.network = Network(
+            cells=[*options.cell] * options.layers,
+            head=f"softmax:classes={size}",
+            inputs=size,
+            seed=options.seed,
+            dtype=options.dtype,
+            registry=registry,
+        )
+        engine = Engine(self.network, options.store, options.chunk, options.shards, registry)
+        self.batches = -(-len(corpus.train) // options.steps)
+        rate = registry.learning_rate(options.rate).over(options.epochs * self._updates_per_epoch(engine))
+        self.trainer = Trainer(engine, options.optimizer, options.clip, rate, registry)
+        self.progress = Progress()
+        self.state: Arrays | None = None
+
+    def _updates_per_epoch(self, engine: Engine) -> int:
+        full, rest = divmod(len(self.corpus.train), self.options.steps)
+        lengths = [(self.options.steps, full), (rest, 1 if rest else 0)]
+        batch = -(-self.options.batch // engine.shards)
+        return sum(n * max(1, engine.plan(steps, batch).simulation.updates) for steps, n in lengths if n)
+
+    def resume(self) -> None:
+        """Take parameters, slots, state and progress from the run folder's checkpoint."""
+        assert self.run is not None
+        where = f"the checkpoint of {str(self.run.path)!r}"
+        checkpoint = self.run.load()
+        groups = checkpoint.groups
+        restore(self.network.parameters, groups.get("parameters", {}), where)
+        restore(self.trainer.slots, groups.get("slots", {}), where)
+        if "state" in groups:
+            state = self.network.new_state(self.options.batch)
+            restore(state, groups["state"], where)
+            self.state = state
+        try:
+            metrics_size, text = checkpoint.progress.pop("metrics_size"), checkpoint.progress.pop("text")
+            self.progress = Progress(**checkpoint.progress)
+            self.trainer.updates = self.progress.updates
+        except (KeyError, TypeError):
+            raise RunError(f"{where} is of another version: progress {checkpoint.progress}") from None
+        if text != self.corpus.digest:
+            raise RunError(f"the text has changed since {where} was made; put the old one back or start a new run")
+        self.run.cut_metrics(metrics_size)
+
+    def save(self) -> None:
+        """Write a checkpoint and the weights, if there is a run folder."""
+        if self.run is None:
+            return
+        groups = {"parameters": dict(self.network.parameters), "slots": dict(self.trainer.slots)}
+        if self.state is not None:
+            groups["state"] = dict(self.state)
+        progress = attrs.asdict(self.progress) | {"metrics_size": self.run.metrics_size, "text": self.corpus.digest}
+        self.run.save(Checkpoint(groups, progress), self.network, self.corpus.vocabulary)
+
+    def go(self, watch: Callable[[Moment], None], stop: Callable[[], bool]) -> bool:
+        """Train to the end, or until `stop` says so after a batch; return whether the end was reached.
+
+        Raises `NonFiniteError` with the batch named; the checkpoint before it stays.
+        """
+        options, progress, train = self.options, self.progress, self.corpus.train
+        clock = _Clock()
+        while progress.epoch < options.epochs:
+            start = progress.batch * options.steps
+            x, y = train.x[start : start + options.steps], train.y[start : start + options.steps]
+            try:
+                outcome = self.trainer.step(x, y, self.state)
+            except NonFiniteError as error:
+                raise NonFiniteError(f"epoch {progress.epoch + 1}, batch {progress.batch + 1}: {error}") from None
+            self._advance(outcome)
+            clock.count(outcome.count)
+            ended = progress.batch == self.batches
+            if ended:
+                self._end_epoch(outcome, clock)
+            if ended or (options.save_every and progress.batch % options.save_every == 0):
+                self.save()
+            watch(self._moment(outcome, clock, ended))
+            if stop() and progress.epoch < options.epochs:
+                self.save()
+                return False
+        return True
+
+    def _advance(self, outcome: StepResult) -> None:
+        progress = self.progress
+        self.state = outcome.state
+        progress.batch += 1
+        progress.updates = self.trainer.updates
+        progress.loss_sum += outcome.loss * outcome.count
+        progress.count += outcome.count
+        if self.run is not None:
+            record = {
+                "kind": "batch",
+                "epoch": progress.epoch + 1,
+                "batch": progress.batch,
+                "update": progress.updates,
+                "loss": outcome.loss,
+                "gradient_norm": outcome.gradient_norm,
+                "learning_rate": outcome.learning_rate,
+            }
+            self.run.append(record)
+
+    def _end_epoch(self, outcome: StepResult, clock: "_Clock") -> None:
+        progress = self.progress
+        clock.pause()
+        progress.train_loss = progress.loss_sum / progress.count
+        progress.valid_loss = self.evaluate()
+        clock.go_on()
+        progress.epoch, progress.batch, progress.loss_sum, progress.count = progress.epoch + 1, 0, 0.0, 0
+        self.state = None
+        if self.run is not None:
+            record = {
+                "kind": "epoch",
+                "epoch": progress.epoch,
+                "update": progress.updates,
+                "train_loss": progress.train_loss,
+                "valid_loss": progress.valid_loss,
+                "characters_per_second": clock.rate,
+                "peak_bytes": outcome.report.peak_bytes,
+                "predicted_bytes": outcome.report.predicted_bytes,
+            }
+            self.run.append(record)
+
+    def evaluate(self) -> float:
+        """Return the loss on the held-out text in nats per character."""
+        valid = self.corpus.valid
+        return self.trainer.engine.evaluate(valid.x, valid.y).loss
+
+    def _moment(self, outcome: StepResult, clock: "_Clock", ended: bool) -> Moment:
+        progress = self.progress
+        return Moment(
+            epoch=progress.epoch if ended else progress.epoch + 1,
+            epochs=self.options.epochs,
+            batch=self.batches if ended else progress.batch,
+            batches=self.batches,
+            loss=progress.train_loss if ended and progress.train_loss else progress.loss_sum / max(1, progress.count),
+            valid_loss=progress.valid_loss,
+            characters_per_second=clock.rate,
+            peak_bytes=outcome.report.peak_bytes,
+            predicted_bytes=outcome.report.predicted_bytes,
+            epoch_ended=ended,
+        )
+
+
+class _Clock:
+    """Characters per second of training, validation left out."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._paused = 0.0
+        self._characters = 0
+
+    def count(self, characters: int) -> None:
+        self._characters += characters
+
+    def pause(self) -> None:
+        self._paused = time.perf_counter()
+
+    def go_on(self) -> None:
+        self._started += time.perf_counter() - self._paused
+
+    @property
+    def rate(self) -> float:
+        return self._characters / max(1e-9, time.perf_counter() - self._started)

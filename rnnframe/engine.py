@@ -44,6 +44,7 @@ class Tally:
     reverse_steps: int = 0
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite ends the run: one error says it
 def execute(
     schedule: Schedule,
     grid: Grid,
@@ -130,15 +131,15 @@ class Engine:
         self.store = (registry or default_registry()).store(store)
         self.chunk = chunk
         self.shards = shards
-        self._plans: dict[tuple[int | None, int, int], Plan] = {}
+        self._plans: dict[tuple[int | None, int, int | None], Plan] = {}
         self._memories: list[Memory] = []
         self._old_weights = OldWeights(network)
 
     def plan(self, steps: int | None, batch: int) -> Plan:
         """Return the simulated schedule for sequences of `steps` steps (None: unknown) and `batch` samples a shard."""
-        return self._plan(steps, batch, self.chunk or default_chunk(batch))
+        return self._plan(steps, batch, self.chunk)
 
-    def _plan(self, steps: int | None, batch: int, chunk: int) -> Plan:
+    def _plan(self, steps: int | None, batch: int, chunk: int | None) -> Plan:
         key = steps, batch, chunk
         if key not in self._plans:
             if len(self._plans) == PLANS_KEPT:  # lengths that vary from call to call shall not pile up
@@ -154,10 +155,12 @@ class Engine:
         without the first dimension where the head counts the last step only; an iterator (or None, with pairs
         (x, y) in x) for a stream. state: what an earlier result returned; zeros by default.
 
-        Raises `DataError` for x, y or state that do not fit, `NonFiniteError` for a loss that is not finite.
+        Raises `DataError` for x, y or state that do not fit, `NonFiniteError` for a loss that is not finite; a
+        gradient that overflows beside a finite loss is returned as it is.
         """
         return self.run(x, y, state, take=None)
 
+    @np.errstate(over="ignore", invalid="ignore")  # as above, for what is done for all shards at once
     def run(self, x: Any, y: Any, state: Arrays | None, take: Take | None) -> Result:
         """Do what `gradients` does, and hand mean gradient and loss to `take` at each update.
 
@@ -214,6 +217,7 @@ class Engine:
 
     def _report(self, plans: list[Plan], memories: list[Memory], sums: "Sums") -> Report:
         first, predictions = sums.tallies[0], [plan.predicted_bytes for plan in plans]
+        shared = plans[0].simulation.versions * plans[0].costs.weights  # old weights serve every shard
         return Report(
             store=render(self.store),
             exact=self.store.exact,
@@ -225,7 +229,7 @@ class Engine:
             forward_steps=first.forward_steps,
             reverse_steps=first.reverse_steps,
             updates=sums.updates,
-            predicted_bytes=None if None in predictions else sum(filter(None, predictions)),
+            predicted_bytes=None if None in predictions else sum(filter(None, predictions)) - (len(plans) - 1) * shared,
             peak_bytes=sum(memory.peak_bytes for memory in memories) + self._old_weights.peak_bytes,
         )
 

@@ -37,14 +37,12 @@ class Ring:
         self._free = [make() for _ in range(capacity)]
         self._entries: deque[Entry] = deque()
         self.capacity = capacity
-        self.most = 0
 
     def spare(self) -> Tape:
         """Return a tape that is free for the moment: what is written there is overwritten by the next chunk."""
         if not self._free:
             self._free.append(self._make())
             self.capacity += 1
-        self.most = max(self.most, len(self._entries) + 1)
         return self._free[-1]
 
     def push(self, chunk: int, block: Block, weights: Weights) -> Tape:
@@ -71,7 +69,6 @@ class Ring:
         """Release every tape, as before a run that follows a failed one."""
         while self._entries:
             self.pop()
-        self.most = 0
 
     def entries_made_with(self, weights: Weights) -> list[Entry]:
         """Return the entries whose tape was made with exactly these weights."""
@@ -184,9 +181,9 @@ class Memory:
 
     @property
     def peak_bytes(self) -> int:
-        """Bytes of the tapes at their peak in the last run, snapshots, states and working arrays."""
+        """Bytes of all tapes, snapshots, states and working arrays that are held."""
         states = self.state.nbytes + self.final.nbytes + self.dstate.nbytes
-        return self.ring.most * self.plan.costs.tape + self.medium.nbytes + states + self.scratch.nbytes
+        return self.ring.capacity * self.plan.costs.tape + self.medium.nbytes + states + self.scratch.nbytes
 
 
 class OldWeights:

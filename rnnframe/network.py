@@ -124,7 +124,9 @@ class Network:
 
     cells: cells or specs such as "lstm:hidden=128", from the input upwards. head: a head or a spec such as
     "softmax:classes=65". inputs: the width of x [T, B, inputs], or the number of rows of U where x [T, B] holds
-    integers. seed: of the starting values. dtype: "float32" or "float64".
+    integers. seed: of the starting values. dtype: "float32" or "float64". embedding_std: standard deviation of the
+    starting rows of layer0.U, for inputs that are looked up: a cell expects sums over many inputs and draws values that
+    are small for a single row; None leaves it to the cell.
 
     `parameters` maps "layer0.U", "layer0.W", ..., "head.V", "head.c" to views of one flat vector,
     `parameters.flat`, and may be written to between runs.
@@ -137,6 +139,7 @@ class Network:
         inputs: int,
         seed: int = 0,
         dtype: str = "float32",
+        embedding_std: float | None = None,
         registry: Registry | None = None,
     ) -> None:
         registry = registry or default_registry()
@@ -160,6 +163,11 @@ class Network:
         rng = np.random.default_rng(seed)
         for layer in self.layers:
             layer.cell.initialize(self.parameters.group(layer.prefix), rng)
+        if embedding_std is not None:
+            if not embedding_std > 0 or "layer0.U" not in self.parameters:
+                raise OptionError(f"embedding_std={embedding_std!r}: expected a number above 0 and a first cell with U")
+            U = self.parameters["layer0.U"]
+            U[...] = rng.normal(0, embedding_std, U.shape)
         self.head.initialize(self.weights.head, rng)
         self.weights.derive()
 

@@ -9,9 +9,8 @@ import functools
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import attrs
 import pluggy
@@ -22,6 +21,9 @@ from rnnframe.errors import PluginError, UsageError, unknown_name
 from rnnframe.heads import HEADS, Head
 from rnnframe.learning_rates import RATES, LearningRate
 from rnnframe.specs import Spec, build
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "rnnframe"
 T = TypeVar("T")
@@ -75,8 +77,10 @@ class Registry:
         self._owners: dict[tuple[str, str], PluginRecord] = {}
 
     @classmethod
-    def installed(cls, points: Iterable[EntryPoint] | None = None, **options: Any) -> "Registry":
+    def installed(cls, points: "Iterable[EntryPoint] | None" = None, **options: Any) -> "Registry":
         """Return a registry of every plugin installed in this environment."""
+        from importlib.metadata import entry_points  # a slow import, not needed by `import rnnframe`
+
         registry = cls(**options)
         found = entry_points(group=GROUP) if points is None else points
         for point in sorted(found, key=lambda p: (not p.value.startswith("rnnframe_"), p.name, p.value)):
@@ -94,7 +98,7 @@ class Registry:
             raise PluginError(f"{record} is broken: {record.reason}") from error
         return record
 
-    def _load(self, point: EntryPoint) -> None:
+    def _load(self, point: "EntryPoint") -> None:
         distribution, version = (point.dist.name, point.dist.version) if point.dist else ("unknown", "-")
         record = PluginRecord(name=point.name, distribution=distribution, version=version)
         self.records.append(record)
@@ -121,8 +125,8 @@ class Registry:
         key = f"{record.distribution}:{record.name}"
         if self.manager.has_plugin(key):
             raise PluginError(f"{record.distribution} names two plugins {record.name!r}; rename one")
-        self.manager.register(plugin, key)
         try:
+            self.manager.register(plugin, key)
             hooks = {caller.name for caller in self.manager.get_hookcallers(plugin) or []}
             for hook in sorted(hooks - known):
                 raise PluginError(str(unknown_name("hook", hook, known)))
@@ -130,7 +134,8 @@ class Registry:
             for kind, classes in found.items():
                 self._check(kind, classes)
         except BaseException:
-            self.manager.unregister(plugin)
+            if self.manager.has_plugin(key):  # some versions of pluggy keep the name of a plugin that they refuse
+                self.manager.unregister(name=key)
             raise
         for kind, classes in found.items():
             record.provides[kind] = [cls.name for cls in classes]
@@ -139,11 +144,11 @@ class Registry:
                 self._owners[kind, cls.name] = record
 
     def _ask(self, rule: Kind, others: list[Any]) -> list[type[Any]]:
-        answers = self.manager.subset_hook_caller(rule.hook, remove_plugins=others)()
-        try:
-            return [cls for answer in answers for cls in answer]
-        except TypeError:
-            raise PluginError(f"{rule.hook} must return an iterable of classes, not {answers[0]!r}") from None
+        answers = self.manager.subset_hook_caller(rule.hook, remove_plugins=others)() or [None]  # pluggy drops None
+        for answer in answers:
+            if not isinstance(answer, Iterable):
+                raise PluginError(f"{rule.hook} must return an iterable of classes, not {answer!r}")
+        return [cls for answer in answers for cls in answer]
 
     def _check(self, kind: str, classes: list[type[Any]]) -> None:
         base = KINDS[kind].base

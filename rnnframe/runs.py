@@ -78,8 +78,8 @@ class RunFolder:
         """Write checkpoint and weights."""
         tensors = {f"{group}/{name}": a for group, arrays in checkpoint.groups.items() for name, a in arrays.items()}
         self._write_tensors(CHECKPOINT, tensors, {"progress": json.dumps(checkpoint.progress)})
-        about = {"network": json.dumps(network.specs()), "vocabulary": json.dumps(vocabulary.characters)}
-        self._write_tensors(WEIGHTS, network.parameters, about)
+        about = {"network": network.specs(), "vocabulary": vocabulary.characters}
+        self._write_tensors(WEIGHTS, network.parameters, {"rnnframe": json.dumps(about)})
 
     def load(self) -> Checkpoint:
         """Return the checkpoint."""
@@ -117,7 +117,8 @@ class RunFolder:
     def _write_tensors(self, name: str, tensors: Arrays, about: dict[str, str]) -> None:
         from safetensors.numpy import save
 
-        # safetensors writes the memory as it lies, so every array must lie in C order
+        # safetensors writes the memory as it lies, so every array must lie in C order; one entry of metadata, since
+        # it writes several in no fixed order, and equal runs are to make equal files
         data = save({key: np.ascontiguousarray(array) for key, array in tensors.items()}, about)
         try:
             self._write(name, data)
@@ -158,8 +159,8 @@ def load_model(path: Path) -> tuple[Network, Vocabulary]:
         raise RunError(f"there is no {str(file)!r}; give a run folder made by `rnnframe train --out`")
     tensors, about = read_tensors(file)
     try:
-        network = Network(**json.loads(about["network"]))
-        vocabulary = Vocabulary(json.loads(about["vocabulary"]))
+        made_of = json.loads(about["rnnframe"])
+        network, vocabulary = Network(**made_of["network"]), Vocabulary(made_of["vocabulary"])
     except (KeyError, ValueError, TypeError) as error:
         if isinstance(error, RnnframeError):
             raise

@@ -111,12 +111,12 @@ class Grid:
 
     def _offset(self, chunk: int) -> int:
         periods, rest = divmod(chunk, len(self.pattern))
-        return periods * self.period + sum(self.pattern[:rest])
+        step = periods * self.period + sum(self.pattern[:rest])
+        return step if self.steps is None else min(step, self.steps)
 
     def span(self, chunk: int) -> tuple[int, int]:
         """Return the steps [start, stop) of a chunk."""
-        start, stop = self._offset(chunk), self._offset(chunk + 1)
-        return start, stop if self.steps is None else min(stop, self.steps)
+        return self._offset(chunk), self._offset(chunk + 1)
 
     def cut_at_or_after(self, step: int) -> int:
         """Return the number of the first chunk that begins at `step` or later."""
@@ -126,8 +126,7 @@ class Grid:
 
     def steps_between(self, start: int, stop: int) -> int:
         """Return how many steps the chunks [start, stop) cover."""
-        end = self._offset(stop)
-        return (end if self.steps is None else min(end, self.steps)) - self._offset(start)
+        return self._offset(stop) - self._offset(start)
 
 
 def split_evenly(length: int, chunk: int) -> tuple[int, ...]:

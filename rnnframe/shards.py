@@ -6,7 +6,6 @@ The parts meet where the schedule has an `Update`: all wait, one of them acts fo
 import itertools
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 
 def split_batch(batch: int, shards: int) -> list[slice]:
@@ -24,6 +23,8 @@ def run_together(work: Callable[[int, Callable[[], None]], None], count: int, ac
     if count == 1:
         work(0, act)
         return
+    from concurrent.futures import ThreadPoolExecutor  # a slow import, not needed by `import rnnframe`
+
     barrier = threading.Barrier(count, action=act)
 
     def guarded(n: int) -> None:

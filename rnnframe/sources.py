@@ -154,7 +154,7 @@ _END = object()
 def _paired(x: Iterable[Any], y: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
     """Yield pairs of blocks; raises `DataError` where one iterator ends before the other."""
     for pair in itertools.zip_longest(x, y, fillvalue=_END):
-        if _END in pair:
+        if any(part is _END for part in pair):
             short, long = "xy" if pair[0] is _END else "yx"
             raise DataError(f"the stream {short} ends before the stream {long}; give as many blocks of both")
         yield pair

@@ -69,6 +69,9 @@ class TrainingOptions:
         default=0.1, validator=and_(gt(0), lt(1)), metadata={"help": "part of the text kept for validation, its end"}
     )
     seed: int = attrs.field(default=0, validator=_integer(0), metadata={"help": "of the starting values"})
+    embedding_std: float = attrs.field(
+        default=2.0, validator=gt(0.0), metadata={"help": "spread of the starting rows of U, one row a character"}
+    )
     dtype: Literal["float32", "float64"] = attrs.field(
         default="float32", validator=in_(("float32", "float64")), metadata={"help": "of parameters and states"}
     )
@@ -111,7 +114,6 @@ class Moment:
     valid_loss: float | None
     characters_per_second: float
     peak_bytes: int
-    predicted_bytes: int | None
     epoch_ended: bool
 
 
@@ -129,6 +131,7 @@ class Training:
             inputs=size,
             seed=options.seed,
             dtype=options.dtype,
+            embedding_std=options.embedding_std,
             registry=registry,
         )
         engine = Engine(self.network, options.store, options.chunk, options.shards, registry)
@@ -239,7 +242,6 @@ class Training:
                 "valid_loss": progress.valid_loss,
                 "characters_per_second": clock.rate,
                 "peak_bytes": outcome.report.peak_bytes,
-                "predicted_bytes": outcome.report.predicted_bytes,
             }
             self.run.append(record)
 
@@ -259,7 +261,6 @@ class Training:
             valid_loss=progress.valid_loss,
             characters_per_second=clock.rate,
             peak_bytes=outcome.report.peak_bytes,
-            predicted_bytes=outcome.report.predicted_bytes,
             epoch_ended=ended,
         )
 

@@ -60,21 +60,23 @@ class CircularQueue(StateStore):
         return Grid(steps, split_evenly(self.k1 - back, chunk) + split_evenly(back, chunk))
 
     def schedule(self, grid: Grid, costs: Costs) -> Schedule:
-        """Every k1 steps: forget what left the window, go on, reverse the window, update."""
+        """Every k1 steps: go on, reverse the window, forget what the next one does not reach, update."""
         t = 0
-        while grid.steps is None or t < grid.steps:
+        while True:
             end = t + self.k1 if grid.steps is None else min(t + self.k1, grid.steps)
             start, now, stop = map(grid.cut_at_or_after, (max(0, t + self.k1 - self.k2), t, end))
-            yield Forget(start)
             reached = yield Forward(now, stop, keep=True)
             if reached is None or reached == now:
-                break
+                yield Forget(now)
+                return
             yield Reverse(reached, start, losses_from=now, keep=True)
-            yield Update()
-            if reached < stop:
-                break
             t += self.k1
-        yield Forget(grid.cut_at_or_after(t) + len(grid.pattern))
+            over = reached < stop or end == grid.steps
+            # Before the update: no weights are kept for a tape that is not reversed again.
+            yield Forget(reached if over else grid.cut_at_or_after(max(0, t + self.k1 - self.k2)))
+            yield Update()
+            if over:
+                return
 
 
 @hookimpl

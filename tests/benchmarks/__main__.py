@@ -1,0 +1,11 @@
+"""`python -m tests.benchmarks NAME [options]`."""
+
+import sys
+
+from tests.benchmarks import memory
+
+MEASUREMENTS = {"memory": memory.main}
+
+if len(sys.argv) < 2 or sys.argv[1] not in MEASUREMENTS:
+    sys.exit(f"usage: python -m tests.benchmarks {{{','.join(MEASUREMENTS)}}} [options]")
+MEASUREMENTS[sys.argv[1]](sys.argv[2:])

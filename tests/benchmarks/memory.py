@@ -1,0 +1,171 @@
+"""Bytes and time of one gradient for every store, beside torch's: each in a process of its own, taking turns.
+
+    python -m tests.benchmarks memory [STEPS ...] [--threads N] [--turns N]
+
+One LSTM of 128 on 64 inputs, batch 32, a linear readout with squared error at every step, float32; the input gradient
+is not asked for. "above idle" is the peak of the resident set above what the process holds with its data in memory and
+everything imported (Linux). Times are medians of the turns.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+BATCH, INPUTS, HIDDEN, OUTPUTS = 32, 64, 128, 8
+STORES = (
+    "full-history",
+    "checkpoint",
+    "checkpoint:policy=revolve,slots=20",
+    "circular-queue:k1=32,k2=64",
+)
+TORCH = ("torch", "torch checkpoint")
+
+
+def main(words: list[str]) -> None:
+    """Run every subject in turn and print a table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks memory")
+    parser.add_argument("steps", type=int, nargs="*", default=[1000])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    options = parser.parse_args(words)
+    if options.one:
+        print(json.dumps(measure(options.one, options.steps[0], options.threads)))
+        return
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, {options.threads} thread(s), Python {platform.python_version()}"
+    )
+    for steps in options.steps:
+        rows: dict[str, list[dict]] = {subject: [] for subject in (*STORES, *TORCH)}
+        for _ in range(options.turns):
+            for subject in rows:
+                rows[subject].append(in_a_process(subject, steps, options.threads))
+        print(f"\nT={steps}, B={BATCH}, inputs={INPUTS}, H={HIDDEN}")
+        print(f"{'':36}{'predicted':>12}{'above idle':>12}{'time':>12}{'forward/T':>11}")
+        for subject, results in rows.items():
+            print(line(subject, [result for result in results if result]))
+
+
+def line(subject: str, results: list[dict]) -> str:
+    """Return one row of the table."""
+    if not results:
+        return f"{subject:36}{'not installed':>24}"
+    predicted, forward = results[0]["predicted"], results[0]["forward"]
+    above = statistics.median(result["above_idle"] for result in results)
+    seconds = statistics.median(result["seconds"] for result in results)
+    return (
+        f"{subject:36}{mebibytes(predicted) if predicted else '-':>12}{mebibytes(above):>12}"
+        f"{seconds * 1e3:>9.0f} ms{f'{forward:.2f}' if forward else '-':>11}"
+    )
+
+
+def mebibytes(count: float) -> str:
+    """Write bytes in MiB."""
+    return f"{count / 2**20:.1f} MiB"
+
+
+def in_a_process(subject: str, steps: int, threads: int) -> dict:
+    """Measure one subject in a fresh process; empty where its library is missing."""
+    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    environment = os.environ | dict.fromkeys(names, str(threads))
+    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):  # set on some machines, where they slow numpy down
+        environment.pop(name, None)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks",
+        "memory",
+        str(steps),
+        "--threads",
+        str(threads),
+        "--one",
+        subject,
+    ]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        if "No module named 'torch'" in done.stderr:
+            return {}
+        sys.exit(done.stderr)
+    return json.loads(done.stdout)
+
+
+def measure(subject: str, steps: int, threads: int) -> dict:
+    """Measure one subject in this process."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((steps, BATCH, INPUTS), np.float32)
+    y = rng.standard_normal((steps, BATCH, OUTPUTS), np.float32)
+    gradient, report = (torch_subject if subject in TORCH else our_subject)(subject, x, y, threads)
+    gradient(32)  # everything imported and warm
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    idle = status("VmRSS")
+    gradient(steps)
+    above = status("VmHWM") - idle
+    times = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        gradient(steps)
+        times.append(time.perf_counter() - begun)
+    return {"above_idle": above, "seconds": min(times), **report(steps)}
+
+
+def our_subject(store, x, y, threads):
+    """Return a function that computes a gradient with rnnframe, and one that reports on it."""
+    import rnnframe as rf
+
+    network = rf.Network(cells=[f"lstm:hidden={HIDDEN}"], head=f"mse:outputs={OUTPUTS}", inputs=INPUTS)
+    engine, last = rf.Engine(network, store=store), {}
+
+    def gradient(steps):
+        last["result"] = engine.gradients(x[:steps], y[:steps])
+
+    def report(steps):
+        told = last["result"].report
+        return {"predicted": told.predicted_bytes, "forward": told.forward_steps / steps}
+
+    return gradient, report
+
+
+def torch_subject(subject, x, y, threads):
+    """Return the same for torch.nn.LSTM, plain or with torch.utils.checkpoint over segments of about sqrt(T)."""
+    import torch
+    from torch.utils.checkpoint import checkpoint
+
+    torch.set_num_threads(threads)
+    lstm, readout = torch.nn.LSTM(INPUTS, HIDDEN), torch.nn.Linear(HIDDEN, OUTPUTS)
+    x, y = torch.from_numpy(x), torch.from_numpy(y)
+
+    def segment(x, y, h, c):
+        out, (h, c) = lstm(x, (h, c))
+        return ((readout(out) - y) ** 2).sum(), h, c
+
+    def gradient(steps):
+        lstm.zero_grad()
+        readout.zero_grad()
+        h = c = torch.zeros(1, BATCH, HIDDEN)
+        length = steps if subject == "torch" else max(20, round(steps**0.5))
+        total = torch.zeros(())
+        for start in range(0, steps, length):
+            part = x[start : min(start + length, steps)], y[start : min(start + length, steps)]
+            loss, h, c = (
+                segment(*part, h, c) if subject == "torch" else checkpoint(segment, *part, h, c, use_reentrant=False)
+            )
+            total = total + loss
+        (total / (steps * BATCH * OUTPUTS)).backward()
+
+    return gradient, lambda steps: {"predicted": None, "forward": None}
+
+
+def status(name: str) -> int:
+    """Return a line of /proc/self/status in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name + ":"):
+            return int(line.split()[1]) * 1024
+    raise LookupError(name)

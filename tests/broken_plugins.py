@@ -1,0 +1,140 @@
+"""The ways in which a plugin can go wrong: its source, and what must be said of it. GOOD is one that is right."""
+
+import rnnframe as rf
+
+GOOD = """
+    import attrs
+    import rnnframe
+    from rnnframe_cells import Elman
+
+    @attrs.frozen(kw_only=True)
+    class Copy(Elman):
+        name = "{cell}"
+
+    @rnnframe.hookimpl
+    def rnnframe_cells():
+        return [Copy]
+"""
+
+BROKEN = {
+    "that imports what is not there": (
+        "import nowhere_to_be_found",
+        "ModuleNotFoundError: No module named 'nowhere_to_be_found'",
+    ),
+    "that ends the process when imported": (
+        "raise SystemExit('no licence')",
+        "SystemExit: no licence",
+    ),
+    "that is no Python": (
+        "def rnnframe_cells(:",
+        "SyntaxError: invalid syntax",
+    ),
+    "that misspells a hook": (
+        """
+        import rnnframe
+
+        @rnnframe.hookimpl
+        def rnnframe_cell():
+            return []
+        """,
+        "unknown hook 'rnnframe_cell'; did you mean 'rnnframe_cells'? "
+        "(known: rnnframe_cells, rnnframe_optimizers, rnnframe_state_stores)",
+    ),
+    "that asks for what a hook does not give": (
+        """
+        import rnnframe
+
+        @rnnframe.hookimpl
+        def rnnframe_cells(network):
+            return []
+        """,
+        "Argument(s) {'network'} are declared in the hookimpl but can not be found in the hookspec",
+    ),
+    "that raises when asked": (
+        """
+        import rnnframe
+
+        @rnnframe.hookimpl
+        def rnnframe_cells():
+            return [][0]
+        """,
+        "IndexError: list index out of range",
+    ),
+    "that raises on the way": (
+        """
+        import rnnframe
+
+        @rnnframe.hookimpl
+        def rnnframe_cells():
+            yield len(3)
+        """,
+        "TypeError: object of type 'int' has no len()",
+    ),
+    "that returns no list": (
+        """
+        import rnnframe
+
+        @rnnframe.hookimpl
+        def rnnframe_state_stores():
+            return 3
+        """,
+        "rnnframe_state_stores must return an iterable of classes, not 3",
+    ),
+    "that forgets to return": (
+        """
+        import rnnframe
+
+        @rnnframe.hookimpl
+        def rnnframe_optimizers():
+            [object]
+        """,
+        "rnnframe_optimizers must return an iterable of classes, not None",
+    ),
+    "that returns what is no class": (
+        """
+        import rnnframe
+
+        @rnnframe.hookimpl
+        def rnnframe_cells():
+            return [rnnframe.cell]
+        """,
+        "which is no subclass of rnnframe.Cell",
+    ),
+    "that returns a class of another kind": (
+        """
+        import rnnframe
+        from rnnframe_cells import Elman
+
+        @rnnframe.hookimpl
+        def rnnframe_optimizers():
+            return [Elman]
+        """,
+        "rnnframe_optimizers returned <class 'rnnframe_cells.elman.Elman'>, which is no subclass of rnnframe.Optimizer",
+    ),
+    "that returns a class without options": (
+        """
+        import rnnframe
+        from rnnframe_cells import Elman
+
+        class Bare(Elman):
+            name = "bare"
+
+        @rnnframe.hookimpl
+        def rnnframe_cells():
+            return [Bare]
+        """,
+        "Bare must be a frozen attrs class with a class variable `name`",
+    ),
+    "that takes the name of a built-in": (
+        GOOD.format(cell="lstm"),
+        f"cell 'lstm' is already provided by plugin 'cells' of rnnframe {rf.__version__}; rename it",
+    ),
+    "that gives two things one name": (
+        GOOD.format(cell="twin").replace("[Copy]", "[Copy, Copy]"),
+        "cell 'twin' is already provided by the same plugin; rename it",
+    ),
+    "of which one half is good": (
+        GOOD.format(cell="half") + "\n    @rnnframe.hookimpl\n    def rnnframe_optimizers():\n        return [Copy]\n",
+        "which is no subclass of rnnframe.Optimizer",
+    ),
+}

@@ -1,0 +1,54 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rnnframe.cli import main
+
+TEXT = "".join(f"{n}: the quick brown fox jumps over the lazy dog {n * 7 % 13} times.\n" for n in range(60))
+SMALL = ("--cell", "elman:hidden=8", "--batch", "4", "--steps", "16", "--epochs", "2", "--quiet", "--sample", "20")
+
+
+class Outcome:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Type a command in this process and return exit code, stdout and stderr."""
+
+    def typed(*words: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["rnnframe", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        captured = capsys.readouterr()
+        code = stop.value.code
+        assert isinstance(code, int)
+        return Outcome(code, captured.out, captured.err)
+
+    return typed
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT)
+    return path
+
+
+@pytest.fixture
+def train(run: Run, text: Path) -> Run:
+    """Train a tiny model on a small text; further words override the small options."""
+    return lambda *words: run("train", "--data", text, *SMALL, *words)
+
+
+def started(*words: object) -> "subprocess.Popen[str]":
+    """Start a command as a process of its own."""
+    command = [sys.executable, "-m", "rnnframe", *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -1,0 +1,102 @@
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rnnframe import Registry
+from rnnframe.cli import cli
+
+from .conftest import TEXT, Run
+
+
+@pytest.fixture
+def trained(train: Run, tmp_path: Path) -> Path:
+    train("--out", tmp_path / "run", "--optimizer", "adam:lr=1e-2")
+    return tmp_path / "run"
+
+
+def test_evaluate_repeats_the_validation_loss_of_training(run: Run, trained: Path) -> None:
+    last = json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])
+    report = json.loads(run("evaluate", trained, "--json").out)
+    assert report["loss"] == pytest.approx(last["valid_loss"], rel=1e-6)
+    assert report["unit"] == "nats/character"
+
+
+def test_evaluate_on_a_text_counts_every_character_but_the_first(run: Run, trained: Path, text: Path) -> None:
+    outcome = run("evaluate", trained, "--data", text)
+    report = json.loads(run("evaluate", trained, "--data", text, "--json").out)
+    assert report["characters"] == len(TEXT) - 1
+    assert f"{report['loss']:.4f} nats/char ({report['loss'] / math.log(2):.4f} bits/char)" in outcome.out
+
+
+def test_sample_is_the_same_for_the_same_seed_and_another_for_another(run: Run, trained: Path) -> None:
+    first, again, other = (run("sample", trained, "--length", 80, "--seed", seed).out for seed in (1, 1, 2))
+    assert first == again != other
+    assert len(first) == 81
+
+
+def test_sample_at_temperature_zero_has_no_chance_in_it(run: Run, trained: Path) -> None:
+    words = ("sample", trained, "--temperature", 0, "--prime", "the ", "--json")
+    assert json.loads(run(*words, "--seed", 1).out)["text"] == json.loads(run(*words, "--seed", 2).out)["text"]
+
+
+def test_plugins_lists_every_plugin_with_its_distribution(run: Run) -> None:
+    table = run("plugins").out.splitlines()
+    assert table[0].split() == ["plugin", "status", "from", "provides"]
+    assert any(line.split()[:3] == ["circular-queue", "ok", "rnnframe"] for line in table)
+    records = json.loads(run("plugins", "--json").out)["plugins"]
+    assert {"cells", "optimizers", "full-history", "circular-queue", "checkpoint"} <= {r["name"] for r in records}
+    assert all(record["status"] == "ok" for record in records)
+
+
+KINDS = {"cell": "cell", "store": "store", "optimizer": "optimizer", "head": "head", "learning rate": "learning rate"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_show_explains_every_name_and_its_options(run: Run, kind: str) -> None:
+    registry = Registry.installed()
+    for name in registry.names(kind):
+        outcome = run("show", name)
+        found = json.loads(run("show", name, "--json").out)["found"]
+        assert outcome.out.startswith(f"{name}: {kind} of ")
+        assert [thing["kind"] for thing in found] == [kind]
+        for option in found[0]["options"]:
+            assert option["help"], f"{kind} {name}: option {option['name']} has no help"
+            assert option["name"] in outcome.out
+
+
+def test_show_tells_what_a_step_of_a_cell_leaves_behind(run: Run) -> None:
+    out = run("show", "lstm").out
+    assert "state (with hidden=128): h 128, c 128" in out
+    assert "tape, per step and sample: gates 512, c 128, h 128" in out
+
+
+def test_help_names_every_command_and_every_training_option(run: Run) -> None:
+    overview = run("--help").out
+    for name in ("train", "evaluate", "sample", "plugins", "show"):
+        assert name in overview
+    options = run("train", "--help").out
+    for name in ("--data", "--cell", "--layers", "--store", "--optimizer", "--batch", "--steps", "--epochs", "--seed"):
+        assert name in options
+    assert set(cli.commands) == {"train", "evaluate", "sample", "plugins", "show"}
+
+
+def test_a_closed_pipe_is_no_traceback() -> None:
+    command = f"{sys.executable} -m rnnframe show lstm --json | true"
+    outcome = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert outcome.stderr == ""
+
+
+def test_help_imports_nothing_that_only_training_needs() -> None:
+    code = (
+        "import sys; sys.argv = ['rnnframe', '--help']\n"
+        "from rnnframe.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('rich', 'safetensors', 'torch', 'pydoc_data') if name in sys.modules])"
+    )
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert outcome.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,11 @@
+import os
+
+import pytest
+from hypothesis import settings
+
+pytest.register_assert_rewrite("interpreter")
+
+# Machines are shared: how long an example takes says nothing about the code.
+settings.register_profile("local", deadline=None, print_blob=True)
+settings.register_profile("ci", settings.get_profile("local"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")

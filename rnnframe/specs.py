@@ -87,10 +87,25 @@ def read_value(text: str, kind: Any) -> Any:
             return text.lower() in TRUE_WORDS
         raise ValueError(text)
     if kind is int:
-        return int(text.replace("_", ""))
+        return int(text)
     if kind is float:
         return float(text)
     return text
+
+
+def check_value(value: Any, kind: Any) -> Any:
+    """Return a value that is no text, as from a configuration file; raises `ValueError` where it is none of `kind`."""
+    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    for one in kinds:
+        if get_origin(one) is Literal and value in get_args(one):
+            return value
+        if get_origin(one) is tuple and isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
+            return value
+        if one is float and type(value) in (int, float):
+            return float(value)
+        if type(value) is one:
+            return value
+    raise ValueError(value)
 
 
 def build(cls: type[T], options: Mapping[str, Any], kind: str, name: str) -> T:
@@ -104,12 +119,10 @@ def build(cls: type[T], options: Mapping[str, Any], kind: str, name: str) -> T:
     for key, value in options.items():
         if key not in types:
             raise unknown_name(f"option of {where}:", key, types)
-        if isinstance(value, str):
-            try:
-                value = read_value(value, types[key])
-            except ValueError:
-                raise OptionError(f"{where}: {key}={value} is no {describe_type(types[key])}") from None
-        values[key] = value
+        try:
+            values[key] = read_value(value, types[key]) if isinstance(value, str) else check_value(value, types[key])
+        except ValueError:
+            raise OptionError(f"{where}: {key}={value} is out of place; expected {describe_type(types[key])}") from None
     missing = [f.name for f in attrs.fields(cls) if f.init and f.default is attrs.NOTHING and f.name not in values]  # type: ignore[arg-type]  # T is an attrs class
     if missing:
         example = ",".join(f"{key}=..." for key in missing)

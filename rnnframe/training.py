@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import attrs
-from attrs.validators import and_, ge, gt, in_, instance_of, lt, optional
+from attrs.validators import and_, ge, gt, in_, lt, optional
 
 from rnnframe.arrays import Arrays
 from rnnframe.characters import Corpus
@@ -20,11 +20,6 @@ from rnnframe.network import Network
 from rnnframe.plugins import Registry
 from rnnframe.runs import Checkpoint, RunFolder, restore
 from rnnframe.trainer import StepResult, Trainer
-
-
-def _integer(low: int) -> Any:
-    return and_(instance_of(int), ge(low))
-
 
 _ABOVE_ZERO: Any = optional(gt(0))
 
@@ -39,7 +34,6 @@ class TrainingOptions:
 
     data: str | None = attrs.field(
         default=None,
-        validator=optional(instance_of(str)),
         metadata={"help": "UTF-8 text file; by default the Python documentation topics of this interpreter"},
     )
     cell: tuple[str, ...] = attrs.field(
@@ -47,28 +41,22 @@ class TrainingOptions:
         converter=_specs,
         metadata={"help": "cell of a layer; several from the input upwards"},
     )
-    layers: int = attrs.field(default=1, validator=_integer(1), metadata={"help": "how often the cells are stacked"})
-    store: str = attrs.field(
-        default="full-history", validator=instance_of(str), metadata={"help": "what is remembered of the past"}
-    )
-    optimizer: str = attrs.field(
-        default="adam:lr=3e-3", validator=instance_of(str), metadata={"help": "rule of the updates"}
-    )
-    rate: str = attrs.field(
-        default="cosine:floor=0.05", validator=instance_of(str), metadata={"help": "learning-rate schedule"}
-    )
+    layers: int = attrs.field(default=1, validator=ge(1), metadata={"help": "how often the cells are stacked"})
+    store: str = attrs.field(default="full-history", metadata={"help": "what is remembered of the past"})
+    optimizer: str = attrs.field(default="adam:lr=3e-3", metadata={"help": "rule of the updates"})
+    rate: str = attrs.field(default="cosine:floor=0.05", metadata={"help": "learning-rate schedule"})
     clip: float | None = attrs.field(
         default=1.0,
         validator=_ABOVE_ZERO,
         metadata={"help": "largest global norm of the gradient; none: no limit"},
     )
-    batch: int = attrs.field(default=32, validator=_integer(1), metadata={"help": "streams read side by side"})
-    steps: int = attrs.field(default=128, validator=_integer(1), metadata={"help": "characters in a training sequence"})
-    epochs: int = attrs.field(default=5, validator=_integer(1), metadata={"help": "passes over the text"})
+    batch: int = attrs.field(default=32, validator=ge(1), metadata={"help": "streams read side by side"})
+    steps: int = attrs.field(default=128, validator=ge(1), metadata={"help": "characters in a training sequence"})
+    epochs: int = attrs.field(default=5, validator=ge(1), metadata={"help": "passes over the text"})
     held_out: float = attrs.field(
         default=0.1, validator=and_(gt(0), lt(1)), metadata={"help": "part of the text kept for validation, its end"}
     )
-    seed: int = attrs.field(default=0, validator=_integer(0), metadata={"help": "of the starting values"})
+    seed: int = attrs.field(default=0, validator=ge(0), metadata={"help": "of the starting values"})
     embedding_std: float = attrs.field(
         default=2.0, validator=gt(0.0), metadata={"help": "spread of the starting rows of U, one row a character"}
     )
@@ -77,12 +65,12 @@ class TrainingOptions:
     )
     chunk: int | None = attrs.field(
         default=None,
-        validator=optional(_integer(1)),
+        validator=optional(ge(1)),
         metadata={"help": "steps per chunk; none: 512 rows with the batch"},
     )
-    shards: int = attrs.field(default=1, validator=_integer(1), metadata={"help": "threads that share the batch"})
+    shards: int = attrs.field(default=1, validator=ge(1), metadata={"help": "threads that share the batch"})
     save_every: int | None = attrs.field(
-        default=None, validator=optional(_integer(1)), metadata={"help": "batches between checkpoints; none: an epoch"}
+        default=None, validator=optional(ge(1)), metadata={"help": "batches between checkpoints; none: an epoch"}
     )
 
 

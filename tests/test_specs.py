@@ -132,16 +132,19 @@ def test_a_class_variable_is_no_option():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("lstm:hidden=big", "cell 'lstm': hidden=big is no integer"),
-        ("lstm:hidden=", "cell 'lstm': hidden= is no integer"),
+        ("lstm:hidden=big", "cell 'lstm': hidden=big is out of place; expected integer"),
+        ("lstm:hidden=", "cell 'lstm': hidden= is out of place; expected integer"),
         ("lstm:hidden=0", "cell 'lstm': 'hidden' must be >= 1: 0"),
-        ("lstm:forget_bias=none", "cell 'lstm': forget_bias=none is no number"),
+        ("lstm:forget_bias=none", "cell 'lstm': forget_bias=none is out of place; expected number"),
         (
             "lstm:hiden=3",
             "unknown option of cell 'lstm': 'hiden'; did you mean 'hidden'? (known: forget_bias, hidden)",
         ),
         ("lstm:zzz=3", "unknown option of cell 'lstm': 'zzz' (known: forget_bias, hidden)"),
-        ("elman:activation=step", "cell 'elman': activation=step is no one of sigmoid, tanh, relu, identity"),
+        (
+            "elman:activation=step",
+            "cell 'elman': activation=step is out of place; expected one of sigmoid, tanh, relu, identity",
+        ),
         ("ltsm", "unknown cell 'ltsm'; did you mean 'lstm'? (known: elman, gru, lstm)"),
         ("zzz", "unknown cell 'zzz' (known: elman, gru, lstm)"),
     ],
@@ -155,9 +158,9 @@ def test_a_wrong_cell_is_refused_with_the_wrong_value_and_the_way_out(spec, mess
 @pytest.mark.parametrize(
     ("kind", "spec", "message"),
     [
-        ("optimizer", "sgd:nesterov=maybe", "optimizer 'sgd': nesterov=maybe is no true or false"),
+        ("optimizer", "sgd:nesterov=maybe", "optimizer 'sgd': nesterov=maybe is out of place; expected true or false"),
         ("optimizer", "adam:beta1=1", "optimizer 'adam': 'beta1' must be < 1: 1.0"),
-        ("store", "checkpoint:slots=few", "store 'checkpoint': slots=few is no integer or none"),
+        ("store", "checkpoint:slots=few", "store 'checkpoint': slots=few is out of place; expected integer or none"),
         ("store", "checkpoint:slots=0", "store 'checkpoint': 'slots' must be >= 1: 0"),
         ("head", "softmax", "head 'softmax' needs 'classes'; write softmax:classes=..."),
         ("learning_rate", "cosine:floor=2", "learning rate 'cosine': 'floor' must be <= 1: 2.0"),

@@ -4,27 +4,26 @@
 or a tape looks like: a store's schedule says what to do, the network makes the buffers and works on them.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, Arrays, Vector
 from rnnframe.contracts import StateStore
-from rnnframe.errors import NonFiniteError, OptionError
+from rnnframe.errors import OptionError
 from rnnframe.inference import Evaluation, Inference
 from rnnframe.memory import Memory, OldWeights
 from rnnframe.network import Network
 from rnnframe.plan import Plan, default_chunk, make_plan
 from rnnframe.plugins import Registry, default_registry
 from rnnframe.report import Report, Result
-from rnnframe.schedule import Action, Drop, Forget, Forward, Grid, Load, Reverse, Save, Schedule, Update
+from rnnframe.schedule import Action, Drop, Forget, Forward, Load, Reverse, Save, Schedule, Update
 from rnnframe.shards import run_together, split_batch
-from rnnframe.sources import Source, open_source
+from rnnframe.sources import Reader, open_source
 from rnnframe.specs import render
 from rnnframe.states import fill_state, join_states
+from rnnframe.sums import Sums, Tally
 
 Take: TypeAlias = Callable[[Vector, float], None]
 """What is handed the mean gradient and the mean loss at an update, and changes the parameters."""
@@ -32,30 +31,11 @@ Take: TypeAlias = Callable[[Vector, float], None]
 PLANS_KEPT = 64
 
 
-@attrs.define
-class Tally:
-    """What a run of the loop has done: loss and count since the last update, steps in all."""
-
-    loss: float = 0.0
-    count: int = 0
-    steps: int = 0
-    chunks: int = 0
-    forward_steps: int = 0
-    reverse_steps: int = 0
-
-
 @np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite ends the run: one error says it
 def execute(
-    schedule: Schedule,
-    grid: Grid,
-    source: Source,
-    columns: slice,
-    network: Network,
-    memory: Memory,
-    tally: Tally,
-    update: Callable[[], None],
+    schedule: Schedule, reader: Reader, network: Network, memory: Memory, tally: Tally, update: Callable[[], None]
 ) -> None:
-    """Execute a schedule over some batch columns of a source: THE loop."""
+    """Execute a schedule over the chunks that a reader hands out: THE loop."""
     weights, ring, medium = network.weights, memory.ring, memory.medium
     state, dstate, gradients, scratch = memory.state, memory.dstate, memory.gradients, memory.scratch
     ended_at: int | None = None  # the chunk at which the last Reverse ended
@@ -65,27 +45,21 @@ def execute(
         match action:
             case Forward(start, stop, keep=keep):
                 reached = start
-                while reached != (grid.chunks if stop is None else stop):
-                    block = source.block(*grid.span(reached), columns)
-                    if block is None:
-                        break
+                for block in reader.blocks(start, stop):  # fewer where the source ends before
                     tape = ring.push(reached, block, weights) if keep else ring.spare()
                     network.forward(weights, block.x, state, tape, scratch)
-                    tally.forward_steps += len(block.x)
-                    tally.steps = max(tally.steps, grid.span(reached)[0] + len(block.x))
+                    tally.ran(reached, block.steps)
                     reached += 1
-                if reached > tally.chunks:  # new ground: the last such state is the one after the last step
-                    tally.chunks = reached
+                if reached == tally.chunks:  # as far as anyone has been: perhaps after the last step
                     memory.final.copy_from(state)
             case Reverse(stop, start, losses_from=first, keep=keep):
                 if stop != ended_at:
                     dstate.flat.fill(0)
                 for place, chunk in enumerate(range(stop - 1, start - 1, -1)):
                     entry = ring.from_right(place if keep else 0)
-                    x, y = entry.block.x, entry.block.y if chunk >= first else None
-                    tally.loss += network.reverse(entry.weights, x, y, entry.tape, dstate, gradients, scratch)
-                    tally.count += 0 if y is None else y.shape[0] * y.shape[1]
-                    tally.reverse_steps += len(x)
+                    block = entry.block if chunk >= first else entry.block.without_targets()
+                    loss = network.reverse(entry.weights, block.x, block.y, entry.tape, dstate, gradients, scratch)
+                    tally.reversed(block.steps, loss, block.count)
                     if not keep:
                         ring.pop()
                 ended_at = start
@@ -191,8 +165,8 @@ class Engine:
             sums.begin()
 
         def work(n: int, meet: Callable[[], None]) -> None:
-            grid, schedule = plans[n].grid, plans[n].schedule()
-            execute(schedule, grid, source, columns[n], self.network, memories[n], sums.tallies[n], meet)
+            reader = Reader(source, plans[n].grid, columns[n])
+            execute(plans[n].schedule(), reader, self.network, memories[n], sums.tallies[n], meet)
 
         run_together(work, len(columns), update)
         update()
@@ -215,7 +189,7 @@ class Engine:
             self._memories = [Memory(self.network, plan) for plan in plans]
         return self._memories
 
-    def _report(self, plans: list[Plan], memories: list[Memory], sums: "Sums") -> Report:
+    def _report(self, plans: list[Plan], memories: list[Memory], sums: Sums) -> Report:
         first, predictions = sums.tallies[0], [plan.predicted_bytes for plan in plans]
         shared = plans[0].simulation.versions * plans[0].costs.weights  # old weights serve every shard
         return Report(
@@ -240,38 +214,3 @@ class Engine:
     def predict(self, x: Any, state: Arrays | None = None) -> tuple[Array, Vector]:
         """Return what the head predicts at every step, [T, B, outputs], and the final state."""
         return Inference(self.network, self.chunk).predict(x, state)
-
-
-class Sums:
-    """The sums over shards: gradients and losses since the last update, losses in all."""
-
-    def __init__(self, network: Network, memories: list[Memory]) -> None:
-        self.tallies = [Tally() for _ in memories]
-        self.loss, self.count, self.updates = 0.0, 0, 0
-        self._gradients = [memory.gradients for memory in memories]
-        self._dtype = network.dtype
-
-    @property
-    def waiting(self) -> int:
-        """The number of losses that came in since the last update."""
-        return sum(tally.count for tally in self.tallies)
-
-    def mean(self) -> tuple[Vector, float]:
-        """Add the shards up in a fixed order and divide once by the count; the sums of losses begin anew."""
-        total, *others = self._gradients
-        for other in others:
-            total.flat += other.flat
-        count, loss = self.waiting, math.fsum(tally.loss for tally in self.tallies)
-        self.count, self.loss = self.count + count, self.loss + loss
-        for tally in self.tallies:
-            tally.count, tally.loss = 0, 0.0
-        if not math.isfinite(loss):
-            raise NonFiniteError(f"the loss is {loss}; lower the learning rate, clip the gradients, or check the data")
-        total.flat *= self._dtype.type(1 / max(1, count))
-        return total, loss / max(1, count)
-
-    def begin(self) -> None:
-        """Begin new gradients after an update."""
-        self.updates += 1
-        for gradients in self._gradients:
-            gradients.flat.fill(0)

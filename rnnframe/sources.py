@@ -15,6 +15,7 @@ import numpy as np
 from rnnframe.arrays import Array
 from rnnframe.errors import DataError
 from rnnframe.network import Network
+from rnnframe.schedule import Grid
 
 
 @attrs.frozen
@@ -23,6 +24,20 @@ class Block:
 
     x: Array
     y: Array | None
+
+    @property
+    def steps(self) -> int:
+        """Steps of the block."""
+        return len(self.x)
+
+    @property
+    def count(self) -> int:
+        """The number of losses: counted steps times samples."""
+        return 0 if self.y is None else len(self.y) * self.x.shape[1]
+
+    def without_targets(self) -> "Block":
+        """Return the same inputs with no loss to count."""
+        return Block(self.x, None)
 
 
 class Source(Protocol):
@@ -34,6 +49,26 @@ class Source(Protocol):
     def block(self, start: int, stop: int, columns: slice) -> Block | None:
         """Return the steps [start, stop), or fewer or None where the source ends before."""
         ...
+
+
+@attrs.frozen
+class Reader:
+    """A source as one shard's loop reads it: some batch columns, chunk by chunk of a grid."""
+
+    source: Source
+    grid: Grid
+    columns: slice
+
+    def blocks(self, start: int, stop: int | None) -> Iterator[Block]:
+        """Yield the blocks of the chunks [start, stop), stop=None until the end; fewer where the source ends before."""
+        last = self.grid.chunks if stop is None else stop
+        for chunk in itertools.count(start):
+            if chunk == last:
+                return
+            block = self.source.block(*self.grid.span(chunk), self.columns)
+            if block is None:
+                return
+            yield block
 
 
 def open_source(x: Any, y: Any, network: Network, readers: int) -> Source:

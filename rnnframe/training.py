@@ -37,13 +37,13 @@ class TrainingOptions:
         metadata={"help": "UTF-8 text file; by default the Python documentation topics of this interpreter"},
     )
     cell: tuple[str, ...] = attrs.field(
-        default=("lstm:hidden=192",),
+        default=("lstm:hidden=256",),
         converter=_specs,
         metadata={"help": "cell of a layer; several from the input upwards"},
     )
     layers: int = attrs.field(default=1, validator=ge(1), metadata={"help": "how often the cells are stacked"})
     store: str = attrs.field(default="full-history", metadata={"help": "what is remembered of the past"})
-    optimizer: str = attrs.field(default="adam:lr=3e-3", metadata={"help": "rule of the updates"})
+    optimizer: str = attrs.field(default="adam:lr=5e-3", metadata={"help": "rule of the updates"})
     rate: str = attrs.field(default="cosine:floor=0.05", metadata={"help": "learning-rate schedule"})
     clip: float | None = attrs.field(
         default=1.0,
@@ -51,8 +51,8 @@ class TrainingOptions:
         metadata={"help": "largest global norm of the gradient; none: no limit"},
     )
     batch: int = attrs.field(default=32, validator=ge(1), metadata={"help": "streams read side by side"})
-    steps: int = attrs.field(default=128, validator=ge(1), metadata={"help": "characters in a training sequence"})
-    epochs: int = attrs.field(default=5, validator=ge(1), metadata={"help": "passes over the text"})
+    steps: int = attrs.field(default=64, validator=ge(1), metadata={"help": "characters in a training sequence"})
+    epochs: int = attrs.field(default=6, validator=ge(1), metadata={"help": "passes over the text"})
     held_out: float = attrs.field(
         default=0.1, validator=and_(gt(0), lt(1)), metadata={"help": "part of the text kept for validation, its end"}
     )

@@ -93,7 +93,7 @@ WINDOWS = st.tuples(st.integers(1, 5), st.integers(0, 9)).map(lambda w: (w[0], w
     st.integers(1, 6),
     st.integers(0, 1000),
 )
-@settings(max_examples=60)
+@settings(max_examples=150)
 def test_stored_weights_make_every_update_the_exact_gradient_of_what_was_computed(cells, steps, window, chunk, seed):
     network = make_network(cells, seed)
     k1, k2 = window
@@ -104,7 +104,7 @@ def test_stored_weights_make_every_update_the_exact_gradient_of_what_was_compute
 
 
 @given(st.integers(1, 14), WINDOWS, st.integers(1, 6), st.integers(0, 1000))
-@settings(max_examples=60)
+@settings(max_examples=150)
 def test_current_weights_reverse_old_steps_with_what_the_weights_are_now(steps, window, chunk, seed):
     network = make_network(("elman",), seed)
     k1, k2 = window

@@ -1,0 +1,73 @@
+"""What a run of the loop adds up: losses, counts and gradients, by shard and over all shards."""
+
+import math
+
+import attrs
+
+from rnnframe.arrays import Vector
+from rnnframe.errors import NonFiniteError
+from rnnframe.memory import Memory
+from rnnframe.network import Network
+
+
+@attrs.define
+class Tally:
+    """What one shard's loop has done: loss and count since the last update; chunks and steps in all.
+
+    `chunks` and `steps` tell how far it got, `forward_steps` and `reverse_steps` count every time a step was run.
+    """
+
+    loss: float = 0.0
+    count: int = 0
+    chunks: int = 0
+    steps: int = 0
+    forward_steps: int = 0
+    reverse_steps: int = 0
+
+    def ran(self, chunk: int, steps: int) -> None:
+        """Count a chunk that was run forward, for the first time or again."""
+        self.forward_steps += steps
+        if chunk == self.chunks:
+            self.chunks += 1
+            self.steps += steps
+
+    def reversed(self, steps: int, loss: float, count: int) -> None:
+        """Count a chunk that was reversed, with the losses that it injected."""
+        self.reverse_steps += steps
+        self.loss += loss
+        self.count += count
+
+
+class Sums:
+    """The sums over shards: gradients and losses since the last update, losses in all."""
+
+    def __init__(self, network: Network, memories: list[Memory]) -> None:
+        self.tallies = [Tally() for _ in memories]
+        self.loss, self.count, self.updates = 0.0, 0, 0
+        self._gradients = [memory.gradients for memory in memories]
+        self._dtype = network.dtype
+
+    @property
+    def waiting(self) -> int:
+        """The number of losses that came in since the last update."""
+        return sum(tally.count for tally in self.tallies)
+
+    def mean(self) -> tuple[Vector, float]:
+        """Add the shards up in a fixed order and divide once by the count; the sums of losses begin anew."""
+        total, *others = self._gradients
+        for other in others:
+            total.flat += other.flat
+        count, loss = self.waiting, math.fsum(tally.loss for tally in self.tallies)
+        self.count, self.loss = self.count + count, self.loss + loss
+        for tally in self.tallies:
+            tally.count, tally.loss = 0, 0.0
+        if not math.isfinite(loss):
+            raise NonFiniteError(f"the loss is {loss}; lower the learning rate, clip the gradients, or check the data")
+        total.flat *= self._dtype.type(1 / max(1, count))
+        return total, loss / max(1, count)
+
+    def begin(self) -> None:
+        """Begin new gradients after an update."""
+        self.updates += 1
+        for gradients in self._gradients:
+            gradients.flat.fill(0)

@@ -1,0 +1,146 @@
+"""Memory as measured, beside memory as promised: tracemalloc sees every buffer of numpy."""
+
+import gc
+import tracemalloc
+from math import ceil, comb
+
+import numpy as np
+import pytest
+
+import rnnframe as rf
+
+BATCH, INPUTS, HIDDEN, CLASSES = 16, 24, 64, 10
+CHUNK = 32
+STORES = [
+    "full-history",
+    "circular-queue:k1=32,k2=100",
+    "circular-queue:k1=32,k2=100,weights=stored",
+    "checkpoint:policy=uniform",
+    "checkpoint:policy=uniform,slots=3",
+    "checkpoint:policy=revolve,slots=4",
+]
+SMALL = 64 * 1024  # bytes: objects, views and working arrays of one chunk
+
+
+def make_trainer(store, cell="lstm", shards=1):
+    network = rf.Network([f"{cell}:hidden={HIDDEN}"], f"softmax:classes={CLASSES}", INPUTS)
+    return rf.Trainer(rf.Engine(network, store, chunk=CHUNK, shards=shards), "sgd:lr=0.01")
+
+
+def make_data(steps, batch=BATCH):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(steps, batch, INPUTS)).astype("float32")
+    return x, rng.integers(0, CLASSES, (steps, batch))
+
+
+def traced_peak(work):
+    """Return what `work` gives back, and the most bytes that were held during it beyond those held before."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        result = work()
+        return result, tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("cell", ["elman", "lstm", "gru"])
+@pytest.mark.parametrize("store", STORES)
+def test_predicted_bytes_are_the_bytes_held_and_the_bytes_measured(store, cell):
+    trainer, data = make_trainer(store, cell), make_data(400)
+    result, measured = traced_peak(lambda: trainer.step(*data))
+    report = result.report
+    assert report.predicted_bytes == report.peak_bytes
+    gradients = 2 * trainer.engine.network.parameters.nbytes  # those that are added up, and the copy for the caller
+    assert abs(measured - gradients - report.peak_bytes) <= 0.02 * report.peak_bytes + SMALL
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_second_step_allocates_nothing_that_grows_with_the_sequence(store):
+    peaks = []
+    for steps in (200, 1600):
+        trainer, data = make_trainer(store, "gru"), make_data(steps)
+        trainer.step(*data)
+        _, peak = traced_peak(lambda trainer=trainer, data=data: trainer.step(*data))
+        peaks.append(peak)
+    short, long = peaks
+    assert long - short <= SMALL  # 1400 more steps leave 27 MiB of tape
+    assert long <= 4 * SMALL
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+@pytest.mark.parametrize("weights", ["current", "stored"])
+def test_a_circular_queue_over_a_stream_holds_no_more_however_long_the_stream_is(weights, shards):
+    peaks = []
+    x, y = make_data(100, batch=2)  # given fewer samples than shards, too
+    for blocks in (20, 160):
+        trainer = make_trainer(f"circular-queue:k1=32,k2=64,weights={weights}", "elman", shards)
+        stream = ((x.copy(), y.copy()) for _ in range(blocks))
+        result, peak = traced_peak(lambda trainer=trainer, stream=stream: trainer.step(stream, None))
+        assert result.report.steps == 100 * blocks
+        assert result.report.predicted_bytes == result.report.peak_bytes
+        peaks.append(peak)
+    short, long = peaks
+    assert long <= short + SMALL / 4  # 14,000 more steps
+
+
+def test_full_history_of_a_stream_has_no_bound_to_predict_and_reports_what_it_held():
+    x, y = make_data(400)
+    report = rf.Engine(make_trainer("full-history").engine.network, chunk=CHUNK).gradients(iter([(x, y)]), None).report
+    assert report.predicted_bytes is None
+    assert report.peak_bytes == make_trainer("full-history").step(x, y).report.peak_bytes
+
+
+def test_the_stores_hold_what_their_formulas_say():
+    steps, chunks = 1600, 50
+    network = make_trainer("full-history", "elman").engine.network
+    tape, state = network.tape_bytes(CHUNK, BATCH), network.state_bytes(BATCH)
+    fixed = network.scratch_bytes(CHUNK, BATCH) + 3 * state
+    held = {
+        store: rf.Engine(network, store, chunk=CHUNK).gradients(*make_data(steps)).report.peak_bytes - fixed
+        for store in ("full-history", "checkpoint:policy=uniform,slots=9", "checkpoint:policy=revolve,slots=4")
+    }
+    assert held["full-history"] == chunks * tape
+    assert held["checkpoint:policy=uniform,slots=9"] == 9 * state + chunks // 10 * tape
+    assert held["checkpoint:policy=revolve,slots=4"] == 4 * state + tape
+
+
+def report_of(store, chunks):
+    """Return the report of a run over whole chunks of 3 steps."""
+    network = rf.Network(["elman:hidden=3"], f"softmax:classes={CLASSES}", INPUTS)
+    return rf.Engine(network, store, chunk=3).gradients(*make_data(3 * chunks, batch=2)).report
+
+
+@pytest.mark.parametrize("chunks", [1, 2, 7, 30])
+@pytest.mark.parametrize("store", ["full-history", "circular-queue:k1=6,k2=30"])
+def test_stores_that_keep_tapes_run_every_step_forward_once(store, chunks):
+    assert report_of(store, chunks).forward_steps == 3 * chunks
+
+
+@pytest.mark.parametrize("slots", [1, 2, 5, 40])
+@pytest.mark.parametrize("chunks", [1, 2, 7, 30])
+def test_uniform_checkpoints_run_all_segments_but_the_last_twice(chunks, slots):
+    last = ceil(chunks / (slots + 1))
+    assert report_of(f"checkpoint:policy=uniform,slots={slots}", chunks).forward_steps == 3 * (2 * chunks - last)
+
+
+@pytest.mark.parametrize("slots", [1, 2, 5, 40])
+@pytest.mark.parametrize("chunks", [1, 2, 7, 30])
+def test_revolve_recomputes_as_often_as_its_closed_form_says(chunks, slots):
+    # Griewank & Walther (2000): t n - C(s + t, t - 1) beyond one run with a tape
+    t = next(t for t in range(chunks) if comb(slots + t, t) >= chunks)
+    beyond = t * chunks - (comb(slots + t, t - 1) if t else 0)
+    assert report_of(f"checkpoint:policy=revolve,slots={slots}", chunks).forward_steps == 3 * (chunks + beyond)
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_report_says_what_was_run(store):
+    x, y = make_data(75, batch=5)
+    report = make_trainer(store, "elman", shards=2).step(x, y).report
+    assert (report.steps, report.batch, report.shards, report.chunk) == (75, 5, 2, CHUNK)
+    assert report.chunks == 3
+    assert report.store.startswith(store)
+    assert report.exact == ("queue" not in store)
+    assert report.updates == (3 if "queue" in store else 1)
+    assert report.reverse_steps >= 75

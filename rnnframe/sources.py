@@ -119,6 +119,7 @@ class _Checker:
         if 0 in x.shape:
             raise DataError(f"x has shape {list(x.shape)}; expected at least one step, sample and input")
 
+    @np.errstate(over="ignore")  # what overflows on its way to float32 is infinite there, and refused as such
     def inputs(self, x: Any, start: int) -> Array:
         """Return a block of inputs in the network's dtype (row numbers stay integers), contiguous and checked."""
         if len(x.shape) == 2:
@@ -137,6 +138,7 @@ class _Checker:
             raise DataError(f"x holds NaN or infinite values, the first at step {step}; remove or replace them")
         return block
 
+    @np.errstate(over="ignore")
     def targets(self, y: Any) -> Array:
         return self.network.head.targets(np.ascontiguousarray(y), self.dtype)
 

@@ -2,6 +2,7 @@
 
 import attrs
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,6 +109,32 @@ def test_all_exact_stores_give_equal_bits(case, slots, longer, window):
         "checkpoint:policy=revolve",
     ):
         same_bits(expected, case.engine(network, store).gradients(x, y, state))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("chunk", [1, 7, 32])
+def test_all_exact_stores_give_equal_bits_at_the_sizes_of_real_networks(chunk, dtype):
+    case = Case(
+        cells=("lstm:hidden=64", "gru:hidden=48"),
+        head="softmax:classes=30",
+        dtype=dtype,
+        steps=90,
+        batch=16,
+        chunk=chunk,
+        shards=1,
+        lookup=False,
+        seed=1,
+    )
+    network = case.network()
+    x, y, state = case.data(network)
+    expected = case.engine(network).gradients(x, y, state)
+    for store in (
+        "circular-queue:k1=90,k2=90",
+        "checkpoint:policy=uniform,slots=3",
+        "checkpoint:policy=revolve,slots=3",
+    ):
+        same_bits(expected, case.engine(network, store).gradients(x, y, state))
+    same_bits(expected, case.engine(network).gradients(uneven(x, y, [13, 8]), None, state))
 
 
 @given(cases(), st.integers(1, 8))

@@ -8,6 +8,7 @@ everything imported (Linux). Times are medians of the turns.
 """
 
 import argparse
+import gc
 import json
 import os
 import platform
@@ -102,8 +103,12 @@ def measure(subject: str, steps: int, threads: int) -> dict:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((steps, BATCH, INPUTS), np.float32)
     y = rng.standard_normal((steps, BATCH, OUTPUTS), np.float32)
-    gradient, report = (torch_subject if subject in TORCH else our_subject)(subject, x, y, threads)
-    gradient(32)  # everything imported and warm
+    subject_of = torch_subject if subject in TORCH else our_subject
+    warm, _ = subject_of(subject, x, y, threads)
+    warm(32)  # everything imported
+    del warm
+    gc.collect()
+    gradient, report = subject_of(subject, x, y, threads)
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     idle = status("VmRSS")
     gradient(steps)

@@ -1,0 +1,130 @@
+"""Sequences that arrive block by block: what is read, when, and what goes wrong."""
+
+import numpy as np
+import pytest
+
+import rnnframe as rf
+
+INPUTS, CLASSES, BATCH = 3, 5, 3
+
+
+def make_engine(store="circular-queue:k1=4,k2=8", head="softmax", **options):
+    count = "classes" if head == "softmax" else "outputs"
+    network = rf.Network(["lstm:hidden=4"], f"{head}:{count}={CLASSES}", INPUTS, dtype="float64")
+    return rf.Engine(network, store, **options)
+
+
+def make_data(steps, batch=BATCH):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(steps, batch, INPUTS)), rng.integers(0, CLASSES, (steps, batch))
+
+
+def in_blocks(x, y, length):
+    """Yield pairs of `length` steps."""
+    for start in range(0, len(x), length):
+        yield x[start : start + length], y[start : start + length]
+
+
+@pytest.mark.parametrize("batch", [3, 5])
+@pytest.mark.parametrize("store", ["full-history", "circular-queue:k1=300,k2=700"])
+def test_shards_of_unequal_size_read_the_same_stream_in_the_same_chunks(store, batch):
+    # given a default chunk, which depends on the batch, and shards that differ by a sample
+    x, y = make_data(1500, batch)
+    array = make_engine(store, shards=2).gradients(x, y)
+    stream = make_engine(store, shards=2).gradients(in_blocks(x, y, 100), None)
+    assert stream.loss == array.loss
+    assert np.array_equal(stream.gradients.flat, array.gradients.flat)
+
+
+def test_no_block_is_read_before_its_steps_are_due():
+    # given blocks as long as the steps between two updates
+    read = []
+
+    def blocks():
+        for n, pair in enumerate(in_blocks(*make_data(20), length=4)):
+            read.append(n)
+            yield pair
+
+    read_at_update = []
+    make_engine(chunk=2).run(blocks(), None, None, take=lambda gradients, loss: read_at_update.append(len(read)))
+    assert read_at_update == [1, 2, 3, 4, 5]
+
+
+def test_an_engine_stops_reading_at_the_error_of_a_block():
+    x, y = make_data(4)
+    read = []
+
+    def blocks():
+        for n in range(100):
+            read.append(n)
+            yield (x, y) if n < 3 else (np.full_like(x, np.nan), y)
+
+    with pytest.raises(rf.DataError, match="at step 12"):
+        make_engine(chunk=4).gradients(blocks(), None)
+    assert read == [0, 1, 2, 3]
+
+
+def test_an_iterable_that_cannot_be_sliced_is_a_stream():
+    class Loader:
+        def __iter__(self):
+            return iter([list(pair) for pair in in_blocks(*make_data(12), length=5)])
+
+    result = make_engine(chunk=4).gradients(Loader(), None)
+    assert result.report.steps == 12
+    assert result.loss == make_engine(chunk=4).gradients(*make_data(12)).loss
+
+
+def test_evaluation_and_prediction_of_a_stream_are_those_of_the_array():
+    x, y = make_data(23)
+    engine = make_engine(chunk=4)
+    assert engine.evaluate(in_blocks(x, y, 5), None).loss == engine.evaluate(x, y).loss
+    predicted, state = engine.predict(in_blocks(x, y, 5))
+    expected, expected_state = engine.predict(x)
+    assert np.array_equal(predicted, expected)
+    assert np.array_equal(state.flat, expected_state.flat)
+
+
+def test_a_store_that_needs_the_length_says_so_and_names_those_that_do_not():
+    with pytest.raises(rf.OptionError) as refusal:
+        make_engine("checkpoint:slots=2").gradients(in_blocks(*make_data(8), length=4), None)
+    assert str(refusal.value) == (
+        "store 'checkpoint' needs the length in advance; give arrays, or use a store for unknown lengths, "
+        "such as circular-queue or full-history"
+    )
+
+
+X, Y = make_data(4)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        ([], None, "the stream is empty; expected at least one block (x, y)"),
+        ([X, X], None, "a stream yields pairs (x, y) of blocks, not ndarray"),
+        ([(X, Y, Y)], None, "a stream yields pairs (x, y) of blocks, not tuple of 3"),
+        ([7], None, "a stream yields pairs (x, y) of blocks, not int"),
+        ([None], None, "a stream yields pairs (x, y) of blocks, not NoneType"),
+        ([(X, Y), (X[:, :2], Y[:, :2])], None, "a block of the stream has batch 2, the first one had 3"),
+        ([(X, Y[:3])], None, "x and y differ in T or B: x begins with [4, 3], y [3, 3]"),
+        ([(X[:0], Y[:0])], None, "x has shape [0, 3, 3]; expected at least one step, sample and input"),
+        ([(X, Y), (X[..., :2], Y)], None, "x has 2 inputs a step; the network was made with inputs=3"),
+        ([([[1, 2], [3]], Y)], None, "x is no rectangular array: "),
+        ([X, X], [Y], "the stream y ends before the stream x; give as many blocks of both"),
+        ([X], [Y, Y], "the stream x ends before the stream y; give as many blocks of both"),
+    ],
+)
+def test_a_stream_of_the_wrong_kind_is_refused(x, y, message):
+    with pytest.raises(rf.DataError) as refusal:
+        make_engine(chunk=4).gradients(iter(x), None if y is None else iter(y))
+    assert str(refusal.value).startswith(message)
+
+
+def test_a_stream_of_inputs_with_an_array_of_targets_is_refused():
+    with pytest.raises(rf.DataError, match="x is an iterator and y a ndarray; give both as iterators, or pairs"):
+        make_engine().gradients(iter([X]), Y)
+
+
+def test_a_stream_has_no_last_step_for_a_head_that_counts_only_that_one():
+    network = rf.Network(["lstm:hidden=4"], f"softmax:classes={CLASSES},at=last", INPUTS)
+    with pytest.raises(rf.DataError, match="no known last step; use a head with at=every, or arrays"):
+        rf.Engine(network, "circular-queue").gradients(iter([(X, Y[-1])]), None)

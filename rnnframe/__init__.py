@@ -7,7 +7,7 @@ result = engine.gradients(x, y)
 """
 
 from rnnframe.arrays import Vector
-from rnnframe.contracts import Cell, Costs, Optimizer, StateStore
+from rnnframe.contracts import Cell, Costs, Optimizer, Problem, StateStore
 from rnnframe.engine import Engine
 from rnnframe.errors import (
     DataError,
@@ -54,6 +54,7 @@ __all__ = [
     "OptionError",
     "Plan",
     "PluginError",
+    "Problem",
     "Registry",
     "Report",
     "Result",

@@ -5,7 +5,7 @@ write on the command line, the fields are the options behind the colon (`metadat
 """
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import attrs
@@ -13,9 +13,12 @@ import numpy as np
 
 from rnnframe.arrays import Array, Arrays
 from rnnframe.schedule import Grid, Schedule
+from rnnframe.simulate import Simulation, simulate
 
 if TYPE_CHECKING:
     from rnnframe.memory import Medium, SnapshotLayout
+
+ROWS = 512  # rows a chunk should have at least, so that its matrix products are large
 
 Widths: TypeAlias = Mapping[str, int]
 Sizes: TypeAlias = Mapping[str, int | tuple[int, ...]]
@@ -106,11 +109,42 @@ class Optimizer(abc.ABC):
 
 @attrs.frozen(kw_only=True)
 class Costs:
-    """What a store may weigh: bytes of one snapshot, of one chunk's tape and of one version of the weights."""
+    """What a store may weigh, in bytes: a snapshot, a chunk's tape, a version of the weights, and what is always held.
+
+    `fixed` is the current, the final and the gradient's state, and the working arrays of one chunk.
+    """
 
     snapshot: int
     tape: int
     weights: int = 0
+    fixed: int = 0
+
+    def held(self, simulation: Simulation) -> int:
+        """Return the bytes of everything that a simulated schedule holds at its peak."""
+        tapes, snapshots = simulation.tapes * self.tape, simulation.snapshots * self.snapshot
+        return self.fixed + tapes + snapshots + simulation.versions * self.weights
+
+
+@attrs.frozen(kw_only=True)
+class Problem:
+    """What is to be planned: sequences of `steps` steps (None: unknown) in `shards` parts of up to `batch` samples.
+
+    `chunk` is the chunk length where the caller fixed one, `costs` gives the bytes for any, and `stores` are the
+    registered store classes.
+    """
+
+    steps: int | None
+    batch: int
+    shards: int
+    chunk: int | None
+    costs: Callable[[int], Costs]
+    stores: tuple[type["StateStore"], ...]
+
+    @property
+    def default_chunk(self) -> int:
+        """The chunk length that was asked for, else the fewest steps that make a large product; not above `steps`."""
+        length = self.chunk or -(-ROWS // self.batch)
+        return length if self.steps is None else min(length, self.steps)
 
 
 @attrs.frozen(kw_only=True)
@@ -135,6 +169,24 @@ class StateStore(abc.ABC):
     @abc.abstractmethod
     def schedule(self, grid: Grid, costs: Costs) -> Schedule:
         """Yield the actions that process the grid."""
+
+    def settle(self, problem: Problem) -> tuple["StateStore", int]:
+        """Return the store to use for a problem and its chunk length; nearly every store is its own choice."""
+        return self, problem.default_chunk
+
+    @classmethod
+    def fit(cls, grid: Grid, costs: Costs, budget: int) -> "StateStore | None":
+        """Return the fastest store of this kind that holds at most `budget` bytes in all; None where none does.
+
+        By default the one with no options given, if there is one and it fits.
+        """
+        if any(field.init and field.default is attrs.NOTHING for field in attrs.fields(cls)):
+            return None
+        store = cls()
+        if grid.steps is None and not store.unknown_length:
+            return None
+        simulation = simulate(store.schedule(grid, costs), grid, stored_weights=store.stores_weights)
+        return store if simulation.bounded and costs.held(simulation) <= budget else None
 
     def medium(self, layout: "SnapshotLayout") -> "Medium":
         """Return where snapshots live; by default in RAM."""

@@ -15,7 +15,7 @@ from rnnframe.errors import OptionError
 from rnnframe.inference import Evaluation, Inference
 from rnnframe.memory import Memory, OldWeights
 from rnnframe.network import Network
-from rnnframe.plan import Plan, default_chunk, make_plan
+from rnnframe.plan import Plan, make_plans
 from rnnframe.plugins import Registry, default_registry
 from rnnframe.report import Report, Result
 from rnnframe.schedule import Action, Drop, Forget, Forward, Load, Reverse, Save, Schedule, Update
@@ -102,24 +102,27 @@ class Engine:
             if value is not None and (not isinstance(value, int | np.integer) or value < 1):
                 raise OptionError(f"{name}={value!r} is out of range; expected an integer of at least 1")
         self.network = network
-        self.store = (registry or default_registry()).store(store)
+        registry = registry or default_registry()
+        self.store = registry.store(store)
         self.chunk = chunk
         self.shards = shards
-        self._plans: dict[tuple[int | None, int, int | None], Plan] = {}
+        self._stores = tuple(registry.find("store", name) for name in registry.names("store"))
+        self._plans: dict[tuple[int | None, tuple[int, ...]], list[Plan]] = {}
         self._memories: list[Memory] = []
         self._old_weights = OldWeights(network)
 
     def plan(self, steps: int | None, batch: int) -> Plan:
-        """Return the simulated schedule for sequences of `steps` steps (None: unknown) and `batch` samples a shard."""
-        return self._plan(steps, batch, self.chunk)
+        """Return the simulated schedule for sequences of `steps` steps (None: unknown): that of the first shard."""
+        return self.shard_plans(steps, batch)[0]
 
-    def _plan(self, steps: int | None, batch: int, chunk: int | None) -> Plan:
-        key = steps, batch, chunk
-        if key not in self._plans:
+    def shard_plans(self, steps: int | None, batch: int) -> list[Plan]:
+        """Return the plans of all shards: one store and one grid, each for its part of the `batch` samples."""
+        sizes = tuple(part.stop - part.start for part in split_batch(batch, self.shards))
+        if (steps, sizes) not in self._plans:
             if len(self._plans) == PLANS_KEPT:  # lengths that vary from call to call shall not pile up
                 self._plans.clear()
-            self._plans[key] = make_plan(self.network, self.store, steps, batch, chunk)
-        return self._plans[key]
+            self._plans[steps, sizes] = make_plans(self.network, self.store, steps, sizes, self.chunk, self._stores)
+        return self._plans[steps, sizes]
 
     def gradients(self, x: Any, y: Any, state: Arrays | None = None) -> Result:
         """Return loss, gradients and final state of one sequence; the parameters are not changed.
@@ -143,9 +146,7 @@ class Engine:
         """
         source = open_source(x, y, self.network, self.shards)
         columns = split_batch(source.batch, self.shards)
-        sizes = [part.stop - part.start for part in columns]
-        chunk = self.chunk or default_chunk(max(sizes))  # one for all: shards share a stream and meet at updates
-        plans = [self._plan(source.steps, size, chunk) for size in sizes]
+        plans = self.shard_plans(source.steps, source.batch)
         memories = self._memories_for(plans)
         for part, memory in zip(columns, memories, strict=True):
             memory.reset()
@@ -158,7 +159,7 @@ class Engine:
             if take is None or not sums.waiting:
                 return
             gradients, loss = sums.mean()
-            if self.store.stores_weights:
+            if plans[0].store.stores_weights:
                 self._old_weights.keep(self.network.weights, [memory.ring for memory in memories])
             take(gradients, loss)
             self.network.weights.derive()
@@ -193,8 +194,8 @@ class Engine:
         first, predictions = sums.tallies[0], [plan.predicted_bytes for plan in plans]
         shared = plans[0].simulation.versions * plans[0].costs.weights  # old weights serve every shard
         return Report(
-            store=render(self.store),
-            exact=self.store.exact,
+            store=render(plans[0].store),
+            exact=plans[0].store.exact,
             steps=first.steps,
             batch=sum(plan.batch for plan in plans),
             chunk=plans[0].grid.longest,

@@ -7,8 +7,8 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, Arrays, Vector
+from rnnframe.contracts import ROWS
 from rnnframe.network import Network, Scratch, Tape
-from rnnframe.plan import default_chunk
 from rnnframe.sources import Block, Source, open_inputs, open_source
 from rnnframe.states import fill_state
 
@@ -63,7 +63,7 @@ class Inference:
     def _forward(self, source: Source, given: Arrays | None) -> Iterator[_Passed]:
         network = self.network
         columns = slice(0, source.batch)
-        steps = self._chunk or default_chunk(source.batch)
+        steps = self._chunk or -(-ROWS // source.batch)
         steps = steps if source.steps is None else min(steps, source.steps)
         state, tape, scratch = self._buffers_for(steps, source.batch)
         fill_state(state, given, source.batch, columns)

@@ -1,26 +1,22 @@
 """What a run will hold and do, known before it begins: a store's schedule simulated over the grid of a run."""
 
+from collections.abc import Sequence
+
 import attrs
 
-from rnnframe.contracts import Costs, StateStore
+from rnnframe.contracts import Costs, Problem, StateStore
 from rnnframe.errors import OptionError
 from rnnframe.network import Network
 from rnnframe.schedule import Grid, Schedule
 from rnnframe.simulate import Simulation, simulate
-
-ROWS = 512  # rows a chunk should have at least, so that its matrix products are large
-
-
-def default_chunk(batch: int) -> int:
-    """Return the smallest number of steps whose rows (steps x batch) make a large product."""
-    return -(-ROWS // batch)
 
 
 @attrs.frozen(kw_only=True)
 class Plan:
     """A store's schedule for sequences of `grid.steps` steps and `batch` samples, simulated.
 
-    `predicted_bytes` is what the buffers of the run take (see `rnnframe.Report`), None where there is no bound.
+    `store` is the one that is really used, where another one chose it. `predicted_bytes` is what the buffers of the
+    run take (see `rnnframe.Report`), None where there is no bound.
     """
 
     store: StateStore
@@ -28,39 +24,59 @@ class Plan:
     batch: int
     costs: Costs
     simulation: Simulation
-    predicted_bytes: int | None
+
+    @property
+    def predicted_bytes(self) -> int | None:
+        """Bytes held at the peak."""
+        return self.costs.held(self.simulation) if self.simulation.bounded else None
 
     def schedule(self) -> Schedule:
         """Return a fresh generator of the planned actions."""
         return self.store.schedule(self.grid, self.costs)
 
 
-def make_plan(network: Network, store: StateStore, steps: int | None, batch: int, chunk: int | None) -> Plan:
-    """Cut `steps` (None: unknown) into chunks and simulate the store's schedule over them."""
+def costs_of(network: Network, batch: int, chunk: int) -> Costs:
+    """Return the bytes that a store weighs, for chunks of `chunk` steps and `batch` samples."""
+    state = network.state_bytes(batch)
+    return Costs(
+        snapshot=state,
+        tape=network.tape_bytes(chunk, batch),
+        weights=network.weights.nbytes,
+        fixed=3 * state + network.scratch_bytes(chunk, batch),  # the current state, the final one, and its gradient
+    )
+
+
+def make_plans(
+    network: Network,
+    store: StateStore,
+    steps: int | None,
+    batches: Sequence[int],
+    chunk: int | None,
+    stores: tuple[type[StateStore], ...],
+) -> list[Plan]:
+    """Plan one run whose shards have these batch sizes: one store and one chunk length for all of them."""
     if steps is None and not store.unknown_length:
         raise OptionError(
             f"store {store.name!r} needs the length in advance; give arrays, or use a store for unknown lengths, "
             "such as circular-queue or full-history"
         )
-    length = chunk or default_chunk(batch)
-    grid = store.grid(steps, length if steps is None else min(length, steps))
-    costs = Costs(
-        snapshot=network.state_bytes(batch),
-        tape=network.tape_bytes(grid.longest, batch),
-        weights=network.weights.nbytes,
+    largest = max(batches)
+    settled, length = store.settle(
+        Problem(
+            steps=steps,
+            batch=largest,
+            shards=len(batches),
+            chunk=chunk,
+            costs=lambda chunk: costs_of(network, largest, chunk),
+            stores=stores,
+        )
     )
+    grid = settled.grid(steps, length)
+    by_batch = {batch: _plan(network, settled, grid, batch) for batch in set(batches)}
+    return [by_batch[batch] for batch in batches]
+
+
+def _plan(network: Network, store: StateStore, grid: Grid, batch: int) -> Plan:
+    costs = costs_of(network, batch, grid.longest)
     simulation = simulate(store.schedule(grid, costs), grid, stored_weights=store.stores_weights)
-    predicted = (
-        simulation.tapes * costs.tape
-        + (simulation.snapshots + 3) * costs.snapshot  # and the current state, the final one, and the gradient
-        + simulation.versions * costs.weights
-        + network.scratch_bytes(grid.longest, batch)
-    )
-    return Plan(
-        store=store,
-        grid=grid,
-        batch=batch,
-        costs=costs,
-        simulation=simulation,
-        predicted_bytes=predicted if simulation.bounded else None,
-    )
+    return Plan(store=store, grid=grid, batch=batch, costs=costs, simulation=simulation)

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 import attrs
 
 from rnnframe.errors import OptionError, unknown_name
+from rnnframe.sizes import ByteSize
 
 T = TypeVar("T")
 
@@ -59,6 +60,8 @@ def describe_type(kind: Any) -> str:
         return "one of " + ", ".join(map(str, get_args(kind)))
     if get_origin(kind) in (Union, UnionType):
         return " or ".join(describe_type(part) for part in get_args(kind))
+    if isinstance(kind, type) and issubclass(kind, ByteSize):
+        return kind.description
     names = {int: "integer", float: "number", bool: "true or false", str: "text", NoneType: "none"}
     return names.get(kind, getattr(kind, "__name__", str(kind)))
 
@@ -82,6 +85,8 @@ def read_value(text: str, kind: Any) -> Any:
         raise ValueError(text)
     if kind is NoneType:
         raise ValueError(text)
+    if isinstance(kind, type) and issubclass(kind, ByteSize):
+        return kind.read(text)
     if kind is bool:
         if text.lower() in TRUE_WORDS or text.lower() in FALSE_WORDS:
             return text.lower() in TRUE_WORDS
@@ -103,6 +108,8 @@ def check_value(value: Any, kind: Any) -> Any:
             return value
         if one is float and type(value) in (int, float):
             return float(value)
+        if one is ByteSize and type(value) is int:
+            return ByteSize(value)
         if type(value) is one:
             return value
     raise ValueError(value)
@@ -134,12 +141,16 @@ def build(cls: type[T], options: Mapping[str, Any], kind: str, name: str) -> T:
 
 
 def render(thing: Any) -> str:
-    """Write an attrs object with a `name` down as the spec that would make it, defaults included."""
+    """Write an attrs object with a `name` down as the spec that would make it; options that are none are left out."""
     fields = [field for field in attrs.fields(type(thing)) if field.init]
-    written = {field.name: getattr(thing, field.name) for field in fields}
+    written = {field.name: getattr(thing, field.name) for field in fields if not _is_left_open(thing, field)}
     texts = [f"{key}={_write(value)}" for key, value in written.items()]
     name: str = thing.name
     return name + (":" + ",".join(texts) if texts else "")
+
+
+def _is_left_open(thing: Any, field: "attrs.Attribute[Any]") -> bool:
+    return field.default is None and getattr(thing, field.name) is None
 
 
 def _write(value: Any) -> str:

@@ -132,8 +132,7 @@ class Training:
     def _updates_per_epoch(self, engine: Engine) -> int:
         full, rest = divmod(len(self.corpus.train), self.options.steps)
         lengths = [(self.options.steps, full), (rest, 1 if rest else 0)]
-        batch = -(-self.options.batch // engine.shards)
-        return sum(n * max(1, engine.plan(steps, batch).simulation.updates) for steps, n in lengths if n)
+        return sum(n * max(1, engine.plan(steps, self.options.batch).simulation.updates) for steps, n in lengths if n)
 
     def resume(self) -> None:
         """Take parameters, slots, state and progress from the run folder's checkpoint."""

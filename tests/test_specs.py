@@ -208,6 +208,8 @@ def test_everything_registered_can_be_written_down_and_built_again(kind, name):
     cls = BUILT_INS.find(kind, name)
     types = field_types(cls)
     options = {field.name: other_than_the_default(field, types[field.name]) for field in attrs.fields(cls)}
+    if name == "checkpoint":
+        del options["budget"]  # which excludes slots
     thing = cls(**options)
     assert BUILT_INS.make(kind, cls, render(thing)) == thing
     required = {field.name: options[field.name] for field in attrs.fields(cls) if field.default is attrs.NOTHING}
@@ -234,6 +236,6 @@ def test_an_object_written_down_and_built_again_is_equal(thing):
 
 def test_render_by_hand():
     store = rf.default_registry().find("store", "checkpoint")(policy="revolve", slots=None)
-    assert render(store) == "checkpoint:policy=revolve,slots=none"
+    assert render(store) == "checkpoint:policy=revolve"
     sgd = rf.default_registry().find("optimizer", "sgd")(lr=1e-3, momentum=0.9, nesterov=True)
     assert render(sgd) == "sgd:lr=0.001,momentum=0.9,nesterov=true,weight_decay=0.0"

@@ -5,7 +5,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rnnframe.cli.output import human_bytes
+from rnnframe.sizes import human_bytes
 from rnnframe.training import Moment
 
 EVERY = 10.0  # seconds between plain lines; the end of an epoch always gets one

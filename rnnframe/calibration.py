@@ -1,0 +1,69 @@
+"""How long a chunk takes on this machine: measured in some tens of milliseconds, to predict a run's seconds."""
+
+import time
+from collections.abc import Callable
+
+import attrs
+import numpy as np
+
+from rnnframe.network import Network
+from rnnframe.plan import Plan
+
+SECONDS = 0.05  # spent on each direction
+
+
+@attrs.frozen
+class ChunkTime:
+    """Seconds that one chunk takes forward and in reverse, its head and loss included."""
+
+    forward: float
+    reverse: float
+
+
+class Calibration:
+    """Measures chunks of a network on random data, and remembers what it measured."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self._measured: dict[tuple[int, int], ChunkTime] = {}
+
+    def seconds(self, plan: Plan) -> float | None:
+        """Return how long a plan will take; None where the length is not known."""
+        if plan.grid.steps is None:
+            return None
+        chunk = self.chunk(plan.grid.longest, plan.batch)
+        per_step = chunk.forward * plan.simulation.forward_steps + chunk.reverse * plan.simulation.reverse_steps
+        return per_step / plan.grid.longest
+
+    def chunk(self, steps: int, batch: int) -> ChunkTime:
+        """Return the times of a chunk of that size."""
+        if (steps, batch) not in self._measured:
+            self._measured[steps, batch] = self._measure(steps, batch)
+        return self._measured[steps, batch]
+
+    def _measure(self, steps: int, batch: int) -> ChunkTime:
+        network, rng = self.network, np.random.default_rng(0)
+        x = rng.standard_normal((steps, batch, network.inputs)).astype(network.dtype)
+        shape = (steps, batch) if network.head.target_dims == 1 else (steps, batch, network.head.width)
+        y = network.head.targets(np.zeros(shape, np.int64), network.dtype)
+        state, dstate = network.new_state(batch), network.new_state(batch)
+        scratch, gradients = network.new_scratch(steps, batch), network.new_gradients()
+        tapes = [network.new_tape(steps, batch) for _ in range(4)]  # so that a chunk's tape is not all in the cache
+        weights = network.weights
+        for tape in tapes:
+            network.forward(weights, x, state, tape, scratch)
+        turn = iter(range(10**9))
+        forward = _median(lambda: network.forward(weights, x, state, tapes[next(turn) % 4], scratch))
+        reverse = _median(lambda: network.reverse(weights, x, y, tapes[next(turn) % 4], dstate, gradients, scratch))
+        return ChunkTime(forward, reverse)
+
+
+def _median(work: Callable[[], object]) -> float:
+    work()
+    times: list[float] = []
+    begun = time.perf_counter()
+    while len(times) < 3 or time.perf_counter() - begun < SECONDS:
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))

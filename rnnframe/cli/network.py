@@ -1,0 +1,46 @@
+"""The options that describe a network to the commands that plan and explain."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from rnnframe.network import Network
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+OPTIONS = (
+    click.option(
+        "--cell",
+        multiple=True,
+        default=("lstm:hidden=256",),
+        show_default=True,
+        metavar="SPEC",
+        help="cell of a layer; several from the input upwards",
+    ),
+    click.option(
+        "--layers",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="how often the cells are stacked",
+    ),
+    click.option(
+        "--inputs", type=click.IntRange(min=1), default=64, show_default=True, metavar="N", help="inputs a step"
+    ),
+    click.option("--head", default="mse:outputs=1", show_default=True, metavar="SPEC", help="readout and loss"),
+    click.option("--dtype", default="float32", show_default=True, metavar="NAME", help="float32 or float64"),
+)
+
+
+def network_options(function: F) -> F:
+    """Add the options of a network to a command."""
+    for option in reversed(OPTIONS):
+        function = option(function)
+    return function
+
+
+def network_of(cell: tuple[str, ...], layers: int, inputs: int, head: str, dtype: str) -> Network:
+    """Return the network that the options describe."""
+    return Network(cells=[*cell] * layers, head=head, inputs=inputs, dtype=dtype)

@@ -1,0 +1,74 @@
+import json
+
+import attrs
+import numpy as np
+import pytest
+
+import rnnframe as rf
+from rnnframe.explain import needs_of
+
+from .conftest import Run
+
+
+def needs(spec: str) -> dict[str, set[str]]:
+    return {need.array: set(need.gradients) for need in needs_of(rf.cell(spec), inputs=3)}
+
+
+def test_the_simple_network_needs_what_its_formulas_say() -> None:
+    """dz_t = dh_t ∘ f'(h_t); dU = x_tᵀ dz_t; dW = h_(t-1)ᵀ dz_t; db = dz_t; dx_t = dz_t Uᵀ; dh_(t-1) = dz_t Wᵀ."""
+    assert needs("elman:hidden=4") == {
+        "x_t": {"dU"},
+        "h_(t-1)": {"dW"},
+        "h_t": {"dU", "dW", "db", "dx_t", "dh_(t-1)"},
+        "U": {"dx_t"},
+        "W": {"dh_(t-1)"},
+        "b": set(),
+    }
+
+
+def test_a_linear_cell_needs_no_state_for_its_slope() -> None:
+    assert needs("elman:hidden=4,activation=identity")["h_t"] == set()
+
+
+def test_the_lstm_needs_its_gates_and_cell_states_for_everything_and_its_bias_for_nothing() -> None:
+    found = needs("lstm:hidden=4")
+    assert found["gates_t"] == {"dU", "dW", "db", "dx_t", "dh_(t-1)", "dc_(t-1)"}
+    assert found["h_(t-1)"] == {"dW"}
+    assert found["h_t"] == found["b"] == set()
+
+
+def test_with_the_reset_before_the_product_the_gru_needs_w_for_its_own_gradient() -> None:
+    assert "dW" not in needs("gru:hidden=4")["W"]
+    assert "dW" in needs("gru:hidden=4,reset=before")["W"]
+
+
+def test_a_cell_that_leaves_more_than_it_needs_is_found_out() -> None:
+    lstm = type(rf.cell("lstm"))
+
+    @attrs.frozen(kw_only=True)
+    class Wasteful(lstm):  # type: ignore[misc, valid-type]
+        name = "wasteful"
+
+        def tape(self):
+            return {**super().tape(), "souvenir": 9}
+
+    found = {need.array: need for need in needs_of(Wasteful(hidden=4), inputs=3)}
+    assert found["souvenir_t"].gradients == ()
+    assert found["souvenir_t"].values == 9
+
+
+@pytest.mark.parametrize("cell", ["elman", "lstm", "gru", "gru:reset=before"])
+def test_explain_answers_for_every_cell(run: Run, cell: str) -> None:
+    out = run("explain", cell).out
+    assert "o_t, do_t" in out
+    assert "never stored" in out
+    rows = {row["array"]: row for row in json.loads(run("explain", cell, "--json", "--inputs", 5).out)["arrays"]}
+    assert rows["x_t"]["bytes"] == 20
+    assert "dV" in rows["h_t"]["needed_by"]
+    assert rows["W"]["stores"]["circular-queue"] == "old ones only with weights=stored"
+
+
+def test_explaining_leaves_no_warning_and_no_nan_behind() -> None:
+    with np.errstate(all="raise"):
+        first, second = (needs("gru:hidden=3") for _ in range(2))
+    assert first == second

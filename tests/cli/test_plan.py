@@ -1,0 +1,56 @@
+import json
+
+import numpy as np
+import pytest
+
+import rnnframe as rf
+
+from .conftest import Run
+
+SMALL = ("--cell", "gru:hidden=8", "--inputs", 3, "--batch", 4, "--steps", 200)
+
+
+def plans(run: Run, *words: object) -> dict[str, dict]:
+    return {plan["asked"]: plan for plan in json.loads(run("plan", *SMALL, "--json", *words).out)["plans"]}
+
+
+def test_plan_predicts_what_a_run_holds_and_does(run: Run) -> None:
+    network = rf.Network(cells=["gru:hidden=8"], head="mse:outputs=1", inputs=3)
+    x, y = np.zeros((200, 4, 3)), np.zeros((200, 4, 1))
+    for spec, plan in plans(run, "--chunk", 10).items():
+        report = rf.Engine(network, spec, chunk=10).gradients(x, y).report
+        assert plan["predicted_bytes"] == report.peak_bytes
+        assert plan["forward_steps"] == report.forward_steps
+        assert plan["exact"] is report.exact
+        assert plan["predicted_seconds"] > 0
+
+
+def test_a_budget_adds_a_row_with_what_auto_would_choose(run: Run) -> None:
+    plan = plans(run, "--budget", "30KiB")["auto:budget=30720"]
+    assert plan["predicted_bytes"] <= 30720
+    assert plan["store"].startswith("checkpoint:policy=")
+
+
+def test_the_table_has_a_row_for_every_store_and_says_which_are_exact(run: Run) -> None:
+    lines = run("plan", *SMALL).out.splitlines()
+    assert lines[0].split() == ["store", "chunk", "bytes", "forward/T", "time", "gradient"]
+    assert {line.split(":")[0].split()[0] for line in lines[1:5]} == {"full-history", "checkpoint", "circular-queue"}
+    assert [line.split()[-1] for line in lines[1:5]] == ["exact", "exact", "exact", "truncated"]
+    assert lines[-1].startswith("parameters ")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--budget", "lots"), "--budget 'lots' is out of place; expected bytes such as 64MiB"),
+        (("--budget", "1KiB"), "no exact store fits into 1024 bytes (1.0 KiB); the smallest budget that would do is"),
+        (("--cell", "gru:hidden=0"), "cell 'gru': 'hidden' must be >= 1: 0"),
+        (("--steps", "0"), "0 is not in the range x>=1"),
+    ],
+)
+def test_what_cannot_be_planned_is_one_clear_line(run: Run, words: tuple[str, ...], message: str) -> None:
+    outcome = run("plan", *SMALL, *words)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert outcome.out == ""

@@ -8,6 +8,7 @@ from attrs.validators import gt, optional
 
 from rnnframe import Costs, Grid, OptionError, Problem, Schedule, Simulation, StateStore, hookimpl, simulate
 from rnnframe.sizes import ByteSize, human_bytes
+from rnnframe.specs import render
 from rnnframe_auto.free import free_memory
 
 
@@ -41,7 +42,9 @@ class Auto(StateStore):
                 f"store 'auto': no exact store fits into {given} bytes ({human_bytes(given)}); "
                 f"the smallest budget that would do is {smallest} bytes"
             )
-        _, _, store, length = min(choices, key=lambda choice: choice[:2])
+        _, _, store, length = min(
+            choices, key=lambda choice: (*choice[:2], len(render(choice[2])))
+        )  # equal: the simpler
         return store, length
 
 

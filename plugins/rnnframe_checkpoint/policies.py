@@ -13,14 +13,24 @@ from rnnframe import Drop, Forward, Load, Reverse, Save, Schedule
 
 
 def uniform(chunks: int, slots: int) -> Schedule:
-    """Save the start of every segment but the last; then, from the last to the first, run it again and reverse it."""
+    """Cut into slots + 1 segments of equal length, but for rounding."""
     segments = min(chunks, slots + 1)
-    cuts = [chunks * n // segments for n in range(segments + 1)]
-    for n in range(segments - 1):
+    return segmented([chunks * n // segments for n in range(segments + 1)])
+
+
+def filled(chunks: int, length: int) -> Schedule:
+    """Cut into segments of `length` chunks, counted from the end: only the first, which is run twice, is shorter."""
+    return segmented([0, *range(chunks % length or length, chunks + 1, length)])
+
+
+def segmented(cuts: list[int]) -> Schedule:
+    """Save the start of every segment but the last; then, from the last to the first, run it again and reverse it."""
+    last = len(cuts) - 2
+    for n in range(last):
         yield Save(n)
         yield Forward(cuts[n], cuts[n + 1], keep=False)
-    for n in reversed(range(segments)):
-        if n < segments - 1:
+    for n in reversed(range(last + 1)):
+        if n < last:
             yield Load(n)
             yield Drop(n)
         yield Forward(cuts[n], cuts[n + 1], keep=True)

@@ -8,7 +8,7 @@ from attrs.validators import ge, gt, in_, optional
 
 from rnnframe import Costs, Grid, OptionError, Schedule, StateStore
 from rnnframe.sizes import ByteSize
-from rnnframe_checkpoint.policies import revolve, uniform
+from rnnframe_checkpoint.policies import filled, revolve, uniform
 
 
 @attrs.frozen(kw_only=True)
@@ -17,7 +17,7 @@ class Checkpoint(StateStore):
 
     policy=uniform: slots · state + tape · T / (slots + 1); every step but those of the last segment is run twice.
     policy=revolve: slots · state + the tape of one chunk; the fewest recomputations that so many states allow.
-    With a budget in place of slots, as many as make the least work within that many bytes.
+    With a budget in place of slots, the longest segments (uniform) or most states (revolve) within that many bytes.
     """
 
     name: ClassVar[str] = "checkpoint"
@@ -46,73 +46,70 @@ class Checkpoint(StateStore):
         """Return the policy's schedule over the chunks of the grid."""
         chunks = grid.chunks
         assert chunks is not None  # the engine does not offer unknown lengths to this store
-        slots = self.slots or self._slots(chunks, costs)
-        return uniform(chunks, slots) if self.policy == "uniform" else revolve(chunks, slots)
+        if self.budget is not None:
+            return self._within(chunks, costs, self.budget)
+        if self.policy == "uniform":
+            return uniform(chunks, self.slots or -(-chunks // thriftiest(chunks, costs)) - 1)
+        return revolve(chunks, self.slots or max(1, isqrt(chunks)))
 
-    def _slots(self, chunks: int, costs: Costs) -> int:
-        if self.budget is None:
-            return thriftiest(chunks, costs) if self.policy == "uniform" else max(1, isqrt(chunks))
-        within = _fewest_uniform if self.policy == "uniform" else _most_revolve
-        slots = within(chunks, costs, self.budget)
-        if slots is None:
-            least = thriftiest(chunks, costs) if self.policy == "uniform" else 1
-            smallest = _uniform_bytes(chunks, least, costs) if self.policy == "uniform" else _revolve_bytes(1, costs)
-            raise OptionError(
-                f"store 'checkpoint': policy={self.policy} does not fit into {int(self.budget)} bytes at this chunk "
-                f"length; the smallest budget that would do is {smallest} bytes"
-            )
-        return slots
+    def _within(self, chunks: int, costs: Costs, budget: int) -> Schedule:
+        if self.policy == "uniform":
+            length = longest_segment(chunks, costs, budget)
+            if length:
+                return filled(chunks, length)
+            smallest = segment_bytes(chunks, thriftiest(chunks, costs), costs)
+        else:
+            slots = most_slots(chunks, costs, budget)
+            if slots:
+                return revolve(chunks, slots)
+            smallest = costs.fixed + costs.snapshot + costs.tape
+        raise OptionError(
+            f"store 'checkpoint': policy={self.policy} does not fit into {int(budget)} bytes at this chunk length; "
+            f"the smallest budget that would do is {smallest} bytes"
+        )
 
     @classmethod
     def fit(cls, grid: Grid, costs: Costs, budget: int) -> Self | None:
-        """Return uniform checkpoints where they fit, since each step is run but twice; else revolve's."""
+        """Return uniform checkpoints where they fit, since no step is run more than twice; else revolve's."""
         chunks = grid.chunks
         if chunks is None:
             return None
-        slots = _fewest_uniform(chunks, costs, budget)
-        if slots is not None:
-            return cls(policy="uniform", slots=slots)
-        slots = _most_revolve(chunks, costs, budget)
-        return None if slots is None else cls(policy="revolve", slots=slots)
+        if longest_segment(chunks, costs, budget):
+            return cls(policy="uniform", budget=ByteSize(budget))
+        slots = most_slots(chunks, costs, budget)
+        return cls(policy="revolve", slots=slots) if slots else None
+
+
+def segment_bytes(chunks: int, length: int, costs: Costs) -> int:
+    """Return the bytes held with segments of `length` chunks: a state for each but the last, the tapes of one."""
+    return costs.fixed + (-(-chunks // length) - 1) * costs.snapshot + length * costs.tape
 
 
 def thriftiest(chunks: int, costs: Costs) -> int:
-    """Return the number of snapshots that uniform checkpoints need for the fewest bytes.
-
-    Segments of k chunks hold (⌈n/k⌉ - 1)·state + k·tape bytes, least near k = sqrt(n·state/tape).
-    """
+    """Return the length of segments that holds the fewest bytes: near sqrt(n·state/tape) chunks."""
     near = min(chunks, isqrt(chunks * costs.snapshot // costs.tape))
     lengths = range(max(1, near // 2), min(chunks, 2 * near + 2) + 1)
-    return min((max(1, -(-chunks // k) - 1) for k in lengths), key=lambda slots: _uniform_bytes(chunks, slots, costs))
+    return min(lengths, key=lambda length: segment_bytes(chunks, length, costs))
 
 
-def _uniform_bytes(chunks: int, slots: int, costs: Costs) -> int:
-    segments = min(chunks, slots + 1)
-    return costs.fixed + (segments - 1) * costs.snapshot + -(-chunks // segments) * costs.tape
+def longest_segment(chunks: int, costs: Costs, budget: int) -> int:
+    """Return the longest segments within the budget, 0 if there are none: the last one is not recomputed.
 
-
-def _revolve_bytes(slots: int, costs: Costs) -> int:
-    return costs.fixed + slots * costs.snapshot + costs.tape
-
-
-def _fewest_uniform(chunks: int, costs: Costs, budget: int) -> int | None:
-    """Return few snapshots within the budget: the last segment, which is not recomputed, is then long.
-
-    But for rounding, the bytes fall with the number of snapshots down to that of `thriftiest`, so halving finds it.
+    Beyond the thriftiest length the bytes rise, but for rounding by a state, so halving finds it.
     """
-    low, high = 1, thriftiest(chunks, costs)
-    if _uniform_bytes(chunks, high, costs) > budget:
-        return None
+    low = thriftiest(chunks, costs)
+    if segment_bytes(chunks, low, costs) > budget:
+        return 0
+    high = chunks
     while low < high:
-        middle = (low + high) // 2
-        if _uniform_bytes(chunks, middle, costs) <= budget:
-            high = middle
+        middle = (low + high + 1) // 2
+        if segment_bytes(chunks, middle, costs) <= budget:
+            low = middle
         else:
-            low = middle + 1
-    return high
+            high = middle - 1
+    return low
 
 
-def _most_revolve(chunks: int, costs: Costs, budget: int) -> int | None:
-    """Return the most snapshots within the budget."""
-    slots = (budget - costs.fixed - costs.tape) // costs.snapshot
-    return min(slots, chunks) if slots >= 1 else None
+def most_slots(chunks: int, costs: Costs, budget: int) -> int:
+    """Return the most snapshots within the budget beside the tape of one chunk, 0 if there is room for none."""
+    return max(0, min(chunks, (budget - costs.fixed - costs.tape) // costs.snapshot))

@@ -140,3 +140,17 @@ def test_sizes_are_written_as_people_read_them() -> None:
         "2.0 GiB",
         "no bound",
     ]
+
+
+@given(st.integers(2, 400), st.integers(1, 60), st.integers(1, 400))
+def test_a_budget_is_filled_with_tapes_that_are_not_recomputed(chunks: int, tape: int, room: int) -> None:
+    """With room for r of n tapes beside a state for every further r chunks, n - r chunks are run twice."""
+    room = min(room, chunks)
+    states = -(-chunks // room) - 1
+    costs = rf.Costs(snapshot=1, tape=tape)
+    least = min((-(-chunks // k) - 1) + k * tape for k in range(1, chunks + 1))
+    budget = max(least, states + room * tape)
+    grid = rf.Grid(chunks, (1,))
+    simulation = rf.simulate(rf.store(f"checkpoint:budget={budget}").schedule(grid, costs), grid)
+    assert costs.held(simulation) <= budget
+    assert simulation.forward_chunks <= 2 * chunks - room

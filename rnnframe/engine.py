@@ -46,7 +46,7 @@ def execute(
             case Forward(start, stop, keep=keep):
                 reached = start
                 for block in reader.blocks(start, stop):  # fewer where the source ends before
-                    tape = ring.push(reached, block, weights) if keep else ring.spare()
+                    tape = ring.push(reached, reader.to_wait(block), weights) if keep else ring.spare()
                     network.forward(weights, block.x, state, tape, scratch)
                     tally.ran(reached, block.steps)
                     reached += 1
@@ -57,7 +57,7 @@ def execute(
                     dstate.flat.fill(0)
                 for place, chunk in enumerate(range(stop - 1, start - 1, -1)):
                     entry = ring.from_right(place if keep else 0)
-                    block = entry.block if chunk >= first else entry.block.without_targets()
+                    block = reader.again(chunk, entry.block, losses=chunk >= first)
                     loss = network.reverse(entry.weights, block.x, block.y, entry.tape, dstate, gradients, scratch)
                     tally.reversed(block.steps, loss, block.count)
                     if not keep:

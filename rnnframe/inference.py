@@ -1,5 +1,6 @@
 """Running a network forward only: evaluation, prediction, sampling. Nothing is remembered but the current state."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from rnnframe.arrays import Array, Arrays, Vector
 from rnnframe.contracts import ROWS
+from rnnframe.errors import NonFiniteError
 from rnnframe.network import Network, Scratch, Tape
 from rnnframe.sources import Block, Source, open_inputs, open_source
 from rnnframe.states import fill_state
@@ -39,6 +41,7 @@ class Inference:
         self._chunk = chunk
         self._buffers: dict[tuple[int, int], tuple[Vector, Tape, Scratch]] = {}
 
+    @np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is an error of its own
     def evaluate(self, x: Any, y: Any, state: Arrays | None = None) -> Evaluation:
         """Return the mean loss of one sequence; x, y and state as `Engine.gradients` takes them."""
         loss, count = 0.0, 0
@@ -47,6 +50,8 @@ class Inference:
             if targets is not None:
                 loss += self.network.evaluate(self.network.weights, passed.h, targets, passed.scratch)
                 count += targets.shape[0] * targets.shape[1]
+        if not math.isfinite(loss):
+            raise NonFiniteError(f"the loss is {loss}; the parameters are too large or not finite")
         return Evaluation(loss=loss / max(1, count), count=count, state=self._final())
 
     def predict(self, x: Any, state: Arrays | None = None) -> tuple[Array, Vector]:

@@ -18,10 +18,10 @@ from rnnframe.sources import Block
 
 @attrs.define
 class Entry:
-    """A chunk in the ring: its number, its data, its tape, and the weights that made the tape."""
+    """A chunk in the ring: its number, its tape, the weights that made it, and data that cannot be read again."""
 
     chunk: int
-    block: Block
+    block: Block | None
     tape: Tape
     weights: Weights
 
@@ -45,7 +45,7 @@ class Ring:
             self.capacity += 1
         return self._free[-1]
 
-    def push(self, chunk: int, block: Block, weights: Weights) -> Tape:
+    def push(self, chunk: int, block: Block | None, weights: Weights) -> Tape:
         """Take a tape for `chunk` at the right end of the ring."""
         tape = self.spare()
         self._free.pop()

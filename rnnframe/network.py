@@ -143,13 +143,16 @@ class Network:
         registry: Registry | None = None,
     ) -> None:
         registry = registry or default_registry()
-        if str(np.dtype(dtype)) not in DTYPES:
+        try:
+            self.dtype: np.dtype[Any] = np.dtype(dtype)
+        except TypeError:
+            self.dtype = np.dtype(object)
+        if str(self.dtype) not in DTYPES:
             raise OptionError(f"dtype {dtype!r} is none of {', '.join(DTYPES)}")
         if isinstance(cells, str | Cell):
             raise UsageError(f"cells={cells!r} is one cell; give a list of them, from the input upwards")
         if not isinstance(inputs, int | np.integer) or inputs < 1:
             raise OptionError(f"inputs={inputs!r} is no number of inputs; expected an integer of at least 1")
-        self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.inputs = int(inputs)
         self.cells = tuple(registry.cell(cell) for cell in cells)
         if not self.cells:

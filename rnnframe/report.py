@@ -10,7 +10,8 @@ class Report:
     """What one run of the loop held and did, beside what the simulated schedule had predicted.
 
     Bytes count everything that depends on the number of steps, the chunk or the batch: tapes, snapshots, states,
-    working arrays and old weights; parameters and gradients are not among them. `predicted_bytes` is None where an
+    working arrays and old weights; parameters, gradients and the data (of a stream: of the chunks in the ring) are not
+    among them. `predicted_bytes` is None where an
     endless schedule has no bound; `peak_bytes` is larger where buffers of an earlier, longer run were kept.
     `forward_steps` counts each time a step was run forward, so `forward_steps / steps` is the price of recomputation.
     """

@@ -35,16 +35,14 @@ class Block:
         """The number of losses: counted steps times samples."""
         return 0 if self.y is None else len(self.y) * self.x.shape[1]
 
-    def without_targets(self) -> "Block":
-        """Return the same inputs with no loss to count."""
-        return Block(self.x, None)
-
 
 class Source(Protocol):
     """What the loop reads from. `steps` is None where the length is not known."""
 
     steps: int | None
     batch: int
+    read_once: bool
+    """Whether a block can be had only once, so that it must wait with its tape."""
 
     def block(self, start: int, stop: int, columns: slice) -> Block | None:
         """Return the steps [start, stop), or fewer or None where the source ends before."""
@@ -59,13 +57,27 @@ class Reader:
     grid: Grid
     columns: slice
 
+    def block(self, chunk: int) -> Block | None:
+        """Return the block of a chunk, or what there is of it; None where the source ended before."""
+        return self.source.block(*self.grid.span(chunk), self.columns)
+
+    def to_wait(self, block: Block) -> Block | None:
+        """Return what must wait with the chunk's tape: nothing where the block can be read again."""
+        return block if self.source.read_once else None
+
+    def again(self, chunk: int, waited: Block | None, *, losses: bool) -> Block:
+        """Return a block that was read before, from where it waited or anew; without targets where no loss counts."""
+        block = waited or self.block(chunk)
+        assert block is not None  # it was there before
+        return block if losses else Block(block.x, None)
+
     def blocks(self, start: int, stop: int | None) -> Iterator[Block]:
         """Yield the blocks of the chunks [start, stop), stop=None until the end; fewer where the source ends before."""
         last = self.grid.chunks if stop is None else stop
         for chunk in itertools.count(start):
             if chunk == last:
                 return
-            block = self.source.block(*self.grid.span(chunk), self.columns)
+            block = self.block(chunk)
             if block is None:
                 return
             yield block
@@ -165,6 +177,7 @@ class Sequence:
     """A source over arrays, or anything that has a shape and a dtype and can be sliced along time."""
 
     steps: int | None
+    read_once = False
 
     def __init__(self, x: Any, y: Any, network: Network) -> None:
         self._checker = _Checker(network)
@@ -205,6 +218,7 @@ class Stream:
     """
 
     steps: int | None = None
+    read_once = True
 
     def __init__(self, x: Any, y: Any, network: Network, readers: int) -> None:
         if network.head.at == "last":

@@ -1,5 +1,9 @@
 import os
 
+# Before numpy is imported: on small arrays, and on a machine that is busy, BLAS threads cost far more than they bring.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
 import pytest
 from hypothesis import settings
 

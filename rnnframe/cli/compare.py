@@ -1,0 +1,84 @@
+"""`rnnframe compare`."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+import numpy as np
+
+from rnnframe.arrays import Array
+from rnnframe.cli.network import network_of, network_options
+from rnnframe.cli.output import print_json, print_table
+from rnnframe.comparison import Job, Measured, difference, measure_apart
+from rnnframe.contracts import ROWS
+from rnnframe.sizes import human_bytes
+from rnnframe.specs import render
+
+STORES = ("full-history", "checkpoint", "checkpoint:policy=revolve", "circular-queue")
+
+
+@click.command("compare", short_help="Run the strategies on one batch: bytes, time, and the gradient's difference.")
+@network_options
+@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, metavar="N", help="samples")
+@click.option("--steps", type=click.IntRange(min=1), default=500, show_default=True, metavar="N", help="length")
+@click.option("--chunk", type=click.IntRange(min=1), metavar="N", help="steps per chunk, the same for all")
+@click.option("--store", multiple=True, default=STORES, metavar="SPEC", help="a store to compare with full history")
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+def command(batch: int, steps: int, chunk: int | None, store: tuple[str, ...], as_json: bool, **of: Any) -> None:
+    """Run each store on the same random batch, each in a process of its own, beside full history.
+
+    Predicted and held bytes are those of the plan and of the buffers; "above idle" is the peak of the process's
+    resident set above what it held before. The gradient is compared with that of full history at the same chunk length.
+    """
+    network = network_of(**of)
+    length = min(steps, chunk or -(-ROWS // batch))
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+
+        def run(spec: str) -> tuple[Measured, Array]:
+            file = Path(folder) / "gradient.npy"
+            job = Job(
+                cells=[render(cell) for cell in network.cells],
+                head=render(network.head),
+                inputs=network.inputs,
+                dtype=str(network.dtype),
+                steps=steps,
+                batch=batch,
+                chunk=length,
+                store=spec,
+                gradient=str(file),
+            )
+            return measure_apart(job), np.load(file, allow_pickle=False)
+
+        reference, exact = run("full-history")
+        for spec in store:
+            measured, gradient = (reference, exact) if spec == "full-history" else run(spec)
+            error, cosine = difference(gradient, exact)
+            compared = {
+                "bit_identical": bool(np.array_equal(gradient, exact)),
+                "relative_error": error,
+                "cosine": cosine,
+            }
+            rows.append(attrs.asdict(measured) | compared)
+    if as_json:
+        print_json({"steps": steps, "batch": batch, "chunk": length, "stores": rows})
+        return
+    print_table(
+        ["store", "predicted", "held", "above idle", "time", "forward/T", "gradient, beside full history"],
+        [_cells(row, steps) for row in rows],
+    )
+
+
+def _cells(row: dict[str, Any], steps: int) -> list[str]:
+    said = f"relative error {row['relative_error']:.2g}, cosine {row['cosine']:.4f}"
+    return [
+        row["store"],
+        human_bytes(row["predicted_bytes"]),
+        human_bytes(row["held_bytes"]),
+        "?" if row["above_idle_bytes"] is None else human_bytes(row["above_idle_bytes"]),
+        f"{row['seconds']:.3g} s",
+        f"{row['forward_steps'] / steps:.2f}",
+        "bit-identical" if row["bit_identical"] else said,
+    ]

@@ -8,9 +8,10 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, Arrays, Vector
+from rnnframe.buffers import Scratch, Tape
 from rnnframe.contracts import ROWS
 from rnnframe.errors import NonFiniteError
-from rnnframe.network import Network, Scratch, Tape
+from rnnframe.network import Network
 from rnnframe.sources import Block, Source, open_inputs, open_source
 from rnnframe.states import fill_state
 

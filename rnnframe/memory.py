@@ -11,7 +11,8 @@ from typing import Protocol
 import attrs
 
 from rnnframe.arrays import Vector
-from rnnframe.network import Network, Tape, Weights
+from rnnframe.buffers import Tape, Weights
+from rnnframe.network import Network
 from rnnframe.plan import Plan
 from rnnframe.sources import Block
 

@@ -4,119 +4,20 @@ To the loop a network is a maker of buffers (states, tapes, scratch, gradients) 
 runs one chunk, `reverse` takes it back. The loop hands the buffers on without looking inside.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, Vector, size_of
+from rnnframe.buffers import Layer, Scratch, Tape, Weights, scratch_shapes
 from rnnframe.contracts import Cell, Sizes
 from rnnframe.errors import OptionError, UsageError
 from rnnframe.heads import Head
 from rnnframe.plugins import Registry, default_registry
 
 DTYPES = ("float32", "float64")
-
-
-@attrs.frozen(eq=False)
-class Layer:
-    """A cell in its place: the prefix of its names and the width of its inputs."""
-
-    prefix: str
-    cell: Cell
-    inputs: int
-
-
-class Weights:
-    """The parameters and what the cells derive from them (transposed copies and the like)."""
-
-    def __init__(self, layers: tuple[Layer, ...], head: Head, dtype: np.dtype[Any]) -> None:
-        top = layers[-1].cell.hidden
-        shapes = {f"{at.prefix}.{name}": s for at in layers for name, s in at.cell.parameters(at.inputs).items()}
-        shapes |= {f"head.{name}": shape for name, shape in head.parameters(top).items()}
-        derived = {f"{at.prefix}.{name}": s for at in layers for name, s in at.cell.derived(at.inputs).items()}
-        self.parameters = Vector(shapes, dtype)
-        self._derived = Vector(derived, dtype)
-        self._cells = [at.cell for at in layers]
-        self.layers = [self.parameters.group(at.prefix) | self._derived.group(at.prefix) for at in layers]
-        self.head = self.parameters.group("head")
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the parameters and the derived arrays."""
-        return self.parameters.nbytes + self._derived.nbytes
-
-    def derive(self) -> None:
-        """Compute the derived arrays anew, after the parameters have changed."""
-        for cell, weights in zip(self._cells, self.layers, strict=True):
-            cell.derive(weights)
-
-    def copy_from(self, other: "Weights") -> None:
-        """Take over every value of `other`."""
-        self.parameters.copy_from(other.parameters)
-        self._derived.copy_from(other._derived)
-
-
-class Tape:
-    """What one chunk leaves for its reverse, of all layers, in one flat vector."""
-
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]], layers: tuple[Layer, ...], dtype: np.dtype[Any]) -> None:
-        self._vector = Vector(shapes, dtype)
-        self._layers = layers
-        self._views: dict[int, list[dict[str, Array]]] = {}
-
-    def layers(self, steps: int) -> list[dict[str, Array]]:
-        """Return the arrays of each layer for a chunk of `steps` steps; a state has one row more."""
-        if steps not in self._views:
-            self._views[steps] = [self._cut(layer, steps) for layer in self._layers]
-        return self._views[steps]
-
-    def _cut(self, layer: Layer, steps: int) -> dict[str, Array]:
-        state, tape = layer.cell.state(), layer.cell.tape()
-        views = self._vector.group(layer.prefix)
-        return {name: view[: steps + (name in state)] if name in tape else view for name, view in views.items()}
-
-
-class Scratch:
-    """What both directions work in while they are at one chunk: nothing here outlives it."""
-
-    def __init__(self, layers: tuple[Layer, ...], head: Head, steps: int, batch: int, dtype: np.dtype[Any]) -> None:
-        top = layers[-1].cell.hidden
-        widest = max(layer.cell.hidden for layer in layers)
-        sizes: list[Sizes] = [*(layer.cell.scratch(layer.inputs) for layer in layers), head.scratch(top)]
-        shapes = [scratch_shapes(size, steps, batch) for size in sizes]
-        # Only one layer, or the head, is at work at a time: they share one vector.
-        self._shared = Vector({"": (max(map(size_of, shapes)),)}, dtype)
-        self._gradients = Vector({"a": (steps * batch * widest,), "b": (steps * batch * widest,)}, dtype)
-        self._arrays = [Vector(shape, dtype, self._shared.flat) for shape in shapes]
-        self._sizes = sizes
-        self._batch = batch
-        self._views: dict[int, list[dict[str, Array]]] = {}
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all working arrays."""
-        return self._shared.nbytes + self._gradients.nbytes
-
-    def parts(self, steps: int) -> list[dict[str, Array]]:
-        """Return the working arrays of each layer, and of the head as the last, for a chunk of `steps` steps."""
-        if steps not in self._views:
-            self._views[steps] = [
-                {name: view if isinstance(size[name], tuple) else view[:steps] for name, view in arrays.items()}
-                for arrays, size in zip(self._arrays, self._sizes, strict=True)
-            ]
-        return self._views[steps]
-
-    def gradient(self, name: str, steps: int, width: int) -> Array:
-        """Return one of the two arrays [L, B, width] in which dL/dh travels from layer to layer."""
-        return self._gradients[name][: steps * self._batch * width].reshape(steps, self._batch, width)
-
-
-def scratch_shapes(sizes: Sizes, steps: int, batch: int) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of working arrays: a width w means [steps, batch, w]."""
-    return {name: size if isinstance(size, tuple) else (steps, batch, size) for name, size in sizes.items()}
 
 
 class Network:

@@ -7,6 +7,8 @@ import itertools
 import threading
 from collections.abc import Callable
 
+from rnnframe.blas import one_thread
+
 
 def split_batch(batch: int, shards: int) -> list[slice]:
     """Split `batch` columns into at most `shards` parts whose sizes differ by one at most."""
@@ -34,7 +36,7 @@ def run_together(work: Callable[[int, Callable[[], None]], None], count: int, ac
             barrier.abort()
             raise
 
-    with ThreadPoolExecutor(count, thread_name_prefix="rnnframe-shard") as pool:
+    with one_thread(), ThreadPoolExecutor(count, thread_name_prefix="rnnframe-shard") as pool:
         errors = [future.exception() for future in [pool.submit(guarded, n) for n in range(count)]]
     causes = [error for error in errors if error is not None]
     for error in sorted(causes, key=lambda error: isinstance(error, threading.BrokenBarrierError)):

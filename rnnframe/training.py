@@ -5,6 +5,7 @@ gradient is not), and begins with zeros at every epoch. Nothing is drawn at rand
 parameters, slots, state and position are all that a resumed run needs to go on bit for bit.
 """
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any, Literal
@@ -68,10 +69,18 @@ class TrainingOptions:
         validator=optional(ge(1)),
         metadata={"help": "steps per chunk; none: 512 rows with the batch"},
     )
-    shards: int = attrs.field(default=1, validator=ge(1), metadata={"help": "threads that share the batch"})
+    shards: int | None = attrs.field(
+        default=None,
+        validator=optional(ge(1)),
+        metadata={"help": "threads that share the batch; none: as many as cores with 4 samples each"},
+    )
     save_every: int | None = attrs.field(
         default=None, validator=optional(ge(1)), metadata={"help": "batches between checkpoints; none: an epoch"}
     )
+
+    def settled(self) -> "TrainingOptions":
+        """Return the options with the number of shards fixed, which the last bits of a result depend on."""
+        return self if self.shards else attrs.evolve(self, shards=max(1, min(os.cpu_count() or 1, self.batch // 4)))
 
 
 @attrs.define(kw_only=True)
@@ -122,7 +131,7 @@ class Training:
             embedding_std=options.embedding_std,
             registry=registry,
         )
-        engine = Engine(self.network, options.store, options.chunk, options.shards, registry)
+        engine = Engine(self.network, options.store, options.chunk, options.shards or 1, registry)
         self.batches = -(-len(corpus.train) // options.steps)
         rate = registry.learning_rate(options.rate).over(options.epochs * self._updates_per_epoch(engine))
         self.trainer = Trainer(engine, options.optimizer, options.clip, rate, registry)

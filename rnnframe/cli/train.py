@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import click
 
+from rnnframe.blas import one_thread
 from rnnframe.characters import Corpus, read_text
 from rnnframe.cli.options import given, options_of
 from rnnframe.cli.output import print_json
@@ -65,7 +66,7 @@ def command(
         training = _fresh(config, asked, out, force=force)
 
     batches = itertools.count(1)
-    with _signals() as caught, progress_for(quiet=quiet) as progress:
+    with _signals() as caught, progress_for(quiet=quiet) as progress, one_thread():
         done = training.go(watch=progress.show, stop=lambda: next(batches) == stop_after or bool(caught))
     _report(training, done=done, sample_length=sample_length, as_json=as_json)
     return 128 + caught[0] if caught and not done else 0
@@ -79,6 +80,7 @@ def _fresh(config: str | None, asked: dict[str, Any], out: str | None, *, force:
     text, name = read_text(options.data)
     if options.data is not None:
         options = attrs.evolve(options, data=str(Path(options.data).absolute()))
+    options = options.settled()
     corpus = Corpus.of(text, name, options.batch, options.held_out)
     training = Training(options, corpus, registry)
     if out is not None:

@@ -87,7 +87,7 @@ class TrainingOptions:
 class Progress:
     """Where a training is: all of it, with parameters, slots and state, goes into a checkpoint.
 
-    `loss_sum` and `count` are of the running epoch, `losses` of the last finished one.
+    `loss_sum` and `count` are of the running epoch, the two losses of the last finished one.
     """
 
     epoch: int = 0

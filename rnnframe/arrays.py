@@ -49,6 +49,10 @@ class Vector(Mapping[str, Array]):
         vector.flat.fill(0)
         return vector
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle the flat vector alone: views that were copied one by one would be views no longer."""
+        return _vector_from, (type(self), self.shapes, self.flat.copy())
+
     def __getitem__(self, name: str) -> Array:
         return self._views[name]
 
@@ -84,6 +88,12 @@ class Vector(Mapping[str, Array]):
         twin = Vector(self.shapes, self.flat.dtype)
         twin.copy_from(self)
         return twin
+
+
+def _vector_from(kind: type[Vector], shapes: Shapes, flat: Array) -> Vector:
+    vector = kind(shapes, flat.dtype)
+    vector.flat[:] = flat
+    return vector
 
 
 def size_of(shapes: Shapes) -> int:

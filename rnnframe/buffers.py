@@ -28,11 +28,16 @@ class Weights:
         shapes = {f"{at.prefix}.{name}": s for at in layers for name, s in at.cell.parameters(at.inputs).items()}
         shapes |= {f"head.{name}": shape for name, shape in head.parameters(top).items()}
         derived = {f"{at.prefix}.{name}": s for at in layers for name, s in at.cell.derived(at.inputs).items()}
+        self._made_of = layers, head, dtype
         self.parameters = Vector(shapes, dtype)
         self._derived = Vector(derived, dtype)
         self._cells = [at.cell for at in layers]
         self.layers = [self.parameters.group(at.prefix) | self._derived.group(at.prefix) for at in layers]
         self.head = self.parameters.group("head")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle what the weights are made of and the values; every name is a view again afterwards."""
+        return _weights_from, (*self._made_of, self.parameters.flat.copy())
 
     @property
     def nbytes(self) -> int:
@@ -48,6 +53,13 @@ class Weights:
         """Take over every value of `other`."""
         self.parameters.copy_from(other.parameters)
         self._derived.copy_from(other._derived)
+
+
+def _weights_from(layers: tuple[Layer, ...], head: Head, dtype: np.dtype[Any], flat: Array) -> Weights:
+    weights = Weights(layers, head, dtype)
+    weights.parameters.flat[:] = flat
+    weights.derive()
+    return weights
 
 
 class Tape:

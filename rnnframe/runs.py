@@ -210,14 +210,16 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def to_toml(values: Mapping[str, Any]) -> str:
-    """Write flat options (texts, numbers, booleans and lists of texts) as TOML; None is left out."""
-    lines = [f"{name} = {_toml(value)}" for name, value in values.items() if value is not None]
+    """Write flat options (texts, numbers, booleans and lists of texts) as TOML; None becomes "none"."""
+    lines = [f"{name} = {_toml(value)}" for name, value in values.items()]
     return "\n".join(lines) + "\n"
 
 
 def _toml(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
+    if value is None:
+        return '"none"'  # TOML has no word for it; left out, the default would come back
     if isinstance(value, float):
         return repr(value)  # JSON has no word for infinity, TOML has Python's
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

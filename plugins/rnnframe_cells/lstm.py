@@ -64,10 +64,10 @@ class LSTM(Cell):
         """Transpose W; g's columns take a plain tanh (factor 1, offset 0)."""
         weights["WT"][...] = weights["W"].T
         g = slice(2 * self.hidden, 3 * self.hidden)
-        weights["factor"].fill(0.5)
-        weights["factor"][g] = 1
-        weights["offset"].fill(0.5)
-        weights["offset"][g] = 0
+        sigmoid = np.full_like(weights["factor"], 0.5)
+        sigmoid[g] = 0
+        np.copyto(weights["offset"], sigmoid)
+        np.subtract(1, sigmoid, out=weights["factor"])
 
     def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
         """x U + b for the whole block at once, then step by step what needs h_(t-1)."""

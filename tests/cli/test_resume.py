@@ -29,7 +29,7 @@ def same(a: Path, b: Path) -> bool:
 @pytest.mark.parametrize(
     "words",
     [
-        ("--optimizer", "adam:lr=1e-2", "--rate", "cosine:warmup=9"),
+        ("--optimizer", "adam:lr=1e-2", "--rate", "cosine:warmup=9", "--clip", "0.05"),
         ("--optimizer", "sgd:lr=0.5,momentum=0.9", "--store", "circular-queue:k1=5,k2=12,weights=stored"),
         ("--cell", "lstm:hidden=4", "--optimizer", "rmsprop", "--store", "checkpoint:slots=2", "--chunk", "4"),
     ],
@@ -93,4 +93,14 @@ def test_a_signal_finishes_the_batch_and_leaves_a_run_that_goes_on_bit_for_bit(
     epochs = done[-1]["epoch"] + 1
     assert run("train", "--resume", tmp_path / "run", "--epochs", epochs, "--quiet").code == 0
     train("--out", tmp_path / "whole", "--epochs", epochs, "--rate", "constant")
+    assert same(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_run_without_clipping_is_resumed_without_clipping(train: Run, run: Run, tmp_path: Path) -> None:
+    words = ("--clip", "none", "--optimizer", "sgd:lr=40", "--embedding-std", 6)
+    train("--out", tmp_path / "whole", *words)
+    norms = [record["gradient_norm"] for record in lines(tmp_path / "whole") if record["kind"] == "batch"]
+    assert max(norms[3:]) > 1  # the default would clip
+    train("--out", tmp_path / "run", "--stop-after", 3, *words)
+    run("train", "--resume", tmp_path / "run", "--quiet")
     assert same(tmp_path / "run", tmp_path / "whole")

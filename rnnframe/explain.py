@@ -1,7 +1,7 @@
 """What of the past does each gradient need? Asked of the code itself, for any cell.
 
-One step of a cell is run forward and reversed many times, each time with one array spoilt by NaN before the reverse:
-the gradients that turn into NaN are the ones that need it. Nothing is declared, so nothing can be declared wrongly.
+One step of a cell is run forward and reversed many times, each time with one array spoilt before the reverse (by NaN,
+and by the opposite sign, since a comparison swallows NaN): the gradients that come out otherwise are the needy ones.
 """
 
 from collections.abc import Iterator
@@ -60,42 +60,37 @@ class _Step:
             yield name, "parameter", int(np.prod(shape))
 
     def spoilt_by(self, name: str) -> tuple[str, ...]:
-        """Return the gradients that are NaN when the array of that name is."""
+        """Return the gradients that are others when the array of that name is NaN, or of the opposite sign."""
+        whole, *spoilt = (self._gradients(name, factor) for factor in (1.0, np.nan, -1.0))
+        return tuple(key for key in whole if any(not np.array_equal(whole[key], other[key]) for other in spoilt))
+
+    def _gradients(self, name: str, factor: float) -> dict[str, Array]:
+        """Return all gradients of the step, its array `name` having been multiplied by `factor` before the reverse."""
         network = self.network
         tape, scratch = network.new_tape(1, BATCH), network.new_scratch(1, BATCH)
-        state = self.state.copy()
         x = self.x.copy()
-        network.weights.derive()
-        network.forward(network.weights, x, state, tape, scratch)
-        arrays = tape.layers(1)[0]
-        gradients, dstate = network.new_gradients(), network.new_state(BATCH)
-        dx = np.empty_like(x)
-        weights = dict(network.weights.layers[0])
+        network.forward(network.weights, x, self.state.copy(), tape, scratch)
+        arrays, weights = tape.layers(1)[0], network.weights.layers[0]
         if name == "x_t":
-            x[...] = np.nan
+            x *= factor
         elif name in self.cell.parameters(x.shape[2]):
-            weights = self._spoilt_weights(name)
+            weights = self._changed_weights(name, factor)
+        elif name.endswith("_(t-1)"):
+            arrays[name.removesuffix("_(t-1)")][0] *= factor
         else:
-            self._spoil(arrays, name)
+            arrays[name.removesuffix("_t")][-1] *= factor
+        gradients, dx = network.new_gradients().group("layer0"), np.empty_like(x)
         dh = np.ones((1, BATCH, self.cell.hidden))
-        mine = {key: np.full_like(value, 0.5) for key, value in dstate.group("layer0").items()}
+        dstate = {key: np.full_like(value, 0.5) for key, value in network.new_state(BATCH).group("layer0").items()}
         with np.errstate(all="ignore"):
-            self.cell.backward(weights, x, arrays, dh, mine, gradients.group("layer0"), scratch.parts(1)[0], dx)
-        found = {f"d{key}": value for key, value in gradients.group("layer0").items()}
-        found |= {"dx_t": dx} | {f"d{key}_(t-1)": value for key, value in mine.items()}
-        return tuple(key for key, value in found.items() if np.isnan(value).any())
+            self.cell.backward(weights, x, arrays, dh, dstate, gradients, scratch.parts(1)[0], dx)
+        found = {f"d{key}": value for key, value in gradients.items()}
+        return found | {"dx_t": dx} | {f"d{key}_(t-1)": value for key, value in dstate.items()}
 
-    def _spoil(self, arrays: dict[str, Array], name: str) -> None:
-        key, before = (
-            (name.removesuffix("_(t-1)"), True) if name.endswith("_(t-1)") else (name.removesuffix("_t"), False)
-        )
-        rows = arrays[key]
-        rows[0 if before else -1] = np.nan
-
-    def _spoilt_weights(self, name: str) -> dict[str, Array]:
-        """Return the weights with one parameter spoilt, and with it all that is derived from it."""
+    def _changed_weights(self, name: str, factor: float) -> dict[str, Array]:
+        """Return the weights with one parameter changed, and with it all that is derived from it."""
         twin = self.network.new_weights()
         twin.copy_from(self.network.weights)
-        twin.layers[0][name][...] = np.nan
+        twin.layers[0][name] *= factor
         twin.derive()
         return twin.layers[0]

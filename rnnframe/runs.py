@@ -110,6 +110,10 @@ class RunFolder:
     def cut_metrics(self, size: int) -> None:
         """Drop the lines that were written after a checkpoint which knew `size` bytes."""
         try:
+            if self.metrics_size < size:
+                raise RunError(
+                    f"{str(self.path / METRICS)!r} is shorter than at the last checkpoint, {size} bytes; put it back"
+                )
             os.truncate(self.path / METRICS, size)
         except OSError as error:
             raise RunError(f"cannot write {str(self.path / METRICS)!r}: {error.strerror or error}") from None

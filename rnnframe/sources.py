@@ -268,10 +268,10 @@ class Stream:
             x, y = self._rest
             if x.shape[1] != self.batch:
                 raise DataError(f"a block of the stream has batch {x.shape[1]}, the first one had {self.batch}")
-            parts.append((x[:steps], y[:steps]))
+            parts.append((np.array(x[:steps]), np.array(y[:steps])))  # the iterator may use its buffers again
             self._rest = (x[steps:], y[steps:]) if len(x) > steps else None
             steps -= len(parts[-1][0])
         if not parts:
             return None
-        x, y = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        x, y = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
         return Block(self._checker.inputs(x, start), self._checker.targets(y))

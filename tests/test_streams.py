@@ -128,3 +128,18 @@ def test_a_stream_has_no_last_step_for_a_head_that_counts_only_that_one():
     network = rf.Network(["lstm:hidden=4"], f"softmax:classes={CLASSES},at=last", INPUTS)
     with pytest.raises(rf.DataError, match="no known last step; use a head with at=every, or arrays"):
         rf.Engine(network, "circular-queue").gradients(iter([(X, Y[-1])]), None)
+
+
+def test_a_generator_may_fill_the_same_buffer_again():
+    network = rf.Network(cells=["gru:hidden=4"], head="mse:outputs=1", inputs=2, seed=1)
+    rng = np.random.default_rng(5)
+    x, y = rng.standard_normal((50, 3, 2)).astype(np.float32), rng.standard_normal((50, 3, 1)).astype(np.float32)
+
+    def blocks():
+        kept_x, kept_y = np.empty((10, 3, 2), np.float32), np.empty((10, 3, 1), np.float32)
+        for start in range(0, 50, 10):
+            kept_x[:], kept_y[:] = x[start : start + 10], y[start : start + 10]
+            yield kept_x, kept_y
+
+    engine = rf.Engine(network, chunk=16)
+    assert np.array_equal(engine.gradients(blocks(), None).gradients.flat, engine.gradients(x, y).gradients.flat)

@@ -43,7 +43,8 @@ def main() -> NoReturn:
 def _run() -> int:
     try:
         code = cli.main(prog_name="rnnframe", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -59,8 +60,8 @@ def _run() -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit
         return 1
-    except (OSError, MemoryError) as error:
-        return _fail(error, f"{type(error).__name__}: {error}", 1)
+    except Exception as error:  # the last net: of a plugin, of a damaged file, of ourselves
+        return _fail(error, f"{type(error).__name__}: {error} (RNNFRAME_TRACEBACK=1 shows where)", 1)
 
 
 def _fail(error: BaseException, message: str, code: int) -> int:

@@ -26,6 +26,11 @@ def test_the_simple_network_needs_what_its_formulas_say() -> None:
     }
 
 
+def test_a_slope_that_only_compares_needs_its_array_too() -> None:
+    """The slope of relu is h_t > 0, which is false for NaN and for the wrong sign."""
+    assert needs("elman:hidden=4,activation=relu")["h_t"] == {"dU", "dW", "db", "dx_t", "dh_(t-1)"}
+
+
 def test_a_linear_cell_needs_no_state_for_its_slope() -> None:
     assert needs("elman:hidden=4,activation=identity")["h_t"] == set()
 

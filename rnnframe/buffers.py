@@ -86,13 +86,11 @@ class Scratch:
     """What both directions work in while they are at one chunk: nothing here outlives it."""
 
     def __init__(self, layers: tuple[Layer, ...], head: Head, steps: int, batch: int, dtype: np.dtype[Any]) -> None:
-        top = layers[-1].cell.hidden
-        widest = max(layer.cell.hidden for layer in layers)
-        sizes: list[Sizes] = [*(layer.cell.scratch(layer.inputs) for layer in layers), head.scratch(top)]
-        shapes = [scratch_shapes(size, steps, batch) for size in sizes]
-        # Only one layer, or the head, is at work at a time: they share one vector.
-        self._shared = Vector({"": (max(map(size_of, shapes)),)}, dtype)
-        self._gradients = Vector({"a": (steps * batch * widest,), "b": (steps * batch * widest,)}, dtype)
+        sizes = _scratch_sizes(layers, head)
+        shapes = [_scratch_shapes(size, steps, batch) for size in sizes]
+        shared, between = _scratch_items(layers, head, steps, batch)
+        self._shared = Vector({"": (shared,)}, dtype)
+        self._gradients = Vector({"a": (between,), "b": (between,)}, dtype)
         self._arrays = [Vector(shape, dtype, self._shared.flat) for shape in shapes]
         self._sizes = sizes
         self._batch = batch
@@ -117,6 +115,22 @@ class Scratch:
         return self._gradients[name][: steps * self._batch * width].reshape(steps, self._batch, width)
 
 
-def scratch_shapes(sizes: Sizes, steps: int, batch: int) -> dict[str, tuple[int, ...]]:
+def scratch_items(layers: tuple[Layer, ...], head: Head, steps: int, batch: int) -> int:
+    """Return the number of values in the working arrays for chunks of `steps` steps."""
+    shared, between = _scratch_items(layers, head, steps, batch)
+    return shared + 2 * between
+
+
+def _scratch_items(layers: tuple[Layer, ...], head: Head, steps: int, batch: int) -> tuple[int, int]:
+    """Return the values that the layers and the head share, as one is at work at a time, and those of one dL/dh."""
+    shared = max(size_of(_scratch_shapes(size, steps, batch)) for size in _scratch_sizes(layers, head))
+    return shared, steps * batch * max(layer.cell.hidden for layer in layers)
+
+
+def _scratch_sizes(layers: tuple[Layer, ...], head: Head) -> list[Sizes]:
+    return [*(layer.cell.scratch(layer.inputs) for layer in layers), head.scratch(layers[-1].cell.hidden)]
+
+
+def _scratch_shapes(sizes: Sizes, steps: int, batch: int) -> dict[str, tuple[int, ...]]:
     """Return the shapes of working arrays: a width w means [steps, batch, w]."""
     return {name: size if isinstance(size, tuple) else (steps, batch, size) for name, size in sizes.items()}

@@ -46,7 +46,7 @@ def execute(
             case Forward(start, stop, keep=keep):
                 reached = start
                 for block in reader.blocks(start, stop):  # fewer where the source ends before
-                    tape = ring.push(reached, reader.to_wait(block), weights) if keep else ring.spare()
+                    tape = ring.push(reached, block if block.waits else None, weights) if keep else ring.spare()
                     network.forward(weights, block.x, state, tape, scratch)
                     tally.ran(reached, block.steps)
                     reached += 1
@@ -158,7 +158,7 @@ class Engine:
         def update() -> None:
             if take is None or not sums.waiting:
                 return
-            gradients, loss = sums.mean()
+            gradients, loss = sums.close()
             if plans[0].store.stores_weights:
                 self._old_weights.keep(self.network.weights, [memory.ring for memory in memories])
             take(gradients, loss)
@@ -172,7 +172,7 @@ class Engine:
         run_together(work, len(columns), update)
         update()
         if take is None:
-            sums.mean()
+            sums.close()
         return Result(
             loss=sums.loss / max(1, sums.count),
             count=sums.count,

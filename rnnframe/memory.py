@@ -19,7 +19,7 @@ from rnnframe.sources import Block
 
 @attrs.define
 class Entry:
-    """A chunk in the ring: its number, its tape, the weights that made it, and data that cannot be read again."""
+    """A chunk in the ring: its number, its tape, the weights that made it, and its data where they wait with it."""
 
     chunk: int
     block: Block | None
@@ -82,11 +82,6 @@ class SnapshotLayout:
 
     slots: int | None
     new_state: Callable[[], Vector]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of one snapshot."""
-        return self.new_state().nbytes
 
 
 class Medium(Protocol):

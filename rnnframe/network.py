@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from rnnframe.arrays import Array, Vector, size_of
-from rnnframe.buffers import Layer, Scratch, Tape, Weights, scratch_shapes
-from rnnframe.contracts import Cell, Sizes
+from rnnframe.buffers import Layer, Scratch, Tape, Weights, scratch_items
+from rnnframe.contracts import Cell
 from rnnframe.errors import OptionError, UsageError
 from rnnframe.heads import Head
 from rnnframe.plugins import Registry, default_registry
+from rnnframe.specs import render
 
 DTYPES = ("float32", "float64")
 
@@ -129,11 +130,7 @@ class Network:
 
     def scratch_bytes(self, steps: int, batch: int) -> int:
         """Bytes of the working arrays for one chunk."""
-        top = self.layers[-1].cell.hidden
-        sizes: list[Sizes] = [*(layer.cell.scratch(layer.inputs) for layer in self.layers), self.head.scratch(top)]
-        shared = max(size_of(scratch_shapes(size, steps, batch)) for size in sizes)
-        between = 2 * steps * batch * max(layer.cell.hidden for layer in self.layers)
-        return (shared + between) * self.dtype.itemsize
+        return scratch_items(self.layers, self.head, steps, batch) * self.dtype.itemsize
 
     def forward(self, weights: Weights, x: Array, state: Vector, tape: Tape, scratch: Scratch) -> Array:
         """Run one chunk from `state`, which becomes the state after it; return the top layer's h [L, B, H]."""
@@ -203,8 +200,6 @@ class Network:
 
     def specs(self) -> dict[str, Any]:
         """Return the arguments that make a network of the same shapes, as text and numbers."""
-        from rnnframe.specs import render
-
         return {
             "cells": [render(cell) for cell in self.cells],
             "head": render(self.head),

@@ -29,9 +29,12 @@ def run_together(work: Callable[[int, Callable[[], None]], None], count: int, ac
 
     barrier = threading.Barrier(count, action=act)
 
+    def meet() -> None:
+        barrier.wait()
+
     def guarded(n: int) -> None:
         try:
-            work(n, lambda: void(barrier.wait()))
+            work(n, meet)
         except BaseException:
             barrier.abort()
             raise
@@ -41,7 +44,3 @@ def run_together(work: Callable[[int, Callable[[], None]], None], count: int, ac
     causes = [error for error in errors if error is not None]
     for error in sorted(causes, key=lambda error: isinstance(error, threading.BrokenBarrierError)):
         raise error
-
-
-def void(_: object) -> None:
-    """Drop a value."""

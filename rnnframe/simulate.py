@@ -80,8 +80,9 @@ class _Judge:
                     raise self.fault(action, f"slot {slot} holds nothing")
             case Update():
                 self.totals["updates"] += 1
-                self.version += self.stored_weights
-                self._count_versions()
+                if self.stored_weights:
+                    self.version += 1
+                    self._peak("versions", len({version for _, version in self.tapes}))
             case _:
                 raise ScheduleError(f"a schedule yields actions (Forward, Reverse, ...), not {action!r}")
         return None
@@ -137,10 +138,6 @@ class _Judge:
             else:
                 apart.append((first, last))
         self.counted = sorted([*apart, (start, stop)])
-
-    def _count_versions(self) -> None:
-        old = {version for _, version in self.tapes if version != self.version}
-        self._peak("versions", len(old))
 
     def _peak(self, what: str, now: int) -> None:
         if now > self.peaks[what]:

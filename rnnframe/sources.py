@@ -1,7 +1,7 @@
 """Where blocks of inputs and targets come from: arrays that are sliced, or streams that are read once.
 
 A source hands out blocks of whole steps for a range of batch columns. It checks what it hands out, block by block, so
-that a memory map is never read twice and a stream not before its time.
+that nothing is read before its time. Slices of one range must hold the same numbers each time they are taken.
 """
 
 import itertools
@@ -20,10 +20,15 @@ from rnnframe.schedule import Grid
 
 @attrs.frozen
 class Block:
-    """Inputs of some steps, and the targets `y` of the last len(y) of them (None where none counts)."""
+    """Inputs of some steps, and the targets `y` of the last len(y) of them (None where none counts).
+
+    `waits` tells whether the block stays with its chunk's tape: a view, which costs nothing, or what can be had only
+    once. A copy of data that can be read again is dropped, and made anew when its chunk is reversed.
+    """
 
     x: Array
     y: Array | None
+    waits: bool = True
 
     @property
     def steps(self) -> int:
@@ -41,8 +46,6 @@ class Source(Protocol):
 
     steps: int | None
     batch: int
-    read_once: bool
-    """Whether a block can be had only once, so that it must wait with its tape."""
 
     def block(self, start: int, stop: int, columns: slice) -> Block | None:
         """Return the steps [start, stop), or fewer or None where the source ends before."""
@@ -60,10 +63,6 @@ class Reader:
     def block(self, chunk: int) -> Block | None:
         """Return the block of a chunk, or what there is of it; None where the source ended before."""
         return self.source.block(*self.grid.span(chunk), self.columns)
-
-    def to_wait(self, block: Block) -> Block | None:
-        """Return what must wait with the chunk's tape: nothing where the block can be read again."""
-        return block if self.source.read_once else None
 
     def again(self, chunk: int, waited: Block | None, *, losses: bool) -> Block:
         """Return a block that was read before, from where it waited or anew; without targets where no loss counts."""
@@ -112,7 +111,7 @@ def _as_array(value: Any, what: str) -> Any:
 
 
 class _Checker:
-    """What a network takes: shapes by `check_shapes`, values by `inputs` and `targets`."""
+    """What a network takes: shapes by `check_inputs` and `check_pair`, values by `inputs` and `targets`."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -177,7 +176,6 @@ class Sequence:
     """A source over arrays, or anything that has a shape and a dtype and can be sliced along time."""
 
     steps: int | None
-    read_once = False
 
     def __init__(self, x: Any, y: Any, network: Network) -> None:
         self._checker = _Checker(network)
@@ -192,10 +190,11 @@ class Sequence:
     def block(self, start: int, stop: int, columns: slice) -> Block | None:
         """Return the steps [start, stop); arrays of the right dtype and order are viewed, not copied."""
         x = self._checker.inputs(self._x[start:stop][:, columns], start)
+        is_view = isinstance(self._x, np.ndarray) and np.may_share_memory(x, self._x)
         if self._y is None or (self._last_only and stop < self.length):
-            return Block(x, None)
-        y = self._y[columns][None] if self._last_only else self._y[start:stop][:, columns]
-        return Block(x, self._checker.targets(y))
+            return Block(x, None, is_view)
+        y = self._checker.targets(self._y[columns][None] if self._last_only else self._y[start:stop][:, columns])
+        return Block(x, y, is_view and isinstance(self._y, np.ndarray) and np.may_share_memory(y, self._y))
 
 
 _END = object()
@@ -218,7 +217,6 @@ class Stream:
     """
 
     steps: int | None = None
-    read_once = True
 
     def __init__(self, x: Any, y: Any, network: Network, readers: int) -> None:
         if network.head.at == "last":

@@ -52,8 +52,11 @@ class Sums:
         """The number of losses that came in since the last update."""
         return sum(tally.count for tally in self.tallies)
 
-    def mean(self) -> tuple[Vector, float]:
-        """Add the shards up in a fixed order and divide once by the count; the sums of losses begin anew."""
+    def close(self) -> tuple[Vector, float]:
+        """Add the shards up in a fixed order, divide once by the count, and return mean gradient and mean loss.
+
+        The sums of losses begin anew. Raises `NonFiniteError` where the loss is not finite.
+        """
         total, *others = self._gradients
         for other in others:
             total.flat += other.flat

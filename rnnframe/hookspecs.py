@@ -7,6 +7,9 @@ entry-point group `rnnframe` of its distribution:
 Hooks are called when an application or an engine is set up, never while it runs.
 """
 
+# Declarations: plugins have the bodies.
+# mypy: disable-error-code="empty-body"
+
 from collections.abc import Iterable
 
 import pluggy
@@ -18,15 +21,15 @@ hookimpl = pluggy.HookimplMarker("rnnframe")
 
 
 @hookspec
-def rnnframe_cells() -> Iterable[type[Cell]]:  # type: ignore[empty-body]  # a declaration: plugins have the bodies
+def rnnframe_cells() -> Iterable[type[Cell]]:
     """Return recurrent cell classes."""
 
 
 @hookspec
-def rnnframe_optimizers() -> Iterable[type[Optimizer]]:  # type: ignore[empty-body]
+def rnnframe_optimizers() -> Iterable[type[Optimizer]]:
     """Return optimizer classes."""
 
 
 @hookspec
-def rnnframe_state_stores() -> Iterable[type[StateStore]]:  # type: ignore[empty-body]
+def rnnframe_state_stores() -> Iterable[type[StateStore]]:
     """Return state-store classes: strategies of what is remembered of the past."""

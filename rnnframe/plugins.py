@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 import pluggy
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "rnnframe"
-T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
@@ -182,35 +181,39 @@ class Registry:
         """Return the plugin that provides a name; None for heads and learning rates, which belong to the core."""
         return self._owners.get((kind, name))
 
-    def make(self, kind: str, base: type[T], given: "str | T") -> T:
+    def make(self, kind: str, base: type[Any], given: Any) -> Any:
         """Return `given` if it is an object of `base`, else build one from the spec `name:key=value,...`."""
         if isinstance(given, base):
             return given
         if not isinstance(given, str):
             raise UsageError(f"a {kind} is a spec such as 'name:key=value' or a {base.__name__}, not {given!r}")
         spec = Spec.parse(given, kind)
-        made: T = build(self.find(kind, spec.name), spec.options, kind, spec.name)
-        return made
+        return build(self.find(kind, spec.name), spec.options, kind, spec.name)
 
     def cell(self, given: str | Cell) -> Cell:
         """Return a cell from a spec such as "lstm:hidden=128"."""
-        return self.make("cell", Cell, given)  # type: ignore[type-abstract]  # the base is only compared with
+        made: Cell = self.make("cell", Cell, given)
+        return made
 
     def optimizer(self, given: str | Optimizer) -> Optimizer:
         """Return an optimizer from a spec such as "adam:lr=2e-3"."""
-        return self.make("optimizer", Optimizer, given)  # type: ignore[type-abstract]
+        made: Optimizer = self.make("optimizer", Optimizer, given)
+        return made
 
     def store(self, given: str | StateStore) -> StateStore:
         """Return a state store from a spec such as "checkpoint:policy=revolve,slots=8"."""
-        return self.make("store", StateStore, given)  # type: ignore[type-abstract]
+        made: StateStore = self.make("store", StateStore, given)
+        return made
 
     def head(self, given: str | Head) -> Head:
         """Return a head from a spec such as "softmax:classes=65"."""
-        return self.make("head", Head, given)  # type: ignore[type-abstract]
+        made: Head = self.make("head", Head, given)
+        return made
 
     def learning_rate(self, given: str | LearningRate) -> LearningRate:
         """Return a learning-rate schedule from a spec such as "cosine:warmup=100"."""
-        return self.make("learning rate", LearningRate, given)  # type: ignore[type-abstract]
+        made: LearningRate = self.make("learning rate", LearningRate, given)
+        return made
 
 
 @functools.cache

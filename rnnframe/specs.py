@@ -54,6 +54,11 @@ def field_types(cls: type) -> dict[str, Any]:
     return {field.name: hints.get(field.name, str) for field in attrs.fields(cls) if field.init}
 
 
+def required_options(cls: type[Any]) -> list[str]:
+    """Return the names of the options that have no default."""
+    return [field.name for field in attrs.fields(cls) if field.init and field.default is attrs.NOTHING]
+
+
 def describe_type(kind: Any) -> str:
     """Return a type as a person reads it: `integer`, `number or none`, `one of a, b`."""
     if get_origin(kind) is Literal:
@@ -130,7 +135,7 @@ def build(cls: type[T], options: Mapping[str, Any], kind: str, name: str) -> T:
             values[key] = read_value(value, types[key]) if isinstance(value, str) else check_value(value, types[key])
         except ValueError:
             raise OptionError(f"{where}: {key}={value} is out of place; expected {describe_type(types[key])}") from None
-    missing = [f.name for f in attrs.fields(cls) if f.init and f.default is attrs.NOTHING and f.name not in values]  # type: ignore[arg-type]  # T is an attrs class
+    missing = [name for name in required_options(cls) if name not in values]
     if missing:
         example = ",".join(f"{key}=..." for key in missing)
         raise OptionError(f"{where} needs {', '.join(map(repr, missing))}; write {name}:{example}")

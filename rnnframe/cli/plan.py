@@ -21,8 +21,9 @@ STORES = ("full-history", "checkpoint", "checkpoint:policy=revolve", "circular-q
 @click.command("plan", short_help="Tell bytes and time of every strategy before anything runs.")
 @network_options
 @click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, metavar="N", help="samples")
-@click.option("--steps", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N",
-              help="length of the sequence")  # fmt: skip
+@click.option(
+    "--steps", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="length of the sequence"
+)
 @click.option("--chunk", type=click.IntRange(min=1), metavar="N", help="steps per chunk; by default 512 rows")
 @click.option("--budget", metavar="BYTES", help="also what store auto would choose within so many bytes, such as 64MiB")
 @click.option("--store", multiple=True, metavar="SPEC", help="plan these stores instead of the usual ones")

@@ -10,7 +10,7 @@ from rnnframe.cli.output import print_json, print_table
 from rnnframe.contracts import Cell, StateStore
 from rnnframe.errors import unknown_name
 from rnnframe.plugins import Registry, default_registry
-from rnnframe.specs import build, describe_type, field_types
+from rnnframe.specs import build, describe_type, field_types, required_options
 
 KINDS = ("cell", "store", "optimizer", "head", "learning rate")
 
@@ -71,8 +71,7 @@ def _facts(cls: type[Any]) -> dict[str, str]:
             "gradient": "exact" if cls.exact else "truncated to a window",
             "sources of unknown length": "yes" if cls.unknown_length else "no",
         }
-    required = [field.name for field in attrs.fields(cls) if field.init and field.default is attrs.NOTHING]
-    if issubclass(cls, Cell) and not required:
+    if issubclass(cls, Cell) and not required_options(cls):
         cell = build(cls, {}, "cell", cls.name)
         state, tape = (
             ", ".join(f"{name} {width}" for name, width in widths.items()) for widths in (cell.state(), cell.tape())

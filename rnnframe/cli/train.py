@@ -31,8 +31,15 @@ from rnnframe.training import Training, TrainingOptions
 @click.option("--force", is_flag=True, help="replace the run in an existing folder")
 @click.option("--resume", metavar="RUN", help="go on with a run from its last checkpoint; takes --epochs only")
 @click.option("--stop-after", type=click.IntRange(min=1), metavar="N", help="save and stop after N batches")
-@click.option("--sample", "sample_length", type=click.IntRange(min=0), default=300, metavar="N", show_default=True,
-              help="characters to print at the end")  # fmt: skip
+@click.option(
+    "--sample",
+    "sample_length",
+    type=click.IntRange(min=0),
+    default=300,
+    metavar="N",
+    show_default=True,
+    help="characters to print at the end",
+)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object at the end")
 @click.option("--quiet", is_flag=True, help="show no progress")
 def command(

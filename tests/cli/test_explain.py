@@ -51,7 +51,7 @@ def test_a_cell_that_leaves_more_than_it_needs_is_found_out() -> None:
     lstm = type(rf.cell("lstm"))
 
     @attrs.frozen(kw_only=True)
-    class Wasteful(lstm):  # type: ignore[misc, valid-type]
+    class Wasteful(lstm):
         name = "wasteful"
 
         def tape(self):

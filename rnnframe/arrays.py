@@ -33,13 +33,13 @@ class Vector(Mapping[str, Array]):
     def __init__(self, shapes: Shapes, dtype: np.dtype[Any], flat: Array | None = None) -> None:
         self.shapes = dict(shapes)
         size = size_of(self.shapes)
-        self.flat = aligned_empty(size, dtype) if flat is None else flat[:size]
+        self._flat = aligned_empty(size, dtype) if flat is None else flat[:size]
         self._views: dict[str, Array] = {}
         self._groups: dict[str, dict[str, Array]] = {}
         start = 0
         for name, shape in self.shapes.items():
             stop = start + math.prod(shape)
-            self._views[name] = self.flat[start:stop].reshape(shape)
+            self._views[name] = self._flat[start:stop].reshape(shape)
             start = stop
 
     @classmethod
@@ -65,6 +65,16 @@ class Vector(Mapping[str, Array]):
     def __repr__(self) -> str:
         inside = ", ".join(f"{name} {list(shape)}" for name, shape in self.shapes.items())
         return f"{type(self).__name__}({self.flat.dtype}: {inside})"
+
+    @property
+    def flat(self) -> Array:
+        """The flat vector; what is assigned to it is written into it, so that the names stay views of it."""
+        return self._flat
+
+    @flat.setter
+    def flat(self, values: Array) -> None:
+        if values is not self._flat:  # as it is after `vector.flat *= 2`
+            self._flat[:] = values
 
     @property
     def nbytes(self) -> int:

@@ -111,13 +111,19 @@ class Optimizer(abc.ABC):
 class Costs:
     """What a store may weigh, in bytes: a snapshot, a chunk's tape, a version of the weights, and what is always held.
 
-    `fixed` is the current, the final and the gradient's state, and the working arrays of one chunk.
+    `fixed` is the current, the final and the gradient's state, and the working arrays of one chunk. All of these are
+    one shard's; a run has `shards` of them.
     """
 
     snapshot: int
     tape: int
     weights: int = 0
     fixed: int = 0
+    shards: int = 1
+
+    def share(self, budget: int) -> int:
+        """Return what one shard may hold of a run's budget."""
+        return budget // self.shards
 
     def held(self, simulation: Simulation) -> int:
         """Return the bytes of everything that a simulated schedule holds at its peak."""
@@ -176,7 +182,7 @@ class StateStore(abc.ABC):
 
     @classmethod
     def fit(cls, grid: Grid, costs: Costs, budget: int) -> "StateStore | None":
-        """Return the fastest store of this kind that holds at most `budget` bytes in all; None where none does.
+        """Return the fastest store of this kind whose run holds at most `budget` bytes, None where none does.
 
         By default the one with no options given, if there is one and it fits.
         """
@@ -186,7 +192,7 @@ class StateStore(abc.ABC):
         if grid.steps is None and not store.unknown_length:
             return None
         simulation = simulate(store.schedule(grid, costs), grid, stored_weights=store.stores_weights)
-        return store if simulation.bounded and costs.held(simulation) <= budget else None
+        return store if simulation.bounded and costs.held(simulation) <= costs.share(budget) else None
 
     def medium(self, layout: "SnapshotLayout") -> "Medium":
         """Return where snapshots live; by default in RAM."""

@@ -165,8 +165,8 @@ class Engine:
             self.network.weights.derive()
             sums.begin()
 
-        def work(n: int, meet: Callable[[], None]) -> None:
-            reader = Reader(source, plans[n].grid, columns[n])
+        def work(n: int, meet: Callable[[], None], check: Callable[[], None]) -> None:
+            reader = Reader(source, plans[n].grid, columns[n], check)
             execute(plans[n].schedule(), reader, self.network, memories[n], sums.tallies[n], meet)
 
         run_together(work, len(columns), update)

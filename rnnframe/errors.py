@@ -37,7 +37,7 @@ class PluginError(RnnframeError):
 
 
 class NonFiniteError(RnnframeError):
-    """A loss or a gradient became NaN or infinite; the parameters were left as they were."""
+    """A loss or a gradient became NaN or infinite; no update was made from it."""
 
 
 class RunError(RnnframeError):

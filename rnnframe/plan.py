@@ -15,13 +15,15 @@ from rnnframe.simulate import Simulation, simulate
 class Plan:
     """A store's schedule for sequences of `grid.steps` steps and `batch` samples, simulated.
 
-    `store` is the one that is really used, where another one chose it. `predicted_bytes` is what the buffers of the
-    run take (see `rnnframe.Report`), None where there is no bound.
+    `store` is the one that is really used, where another one chose it. `weighed` are the bytes that it weighed: those
+    of the largest shard, so that all shards follow one schedule and meet at its updates; `costs` are this shard's own.
+    `predicted_bytes` is what the buffers of the shard take (see `rnnframe.Report`), None where there is no bound.
     """
 
     store: StateStore
     grid: Grid
     batch: int
+    weighed: Costs
     costs: Costs
     simulation: Simulation
 
@@ -32,10 +34,10 @@ class Plan:
 
     def schedule(self) -> Schedule:
         """Return a fresh generator of the planned actions."""
-        return self.store.schedule(self.grid, self.costs)
+        return self.store.schedule(self.grid, self.weighed)
 
 
-def costs_of(network: Network, batch: int, chunk: int) -> Costs:
+def costs_of(network: Network, batch: int, chunk: int, shards: int) -> Costs:
     """Return the bytes that a store weighs, for chunks of `chunk` steps and `batch` samples."""
     state = network.state_bytes(batch)
     return Costs(
@@ -43,6 +45,7 @@ def costs_of(network: Network, batch: int, chunk: int) -> Costs:
         tape=network.tape_bytes(chunk, batch),
         weights=network.weights.nbytes,
         fixed=3 * state + network.scratch_bytes(chunk, batch),  # the current state, the final one, and its gradient
+        shards=shards,
     )
 
 
@@ -60,23 +63,28 @@ def make_plans(
             f"store {store.name!r} needs the length in advance; give arrays, or use a store for unknown lengths, "
             "such as circular-queue or full-history"
         )
-    largest = max(batches)
+    largest, shards = max(batches), len(batches)
     settled, length = store.settle(
         Problem(
             steps=steps,
             batch=largest,
-            shards=len(batches),
+            shards=shards,
             chunk=chunk,
-            costs=lambda chunk: costs_of(network, largest, chunk),
+            costs=lambda chunk: costs_of(network, largest, chunk, shards),
             stores=stores,
         )
     )
     grid = settled.grid(steps, length)
-    by_batch = {batch: _plan(network, settled, grid, batch) for batch in set(batches)}
-    return [by_batch[batch] for batch in batches]
-
-
-def _plan(network: Network, store: StateStore, grid: Grid, batch: int) -> Plan:
-    costs = costs_of(network, batch, grid.longest)
-    simulation = simulate(store.schedule(grid, costs), grid, stored_weights=store.stores_weights)
-    return Plan(store=store, grid=grid, batch=batch, costs=costs, simulation=simulation)
+    weighed = costs_of(network, largest, grid.longest, shards)
+    simulation = simulate(settled.schedule(grid, weighed), grid, stored_weights=settled.stores_weights)
+    return [
+        Plan(
+            store=settled,
+            grid=grid,
+            batch=batch,
+            weighed=weighed,
+            costs=costs_of(network, batch, grid.longest, shards),
+            simulation=simulation,
+        )
+        for batch in batches
+    ]

@@ -82,7 +82,7 @@ class Registry:
 
         registry = cls(**options)
         found = entry_points(group=GROUP) if points is None else points
-        for point in sorted(found, key=lambda p: (not p.value.startswith("rnnframe_"), p.name, p.value)):
+        for point in sorted(found, key=lambda p: (p.dist is None or p.dist.name != "rnnframe", p.name, p.value)):
             registry._load(point)
         return registry
 

@@ -90,7 +90,9 @@ class RunFolder:
             groups.setdefault(group, {})[rest] = array
         try:
             progress = json.loads(about["progress"])
-        except (KeyError, ValueError):
+            if not isinstance(progress, dict):
+                raise ValueError(progress)
+        except (KeyError, ValueError, RecursionError):
             raise RunError(f"{str(self.path / CHECKPOINT)!r} holds no progress; it is no checkpoint of a run") from None
         return Checkpoint(groups, progress)
 
@@ -149,7 +151,7 @@ def check_free(folder: Path, *, force: bool) -> None:
         return
     if not folder.is_dir():
         raise RunError(f"{str(folder)!r} is a file; give another folder to --out")
-    if (folder / CONFIG).exists():
+    if (folder / CONFIG).exists() and (folder / METRICS).exists():
         if not force:
             raise RunError(f"{str(folder)!r} already holds a run; resume it with --resume, or replace it with --force")
     elif any(folder.iterdir()):

@@ -6,7 +6,7 @@ that nothing is read before its time. Slices of one range must hold the same num
 
 import itertools
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import attrs
@@ -54,11 +54,15 @@ class Source(Protocol):
 
 @attrs.frozen
 class Reader:
-    """A source as one shard's loop reads it: some batch columns, chunk by chunk of a grid."""
+    """A source as one shard's loop reads it: some batch columns, chunk by chunk of a grid.
+
+    `check` is called before each block and raises where the shard shall end.
+    """
 
     source: Source
     grid: Grid
     columns: slice
+    check: Callable[[], None]
 
     def block(self, chunk: int) -> Block | None:
         """Return the block of a chunk, or what there is of it; None where the source ended before."""
@@ -66,6 +70,7 @@ class Reader:
 
     def again(self, chunk: int, waited: Block | None, *, losses: bool) -> Block:
         """Return a block that was read before, from where it waited or anew; without targets where no loss counts."""
+        self.check()
         block = waited or self.block(chunk)
         assert block is not None  # it was there before
         return block if losses else Block(block.x, None)
@@ -76,6 +81,7 @@ class Reader:
         for chunk in itertools.count(start):
             if chunk == last:
                 return
+            self.check()
             block = self.block(chunk)
             if block is None:
                 return
@@ -102,6 +108,8 @@ def _is_stream(x: Any) -> bool:
 
 def _as_array(value: Any, what: str) -> Any:
     """Leave anything sliceable that has a shape and a numpy dtype as it is; make an array of the rest."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise DataError(f"{what} is a masked array, and masks are not heeded; fill it or cut out what is masked")
     if hasattr(value, "shape") and isinstance(getattr(value, "dtype", None), np.dtype):
         return value
     try:

@@ -75,7 +75,7 @@ def read_value(text: str, kind: Any) -> Any:
     """Read `text` as a value of type `kind`; raises `ValueError` where it is none."""
     if get_origin(kind) in (Union, UnionType):
         parts = get_args(kind)
-        if NoneType in parts and text.lower() in NONE_WORDS:
+        if NoneType in parts and str not in parts and text.lower() in NONE_WORDS:
             return None
         for part in parts:
             try:
@@ -147,15 +147,15 @@ def build(cls: type[T], options: Mapping[str, Any], kind: str, name: str) -> T:
 
 def render(thing: Any) -> str:
     """Write an attrs object with a `name` down as the spec that would make it; options that are none are left out."""
-    fields = [field for field in attrs.fields(type(thing)) if field.init]
-    written = {field.name: getattr(thing, field.name) for field in fields if not _is_left_open(thing, field)}
-    texts = [f"{key}={_write(value)}" for key, value in written.items()]
+    texts = [f"{key}={_write(value)}" for key, value in chosen_options(thing).items()]
     name: str = thing.name
     return name + (":" + ",".join(texts) if texts else "")
 
 
-def _is_left_open(thing: Any, field: "attrs.Attribute[Any]") -> bool:
-    return field.default is None and getattr(thing, field.name) is None
+def chosen_options(thing: Any) -> dict[str, Any]:
+    """Return the options of an attrs object, but for those that are none and are so by default."""
+    values = {field: getattr(thing, field.name) for field in attrs.fields(type(thing)) if field.init}
+    return {field.name: value for field, value in values.items() if value is not None or field.default is not None}
 
 
 def _write(value: Any) -> str:

@@ -58,14 +58,14 @@ class Trainer:
         self.rate = registry.learning_rate(rate)
         self.updates = 0
         parameters = engine.network.parameters
-        self.slots = Vector.zeros(dict.fromkeys(self.optimizer.slots(), parameters.flat.shape), engine.network.dtype)
+        self.slots = Vector.zeros(dict.fromkeys(self.optimizer.slots(), (parameters.flat.size,)), engine.network.dtype)
         self._norm = self._lr = 0.0
 
     def step(self, x: Any, y: Any, state: Arrays | None = None) -> StepResult:
         """Train on one sequence (x, y and state as `Engine.gradients` takes them).
 
-        Exact stores make one update at the end; truncated ones update after every window. Raises `NonFiniteError`,
-        with the parameters as they were, where a loss or a gradient is not finite.
+        Exact stores make one update at the end; truncated ones update after every window. Raises `NonFiniteError`
+        where a loss or a gradient is not finite: that update is not made, those of earlier windows stay.
         """
         result = self.engine.run(x, y, state, take=self._take)
         return StepResult(

@@ -20,6 +20,7 @@ from rnnframe.errors import NonFiniteError, RunError
 from rnnframe.network import Network
 from rnnframe.plugins import Registry
 from rnnframe.runs import Checkpoint, RunFolder, restore
+from rnnframe.specs import render
 from rnnframe.trainer import StepResult, Trainer
 
 _ABOVE_ZERO: Any = optional(gt(0))
@@ -137,6 +138,14 @@ class Training:
         self.trainer = Trainer(engine, options.optimizer, options.clip, rate, registry)
         self.progress = Progress()
         self.state: Arrays | None = None
+
+    def settled_options(self) -> TrainingOptions:
+        """Return the options with the store that is really used: what chose it may choose otherwise another day."""
+        engine, options = self.trainer.engine, self.options
+        plan = engine.plan(min(options.steps, len(self.corpus.train)), options.batch)
+        if plan.store == engine.store:
+            return options
+        return attrs.evolve(options, store=render(plan.store), chunk=plan.grid.longest)
 
     def _updates_per_epoch(self, engine: Engine) -> int:
         full, rest = divmod(len(self.corpus.train), self.options.steps)

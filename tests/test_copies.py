@@ -30,3 +30,11 @@ def test_a_copied_network_computes_the_same_and_is_trained_on_its_own(way: str) 
     trainer = rf.Trainer(rf.Engine(twin), "sgd:lr=1")
     assert trainer.step(x, y).loss > trainer.step(x, y).loss
     assert np.array_equal(rf.Engine(network).gradients(x, y).gradients.flat, before.gradients.flat)
+
+
+def test_what_is_assigned_to_the_flat_vector_is_written_into_it() -> None:
+    parameters = rf.Network(cells=["elman:hidden=2"], head="mse:outputs=1", inputs=2).parameters
+    parameters.flat = np.arange(parameters.flat.size)
+    assert parameters["layer0.U"].ravel().tolist() == [0, 1, 2, 3]
+    parameters.flat *= 2
+    assert parameters["layer0.U"].ravel().tolist() == [0, 2, 4, 6]

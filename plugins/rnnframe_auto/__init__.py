@@ -34,13 +34,12 @@ class Auto(StateStore):
 
     def settle(self, problem: Problem) -> tuple[StateStore, int]:
         """Return the store and the chunk length with the least work within the budget."""
-        budget = (free_memory() // 2 if self.budget is None else int(self.budget)) // problem.shards
+        budget = free_memory() // 2 if self.budget is None else int(self.budget)
         choices = list(_choices(problem, budget))
         if not choices:
-            given, smallest = budget * problem.shards, _smallest(problem) * problem.shards
             raise OptionError(
-                f"store 'auto': no exact store fits into {given} bytes ({human_bytes(given)}); "
-                f"the smallest budget that would do is {smallest} bytes"
+                f"store 'auto': no exact store fits into {budget} bytes ({human_bytes(budget)}); "
+                f"the smallest budget that would do is {_smallest(problem)} bytes"
             )
         _, _, store, length = min(
             choices, key=lambda choice: (*choice[:2], len(render(choice[2])))
@@ -60,7 +59,7 @@ def _choices(problem: Problem, budget: int) -> Iterator[tuple[float, int, StateS
                 continue
             simulation = simulate(store.schedule(grid, costs), grid, stored_weights=store.stores_weights)
             held = costs.held(simulation)
-            if simulation.bounded and held <= budget:
+            if simulation.bounded and held <= costs.share(budget):
                 yield work(simulation, length * problem.batch), held, store, length
 
 
@@ -80,7 +79,7 @@ def _lengths(problem: Problem) -> list[int]:
 def _smallest(problem: Problem) -> int:
     """Return the fewest bytes with which any store would do: one state, one tape, one chunk."""
     costs = problem.costs(_lengths(problem)[-1])
-    return costs.fixed + costs.snapshot + costs.tape
+    return (costs.fixed + costs.snapshot + costs.tape) * costs.shards
 
 
 @hookimpl

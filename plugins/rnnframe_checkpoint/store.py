@@ -54,18 +54,18 @@ class Checkpoint(StateStore):
 
     def _within(self, chunks: int, costs: Costs, budget: int) -> Schedule:
         if self.policy == "uniform":
-            length = longest_segment(chunks, costs, budget)
+            length = longest_segment(chunks, costs, costs.share(budget))
             if length:
                 return filled(chunks, length)
             smallest = segment_bytes(chunks, thriftiest(chunks, costs), costs)
         else:
-            slots = most_slots(chunks, costs, budget)
+            slots = most_slots(chunks, costs, costs.share(budget))
             if slots:
                 return revolve(chunks, slots)
             smallest = costs.fixed + costs.snapshot + costs.tape
         raise OptionError(
             f"store 'checkpoint': policy={self.policy} does not fit into {int(budget)} bytes at this chunk length; "
-            f"the smallest budget that would do is {smallest} bytes"
+            f"the smallest budget that would do is {smallest * costs.shards} bytes"
         )
 
     @classmethod
@@ -74,9 +74,9 @@ class Checkpoint(StateStore):
         chunks = grid.chunks
         if chunks is None:
             return None
-        if longest_segment(chunks, costs, budget):
+        if longest_segment(chunks, costs, costs.share(budget)):
             return cls(policy="uniform", budget=ByteSize(budget))
-        slots = most_slots(chunks, costs, budget)
+        slots = most_slots(chunks, costs, costs.share(budget))
         return cls(policy="revolve", slots=slots) if slots else None
 
 

@@ -8,7 +8,7 @@ import click
 from rnnframe.characters import Corpus, Streams, read_text
 from rnnframe.cli.output import print_json
 from rnnframe.engine import Engine
-from rnnframe.errors import DataError
+from rnnframe.errors import DataError, RunError
 from rnnframe.runs import RunFolder, load_model
 from rnnframe.specs import build
 from rnnframe.training import TrainingOptions
@@ -27,7 +27,10 @@ def command(run: str, data: str | None, as_json: bool) -> None:
     if data is None:
         options = build(TrainingOptions, folder.config(), "configuration", str(Path(run) / "config.toml"))
         text, name = read_text(options.data)
-        streams, name = Corpus.of(text, name, options.batch, options.held_out).valid, f"the held-out part of {name}"
+        corpus = Corpus.of(text, name, options.batch, options.held_out)
+        if corpus.digest != folder.load().progress.get("text"):
+            raise RunError(f"{name} has changed since the run was made; evaluate all of a text with --data FILE")
+        streams, name = corpus.valid, f"the held-out part of {name}"
     else:
         text, name = read_text(data)
         if len(text) < 2:

@@ -1,6 +1,7 @@
 """`rnnframe train`."""
 
 import itertools
+import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from rnnframe.errors import UsageError
 from rnnframe.plugins import default_registry
 from rnnframe.runs import RunFolder, check_free, read_toml
 from rnnframe.sampling import sample_text
-from rnnframe.specs import build
+from rnnframe.specs import build, chosen_options
 from rnnframe.training import Training, TrainingOptions
 
 
@@ -59,8 +60,8 @@ def command(
     """
     asked = given(values)
     if resume is not None:
-        refused = [name for name in ("out", "config") if {"out": out, "config": config}[name]] + sorted(asked)
-        wrong = [name for name in refused if name != "epochs"]
+        more = {"out": out, "config": config, "force": force}
+        wrong = [name for name in (*more, *sorted(asked)) if name != "epochs" and more.get(name, True)]
         if wrong:
             flags = ", ".join("--" + name.replace("_", "-") for name in wrong)
             raise UsageError(
@@ -90,8 +91,11 @@ def _fresh(config: str | None, asked: dict[str, Any], out: str | None, *, force:
     options = options.settled()
     corpus = Corpus.of(text, name, options.batch, options.held_out)
     training = Training(options, corpus, registry)
+    settled = training.settled_options()
+    if settled != options:
+        options, training = settled, Training(settled, corpus, registry)
     if out is not None:
-        training.run = RunFolder.create(out, attrs.asdict(options), force=force)
+        training.run = RunFolder.create(out, chosen_options(options), force=force)
         training.save()
     return training
 
@@ -106,7 +110,7 @@ def _resumed(path: str, asked: dict[str, Any]) -> Training:
         raise UsageError(
             f"run {path!r} has finished its {training.progress.epoch} epochs; give a larger --epochs to go on"
         )
-    run.write_config(attrs.asdict(options))
+    run.write_config(chosen_options(options))
     return training
 
 
@@ -156,7 +160,11 @@ def _report(training: Training, *, done: bool, sample_length: int, as_json: bool
         return
     if not done:
         where = f"epoch {progress.epoch + 1}, batch {progress.batch}"
-        go_on = f"; go on with: rnnframe train --resume {run.path}" if run else "; nothing was saved (no --out)"
+        go_on = (
+            f"; go on with: rnnframe train --resume {shlex.quote(str(run.path))}"
+            if run
+            else "; nothing was saved (no --out)"
+        )
         click.echo(f"stopped after {where}{go_on}", err=True)
         return
     if text:

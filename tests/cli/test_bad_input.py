@@ -38,6 +38,9 @@ WRONG = [
     (("train", "--resume", "nowhere", "--batch", "3"), 2, "leave out --batch (only --epochs may change)"),
     (("train", "--config", "nowhere.toml"), 1, "cannot read 'nowhere.toml': No such file"),
     (("train", "--data", "nowhere.txt"), 2, "cannot read data file 'nowhere.txt': No such file"),
+    (("train", "--data", "none"), 2, "cannot read data file 'none': No such file"),
+    (("train", "--data", ""), 2, "cannot read data file ''"),
+    (("train", "--resume", "nowhere", "--force"), 2, "leave out --force"),
     (("evaluate",), 2, "Missing argument 'RUN'"),
     (("evaluate", "nowhere"), 1, "there is no run folder 'nowhere'"),
     (("sample", "nowhere"), 1, "there is no run folder 'nowhere'"),
@@ -208,3 +211,40 @@ def test_a_traceback_is_shown_only_where_it_is_asked_for(run: Run, monkeypatch: 
     monkeypatch.setenv("RNNFRAME_TRACEBACK", "1")
     with pytest.raises(Exception, match="unknown name 'nothing'"):
         run("show", "nothing")
+
+
+def test_the_held_out_part_of_another_text_is_not_taken_for_the_runs_own(
+    train: Run, run: Run, text: Path, tmp_path: Path
+) -> None:
+    train("--out", tmp_path / "run", "--epochs", 1)
+    text.write_text(TEXT.replace("fox", "cow"))
+    outcome = run("evaluate", tmp_path / "run")
+    assert outcome.code == 1
+    assert "has changed since the run was made; evaluate all of a text with --data FILE" in outcome.err
+
+
+def test_a_configuration_of_something_else_is_not_taken_for_a_run(train: Run, tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "config.toml").write_text("precious")
+    outcome = train("--out", tmp_path / "project", "--force")
+    assert outcome.code == 1
+    assert "is not empty and holds no run" in outcome.err
+    assert (tmp_path / "project" / "config.toml").read_text() == "precious"
+
+
+def test_metrics_that_are_shorter_than_the_checkpoint_knows_are_named(train: Run, run: Run, tmp_path: Path) -> None:
+    train("--out", tmp_path / "run", "--stop-after", 5)
+    (tmp_path / "run" / "metrics.jsonl").write_text("")
+    outcome = run("train", "--resume", tmp_path / "run")
+    assert outcome.code == 1
+    assert "metrics.jsonl' is shorter than at the last checkpoint" in outcome.err
+
+
+def test_an_error_that_nobody_foresaw_is_one_line_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("by a plugin")
+
+    monkeypatch.setattr("rnnframe.cli.plugins.print_table", fail)
+    outcome = run("plugins")
+    assert outcome.code == 1
+    assert outcome.err == "rnnframe: error: ZeroDivisionError: by a plugin (RNNFRAME_TRACEBACK=1 shows where)\n"

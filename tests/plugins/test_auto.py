@@ -154,3 +154,12 @@ def test_a_budget_is_filled_with_tapes_that_are_not_recomputed(chunks: int, tape
     simulation = rf.simulate(rf.store(f"checkpoint:budget={budget}").schedule(grid, costs), grid)
     assert costs.held(simulation) <= budget
     assert simulation.forward_chunks <= 2 * chunks - room
+
+
+@pytest.mark.parametrize("shards", [1, 2, 4])
+@pytest.mark.parametrize("policy", ["uniform", "revolve"])
+def test_a_budget_is_that_of_all_shards_together(policy: str, shards: int) -> None:
+    engine = rf.Engine(network(), store=f"checkpoint:policy={policy},budget=200KiB", shards=shards, chunk=5)
+    report = engine.gradients(*data()).report
+    assert report.shards == shards
+    assert report.peak_bytes == report.predicted_bytes <= 200 * 1024

@@ -24,6 +24,7 @@ from rnnframe.heads import Head
 from rnnframe.hookspecs import hookimpl
 from rnnframe.inference import Evaluation, Inference
 from rnnframe.learning_rates import LearningRate
+from rnnframe.media import Medium, SnapshotLayout, Snapshots
 from rnnframe.network import Network
 from rnnframe.plan import Plan
 from rnnframe.plugins import Registry, default_registry
@@ -48,6 +49,7 @@ __all__ = [
     "Inference",
     "LearningRate",
     "Load",
+    "Medium",
     "Network",
     "NonFiniteError",
     "Optimizer",
@@ -65,6 +67,8 @@ __all__ = [
     "Schedule",
     "ScheduleError",
     "Simulation",
+    "SnapshotLayout",
+    "Snapshots",
     "StateStore",
     "StepResult",
     "Trainer",
@@ -75,6 +79,7 @@ __all__ = [
     "cell",
     "default_registry",
     "hookimpl",
+    "medium",
     "optimizer",
     "simulate",
     "store",
@@ -89,6 +94,11 @@ def cell(spec: str) -> Cell:
 def optimizer(spec: str) -> Optimizer:
     """Return an optimizer from a spec such as "adam:lr=2e-3"."""
     return default_registry().optimizer(spec)
+
+
+def medium(spec: str) -> Medium:
+    """Return a medium from a spec such as "disk:path=/scratch"."""
+    return default_registry().medium(spec)
 
 
 def store(spec: str) -> StateStore:

@@ -109,3 +109,8 @@ def _vector_from(kind: type[Vector], shapes: Shapes, flat: Array) -> Vector:
 def size_of(shapes: Shapes) -> int:
     """Return the number of items that arrays of these shapes hold together."""
     return sum(math.prod(shape) for shape in shapes.values())
+
+
+def aligned_bytes(shapes: Shapes, dtype: np.dtype[Any]) -> int:
+    """Return the bytes of a vector of these shapes, rounded up so that what follows it in memory begins aligned."""
+    return -(-size_of(shapes) * dtype.itemsize // ALIGNMENT) * ALIGNMENT

@@ -1,13 +1,12 @@
 """The buffers that a network makes for the loop, and that nobody else looks into: weights, tapes, working arrays."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import attrs
 import numpy as np
 
-from rnnframe.arrays import Array, Vector, size_of
-from rnnframe.contracts import Cell, Sizes
+from rnnframe.arrays import Array, Shapes, Vector, size_of
+from rnnframe.contracts import Cell, Sizes, Tapes
 from rnnframe.heads import Head
 
 
@@ -62,13 +61,37 @@ def _weights_from(layers: tuple[Layer, ...], head: Head, dtype: np.dtype[Any], f
     return weights
 
 
-class Tape:
-    """What one chunk leaves for its reverse, of all layers, in one flat vector."""
+class Working:
+    """The arrays of a chunk's tape that are not kept with it: one set, which all tapes of a shard share.
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]], layers: tuple[Layer, ...], dtype: np.dtype[Any]) -> None:
-        self._vector = Vector(shapes, dtype)
-        self._layers = layers
+    `holds` is the tape whose arrays they are at the moment.
+    """
+
+    def __init__(self, shapes: Shapes, tapes: Tapes, dtype: np.dtype[Any]) -> None:
+        self.tapes = tapes
+        self.arrays = Vector(shapes, dtype)
+        self.holds: Tape | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return self.arrays.nbytes
+
+
+class Tape:
+    """What one chunk leaves for its reverse, of all layers: what is kept in one flat vector, the rest in `working`.
+
+    Of a state that is not kept, the rows before and after the chunk are (`ends`).
+    """
+
+    def __init__(self, kept: Vector, working: Working, layers: tuple[Layer, ...]) -> None:
+        self.working = working
+        self._kept, self._layers = kept, layers
         self._views: dict[int, list[dict[str, Array]]] = {}
+        self.ends = [
+            {name.removesuffix(ENDS): view for name, view in kept.group(layer.prefix).items() if name.endswith(ENDS)}
+            for layer in layers
+        ]
 
     def layers(self, steps: int) -> list[dict[str, Array]]:
         """Return the arrays of each layer for a chunk of `steps` steps; a state has one row more."""
@@ -78,8 +101,29 @@ class Tape:
 
     def _cut(self, layer: Layer, steps: int) -> dict[str, Array]:
         state, tape = layer.cell.state(), layer.cell.tape()
-        views = self._vector.group(layer.prefix)
-        return {name: view[: steps + (name in state)] if name in tape else view for name, view in views.items()}
+        views = self._kept.group(layer.prefix) | self.working.arrays.group(layer.prefix)
+        rows = {name: steps + (name in state) for name in tape}
+        return {name: views[name][: rows.get(name, 2)] for name in {**state, **tape}}
+
+
+ENDS = "@ends"
+
+
+def tape_shapes(layers: tuple[Layer, ...], steps: int, batch: int, tapes: Tapes) -> tuple[Shapes, Shapes]:
+    """Return the shapes of what stays with a chunk, and of what does not; it begins with the state at its start."""
+    kept: dict[str, tuple[int, ...]] = {}
+    working: dict[str, tuple[int, ...]] = {}
+    for layer in layers:
+        state, tape = layer.cell.state(), layer.cell.tape()
+        stays = tape if tapes == "whole" else layer.cell.keeps(tapes)
+        for name, width in tape.items():
+            into = kept if name in stays else working
+            into[f"{layer.prefix}.{name}"] = (steps + (name in state), batch, width)
+        for name in sorted(state.keys() - tape.keys()):
+            kept[f"{layer.prefix}.{name}"] = (2, batch, state[name])
+        for name in sorted(state.keys() & tape.keys() - set(stays)):
+            kept[f"{layer.prefix}.{name}{ENDS}"] = (2, batch, state[name])
+    return kept, working
 
 
 class Scratch:
@@ -90,7 +134,7 @@ class Scratch:
         shapes = [_scratch_shapes(size, steps, batch) for size in sizes]
         shared, between = _scratch_items(layers, head, steps, batch)
         self._shared = Vector({"": (shared,)}, dtype)
-        self._gradients = Vector({"a": (between,), "b": (between,)}, dtype)
+        self._gradients = Vector(dict.fromkeys("ab"[: _between(layers)], (between,)), dtype)
         self._arrays = [Vector(shape, dtype, self._shared.flat) for shape in shapes]
         self._sizes = sizes
         self._batch = batch
@@ -111,14 +155,19 @@ class Scratch:
         return self._views[steps]
 
     def gradient(self, name: str, steps: int, width: int) -> Array:
-        """Return one of the two arrays [L, B, width] in which dL/dh travels from layer to layer."""
+        """Return one of the arrays [L, B, width] in which dL/dh travels from layer to layer: "a", and below it "b"."""
         return self._gradients[name][: steps * self._batch * width].reshape(steps, self._batch, width)
 
 
 def scratch_items(layers: tuple[Layer, ...], head: Head, steps: int, batch: int) -> int:
     """Return the number of values in the working arrays for chunks of `steps` steps."""
     shared, between = _scratch_items(layers, head, steps, batch)
-    return shared + 2 * between
+    return shared + _between(layers) * between
+
+
+def _between(layers: tuple[Layer, ...]) -> int:
+    """Return how many arrays dL/dh needs on its way down: of one layer only the top's."""
+    return min(2, len(layers))
 
 
 def _scratch_items(layers: tuple[Layer, ...], head: Head, steps: int, batch: int) -> tuple[int, int]:

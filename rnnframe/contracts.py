@@ -1,27 +1,27 @@
-"""What a plugin provides: a `Cell`, an `Optimizer` or a `StateStore`.
+"""What a plugin provides: a `Cell`, an `Optimizer` or a `StateStore` (and a `Medium`, see `rnnframe.media`).
 
 Each is a frozen, keyword-only attrs class. The class is name, options and factory in one: `name` is what people
 write on the command line, the fields are the options behind the colon (`metadata={"help": ...}` explains them).
 """
 
 import abc
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from typing import ClassVar, Literal, TypeAlias
 
 import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, Arrays
+from rnnframe.media import Medium
 from rnnframe.schedule import Grid, Schedule
 from rnnframe.simulate import Simulation, simulate
-
-if TYPE_CHECKING:
-    from rnnframe.memory import Medium, SnapshotLayout
 
 ROWS = 512  # rows a chunk should have at least, so that its matrix products are large
 
 Widths: TypeAlias = Mapping[str, int]
 Sizes: TypeAlias = Mapping[str, int | tuple[int, ...]]
+Tapes: TypeAlias = Literal["whole", "lean", "states"]
+"""How much of a chunk's tape is kept until it is reversed: all of it; what is dear to compute; the states alone."""
 
 
 @attrs.frozen(kw_only=True)
@@ -51,6 +51,18 @@ class Cell(abc.ABC):
     @abc.abstractmethod
     def tape(self) -> Widths:
         """Return name -> width per step and sample of what `backward` needs of a step; "h" must be among them."""
+
+    def keeps(self, tapes: Tapes) -> tuple[str, ...]:
+        """Return the names of `tape()` that stay with a chunk; `rebuild` makes the others. By default all stay.
+
+        "lean" leaves out what follows from the rest with no matrix product, bit for bit; "states" keeps what the rest
+        follows from without going from step to step through a matrix product, to rounding.
+        """
+        return tuple(self.tape())
+
+    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, tapes: Tapes) -> None:
+        """Write what `keeps(tapes)` left out of `tape`; row 0 of every state is filled in."""
+        return
 
     def scratch(self, inputs: int) -> Sizes:
         """Return working arrays of both directions: an int is a width per step and sample, a tuple a shape."""
@@ -109,41 +121,51 @@ class Optimizer(abc.ABC):
 
 @attrs.frozen(kw_only=True)
 class Costs:
-    """What a store may weigh, in bytes: a snapshot, a chunk's tape, a version of the weights, and what is always held.
+    """What a store may weigh, in bytes: a snapshot, one far away, a chunk's tape, old weights, and what is always held.
 
     `fixed` is the current, the final and the gradient's state, and the working arrays of one chunk. All of these are
-    one shard's; a run has `shards` of them.
+    one shard's and are bytes of RAM; a run has `shards` of them.
     """
 
     snapshot: int
     tape: int
+    far: int = 0
     weights: int = 0
     fixed: int = 0
     shards: int = 1
+
+    @property
+    def alpha(self) -> int:
+        """How many snapshots a tape weighs, rounded up."""
+        return -(-self.tape // self.snapshot)
 
     def share(self, budget: int) -> int:
         """Return what one shard may hold of a run's budget."""
         return budget // self.shards
 
+    def arena(self, simulation: Simulation) -> int:
+        """Return the bytes in which the tapes and snapshots of a simulated schedule have room."""
+        return max((tapes * self.tape + states * self.snapshot for tapes, states in simulation.together), default=0)
+
     def held(self, simulation: Simulation) -> int:
         """Return the bytes of everything that a simulated schedule holds at its peak."""
-        tapes, snapshots = simulation.tapes * self.tape, simulation.snapshots * self.snapshot
-        return self.fixed + tapes + snapshots + simulation.versions * self.weights
+        apart = simulation.far_snapshots * self.far + simulation.versions * self.weights
+        return self.fixed + self.arena(simulation) + apart
 
 
 @attrs.frozen(kw_only=True)
 class Problem:
     """What is to be planned: sequences of `steps` steps (None: unknown) in `shards` parts of up to `batch` samples.
 
-    `chunk` is the chunk length where the caller fixed one, `costs` gives the bytes for any, and `stores` are the
-    registered store classes.
+    `chunk` is the chunk length where the caller fixed one, `costs` gives the bytes of a store for any chunk length,
+    and `stores` are the registered store classes.
     """
 
     steps: int | None
     batch: int
     shards: int
     chunk: int | None
-    costs: Callable[[int], Costs]
+    costs: Callable[["StateStore", int], Costs]
     stores: tuple[type["StateStore"], ...]
 
     @property
@@ -151,6 +173,12 @@ class Problem:
         """The chunk length that was asked for, else the fewest steps that make a large product; not above `steps`."""
         length = self.chunk or -(-ROWS // self.batch)
         return length if self.steps is None else min(length, self.steps)
+
+    def simulated(self, store: "StateStore", length: int) -> tuple[Simulation, Costs]:
+        """Return what a store would do and hold with chunks of `length` steps, and the costs that it weighs."""
+        grid = store.grid(self.steps, length)
+        costs = self.costs(store, grid.longest)
+        return simulate(store.schedule(grid, costs), grid, stored_weights=store.stores_weights), costs
 
 
 @attrs.frozen(kw_only=True)
@@ -162,6 +190,16 @@ class StateStore(abc.ABC):
     """Whether the gradient is that of the whole sequence; false for truncated strategies."""
     unknown_length: ClassVar[bool] = False
     """Whether `schedule` can work on a grid without end (`grid.chunks` is None)."""
+
+    @property
+    def tapes(self) -> Tapes:
+        """How much of a tape is kept; what is not is rebuilt when its chunk is reversed."""
+        return "whole"
+
+    @property
+    def medium(self) -> Medium | None:
+        """Where the snapshots live that the schedule saves far away; None where it saves none there."""
+        return None
 
     @property
     def stores_weights(self) -> bool:
@@ -181,21 +219,15 @@ class StateStore(abc.ABC):
         return self, problem.default_chunk
 
     @classmethod
-    def fit(cls, grid: Grid, costs: Costs, budget: int) -> "StateStore | None":
-        """Return the fastest store of this kind whose run holds at most `budget` bytes, None where none does.
+    def fit(cls, problem: Problem, length: int, budget: int) -> Iterable["StateStore"]:
+        """Return the fastest stores of this kind whose run holds at most `budget` bytes with chunks of `length` steps.
 
-        By default the one with no options given, if there is one and it fits.
+        One is enough; several where it takes a clock to tell. By default the one with no options given, if it fits.
         """
         if any(field.init and field.default is attrs.NOTHING for field in attrs.fields(cls)):
-            return None
+            return ()
         store = cls()
-        if grid.steps is None and not store.unknown_length:
-            return None
-        simulation = simulate(store.schedule(grid, costs), grid, stored_weights=store.stores_weights)
-        return store if simulation.bounded and costs.held(simulation) <= costs.share(budget) else None
-
-    def medium(self, layout: "SnapshotLayout") -> "Medium":
-        """Return where snapshots live; by default in RAM."""
-        from rnnframe.memory import Ram
-
-        return Ram(layout)
+        if problem.steps is None and not store.unknown_length:
+            return ()
+        simulation, costs = problem.simulated(store, length)
+        return (store,) if simulation.bounded and costs.held(simulation) <= costs.share(budget) else ()

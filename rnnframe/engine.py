@@ -36,7 +36,7 @@ def execute(
     schedule: Schedule, reader: Reader, network: Network, memory: Memory, tally: Tally, update: Callable[[], None]
 ) -> None:
     """Execute a schedule over the chunks that a reader hands out: THE loop."""
-    weights, ring, medium = network.weights, memory.ring, memory.medium
+    weights, ring, states = network.weights, memory.ring, memory.states
     state, dstate, gradients, scratch = memory.state, memory.dstate, memory.gradients, memory.scratch
     ended_at: int | None = None  # the chunk at which the last Reverse ended
     action: Action | None = next(schedule, None)
@@ -46,7 +46,8 @@ def execute(
             case Forward(start, stop, keep=keep):
                 reached = start
                 for block in reader.blocks(start, stop):  # fewer where the source ends before
-                    tape = ring.push(reached, block if block.waits else None, weights) if keep else ring.spare()
+                    waiting = block if block.waits else None
+                    tape = ring.push(reached, block.steps, waiting, weights) if keep else ring.spare()
                     network.forward(weights, block.x, state, tape, scratch)
                     tally.ran(reached, block.steps)
                     reached += 1
@@ -65,12 +66,16 @@ def execute(
                 ended_at = start
             case Forget(before):
                 ring.forget(before)
-            case Save(slot):
-                medium.save(slot, state)
+            case Save(slot, far=far):
+                states.save(slot, state, far)
             case Load(slot):
-                medium.load(slot, state)
+                if slot is None:
+                    newest = ring.from_right(0)
+                    network.resume(newest.tape, newest.steps, state)
+                else:
+                    states.load(slot, state)
             case Drop(slot):
-                medium.drop(slot)
+                states.drop(slot)
             case Update():
                 update()
         try:
@@ -195,7 +200,7 @@ class Engine:
         shared = plans[0].simulation.versions * plans[0].costs.weights  # old weights serve every shard
         return Report(
             store=render(plans[0].store),
-            exact=plans[0].store.exact,
+            exact=plans[0].exact,
             steps=first.steps,
             batch=sum(plan.batch for plan in plans),
             chunk=plans[0].grid.longest,

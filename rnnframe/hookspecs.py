@@ -15,6 +15,7 @@ from collections.abc import Iterable
 import pluggy
 
 from rnnframe.contracts import Cell, Optimizer, StateStore
+from rnnframe.media import Medium
 
 hookspec = pluggy.HookspecMarker("rnnframe")
 hookimpl = pluggy.HookimplMarker("rnnframe")
@@ -33,3 +34,8 @@ def rnnframe_optimizers() -> Iterable[type[Optimizer]]:
 @hookspec
 def rnnframe_state_stores() -> Iterable[type[StateStore]]:
     """Return state-store classes: strategies of what is remembered of the past."""
+
+
+@hookspec
+def rnnframe_media() -> Iterable[type[Medium]]:
+    """Return medium classes: where snapshots live that a store saves far away."""

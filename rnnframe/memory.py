@@ -6,52 +6,57 @@ by the next run. Only a schedule without a bound (full history of a source witho
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from functools import partial
 
 import attrs
 
 from rnnframe.arrays import Vector
 from rnnframe.buffers import Tape, Weights
+from rnnframe.media import SnapshotLayout, Snapshots
 from rnnframe.network import Network
+from rnnframe.places import Places
 from rnnframe.plan import Plan
 from rnnframe.sources import Block
 
 
 @attrs.define
 class Entry:
-    """A chunk in the ring: its number, its tape, the weights that made it, and its data where they wait with it."""
+    """A chunk in the ring: its tape and where that is, the weights that made it, and its data where they wait."""
 
     chunk: int
+    steps: int
     block: Block | None
+    place: int
     tape: Tape
     weights: Weights
 
 
 class Ring:
-    """The tapes of the chunks that wait to be reversed, ordered by chunk.
+    """The tapes of the chunks that wait to be reversed, ordered by chunk, in buffers that `make(place)` makes.
 
     Tapes are made at the right; they are released at the right (exact strategies) or at the left (windows).
     """
 
-    def __init__(self, make: Callable[[], Tape], capacity: int) -> None:
+    def __init__(self, make: Callable[[int], Tape]) -> None:
         self._make = make
-        self._free = [make() for _ in range(capacity)]
+        self._tapes: list[Tape] = []
+        self._places = Places()
         self._entries: deque[Entry] = deque()
-        self.capacity = capacity
+
+    @property
+    def buffers(self) -> int:
+        """The number of tapes that were ever made."""
+        return len(self._tapes)
 
     def spare(self) -> Tape:
         """Return a tape that is free for the moment: what is written there is overwritten by the next chunk."""
-        if not self._free:
-            self._free.append(self._make())
-            self.capacity += 1
-        return self._free[-1]
+        return self._tape(self._places.next())
 
-    def push(self, chunk: int, block: Block | None, weights: Weights) -> Tape:
+    def push(self, chunk: int, steps: int, block: Block | None, weights: Weights) -> Tape:
         """Take a tape for `chunk` at the right end of the ring."""
-        tape = self.spare()
-        self._free.pop()
-        self._entries.append(Entry(chunk, block, tape, weights))
-        return tape
+        place = self._places.take()
+        self._entries.append(Entry(chunk, steps, block, place, self._tape(place), weights))
+        return self._entries[-1].tape
 
     def from_right(self, place: int) -> Entry:
         """Return the entry `place` places from the right end, where the newest is at 0."""
@@ -59,12 +64,12 @@ class Ring:
 
     def pop(self) -> None:
         """Release the newest tape."""
-        self._free.append(self._entries.pop().tape)
+        self._places.give(self._entries.pop().place)
 
     def forget(self, before: int) -> None:
         """Release the tapes of all chunks before `before`."""
         while self._entries and self._entries[0].chunk < before:
-            self._free.append(self._entries.popleft().tape)
+            self._places.give(self._entries.popleft().place)
 
     def clear(self) -> None:
         """Release every tape, as before a run that follows a failed one."""
@@ -75,111 +80,128 @@ class Ring:
         """Return the entries whose tape was made with exactly these weights."""
         return [entry for entry in self._entries if entry.weights is weights]
 
-
-@attrs.frozen(kw_only=True)
-class SnapshotLayout:
-    """What a medium must hold: at most `slots` states (None: no bound known), each as made by `new_state`."""
-
-    slots: int | None
-    new_state: Callable[[], Vector]
+    def _tape(self, place: int) -> Tape:
+        while len(self._tapes) <= place:
+            self._tapes.append(self._make(len(self._tapes)))
+        return self._tapes[place]
 
 
-class Medium(Protocol):
-    """Where snapshots live. Slots are numbers of the schedule's choice; `nbytes` is what they hold in RAM."""
+class States:
+    """The snapshots of a run: those in RAM in buffers that `make(place)` makes, the others in a medium."""
+
+    def __init__(self, make: Callable[[int], Vector], medium: Snapshots | None) -> None:
+        self._make, self._medium = make, medium
+        self._states: list[Vector] = []
+        self._places = Places()
+        self._near: dict[int, int] = {}  # slot -> place
 
     @property
-    def nbytes(self) -> int:
-        """Bytes of RAM held."""
-        ...
+    def far_bytes(self) -> int:
+        """Bytes of RAM that the medium holds."""
+        return 0 if self._medium is None else self._medium.nbytes
 
-    def save(self, slot: int, state: Vector) -> None:
-        """Keep a copy of the state."""
-        ...
+    def save(self, slot: int, state: Vector, far: bool) -> None:
+        """Copy the state."""
+        if far:
+            assert self._medium is not None  # the plan has seen to that
+            self._medium.save(slot, state)
+            return
+        place = self._places.take()
+        while len(self._states) <= place:
+            self._states.append(self._make(len(self._states)))
+        self._states[place].copy_from(state)
+        self._near[slot] = place
 
     def load(self, slot: int, state: Vector) -> None:
-        """Overwrite `state` with the copy in `slot`."""
-        ...
+        """Copy what `slot` holds into the state."""
+        if slot in self._near:
+            state.copy_from(self._states[self._near[slot]])
+        elif self._medium is not None:
+            self._medium.load(slot, state)
 
     def drop(self, slot: int) -> None:
         """Free the slot."""
-        ...
+        if slot in self._near:
+            self._places.give(self._near.pop(slot))
+        elif self._medium is not None:
+            self._medium.drop(slot)
 
     def clear(self) -> None:
         """Free every slot."""
-        ...
-
-
-class Ram:
-    """Snapshots in memory, in buffers that are made once."""
-
-    def __init__(self, layout: SnapshotLayout) -> None:
-        self._make = layout.new_state
-        self._free = [layout.new_state() for _ in range(layout.slots or 0)]
-        self._held: dict[int, Vector] = {}
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all buffers, used or not."""
-        return sum(state.nbytes for state in (*self._free, *self._held.values()))
-
-    def save(self, slot: int, state: Vector) -> None:
-        """Copy the state into a free buffer."""
-        buffer = self._free.pop() if self._free else self._make()
-        buffer.copy_from(state)
-        self._held[slot] = buffer
-
-    def load(self, slot: int, state: Vector) -> None:
-        """Copy the buffer of `slot` into the state."""
-        state.copy_from(self._held[slot])
-
-    def drop(self, slot: int) -> None:
-        """Give the slot's buffer back."""
-        self._free.append(self._held.pop(slot))
-
-    def clear(self) -> None:
-        """Give all buffers back."""
-        for slot in list(self._held):
+        for slot in list(self._near):
             self.drop(slot)
+        if self._medium is not None:
+            self._medium.clear()
 
 
 class Memory:
-    """Everything that one run of the loop writes to, but for the parameters."""
+    """Everything that one run of the loop writes to, but for the parameters.
+
+    Snapshots and tapes share one room: snapshots from its left end, tapes from its right end, so that what the one kind
+    does not need at a time is the other's. Without a bound each is made by itself.
+    """
 
     def __init__(self, network: Network, plan: Plan) -> None:
-        self.plan = plan
-        batch, longest, simulation = plan.batch, plan.grid.longest, plan.simulation
-        self.ring = Ring(lambda: network.new_tape(longest, batch), simulation.tapes if simulation.bounded else 0)
-        slots = simulation.snapshots if simulation.bounded else None
-        self.medium = plan.store.medium(SnapshotLayout(slots=slots, new_state=lambda: network.new_state(batch)))
+        self.plan, self._network = plan, network
+        batch, longest, tapes = plan.batch, plan.grid.longest, plan.store.tapes
+        self._room = network.new_room(plan.costs.arena(plan.simulation)) if plan.simulation.bounded else None
+        self._working = network.new_working(longest, batch, tapes)
+        self.ring = Ring(self._new_tape)
+        self.states = States(self._new_snapshot, self._open_medium())
         self.state = network.new_state(batch)
         self.final = network.new_state(batch)
         self.dstate = network.new_state(batch)
         self.scratch = network.new_scratch(longest, batch)
         self.gradients = network.new_gradients()
 
+    def _new_tape(self, place: int) -> Tape:
+        plan, room = self.plan, self._room
+        if room is not None:
+            size = plan.costs.tape // room.itemsize
+            room = room[len(room) - (place + 1) * size : len(room) - place * size]
+        return self._network.new_tape(plan.grid.longest, plan.batch, plan.store.tapes, room, self._working)
+
+    def _new_snapshot(self, place: int) -> Vector:
+        room = self._room
+        if room is not None:
+            size = self.plan.costs.snapshot // room.itemsize
+            room = room[place * size : (place + 1) * size]
+        return self._network.new_state(self.plan.batch, room)
+
+    def _open_medium(self) -> Snapshots | None:
+        plan, medium = self.plan, self.plan.store.medium
+        if medium is None or not plan.simulation.far_snapshots:
+            return None
+        slots = plan.simulation.far_snapshots if plan.simulation.bounded else None
+        new_state = partial(self._network.new_state, plan.batch)
+        return medium.open(SnapshotLayout(slots=slots, state_bytes=new_state().nbytes, new_state=new_state))
+
     def serves(self, plan: Plan) -> bool:
         """Whether these buffers are large enough for another plan, and not of another kind."""
-        mine, other = self.plan.simulation, plan.simulation
+        mine, other = self.plan, plan.simulation
         return (
-            plan.batch == self.plan.batch
-            and plan.grid.longest <= self.plan.grid.longest
-            and other.tapes <= mine.tapes
-            and other.snapshots <= mine.snapshots
-            and other.bounded == mine.bounded
+            plan.batch == mine.batch
+            and plan.store.tapes == mine.store.tapes
+            and plan.store.medium == mine.store.medium
+            and plan.grid.longest <= mine.grid.longest
+            and mine.costs.arena(other) <= mine.costs.arena(mine.simulation)
+            and other.far_snapshots <= mine.simulation.far_snapshots
+            and other.bounded == mine.simulation.bounded
         )
 
     def reset(self) -> None:
         """Begin a run: no tape, no snapshot, no gradient."""
         self.ring.clear()
-        self.medium.clear()
+        self.states.clear()
         self.dstate.flat.fill(0)
         self.gradients.flat.fill(0)
 
     @property
     def peak_bytes(self) -> int:
         """Bytes of all tapes, snapshots, states and working arrays that are held."""
-        states = self.state.nbytes + self.final.nbytes + self.dstate.nbytes
-        return self.ring.capacity * self.plan.costs.tape + self.medium.nbytes + states + self.scratch.nbytes
+        states = 3 * self.plan.costs.snapshot  # state, final and dstate
+        room = self.ring.buffers * self.plan.costs.tape if self._room is None else self._room.nbytes
+        return room + self.states.far_bytes + states + self.scratch.nbytes + self._working.nbytes
 
 
 class OldWeights:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from rnnframe.arrays import Array, Vector, size_of
-from rnnframe.buffers import Layer, Scratch, Tape, Weights, scratch_items
-from rnnframe.contracts import Cell
+from rnnframe.arrays import Array, Vector, aligned_bytes, aligned_empty, size_of
+from rnnframe.buffers import Layer, Scratch, Tape, Weights, Working, scratch_items, tape_shapes
+from rnnframe.contracts import Cell, Tapes
 from rnnframe.errors import OptionError, UsageError
 from rnnframe.heads import Head
 from rnnframe.plugins import Registry, default_registry
@@ -97,36 +97,42 @@ class Network:
             for name, width in layer.cell.state().items()
         }
 
-    def new_state(self, batch: int) -> Vector:
-        """Return a state of zeros: "layer0.h" and so on -> [B, width]."""
-        return Vector.zeros(self.state_shapes(batch), self.dtype)
+    def new_state(self, batch: int, room: Array | None = None) -> Vector:
+        """Return a state of zeros: "layer0.h" and so on -> [B, width]; in new memory or in the `room` given."""
+        state = Vector(self.state_shapes(batch), self.dtype, room)
+        state.flat.fill(0)
+        return state
 
-    def tape_shapes(self, steps: int, batch: int) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of the tape of one chunk; it begins with the state the chunk starts from."""
-        shapes: dict[str, tuple[int, ...]] = {}
-        for layer in self.layers:
-            state, tape = layer.cell.state(), layer.cell.tape()
-            for name, width in tape.items():
-                shapes[f"{layer.prefix}.{name}"] = (steps + (name in state), batch, width)
-            for name in sorted(state.keys() - tape.keys()):
-                shapes[f"{layer.prefix}.{name}"] = (2, batch, state[name])
-        return shapes
+    def new_working(self, steps: int, batch: int, tapes: Tapes = "whole") -> Working:
+        """Return the arrays that tapes of such chunks share, since they are not kept with each of them."""
+        return Working(tape_shapes(self.layers, steps, batch, tapes)[1], tapes, self.dtype)
 
-    def new_tape(self, steps: int, batch: int) -> Tape:
-        """Return an uninitialised tape for chunks of up to `steps` steps."""
-        return Tape(self.tape_shapes(steps, batch), self.layers, self.dtype)
+    def new_tape(
+        self, steps: int, batch: int, tapes: Tapes = "whole", room: Array | None = None, working: Working | None = None
+    ) -> Tape:
+        """Return an uninitialised tape for chunks of up to `steps` steps, in new memory or in the `room` given."""
+        kept, _ = tape_shapes(self.layers, steps, batch, tapes)
+        return Tape(Vector(kept, self.dtype, room), working or self.new_working(steps, batch, tapes), self.layers)
+
+    def new_room(self, nbytes: int) -> Array:
+        """Return memory for tapes and states."""
+        return aligned_empty(nbytes // self.dtype.itemsize, self.dtype)
 
     def new_scratch(self, steps: int, batch: int) -> Scratch:
         """Return working arrays for chunks of up to `steps` steps."""
         return Scratch(self.layers, self.head, steps, batch, self.dtype)
 
     def state_bytes(self, batch: int) -> int:
-        """Bytes of one state, which are those of one snapshot."""
-        return size_of(self.state_shapes(batch)) * self.dtype.itemsize
+        """Bytes of one state, which are those of one snapshot; rounded up, so that the next one begins aligned."""
+        return aligned_bytes(self.state_shapes(batch), self.dtype)
 
-    def tape_bytes(self, steps: int, batch: int) -> int:
-        """Bytes of the tape of one chunk."""
-        return size_of(self.tape_shapes(steps, batch)) * self.dtype.itemsize
+    def tape_bytes(self, steps: int, batch: int, tapes: Tapes = "whole") -> int:
+        """Bytes of what stays with one chunk; rounded up."""
+        return aligned_bytes(tape_shapes(self.layers, steps, batch, tapes)[0], self.dtype)
+
+    def working_bytes(self, steps: int, batch: int, tapes: Tapes) -> int:
+        """Bytes of the arrays of a tape that all tapes share."""
+        return size_of(tape_shapes(self.layers, steps, batch, tapes)[1]) * self.dtype.itemsize
 
     def scratch_bytes(self, steps: int, batch: int) -> int:
         """Bytes of the working arrays for one chunk."""
@@ -142,8 +148,27 @@ class Network:
             layer.cell.forward(weights.layers[n], x, arrays[n], working[n])
             for name, value in held.items():
                 value[...] = arrays[n][name][-1]
+            for name, ends in tape.ends[n].items():
+                ends[0], ends[1] = arrays[n][name][0], arrays[n][name][-1]
             x = arrays[n]["h"][1:]
+        tape.working.holds = tape
         return x
+
+    def resume(self, tape: Tape, steps: int, state: Vector) -> None:
+        """Make `state` the one after the chunk of `steps` steps that left the tape."""
+        for n, (layer, arrays) in enumerate(zip(self.layers, tape.layers(steps), strict=True)):
+            for name, value in state.group(layer.prefix).items():
+                value[...] = tape.ends[n].get(name, arrays[name])[-1]
+
+    def _rebuild(self, weights: Weights, x: Array, tape: Tape, scratch: Scratch) -> None:
+        """Make the arrays of a tape again that are not kept with it."""
+        arrays, working = tape.layers(len(x)), scratch.parts(len(x))
+        for n, layer in enumerate(self.layers):
+            for name, ends in tape.ends[n].items():
+                arrays[n][name][0] = ends[0]
+            layer.cell.rebuild(weights.layers[n], x, arrays[n], working[n], tape.working.tapes)
+            x = arrays[n]["h"][1:]
+        tape.working.holds = tape
 
     def reverse(
         self,
@@ -161,6 +186,8 @@ class Network:
         gradient that reaches the state after the chunk, and becomes that of the state before it.
         """
         steps = len(x)
+        if tape.working.arrays and tape.working.holds is not tape:
+            self._rebuild(weights, x, tape, scratch)
         arrays, working = tape.layers(steps), scratch.parts(steps)
         below = [x, *(layer["h"][1:] for layer in arrays)]
         gradient = partial(scratch.gradient, steps=steps)

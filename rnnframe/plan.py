@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import attrs
 
 from rnnframe.contracts import Costs, Problem, StateStore
-from rnnframe.errors import OptionError
+from rnnframe.errors import OptionError, ScheduleError
 from rnnframe.network import Network
 from rnnframe.schedule import Grid, Schedule
 from rnnframe.simulate import Simulation, simulate
@@ -28,6 +28,11 @@ class Plan:
     simulation: Simulation
 
     @property
+    def exact(self) -> bool:
+        """Whether the gradient is that of the whole sequence, from states that come back as they were."""
+        return self.store.exact and (self.store.medium is None or self.store.medium.exact)
+
+    @property
     def predicted_bytes(self) -> int | None:
         """Bytes held at the peak."""
         return self.costs.held(self.simulation) if self.simulation.bounded else None
@@ -37,14 +42,16 @@ class Plan:
         return self.store.schedule(self.grid, self.weighed)
 
 
-def costs_of(network: Network, batch: int, chunk: int, shards: int) -> Costs:
+def costs_of(network: Network, store: StateStore, batch: int, chunk: int, shards: int) -> Costs:
     """Return the bytes that a store weighs, for chunks of `chunk` steps and `batch` samples."""
     state = network.state_bytes(batch)
+    working = network.scratch_bytes(chunk, batch) + network.working_bytes(chunk, batch, store.tapes)
     return Costs(
         snapshot=state,
-        tape=network.tape_bytes(chunk, batch),
+        tape=network.tape_bytes(chunk, batch, store.tapes),
+        far=0 if store.medium is None else store.medium.ram_bytes(state),
         weights=network.weights.nbytes,
-        fixed=3 * state + network.scratch_bytes(chunk, batch),  # the current state, the final one, and its gradient
+        fixed=3 * state + working,  # the current state, the final one, and its gradient
         shards=shards,
     )
 
@@ -70,20 +77,22 @@ def make_plans(
             batch=largest,
             shards=shards,
             chunk=chunk,
-            costs=lambda chunk: costs_of(network, largest, chunk, shards),
+            costs=lambda store, chunk: costs_of(network, store, largest, chunk, shards),
             stores=stores,
         )
     )
     grid = settled.grid(steps, length)
-    weighed = costs_of(network, largest, grid.longest, shards)
+    weighed = costs_of(network, settled, largest, grid.longest, shards)
     simulation = simulate(settled.schedule(grid, weighed), grid, stored_weights=settled.stores_weights)
+    if simulation.far_snapshots and settled.medium is None:
+        raise ScheduleError(f"store {settled.name!r} saves states far away and has no medium to hold them")
     return [
         Plan(
             store=settled,
             grid=grid,
             batch=batch,
             weighed=weighed,
-            costs=costs_of(network, batch, grid.longest, shards),
+            costs=costs_of(network, settled, batch, grid.longest, shards),
             simulation=simulation,
         )
         for batch in batches

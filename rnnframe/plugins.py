@@ -20,7 +20,8 @@ from rnnframe.contracts import Cell, Optimizer, StateStore
 from rnnframe.errors import PluginError, UsageError, unknown_name
 from rnnframe.heads import HEADS, Head
 from rnnframe.learning_rates import RATES, LearningRate
-from rnnframe.specs import Spec, build
+from rnnframe.media import Medium
+from rnnframe.specs import Spec, build, field_types
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -41,6 +42,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "cell": Kind(hook="rnnframe_cells", base=Cell),
         "optimizer": Kind(hook="rnnframe_optimizers", base=Optimizer),
         "store": Kind(hook="rnnframe_state_stores", base=StateStore),
+        "medium": Kind(hook="rnnframe_media", base=Medium),
     }
 )
 
@@ -61,7 +63,7 @@ class PluginRecord:
 
 
 class Registry:
-    """All cells, optimizers and stores by name, from plugins that are installed or registered by hand."""
+    """All cells, optimizers, stores and media by name, from plugins that are installed or registered by hand."""
 
     def __init__(self, *, strict: bool | None = None, disabled: Iterable[str] | None = None) -> None:
         environment = os.environ
@@ -166,7 +168,7 @@ class Registry:
             seen.add(name)
 
     def names(self, kind: str) -> list[str]:
-        """Return the known names of a kind: cell, optimizer, store, head, learning rate."""
+        """Return the known names of a kind: cell, optimizer, store, medium, head, learning rate."""
         return sorted(self._classes[kind])
 
     def find(self, kind: str, name: str) -> type[Any]:
@@ -188,7 +190,16 @@ class Registry:
         if not isinstance(given, str):
             raise UsageError(f"a {kind} is a spec such as 'name:key=value' or a {base.__name__}, not {given!r}")
         spec = Spec.parse(given, kind)
-        return build(self.find(kind, spec.name), spec.options, kind, spec.name)
+        found = self.find(kind, spec.name)
+        return build(found, self._with_media(found, spec.options), kind, spec.name)
+
+    def _with_media(self, cls: type[Any], options: Mapping[str, str]) -> dict[str, Any]:
+        """Make an object of each option that is a medium; in its spec ";" stands for ","."""
+        types = field_types(cls)
+        return {
+            key: self.medium(text.replace(";", ",")) if types.get(key) == Medium | None and text != "none" else text
+            for key, text in options.items()
+        }
 
     def cell(self, given: str | Cell) -> Cell:
         """Return a cell from a spec such as "lstm:hidden=128"."""
@@ -203,6 +214,11 @@ class Registry:
     def store(self, given: str | StateStore) -> StateStore:
         """Return a state store from a spec such as "checkpoint:policy=revolve,slots=8"."""
         made: StateStore = self.make("store", StateStore, given)
+        return made
+
+    def medium(self, given: str | Medium) -> Medium:
+        """Return a medium from a spec such as "disk:path=/scratch"."""
+        made: Medium = self.make("medium", Medium, given)
         return made
 
     def head(self, given: str | Head) -> Head:

@@ -54,16 +54,20 @@ class Forget:
 
 @attrs.frozen
 class Save:
-    """Snapshot the current state into `slot`."""
+    """Snapshot the current state into `slot`: in RAM, or `far` away, in the store's medium."""
 
     slot: int
+    far: bool = attrs.field(default=False, kw_only=True)
 
 
 @attrs.frozen
 class Load:
-    """Make the snapshot in `slot` the current state; it stays in its slot."""
+    """Make the snapshot in `slot` the current state; it stays in its slot.
 
-    slot: int
+    `Load(None)` needs no snapshot: it takes the state after the newest tape in the ring, which holds it.
+    """
+
+    slot: int | None
 
 
 @attrs.frozen

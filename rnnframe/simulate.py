@@ -9,6 +9,7 @@ from collections import deque
 import attrs
 
 from rnnframe.errors import ScheduleError
+from rnnframe.places import Places
 from rnnframe.schedule import Action, Drop, Forget, Forward, Grid, Load, Reverse, Save, Schedule, Update
 
 SETTLED_AFTER = 64  # actions; an endless schedule is followed until its peaks have not risen for longer than that
@@ -19,13 +20,14 @@ GIVE_UP_AFTER = 200_000  # actions
 class Simulation:
     """What a schedule holds at most and what it does in all.
 
-    `tapes` counts chunk tapes at once, the passing one of a `Forward` without `keep` included; `snapshots` saved
-    states; `versions` old weights kept for tapes made with them. `bounded` is false where an endless schedule keeps
-    ever more, so that no peak can be given.
+    `together` lists how many tapes and snapshots are held at once: pairs of which none is below another in both.
+    The passing tape of a `Forward` without `keep` is one of them. Buffers are taken lowest first: one that is free but
+    lies below one in use counts. `far_snapshots` are those in the store's medium, `versions` old weights kept for tapes
+    made with them. `bounded` is false where an endless schedule keeps ever more, so that no peak can be given.
     """
 
-    tapes: int
-    snapshots: int
+    together: tuple[tuple[int, int], ...]
+    far_snapshots: int
     versions: int
     forward_chunks: int
     forward_steps: int
@@ -35,19 +37,50 @@ class Simulation:
     actions: int
     bounded: bool = True
 
+    @property
+    def tapes(self) -> int:
+        """The most tapes at once."""
+        return max((tapes for tapes, _ in self.together), default=0)
+
+    @property
+    def snapshots(self) -> int:
+        """The most snapshots at once in RAM."""
+        return max((snapshots for _, snapshots in self.together), default=0)
+
+
+@attrs.frozen
+class _Tape:
+    """A tape in the ring: its chunk, the version of the weights that made it, and the buffer that it is in."""
+
+    chunk: int
+    version: int
+    place: int
+
+
+@attrs.frozen
+class _Slot:
+    """A snapshot: the chunk that its state precedes, and its buffer; None where it is far away."""
+
+    chunk: int
+    place: int | None
+
 
 @attrs.define
 class _Judge:
-    """The state of a simulated run. Tapes hold (chunk, version of the weights that made it)."""
+    """The state of a simulated run."""
 
     grid: Grid
     stored_weights: bool
     position: int = 0  # the chunk that the current state precedes
-    tapes: deque[tuple[int, int]] = attrs.field(factory=deque)
-    slots: dict[int, int] = attrs.field(factory=dict)
+    tapes: deque[_Tape] = attrs.field(factory=deque)
+    slots: dict[int, _Slot] = attrs.field(factory=dict)
+    tape_places: Places = attrs.field(factory=Places)
+    slot_places: Places = attrs.field(factory=Places)
+    far: int = 0
     version: int = 0
     counted: list[tuple[int, int]] = attrs.field(factory=list)  # chunks whose losses are in, as disjoint ranges
-    peaks: dict[str, int] = attrs.field(factory=lambda: {"tapes": 0, "snapshots": 0, "versions": 0})
+    peaks: dict[str, int] = attrs.field(factory=lambda: {"far_snapshots": 0, "versions": 0})
+    most_tapes: dict[int, int] = attrs.field(factory=dict)  # by the number of snapshots beside them
     totals: dict[str, int] = attrs.field(
         factory=lambda: dict.fromkeys(
             ("forward_chunks", "forward_steps", "reverse_chunks", "reverse_steps", "updates", "actions"), 0
@@ -64,25 +97,29 @@ class _Judge:
             case Reverse():
                 self._reverse(action)
             case Forget(before):
-                while self.tapes and self.tapes[0][0] < before:
-                    self.tapes.popleft()
-            case Save(slot):
+                while self.tapes and self.tapes[0].chunk < before:
+                    self.tape_places.give(self.tapes.popleft().place)
+            case Save(slot, far=far):
                 if slot in self.slots:
-                    raise self.fault(action, f"slot {slot} still holds the state before chunk {self.slots[slot]}")
-                self.slots[slot] = self.position
-                self._peak("snapshots", len(self.slots))
+                    raise self.fault(action, f"slot {slot} still holds the state before chunk {self.slots[slot].chunk}")
+                self._save(slot, far)
+            case Load(None):
+                if not self.tapes:
+                    raise self.fault(action, "there is no tape in the ring")
+                self.position = self.tapes[-1].chunk + 1
             case Load(slot):
                 if slot not in self.slots:
                     raise self.fault(action, f"slot {slot} holds nothing")
-                self.position = self.slots[slot]
+                self.position = self.slots[slot].chunk
             case Drop(slot):
-                if self.slots.pop(slot, None) is None:
+                if slot not in self.slots:
                     raise self.fault(action, f"slot {slot} holds nothing")
+                self._drop(slot)
             case Update():
                 self.totals["updates"] += 1
                 if self.stored_weights:
                     self.version += 1
-                    self._peak("versions", len({version for _, version in self.tapes}))
+                    self._peak("versions", len({tape.version for tape in self.tapes}))
             case _:
                 raise ScheduleError(f"a schedule yields actions (Forward, Reverse, ...), not {action!r}")
         return None
@@ -98,10 +135,13 @@ class _Judge:
         if stop == action.start:
             return stop
         if action.keep:
-            if self.tapes and self.tapes[-1][0] >= action.start:
-                raise self.fault(action, f"the ring already holds the tape of chunk {self.tapes[-1][0]}")
-            self.tapes.extend((chunk, self.version) for chunk in range(action.start, stop))
-        self._peak("tapes", len(self.tapes) + (not action.keep))
+            if self.tapes and self.tapes[-1].chunk >= action.start:
+                raise self.fault(action, f"the ring already holds the tape of chunk {self.tapes[-1].chunk}")
+            for chunk in range(action.start, stop):
+                self.tapes.append(_Tape(chunk, self.version, self.tape_places.take()))
+            self._count_buffers(self.tape_places.extent)
+        else:
+            self._count_buffers(max(self.tape_places.extent, self.tape_places.next() + 1))
         self.position = stop
         self.totals["forward_chunks"] += stop - action.start
         self.totals["forward_steps"] += self.grid.steps_between(action.start, stop)
@@ -114,13 +154,29 @@ class _Judge:
         for chunk in range(action.stop - 1, action.start - 1, -1):
             if action.keep:
                 kept -= 1
-            if not self.tapes or kept < 0 or self.tapes[kept if action.keep else -1][0] != chunk:
+            if not self.tapes or kept < 0 or self.tapes[kept if action.keep else -1].chunk != chunk:
                 raise self.fault(action, f"the tape of chunk {chunk} is not the next in the ring")
             if not action.keep:
-                self.tapes.pop()
+                self.tape_places.give(self.tapes.pop().place)
         self._count_losses(action)
         self.totals["reverse_chunks"] += action.stop - action.start
         self.totals["reverse_steps"] += self.grid.steps_between(action.start, action.stop)
+
+    def _save(self, slot: int, far: bool) -> None:
+        if far:
+            self.slots[slot] = _Slot(self.position, None)
+            self.far += 1
+            self._peak("far_snapshots", self.far)
+        else:
+            self.slots[slot] = _Slot(self.position, self.slot_places.take())
+            self._count_buffers(self.tape_places.extent)
+
+    def _drop(self, slot: int) -> None:
+        place = self.slots.pop(slot).place
+        if place is None:
+            self.far -= 1
+        else:
+            self.slot_places.give(place)
 
     def _count_losses(self, action: Reverse) -> None:
         """Add the chunks whose losses this sweep injects; adjoining ranges become one, so there are few of them."""
@@ -144,6 +200,13 @@ class _Judge:
             self.peaks[what] = now
             self.last_rise = self.totals["actions"]
 
+    def _count_buffers(self, tapes: int) -> None:
+        """Note how many tapes there are beside the snapshots of the moment."""
+        snapshots = self.slot_places.extent
+        if tapes > self.most_tapes.get(snapshots, -1):
+            self.most_tapes[snapshots] = tapes
+            self.last_rise = self.totals["actions"]
+
     def finish(self) -> None:
         """Check that nothing is left over and nothing was left out."""
         if self.tapes or self.slots:
@@ -155,7 +218,11 @@ class _Judge:
             raise ScheduleError(f"the schedule counts the losses of chunks {self.counted}, not of all {chunks}")
 
     def result(self, *, bounded: bool) -> Simulation:
-        return Simulation(**self.peaks, **self.totals, bounded=bounded)
+        together: list[tuple[int, int]] = []
+        for snapshots, tapes in sorted(self.most_tapes.items(), reverse=True):
+            if not together or tapes > together[-1][0]:
+                together.append((tapes, snapshots))
+        return Simulation(together=tuple(together), **self.peaks, **self.totals, bounded=bounded)
 
     def fault(self, action: Action, reason: str) -> ScheduleError:
         return ScheduleError(f"action {self.totals['actions']} of the schedule, {action}: {reason}")

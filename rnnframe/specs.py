@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 import attrs
 
 from rnnframe.errors import OptionError, unknown_name
+from rnnframe.media import Medium
 from rnnframe.sizes import ByteSize
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ def describe_type(kind: Any) -> str:
         return " or ".join(describe_type(part) for part in get_args(kind))
     if isinstance(kind, type) and issubclass(kind, ByteSize):
         return kind.description
-    names = {int: "integer", float: "number", bool: "true or false", str: "text", NoneType: "none"}
+    names = {Medium: "medium", int: "integer", float: "number", bool: "true or false", str: "text", NoneType: "none"}
     return names.get(kind, getattr(kind, "__name__", str(kind)))
 
 
@@ -88,7 +89,7 @@ def read_value(text: str, kind: Any) -> Any:
             if str(choice) == text:
                 return choice
         raise ValueError(text)
-    if kind is NoneType:
+    if kind in (NoneType, Medium):  # a medium is made by the registry, which knows them
         raise ValueError(text)
     if isinstance(kind, type) and issubclass(kind, ByteSize):
         return kind.read(text)
@@ -115,7 +116,7 @@ def check_value(value: Any, kind: Any) -> Any:
             return float(value)
         if one is ByteSize and type(value) is int:
             return ByteSize(value)
-        if type(value) is one:
+        if type(value) is one or (one is Medium and isinstance(value, Medium)):
             return value
     raise ValueError(value)
 
@@ -163,4 +164,6 @@ def _write(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Medium):
+        return render(value).replace(",", ";")
     return str(value)

@@ -36,6 +36,8 @@ class Record:
     most_tapes: int = 0
     most_steps_of_tape: int = 0
     most_snapshots: int = 0
+    most_far: int = 0
+    together: set[tuple[int, int]] = attrs.field(factory=set)  # tapes and snapshots in RAM
     most_versions: int = 0
     forwards: Counter[int] = attrs.field(factory=Counter)
     losses: Counter[int] = attrs.field(factory=Counter)
@@ -43,6 +45,11 @@ class Record:
     slots_used: set[int] = attrs.field(factory=set)
     updates: int = 0
     actions: list[object] = attrs.field(factory=list)
+
+    def most_together(self) -> tuple[tuple[int, int], ...]:
+        """Return the pairs of which none is below another in both, the most snapshots first."""
+        pairs = {(t, s) for t, s in self.together if not any(a >= t and b >= s for a, b in self.together - {(t, s)})}
+        return tuple(sorted(pairs, key=lambda pair: -pair[1]))
 
 
 def follow(schedule: Schedule, length: list[int], *, stored_weights: bool = False) -> Record:
@@ -53,6 +60,7 @@ def follow(schedule: Schedule, length: list[int], *, stored_weights: bool = Fals
     here, version = 0, 0
     ring: list[tuple[int, int]] = []  # chunk, and the version of the weights that made its tape
     snapshots: dict[int, int] = {}
+    far: set[int] = set()
     answer = None
     while True:
         try:
@@ -67,6 +75,7 @@ def follow(schedule: Schedule, length: list[int], *, stored_weights: bool = Fals
                 passing = [(here, version)]
                 assert here not in [chunk for chunk, _ in ring], "no chunk has two tapes"
                 seen.most_tapes = max(seen.most_tapes, len(ring + passing))
+                seen.together.add((len(ring + passing), len(snapshots) - len(far)))
                 seen.most_steps_of_tape = max(seen.most_steps_of_tape, sum(length[n] for n, _ in ring + passing))
                 ring += passing if action.keep else []
                 seen.forwards[here] += 1
@@ -85,18 +94,25 @@ def follow(schedule: Schedule, length: list[int], *, stored_weights: bool = Fals
         elif isinstance(action, Save):
             assert action.slot not in snapshots, "no snapshot is overwritten"
             snapshots[action.slot] = here
+            far |= {action.slot} if action.far else set()
+            seen.together.add((len(ring), len(snapshots) - len(far)))
             seen.slots_used.add(action.slot)
+        elif isinstance(action, Load) and action.slot is None:
+            assert ring, "a state is taken from a tape that is there"
+            here = ring[-1][0] + 1
         elif isinstance(action, Load):
             assert action.slot in snapshots, "nothing is loaded that was not saved"
             here = snapshots[action.slot]
         elif isinstance(action, Drop):
             assert action.slot in snapshots, "nothing is dropped that was not saved"
             del snapshots[action.slot]
+            far.discard(action.slot)
         else:
             assert isinstance(action, Update)
             seen.updates += 1
             version += stored_weights
         seen.most_snapshots = max(seen.most_snapshots, len(snapshots))
+        seen.most_far = max(seen.most_far, len(far))
         seen.most_versions = max(seen.most_versions, len({made for _, made in ring} - {version}))
     assert ring == [], "no tape is left over"
     assert snapshots == {}, "no snapshot is left over"

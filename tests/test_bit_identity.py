@@ -3,7 +3,7 @@
 import attrs
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import rnnframe as rf
@@ -105,8 +105,13 @@ def test_all_exact_stores_give_equal_bits(case, slots, longer, window):
         f"circular-queue:k1={k1},k2={k1 + window},weights=stored",
         f"checkpoint:policy=uniform,slots={slots}",
         f"checkpoint:policy=revolve,slots={slots}",
+        f"checkpoint:policy=mixed,slots={slots}",
+        f"checkpoint:policy=mixed,slots={10 * slots},keep=lean",
+        f"checkpoint:policy=uniform,slots={slots},keep=lean",
+        "full-history:keep=lean",
         "checkpoint:policy=uniform",
         "checkpoint:policy=revolve",
+        "checkpoint:policy=mixed",
     ):
         same_bits(expected, case.engine(network, store).gradients(x, y, state))
 
@@ -132,6 +137,9 @@ def test_all_exact_stores_give_equal_bits_at_the_sizes_of_real_networks(chunk, d
         "circular-queue:k1=90,k2=90",
         "checkpoint:policy=uniform,slots=3",
         "checkpoint:policy=revolve,slots=3",
+        "checkpoint:policy=mixed,slots=200",
+        "checkpoint:policy=mixed,slots=200,keep=lean",
+        "full-history:keep=lean",
     ):
         same_bits(expected, case.engine(network, store).gradients(x, y, state))
     same_bits(expected, case.engine(network).gradients(uneven(x, y, [13, 8]), None, state))
@@ -150,7 +158,10 @@ def test_all_exact_stores_train_to_equal_bits(case, slots):
         x, y, state = case.data(network)
         trainer = rf.Trainer(case.engine(network, store), "adam:lr=0.01", clip=0.5)
         for _ in range(3):
-            state = trainer.step(x, y, state).state
+            try:
+                state = trainer.step(x, y, state).state
+            except rf.NonFiniteError:
+                assume(False)  # relu upon relu may diverge
         trained.append((network.parameters.flat, state.flat))
     parameters, state = trained[0]
     for other_parameters, other_state in trained[1:]:

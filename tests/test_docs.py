@@ -32,10 +32,10 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
 def test_every_hook_and_every_method_of_a_contract_is_in_the_plugin_reference() -> None:
     text = (ROOT / "docs" / "reference" / "plugins.md").read_text()
     hooks = [name for name in vars(hookspecs) if name.startswith("rnnframe_")]
-    assert len(hooks) == 3
+    assert len(hooks) == 4
     for name in hooks:
         assert f"`{name}()`" in text
-    for contract in (rnnframe.Cell, rnnframe.Optimizer, rnnframe.StateStore):
+    for contract in (rnnframe.Cell, rnnframe.Optimizer, rnnframe.StateStore, rnnframe.Medium):
         for name, member in vars(contract).items():
             if not name.startswith("_") and (callable(member) or isinstance(member, property)):
                 assert re.search(rf"`{name}\b", text), f"{contract.__name__}.{name}"

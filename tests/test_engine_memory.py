@@ -18,6 +18,10 @@ STORES = [
     "checkpoint:policy=uniform",
     "checkpoint:policy=uniform,slots=3",
     "checkpoint:policy=revolve,slots=4",
+    "checkpoint:policy=mixed,slots=200",
+    "checkpoint:budget=2097152,keep=lean",
+    "full-history:keep=lean",
+    "states",
 ]
 SMALL = 64 * 1024  # bytes: objects, views and working arrays of one chunk
 

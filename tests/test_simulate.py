@@ -47,7 +47,7 @@ WRONG = {
     ),
     "it saves over a snapshot": (
         [Forward(0, 1, keep=False), Save(3), Forward(1, 2, keep=False), Save(3)],
-        "action 4 of the schedule, Save(slot=3): slot 3 still holds the state before chunk 1",
+        "action 4 of the schedule, Save(slot=3, far=False): slot 3 still holds the state before chunk 1",
     ),
     "it drops an empty slot": (
         [Drop(0)],
@@ -175,8 +175,8 @@ def test_peaks_and_totals_by_hand():
         yield Update()
 
     assert rf.simulate(schedule(), Grid(10, (4,))) == rf.Simulation(
-        tapes=2,
-        snapshots=1,
+        together=((2, 1),),
+        far_snapshots=0,
         versions=0,
         forward_chunks=5,
         forward_steps=18,

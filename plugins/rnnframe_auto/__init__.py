@@ -6,7 +6,7 @@ from typing import ClassVar
 import attrs
 from attrs.validators import gt, optional
 
-from rnnframe import Costs, Grid, OptionError, Problem, Schedule, Simulation, StateStore, hookimpl, simulate
+from rnnframe import Costs, Grid, OptionError, Problem, Schedule, Simulation, StateStore, hookimpl
 from rnnframe.sizes import ByteSize, human_bytes
 from rnnframe.specs import render
 from rnnframe_auto.free import free_memory
@@ -16,8 +16,9 @@ from rnnframe_auto.free import free_memory
 class Auto(StateStore):
     """Take the fastest exact store, third-party ones included, whose tapes, snapshots and working arrays fit.
 
-    Fastest is the least work: a step forward counts 1, a step back 2, each times 1 + 64 / rows of a chunk, since small
-    chunks make small products. The choice follows from sizes alone and not from a clock, so it is the same every time.
+    Fastest is the least work: a step forward counts 1, a step back 2, rebuilding a lean tape 0.1 and one of states 0.8,
+    each times 1 + 64 / rows of a chunk, since small chunks make small products. The choice follows from sizes alone and
+    not from a clock, so it is the same every time.
     """
 
     name: ClassVar[str] = "auto"
@@ -41,31 +42,41 @@ class Auto(StateStore):
                 f"store 'auto': no exact store fits into {budget} bytes ({human_bytes(budget)}); "
                 f"the smallest budget that would do is {_smallest(problem)} bytes"
             )
-        _, _, store, length = min(
-            choices, key=lambda choice: (*choice[:2], len(render(choice[2])))
-        )  # equal: the simpler
-        return store, length
+        best = min(choices, key=lambda choice: (choice.work, choice.held, len(render(choice.store))))
+        return best.store, best.length  # of equal ones the simpler
 
 
-def _choices(problem: Problem, budget: int) -> Iterator[tuple[float, int, StateStore, int]]:
-    """Yield work, bytes, store and chunk length of every exact store that fits, for falling chunk lengths."""
+@attrs.frozen
+class _Choice:
+    """A store that fits with chunks of `length` steps: its work, and the bytes that one shard holds."""
+
+    store: StateStore
+    length: int
+    work: float
+    held: int
+
+
+def _choices(problem: Problem, budget: int) -> Iterator[_Choice]:
+    """Yield every exact store that fits, for falling chunk lengths."""
     for length in _lengths(problem):
         for kind in problem.stores:
             if kind is Auto or not kind.exact:
                 continue
-            costs, grid = problem.costs(length), Grid(problem.steps, (length,))
-            store = kind.fit(grid, costs, budget)
-            if store is None:
-                continue
-            simulation = simulate(store.schedule(grid, costs), grid, stored_weights=store.stores_weights)
-            held = costs.held(simulation)
-            if simulation.bounded and held <= costs.share(budget):
-                yield work(simulation, length * problem.batch), held, store, length
+            for store in kind.fit(problem, length, budget):
+                simulation, costs = problem.simulated(store, length)
+                held = costs.held(simulation)
+                if simulation.bounded and held <= costs.share(budget):
+                    yield _Choice(store, length, work(store, simulation, length * problem.batch), held)
 
 
-def work(simulation: Simulation, rows: int) -> float:
+REBUILD = {"whole": 0.0, "lean": 0.1, "states": 0.8}
+"""What rebuilding a tape costs, in forward steps."""
+
+
+def work(store: StateStore, simulation: Simulation, rows: int) -> float:
     """Return the work of a simulated schedule whose chunks have that many rows, in forward steps of a large chunk."""
-    return (simulation.forward_steps + 2 * simulation.reverse_steps) * (1 + 64 / rows)
+    steps = simulation.forward_steps + (2 + REBUILD[store.tapes]) * simulation.reverse_steps
+    return steps * (1 + 64 / rows)
 
 
 def _lengths(problem: Problem) -> list[int]:
@@ -77,8 +88,8 @@ def _lengths(problem: Problem) -> list[int]:
 
 
 def _smallest(problem: Problem) -> int:
-    """Return the fewest bytes with which any store would do: one state, one tape, one chunk."""
-    costs = problem.costs(_lengths(problem)[-1])
+    """Return the fewest bytes with which a store that keeps states and whole tapes would do: one of each."""
+    costs = problem.costs(Auto(), _lengths(problem)[-1])
     return (costs.fixed + costs.snapshot + costs.tape) * costs.shards
 
 

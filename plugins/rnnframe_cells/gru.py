@@ -18,7 +18,7 @@ from attrs.validators import ge, in_
 
 from rnnframe import Cell
 from rnnframe.arrays import Array, Arrays
-from rnnframe.contracts import Sizes, Widths
+from rnnframe.contracts import Sizes, Tapes, Widths
 from rnnframe.products import add_column_sums, add_input_product, add_product, panel_shape, project, rows
 from rnnframe_cells.start import fill_uniform
 
@@ -57,6 +57,38 @@ class GRU(Cell):
         widths = {"gates": 3 * self.hidden, "h": self.hidden}
         return widths | {"q": self.hidden} if self.reset == "after" else widths
 
+    def keeps(self, tapes: Tapes) -> tuple[str, ...]:
+        """h follows from the gates step by step; gates and q follow from all h_(t-1) in large products."""
+        return {"whole": tuple(self.tape()), "lean": tuple(self.tape().keys() - {"h"}), "states": ("h",)}[tapes]
+
+    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, tapes: Tapes) -> None:
+        """Run the equations again, but for what is there."""
+        H, a, h = self.hidden, tape["gates"], tape["h"]
+        r, z, n = np.split(a, 3, axis=2)
+        if tapes == "lean":
+            for t in range(len(x)):
+                np.subtract(h[t], n[t], out=h[t + 1])
+                h[t + 1] *= z[t]
+                h[t + 1] += n[t]
+            return
+        project(x, weights["U"], a)
+        a += weights["b"]
+        before, rz = rows(h[:-1]), a[:, :, : 2 * H]
+        product = scratch["dz"].reshape(-1)[: len(before) * 2 * H].reshape(-1, 2 * H)
+        np.matmul(before, weights["Wrz"], out=product)
+        rz += product.reshape(rz.shape)
+        _sigmoid(rz)
+        if self.reset == "after":
+            np.matmul(before, weights["Wn"], out=rows(tape["q"]))
+            tape["q"][...] += weights["bn"]
+            np.multiply(r, tape["q"], out=scratch["extra"])
+        else:
+            reset = product.reshape(-1)[: before.size].reshape(before.shape)
+            np.multiply(r, h[:-1], out=reset.reshape(r.shape))
+            np.matmul(reset, weights["Wn"], out=rows(scratch["extra"]))
+        n += scratch["extra"]
+        np.tanh(n, out=n)
+
     def scratch(self, inputs: int) -> Sizes:
         """dz per step, one more array of width H per step, and a panel for the products that become dU and dW."""
         gates = 3 * self.hidden
@@ -86,10 +118,7 @@ class GRU(Cell):
             r, z = rz[:, :H], rz[:, H:]
             np.matmul(h[t], weights["Wrz"], out=recurrent)
             rz += recurrent
-            rz *= 0.5
-            np.tanh(rz, out=rz)
-            rz *= 0.5
-            rz += 0.5
+            _sigmoid(rz)
             if self.reset == "after":
                 q = tape["q"][t]
                 np.matmul(h[t], weights["Wn"], out=q)
@@ -171,3 +200,11 @@ class GRU(Cell):
             dW = gradients["W"]
             add_product(h[:-1], dz[:, :, : 2 * H], dW[:, : 2 * H], scratch["panel"])
             add_product(extra, dz_n, dW[:, 2 * H :], scratch["panel"])
+
+
+def _sigmoid(z: Array) -> None:
+    """σ(z) = tanh(z/2)/2 + 1/2, in place."""
+    z *= 0.5
+    np.tanh(z, out=z)
+    z *= 0.5
+    z += 0.5

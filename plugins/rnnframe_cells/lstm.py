@@ -17,7 +17,7 @@ from attrs.validators import ge
 
 from rnnframe import Cell
 from rnnframe.arrays import Array, Arrays
-from rnnframe.contracts import Sizes, Widths
+from rnnframe.contracts import Sizes, Tapes, Widths
 from rnnframe.products import add_column_sums, add_input_product, add_product, panel_shape, project, rows
 from rnnframe_cells.start import fill_uniform
 
@@ -50,6 +50,29 @@ class LSTM(Cell):
         """A step leaves its gates, c and h."""
         return {"gates": 4 * self.hidden, "c": self.hidden, "h": self.hidden}
 
+    def keeps(self, tapes: Tapes) -> tuple[str, ...]:
+        """c and h follow from the gates step by step; the gates follow from all h_(t-1) in one product."""
+        return {"whole": ("gates", "c", "h"), "lean": ("gates",), "states": ("h",)}[tapes]
+
+    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, tapes: Tapes) -> None:
+        """Run the equations again, but for what is there: the same operations on each value as `forward`'s."""
+        gates, c, h = tape["gates"], tape["c"], tape["h"]
+        if tapes == "states":
+            project(x, weights["U"], gates)
+            gates += weights["b"]
+            np.matmul(rows(h[:-1]), weights["W"], out=rows(scratch["dz"]))
+            gates += scratch["dz"]
+            _activate(gates, weights)
+        i, f, g, o = np.split(gates, 4, axis=2)
+        remembered = scratch["tanh_c"][0]
+        np.multiply(i, g, out=c[1:])
+        for t in range(len(x)):
+            np.multiply(f[t], c[t], out=remembered)
+            c[t + 1] += remembered
+        if tapes == "lean":
+            np.tanh(c[1:], out=h[1:])
+            h[1:] *= o
+
     def scratch(self, inputs: int) -> Sizes:
         """dz and tanh(c) per step, and a panel for the products that become dU and dW."""
         gates = 4 * self.hidden
@@ -71,7 +94,7 @@ class LSTM(Cell):
 
     def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
         """x U + b for the whole block at once, then step by step what needs h_(t-1)."""
-        W, factor, offset = weights["W"], weights["factor"], weights["offset"]
+        W = weights["W"]
         z, c, h = tape["gates"], tape["c"], tape["h"]
         recurrent, product = scratch["dz"][0], scratch["tanh_c"][0]
         project(x, weights["U"], z)
@@ -80,10 +103,7 @@ class LSTM(Cell):
             gates = z[t]
             np.matmul(h[t], W, out=recurrent)
             gates += recurrent
-            gates *= factor
-            np.tanh(gates, out=gates)
-            gates *= factor
-            gates += offset
+            _activate(gates, weights)
             i, f, g, o = np.split(gates, 4, axis=1)
             np.multiply(f, c[t], out=c[t + 1])
             np.multiply(i, g, out=product)
@@ -142,3 +162,11 @@ class LSTM(Cell):
         add_column_sums(dz, gradients["b"])
         if dx is not None:
             np.matmul(rows(dz), weights["U"].T, out=rows(dx))
+
+
+def _activate(z: Array, weights: Arrays) -> None:
+    """Make gates of z in place: σ of the columns i, f and o, tanh of g's."""
+    z *= weights["factor"]
+    np.tanh(z, out=z)
+    z *= weights["factor"]
+    z += weights["offset"]

@@ -1,12 +1,15 @@
-"""Where to put checkpoints: schedules over n chunks, in chunk numbers.
+"""Where to put checkpoints: schedules over n chunks, in chunk numbers. (`mixed` has a module of its own.)
 
 uniform   Chen et al. (2016), "Training deep nets with sublinear memory cost", arXiv 1604.06174. s snapshots make s + 1
           segments; each but the last is run twice. Memory: s states and the tapes of one segment.
 revolve   Griewank & Walther (2000), "Algorithm 799: revolve", ACM TOMS 26(1). Nested to any depth: with s snapshots
           and the tape of one chunk, the fewest forward runs that reverse n chunks. Beyond the n runs that keep
           a tape these are  t·n - C(s + t, t - 1)  with t the smallest for which C(s + t, t) >= n.
+tiered    A snapshot far away every `period` chunks, each such part reversed within the RAM there is (by mixed), as the
+          periodic disk schedules of Herrmann & Pallez (2020), "H-Revolve", ACM TOMS 46(2).
 """
 
+from collections.abc import Callable
 from math import comb
 
 from rnnframe import Drop, Forward, Load, Reverse, Save, Schedule
@@ -60,6 +63,20 @@ def revolve(chunks: int, slots: int) -> Schedule:
             yield Drop(len(starts))
         if starts:
             yield Load(len(starts) - 1)
+
+
+def tiered(chunks: int, period: int, part: Callable[[int, int], Schedule]) -> Schedule:
+    """Save far away every `period` chunks, counted from the end; reverse `part(start, stop)` by part from the last."""
+    cuts = [0, *range(chunks % period or period, chunks + 1, period)]
+    last = len(cuts) - 2
+    for n in range(last):
+        yield Save(n - last, far=True)  # numbers below zero: those from zero on are the parts'
+        yield Forward(cuts[n], cuts[n + 1], keep=False)
+    for n in reversed(range(last + 1)):
+        if n < last:
+            yield Load(n - last)
+            yield Drop(n - last)
+        yield from part(cuts[n], cuts[n + 1])
 
 
 def best_advance(chunks: int, slots: int) -> int:

@@ -1,88 +1,156 @@
 """The store `checkpoint`: a policy, and a number of snapshots or a number of bytes."""
 
+from collections.abc import Iterable
+from functools import partial
 from math import isqrt
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self, TypeAlias
 
 import attrs
 from attrs.validators import ge, gt, in_, optional
 
-from rnnframe import Costs, Grid, OptionError, Schedule, StateStore
+from rnnframe import Costs, Grid, Medium, OptionError, Problem, Schedule, StateStore
+from rnnframe.contracts import Tapes
 from rnnframe.sizes import ByteSize
-from rnnframe_checkpoint.policies import filled, revolve, uniform
+from rnnframe_checkpoint.mixed import mixed, runs_of
+from rnnframe_checkpoint.policies import filled, revolve, tiered, uniform
+
+Policy: TypeAlias = Literal["uniform", "revolve", "mixed"]
+TRANSFER = 0.1  # what saving and loading a state far away costs, in forward runs of a chunk
 
 
 @attrs.frozen(kw_only=True)
 class Checkpoint(StateStore):
-    """Keep `slots` states and recompute what lies between them on the way back.
+    """Keep some states and recompute what lies between them on the way back.
 
     policy=uniform: slots · state + tape · T / (slots + 1); every step but those of the last segment is run twice.
     policy=revolve: slots · state + the tape of one chunk; the fewest recomputations that so many states allow.
-    With a budget in place of slots, the longest segments (uniform) or most states (revolve) within that many bytes.
+    policy=mixed: the same bytes as uniform or revolve, in which states and tapes are kept, whichever saves more.
+    With a budget in place of slots, the fewest recomputations within that many bytes; then mixed is the default.
+
+    medium: states go there, a whole segment is reversed at a time, and no step is run more than twice where the bytes
+    of a state and of one chunk's tape are there.
     """
 
     name: ClassVar[str] = "checkpoint"
-    policy: Literal["uniform", "revolve"] = attrs.field(
-        default="uniform",
-        validator=in_(("uniform", "revolve")),
-        metadata={"help": "equal segments run twice, or binomial checkpoints nested to any depth"},
+    policy: Policy | None = attrs.field(
+        default=None,
+        validator=optional(in_(("uniform", "revolve", "mixed"))),
+        metadata={
+            "help": "equal segments run twice, binomial checkpoints nested to any depth, or states and tapes mixed; "
+            "none: mixed with a budget or a medium, else uniform"
+        },
     )
     slots: int | None = attrs.field(
         default=None,
         validator=optional(ge(1)),
-        metadata={"help": "states kept at once; none: as many as need the least memory, about sqrt(T)"},
+        metadata={"help": "room for so many states; none: as many as need the least memory, about sqrt(T)"},
     )
     budget: ByteSize | None = attrs.field(
         default=None,
         validator=optional(gt(ByteSize(0))),
         metadata={"help": "bytes for tapes, snapshots and working arrays, in place of slots"},
     )
+    keep: Tapes | None = attrs.field(
+        default=None,
+        validator=optional(in_(("whole", "lean", "states"))),
+        metadata={
+            "help": "what stays of a tape: the whole (default), what is dear to compute, or the states (to rounding)"
+        },
+    )
+    medium: Medium | None = attrs.field(
+        default=None, metadata={"help": "where the states go, such as disk:path=/scratch; none: RAM"}
+    )
+
+    @property
+    def tapes(self) -> Tapes:
+        """What `keep` says."""
+        return self.keep or "whole"
 
     @budget.validator
     def _budget_or_slots(self, _: object, budget: int | None) -> None:
         if budget is not None and self.slots is not None:
             raise ValueError(f"give 'slots' or 'budget', not both: slots={self.slots}, budget={budget}")
 
+    @medium.validator
+    def _medium_is_mixed(self, _: object, medium: Medium | None) -> None:
+        if medium is not None and self.policy not in (None, "mixed"):
+            raise ValueError(f"a 'medium' needs policy=mixed, which is its default: policy={self.policy}")
+
     def schedule(self, grid: Grid, costs: Costs) -> Schedule:
         """Return the policy's schedule over the chunks of the grid."""
         chunks = grid.chunks
         assert chunks is not None  # the engine does not offer unknown lengths to this store
-        if self.budget is not None:
-            return self._within(chunks, costs, self.budget)
-        if self.policy == "uniform":
-            return uniform(chunks, self.slots or -(-chunks // thriftiest(chunks, costs)) - 1)
-        return revolve(chunks, self.slots or max(1, isqrt(chunks)))
+        if self.medium is not None:
+            return self._tiered(chunks, costs)
+        default: Policy = "uniform" if self.budget is None else "mixed"
+        return self._in_ram(self.policy or default, chunks, costs)
 
-    def _within(self, chunks: int, costs: Costs, budget: int) -> Schedule:
-        if self.policy == "uniform":
-            length = longest_segment(chunks, costs, costs.share(budget))
-            if length:
-                return filled(chunks, length)
-            smallest = segment_bytes(chunks, thriftiest(chunks, costs), costs)
+    def _in_ram(self, policy: Policy, chunks: int, costs: Costs) -> Schedule:
+        match policy:
+            case "uniform":
+                if self.budget is None:
+                    return uniform(chunks, self.slots or -(-chunks // thriftiest(chunks, costs)) - 1)
+                return filled(chunks, self._segment(chunks, costs))
+            case "revolve":
+                if self.budget is None:
+                    return revolve(chunks, self.slots or max(1, isqrt(chunks)))
+                return revolve(chunks, min(chunks, self._room(costs)))
+            case "mixed":
+                return mixed(0, chunks, self._room(costs) or room_of_uniform(chunks, costs), costs.alpha)
+
+    def _tiered(self, chunks: int, costs: Costs) -> Schedule:
+        if costs.far:  # RAM as well: tapes of whole segments, as long as there is room for beside the states
+            length = self._segment(chunks, attrs.evolve(costs, snapshot=costs.far))
+            room = (length - 1) * costs.alpha
         else:
-            slots = most_slots(chunks, costs, costs.share(budget))
-            if slots:
-                return revolve(chunks, slots)
-            smallest = costs.fixed + costs.snapshot + costs.tape
+            room = self._room(costs) or (SEGMENT - 1) * costs.alpha
+            length = best_period(chunks, room, costs.alpha)
+        return tiered(chunks, length, partial(mixed, room=room, alpha=costs.alpha))
+
+    def _segment(self, chunks: int, costs: Costs) -> int:
+        """Return the length of equal segments."""
+        if self.slots is not None:
+            return -(-chunks // (self.slots + 1))
+        thrifty = thriftiest(chunks, costs)
+        if self.budget is None:
+            return thrifty
+        longest = longest_segment(chunks, costs, costs.share(self.budget))
+        return longest or self._refuse(segment_bytes(chunks, thrifty, costs), costs)
+
+    def _room(self, costs: Costs) -> int:
+        """Return for how many states there is room beside one tape; 0 where neither slots nor budget says so."""
+        if self.budget is None:
+            return self.slots or 0
+        room = (costs.share(self.budget) - costs.fixed - costs.tape) // costs.snapshot
+        return room if room > 0 else self._refuse(costs.fixed + costs.tape + costs.snapshot, costs)
+
+    def _refuse(self, smallest: int, costs: Costs) -> int:
+        assert self.budget is not None
+        policy = f": policy={self.policy}" if self.policy else ""
         raise OptionError(
-            f"store 'checkpoint': policy={self.policy} does not fit into {int(budget)} bytes at this chunk length; "
+            f"store 'checkpoint'{policy} does not fit into {int(self.budget)} bytes at this chunk length; "
             f"the smallest budget that would do is {smallest * costs.shards} bytes"
         )
 
     @classmethod
-    def fit(cls, grid: Grid, costs: Costs, budget: int) -> Self | None:
-        """Return uniform checkpoints where they fit, since no step is run more than twice; else revolve's."""
-        chunks = grid.chunks
-        if chunks is None:
-            return None
-        if longest_segment(chunks, costs, costs.share(budget)):
-            return cls(policy="uniform", budget=ByteSize(budget))
-        slots = most_slots(chunks, costs, costs.share(budget))
-        return cls(policy="revolve", slots=slots) if slots else None
+    def fit(cls, problem: Problem, length: int, budget: int) -> Iterable[Self]:
+        """Return mixed checkpoints, with whole tapes and with lean ones, where there is room for them."""
+        if problem.steps is None:
+            return
+        for keep in (None, "lean"):
+            store = cls(budget=ByteSize(budget), keep=keep)
+            costs = problem.costs(store, length)
+            if costs.fixed + costs.tape + costs.snapshot <= costs.share(budget):
+                yield store
+
+
+SEGMENT = 8  # chunks whose tapes are kept with a medium outside of RAM where nothing is said
 
 
 def segment_bytes(chunks: int, length: int, costs: Costs) -> int:
     """Return the bytes held with segments of `length` chunks: a state for each but the last, the tapes of one."""
-    return costs.fixed + (-(-chunks // length) - 1) * costs.snapshot + length * costs.tape
+    segments = -(-chunks // length)
+    return costs.fixed + (segments - 1) * costs.snapshot + length * costs.tape
 
 
 def thriftiest(chunks: int, costs: Costs) -> int:
@@ -110,6 +178,19 @@ def longest_segment(chunks: int, costs: Costs, budget: int) -> int:
     return low
 
 
-def most_slots(chunks: int, costs: Costs, budget: int) -> int:
-    """Return the most snapshots within the budget beside the tape of one chunk, 0 if there is room for none."""
-    return max(0, min(chunks, (budget - costs.fixed - costs.tape) // costs.snapshot))
+def room_of_uniform(chunks: int, costs: Costs) -> int:
+    """Return for how many states there is room, beside one tape, in the bytes that uniform needs at least."""
+    held = segment_bytes(chunks, thriftiest(chunks, costs), costs) - costs.fixed - costs.tape
+    return max(1, held // costs.snapshot)
+
+
+def best_period(chunks: int, room: int, alpha: int) -> int:
+    """Return the period with the least work a chunk, its state's way to the medium and back included.
+
+    Herrmann & Pallez (2020): argmin_m (w + r + C(m)) / m. A longer period than the tapes of the room reverse with no
+    third run pays only where there is hardly room for a tape, so that few periods need a look.
+    """
+    runs = runs_of(alpha, room, min(chunks, 3 * (room // alpha + 1)))
+    whole = room // alpha + 1
+    periods = {min(chunks, whole * n) for n in range(1, 4)}
+    return min(sorted(periods), key=lambda period: (TRANSFER + runs.fewest(period, room)) / period)

@@ -11,7 +11,11 @@ WRONG = [
     (("trian",), 2, "unknown command 'trian'; did you mean 'train'?"),
     (("train", "--sore", "x"), 2, "No such option '--sore'"),
     (("train", "--store", "full-histroy"), 2, "unknown store 'full-histroy'; did you mean 'full-history'?"),
-    (("train", "--store", "checkpoint:slot=3"), 2, "'slot'; did you mean 'slots'? (known: budget, policy, slots)"),
+    (
+        ("train", "--store", "checkpoint:slot=3"),
+        2,
+        "'slot'; did you mean 'slots'? (known: budget, keep, medium, policy, slots)",
+    ),
     (("train", "--store", "checkpoint:slots=0"), 2, "store 'checkpoint': 'slots' must be >= 1: 0"),
     (("train", "--store", "circular-queue:k1=9,k2=4"), 2, "'k2' must be >= k1=9, or 5 of every 9 losses are lost: 4"),
     (("train", "--store", "checkpoint:slots"), 2, "'slots' is no option; write checkpoint:key=value"),

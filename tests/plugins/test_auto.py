@@ -142,7 +142,7 @@ def test_sizes_are_written_as_people_read_them() -> None:
     ]
 
 
-@given(st.integers(2, 400), st.integers(1, 60), st.integers(1, 400))
+@given(st.integers(2, 200), st.integers(1, 60), st.integers(1, 200))
 def test_a_budget_is_filled_with_tapes_that_are_not_recomputed(chunks: int, tape: int, room: int) -> None:
     """With room for r of n tapes beside a state for every further r chunks, n - r chunks are run twice."""
     room = min(room, chunks)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import attrs
 import numpy as np
 
+from rnnframe.contracts import Tapes
 from rnnframe.network import Network
 from rnnframe.plan import Plan
 
@@ -25,30 +26,32 @@ class Calibration:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self._measured: dict[tuple[int, int], ChunkTime] = {}
+        self._measured: dict[tuple[int, int, Tapes], ChunkTime] = {}
 
     def seconds(self, plan: Plan) -> float | None:
         """Return how long a plan will take; None where the length is not known."""
         if plan.grid.steps is None:
             return None
-        chunk = self.chunk(plan.grid.longest, plan.batch)
+        chunk = self.chunk(plan.grid.longest, plan.batch, plan.store.tapes)
         per_step = chunk.forward * plan.simulation.forward_steps + chunk.reverse * plan.simulation.reverse_steps
         return per_step / plan.grid.longest
 
-    def chunk(self, steps: int, batch: int) -> ChunkTime:
-        """Return the times of a chunk of that size."""
-        if (steps, batch) not in self._measured:
-            self._measured[steps, batch] = self._measure(steps, batch)
-        return self._measured[steps, batch]
+    def chunk(self, steps: int, batch: int, tapes: Tapes = "whole") -> ChunkTime:
+        """Return the times of a chunk of that size; the reverse rebuilds what was not kept of the tape."""
+        if (steps, batch, tapes) not in self._measured:
+            self._measured[steps, batch, tapes] = self._measure(steps, batch, tapes)
+        return self._measured[steps, batch, tapes]
 
-    def _measure(self, steps: int, batch: int) -> ChunkTime:
+    def _measure(self, steps: int, batch: int, kept: Tapes) -> ChunkTime:
         network, rng = self.network, np.random.default_rng(0)
         x = rng.standard_normal((steps, batch, network.inputs)).astype(network.dtype)
         shape = (steps, batch) if network.head.target_dims == 1 else (steps, batch, network.head.width)
         y = network.head.targets(np.zeros(shape, np.int64), network.dtype)
         state, dstate = network.new_state(batch), network.new_state(batch)
         scratch, gradients = network.new_scratch(steps, batch), network.new_gradients()
-        tapes = [network.new_tape(steps, batch) for _ in range(4)]  # so that a chunk's tape is not all in the cache
+        working = network.new_working(steps, batch, kept)
+        # Four of them, so that a chunk's tape is not all in the cache.
+        tapes = [network.new_tape(steps, batch, kept, working=working) for _ in range(4)]
         weights = network.weights
         for tape in tapes:
             network.forward(weights, x, state, tape, scratch)

@@ -24,6 +24,13 @@ def budgets():
     return st.integers(2000, 300_000).map(lambda budget: make(budget=ByteSize(budget)))
 
 
+def far_away(chunks):
+    make = rf.default_registry().find("store", "checkpoint")
+    return st.tuples(st.none() | st.integers(1, chunks + 3), st.sampled_from(["disk:path=.", "float16"])).map(
+        lambda chosen: make(slots=chosen[0], medium=rf.medium(chosen[1]))
+    )
+
+
 def queues():
     make = rf.default_registry().find("store", "circular-queue")
     windows = st.tuples(st.integers(1, 60), st.integers(0, 80), st.sampled_from(["current", "stored"]))
@@ -35,7 +42,11 @@ STORES = {
     "states": lambda chunks: st.just(rf.store("states")),
     "circular-queue": lambda chunks: queues(),
     "checkpoint": lambda chunks: st.one_of(
-        checkpoints("uniform", chunks), checkpoints("revolve", chunks), checkpoints("mixed", chunks), budgets()
+        checkpoints("uniform", chunks),
+        checkpoints("revolve", chunks),
+        checkpoints("mixed", chunks),
+        budgets(),
+        far_away(chunks),
     ),
 }
 

@@ -99,17 +99,17 @@ class LSTM(Cell):
         recurrent, product = scratch["dz"][0], scratch["tanh_c"][0]
         project(x, weights["U"], z)
         z += weights["b"]
+        i, f, g, o = np.split(z, 4, axis=2)
         for t in range(len(x)):
-            gates = z[t]
+            gates, c_t, h_t = z[t], c[t + 1], h[t + 1]
             np.matmul(h[t], W, out=recurrent)
             gates += recurrent
             _activate(gates, weights)
-            i, f, g, o = np.split(gates, 4, axis=1)
-            np.multiply(f, c[t], out=c[t + 1])
-            np.multiply(i, g, out=product)
-            c[t + 1] += product
-            np.tanh(c[t + 1], out=h[t + 1])
-            h[t + 1] *= o
+            np.multiply(f[t], c[t], out=c_t)
+            np.multiply(i[t], g[t], out=product)
+            c_t += product
+            np.tanh(c_t, out=h_t)
+            h_t *= o[t]
 
     def backward(
         self,

@@ -9,10 +9,13 @@ import click
 import numpy as np
 
 from rnnframe.arrays import Array
+from rnnframe.calibration import Calibration
 from rnnframe.cli.network import network_of, network_options
 from rnnframe.cli.output import print_json, print_table
+from rnnframe.cli.picture import plot_option
 from rnnframe.comparison import Job, Measured, difference, measure_apart
 from rnnframe.contracts import ROWS
+from rnnframe.engine import Engine
 from rnnframe.sizes import human_bytes
 from rnnframe.specs import render
 
@@ -25,14 +28,19 @@ STORES = ("full-history", "checkpoint", "checkpoint:policy=revolve", "circular-q
 @click.option("--steps", type=click.IntRange(min=1), default=500, show_default=True, metavar="N", help="length")
 @click.option("--chunk", type=click.IntRange(min=1), metavar="N", help="steps per chunk, the same for all")
 @click.option("--store", multiple=True, default=STORES, metavar="SPEC", help="a store to compare with full history")
+@plot_option("predicted and measured bytes and times")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def command(batch: int, steps: int, chunk: int | None, store: tuple[str, ...], as_json: bool, **of: Any) -> None:
+def command(
+    batch: int, steps: int, chunk: int | None, store: tuple[str, ...], plot: Path | None, as_json: bool, **of: Any
+) -> None:
     """Run each store on the same random batch, each in a process of its own, beside full history.
 
-    Predicted and held bytes are those of the plan and of the buffers; "above idle" is the peak of the process's
-    resident set above what it held before. The gradient is compared with that of full history at the same chunk length.
+    Predicted bytes and time are those of `rnnframe plan`; held bytes those of the buffers; "above idle" is the peak of
+    the process's resident set above what it held before. The gradient is compared with that of full history at the same
+    chunk length.
     """
     network = network_of(**of)
+    calibration = Calibration(network)
     length = min(steps, chunk or -(-ROWS // batch))
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -57,6 +65,7 @@ def command(batch: int, steps: int, chunk: int | None, store: tuple[str, ...], a
             measured, gradient = (reference, exact) if spec == "full-history" else run(spec)
             error, cosine = difference(gradient, exact)
             compared = {
+                "predicted_seconds": calibration.seconds(Engine(network, spec, length).plan(steps, batch)),
                 "bit_identical": bool(np.array_equal(gradient, exact)),
                 "relative_error": error,
                 "cosine": cosine,
@@ -64,21 +73,47 @@ def command(batch: int, steps: int, chunk: int | None, store: tuple[str, ...], a
             rows.append(attrs.asdict(measured) | compared)
     if as_json:
         print_json({"steps": steps, "batch": batch, "chunk": length, "stores": rows})
-        return
-    print_table(
-        ["store", "predicted", "held", "above idle", "time", "forward/T", "gradient, beside full history"],
-        [_cells(row, steps) for row in rows],
-    )
+    else:
+        print_table(
+            [
+                "store",
+                "predicted",
+                "held",
+                "above idle",
+                "predicted time",
+                "time",
+                "forward/T",
+                "gradient, beside full history",
+            ],
+            [_cells(row, steps) for row in rows],
+        )
+    if plot is not None:
+        _draw(plot, rows, f"{steps:,} steps in chunks of {length:,}, batch {batch:,}")
+
+
+def _draw(path: Path, rows: list[dict[str, Any]], note: str) -> None:
+    from rnnframe.drawing.comparison import Compared, comparison_figure
+    from rnnframe.drawing.style import save
+
+    names = [field.name for field in attrs.fields(Compared) if field.name != "difference"]
+    compared = [Compared(**{name: row[name] for name in names}, difference=_said(row)) for row in rows]
+    save(comparison_figure(compared, note), path)
+
+
+def _said(row: dict[str, Any]) -> str:
+    if row["bit_identical"]:
+        return "bit-identical"
+    return f"relative error {row['relative_error']:.2g}, cosine {row['cosine']:.4f}"
 
 
 def _cells(row: dict[str, Any], steps: int) -> list[str]:
-    said = f"relative error {row['relative_error']:.2g}, cosine {row['cosine']:.4f}"
     return [
         row["store"],
         human_bytes(row["predicted_bytes"]),
         human_bytes(row["held_bytes"]),
         "?" if row["above_idle_bytes"] is None else human_bytes(row["above_idle_bytes"]),
+        f"{row['predicted_seconds']:.3g} s",
         f"{row['seconds']:.3g} s",
         f"{row['forward_steps'] / steps:.2f}",
-        "bit-identical" if row["bit_identical"] else said,
+        _said(row),
     ]

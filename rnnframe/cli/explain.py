@@ -1,34 +1,48 @@
 """`rnnframe explain`: must the previous layers and weights be stored? The answer for one cell, from its own code."""
 
+from pathlib import Path
 from typing import Any
 
 import attrs
 import click
 
 from rnnframe.cli.output import print_json, print_table
+from rnnframe.cli.picture import plot_option
+from rnnframe.engine import Engine
 from rnnframe.explain import Need, needs_of
+from rnnframe.fates import Habits
+from rnnframe.network import Network
 from rnnframe.plugins import default_registry
 
-FATES = {
-    "input": ("read again", "read again", "read again"),
-    "state": ("kept", "kept for k2 steps", "kept at the slots, recomputed elsewhere"),
-    "tape": ("kept", "kept for k2 steps", "recomputed"),
-    "parameter": ("one copy", "old ones only with weights=stored", "one copy"),
-    "output": ("never stored", "never stored", "never stored"),
-}
-STORES = ("full-history", "circular-queue", "checkpoint")
+BYTES = 4  # float32
+NOTE = "Bytes are float32, per step and sample (parameters: in all)."
+STORES = ("full-history", "states", "circular-queue", "checkpoint")
 
 
 @click.command("explain", short_help="Tell which arrays of the past the gradients of a cell need.")
 @click.argument("cell", metavar="CELL")
 @click.option("--inputs", type=click.IntRange(min=1), default=64, show_default=True, metavar="N", help="inputs a step")
 @click.option("--outputs", type=click.IntRange(min=1), default=64, show_default=True, metavar="N", help="outputs o_t")
+@click.option("--store", multiple=True, default=STORES, metavar="SPEC", help="a store to tell the habits of")
+@click.option("--steps", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="length")
+@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, metavar="N", help="samples")
+@plot_option("which gradient needs which array")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def command(cell: str, inputs: int, outputs: int, as_json: bool) -> None:
+def command(
+    cell: str,
+    inputs: int,
+    outputs: int,
+    store: tuple[str, ...],
+    steps: int,
+    batch: int,
+    plot: Path | None,
+    as_json: bool,
+) -> None:
     """List every array that a step of CELL makes or reads: which gradients need it, and what each store does with it.
 
     Which gradient needs an array is found out, not declared: the array is spoilt, the step reversed, and the gradients
-    that are spoilt with it are named. This works for any cell, from any plugin.
+    that are spoilt with it are named. What a store does follows from its schedule for --steps steps of --batch samples.
+    Both work for any cell and store, from any plugin.
     """
     made = default_registry().cell(cell)
     hidden = made.hidden
@@ -37,33 +51,46 @@ def command(cell: str, inputs: int, outputs: int, as_json: bool) -> None:
         Need("V", "parameter", hidden * outputs, ("dh_t",)),
         Need("o_t, do_t", "output", outputs, ("dV", "dc", "dh_t")),
     ]
-    rows = [_row(need) for need in needs]
+    network = Network(cells=[made], head=f"mse:outputs={outputs}", inputs=inputs)
+    habits = {spec: Habits.of(Engine(network, spec).plan(steps, batch), made) for spec in store}
+    fates = {spec: [of.fate(need) for need in needs] for spec, of in habits.items()}
+    rows = [
+        {
+            "array": need.array,
+            "role": need.role,
+            "bytes": BYTES * need.values,
+            "needed_by": list(need.gradients),
+            "stores": {spec: column[n].words for spec, column in fates.items()},
+        }
+        for n, need in enumerate(needs)
+    ]
     if as_json:
-        print_json({"cell": cell, "inputs": inputs, "arrays": rows})
-        return
+        print_json({"cell": cell, "inputs": inputs, "steps": steps, "batch": batch, "arrays": rows})
+    else:
+        _print(rows, list(fates), steps, batch)
+    if plot is not None:
+        from rnnframe.drawing.needs import needs_figure
+        from rnnframe.drawing.style import save
+
+        note = f"{NOTE} Stores: {steps:,} steps, batch {batch:,}."
+        save(needs_figure(cell, needs, BYTES, fates, note), plot)
+
+
+def _print(rows: list[dict[str, Any]], stores: list[str], steps: int, batch: int) -> None:
     print_table(
-        ["array", "bytes", "needed by", *STORES],
+        ["array", "bytes", "needed by", *stores],
         [
-            [row["array"], f"{row['bytes']:,}", ", ".join(row["needed_by"]) or "-", *(row["stores"][s] for s in STORES)]
+            [row["array"], f"{row['bytes']:,}", ", ".join(row["needed_by"]) or "-", *(row["stores"][s] for s in stores)]
             for row in rows
         ],
     )
     click.echo(
-        "\nBytes are float32, per step and sample (parameters: in all). Gradients are those of one step; dU, dW, dV and"
-        "\nthe biases' are sums over time, one array each. What is not stored is recomputed from an earlier state."
+        f"\n{NOTE}\nGradients are those of one step; dU, dW, dV and the biases' are sums over time, one array each."
+        f"\nWhat a store does is told for {steps:,} steps and batch {batch:,}. Rebuilt: from what is kept of the same"
+        "\nchunk. Recomputed: by running forward again from an earlier state."
     )
 
 
 def _with_readout(need: Need) -> Need:
     """Add what the head needs: the output of the step, for V."""
     return attrs.evolve(need, gradients=("dV", *need.gradients)) if need.array == "h_t" else need
-
-
-def _row(need: Need) -> dict[str, Any]:
-    return {
-        "array": need.array,
-        "role": need.role,
-        "bytes": 4 * need.values,
-        "needed_by": list(need.gradients),
-        "stores": dict(zip(STORES, FATES[need.role], strict=True)),
-    }

@@ -1,5 +1,7 @@
 """`rnnframe plan`."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -7,9 +9,9 @@ import click
 from rnnframe.calibration import Calibration
 from rnnframe.cli.network import network_of, network_options
 from rnnframe.cli.output import print_json, print_table
+from rnnframe.cli.picture import plot_option
 from rnnframe.engine import Engine
-from rnnframe.errors import OptionError
-from rnnframe.network import Network
+from rnnframe.errors import OptionError, UsageError
 from rnnframe.plan import Plan
 from rnnframe.plugins import default_registry
 from rnnframe.sizes import ByteSize, human_bytes
@@ -27,20 +29,46 @@ STORES = ("full-history", "checkpoint", "checkpoint:policy=revolve", "circular-q
 @click.option("--chunk", type=click.IntRange(min=1), metavar="N", help="steps per chunk; by default 512 rows")
 @click.option("--budget", metavar="BYTES", help="also what store auto would choose within so many bytes, such as 64MiB")
 @click.option("--store", multiple=True, metavar="SPEC", help="plan these stores instead of the usual ones")
+@plot_option("memory and time of the strategies, and the schedule of one of them")
+@click.option(
+    "--draw", metavar="SPEC", help="the store whose schedule to draw; by default the budget's, the first, or checkpoint"
+)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(
-    batch: int, steps: int, chunk: int | None, budget: str | None, store: tuple[str, ...], as_json: bool, **of: Any
+    batch: int,
+    steps: int,
+    chunk: int | None,
+    budget: str | None,
+    store: tuple[str, ...],
+    plot: Path | None,
+    draw: str | None,
+    as_json: bool,
+    **of: Any,
 ) -> None:
     """Tell what every strategy would hold and how long it would take, one row each.
 
     Bytes are those of tapes, snapshots, states and working arrays; parameters and gradients come on top and are told
     below the table. Times are predicted from a chunk that is measured on this machine.
     """
+    if draw is not None and plot is None:
+        raise UsageError("--draw names the schedule in a picture; give --plot FILE too")
     network = network_of(**of)
-    rows = _rows(
-        network, [*(store or _usual()), *([f"auto:budget={_size(budget)}"] if budget else [])], chunk, steps, batch
-    )
-    parameters = network.parameters.nbytes
+    within = _size(budget) if budget else None
+    chosen = [f"auto:budget={within}"] if within else []
+    asked = [*(store or _usual()), *chosen]
+    shown = draw or [*chosen, *store, "checkpoint"][0]
+    plans = [(spec, Engine(network, spec, chunk).plan(steps, batch)) for spec in asked]
+    drawn = Engine(network, shown, chunk).plan(steps, batch) if plot else None
+    calibration = Calibration(network)
+    rows = _rows(plans, calibration)
+    _print(rows, network.parameters.nbytes, steps, batch, as_json=as_json)
+    if plot is not None and drawn is not None:
+        from rnnframe.cli.plan_picture import draw_plans
+
+        draw_plans(plot, network, chunk, [plan for _, plan in plans], drawn, within, calibration)
+
+
+def _print(rows: list[dict[str, Any]], parameters: int, steps: int, batch: int, *, as_json: bool) -> None:
     if as_json:
         print_json({"steps": steps, "batch": batch, "parameter_bytes": parameters, "plans": rows})
         return
@@ -76,9 +104,7 @@ def _size(text: str) -> ByteSize:
     return size
 
 
-def _rows(network: Network, stores: list[str], chunk: int | None, steps: int, batch: int) -> list[dict[str, Any]]:
-    calibration = Calibration(network)
-    plans: list[tuple[str, Plan]] = [(spec, Engine(network, spec, chunk).plan(steps, batch)) for spec in stores]
+def _rows(plans: Sequence[tuple[str, Plan]], calibration: Calibration) -> list[dict[str, Any]]:
     return [
         {
             "asked": spec,

@@ -22,6 +22,7 @@ def test_exact_stores_are_found_bit_identical_and_truncated_ones_are_not(run: Ru
     for measured in out["stores"]:
         assert measured["predicted_bytes"] == measured["held_bytes"] > 0
         assert measured["seconds"] > 0
+        assert measured["predicted_seconds"] > 0
 
 
 def test_the_table_has_a_row_for_every_usual_store(run: Run) -> None:

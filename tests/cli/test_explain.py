@@ -70,7 +70,15 @@ def test_explain_answers_for_every_cell(run: Run, cell: str) -> None:
     rows = {row["array"]: row for row in json.loads(run("explain", cell, "--json", "--inputs", 5).out)["arrays"]}
     assert rows["x_t"]["bytes"] == 20
     assert "dV" in rows["h_t"]["needed_by"]
-    assert rows["W"]["stores"]["circular-queue"] == "old ones only with weights=stored"
+    assert rows["W"]["stores"]["circular-queue"] == "one copy, newer than the tapes"
+
+
+def test_explain_tells_what_any_store_does(run: Run) -> None:
+    stores = ("checkpoint:policy=revolve,slots=3", "circular-queue:k1=16,k2=48,weights=stored")
+    words = (word for spec in stores for word in ("--store", spec))
+    rows = {row["array"]: row["stores"] for row in json.loads(run("explain", "lstm", "--json", *words).out)["arrays"]}
+    assert rows["gates_t"] == dict(zip(stores, ("recomputed", "kept for 48 steps"), strict=True))
+    assert rows["U"][stores[1]] == "old ones kept while their tapes wait"
 
 
 def test_explaining_leaves_no_warning_and_no_nan_behind() -> None:

@@ -1,0 +1,49 @@
+"""The picture of `rnnframe plan`: memory against time of every strategy, and the schedule of one of them."""
+
+from matplotlib.figure import Figure
+
+from rnnframe.condense import condensed_timeline
+from rnnframe.drawing.front import Front, draw_front
+from rnnframe.drawing.style import GREY, LARGE, SMALL, new_figure, wrapped
+from rnnframe.drawing.timeline import draw_held, draw_timeline
+from rnnframe.plan import Plan
+from rnnframe.specs import render
+from rnnframe.timeline import Timeline
+
+
+def plan_figure(front: Front, plan: Plan, reverse_work: float) -> Figure:
+    """Return the picture: on the left the front, on the right the timeline of `plan` above the bytes that it holds.
+
+    `reverse_work` is what a reverse step costs, in forward steps.
+    """
+    figure = new_figure(12.4, 6.4)
+    left = figure.add_axes((0.055, 0.2, 0.4, 0.72))
+    upper = figure.add_axes((0.545, 0.42, 0.425, 0.415))
+    lower = figure.add_axes((0.545, 0.2, 0.425, 0.18), sharex=upper)
+    draw_front(left, front)
+    timeline = condensed_timeline(plan, reverse_work)
+    draw_timeline(upper, timeline)
+    upper.tick_params(labelbottom=False)
+    draw_held(lower, timeline, plan, reverse_work)
+    figure.text(0.015, 0.955, "Memory and time of every strategy", fontsize=LARGE, va="center")
+    figure.text(0.5, 0.955, _title(plan), fontsize=LARGE, va="center", linespacing=1.1)
+    figure.text(0.985, 0.012, caption(timeline, plan), fontsize=SMALL, color=GREY, ha="right", va="bottom")
+    return figure
+
+
+def _title(plan: Plan) -> str:
+    return "Schedule of " + wrapped(render(plan.store), 60)
+
+
+def caption(timeline: Timeline, plan: Plan) -> str:
+    """Tell what the timeline shows, and what was merged in it."""
+    about = f"{timeline.steps:,} steps in chunks of {plan.grid.longest:,}, batch {plan.batch:,}"
+    merged = [
+        f"{whole:,} {name} as {drawn:,} marks"
+        for name, whole, drawn in (
+            ("runs", timeline.all_runs, len(timeline.runs)),
+            ("bars", timeline.all_bars, len(timeline.bars)),
+        )
+        if drawn < whole
+    ]
+    return about + ("; merged: " + ", ".join(merged) if merged else "")

@@ -10,17 +10,19 @@ the fewest forward runs that reverse t chunks from a state that is kept, with ro
 
 The first two are the recursion of Gruslys et al. (2016), "Memory-efficient backpropagation through time", arXiv
 1606.03401, with bytes in place of counts. Where no tape fits it is that of revolve. `Runs` solves it exactly for few
-chunks. For many it goes by the reach N_k(m), the most chunks of which none is run more than k times:
+chunks. For many it goes by the reach N_k(m), the most chunks of which none is run more than k times, and a bound:
 
-    N_k(m) = N_(k-1)(m) + max(N_k(m - 1), 1 + N_k(m - alpha), N_1(m)),    C(t, m) >= Σ_k max(0, t - N_k(m))
+    N_k(m) = N_(k-1)(m) + max(N_k(m - 1), 1 + N_k(m - alpha), N_1(m)),  N_1(m) = ⌊m / alpha⌋ + 1
+           = C(m + k + 1, k) - 1 for alpha = 1,  else  Σ_q C(m - q·alpha + k - 1, k - 1) over q·alpha <= m
+    C(t, m) >= Σ_k max(0, t - N_k(m))
 
 The bound is attained for alpha = 1 and nearly so elsewhere; it chooses where to go on, and the exact part finishes.
 """
 
 import enum
-from bisect import bisect_left
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
+from math import comb
 from typing import TypeAlias
 
 import attrs
@@ -29,11 +31,10 @@ import numpy as np
 from rnnframe import Drop, Forward, Load, Reverse, Save, Schedule
 from rnnframe_checkpoint.policies import best_advance
 
-EXACT = 2**19  # values in the exact table, of two bytes
+EXACT = 2**17  # values in the exact table, of two bytes
 EXACT_CHUNKS = 200
-REMEMBERED = 2048  # decisions
+REMEMBERED = 512  # decisions
 
-Row: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
 Table: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.int16]]
 
 
@@ -114,18 +115,19 @@ class Runs:
 
     def __init__(self, alpha: int, room: int, chunks: int) -> None:
         self.alpha = alpha
-        self._exact_chunks = min(chunks, EXACT_CHUNKS, max(16, EXACT // (room + 1)))
+        self._exact_chunks = min(chunks, EXACT_CHUNKS, EXACT // (room + 1))
         self._exact = _exact_runs(self._exact_chunks, room, alpha)
-        self._reach = _reaches(alpha, room, chunks) if chunks > self._exact_chunks else []
-        self._sums = np.cumsum([np.zeros(room + 1, np.int64), *self._reach], axis=0)  # of the reaches with fewer runs
         self.best_step = lru_cache(REMEMBERED)(self._best_step)
+        self._reach = lru_cache(REMEMBERED)(partial(reach, alpha))
 
     def fewest(self, chunks: int, room: int) -> int:
         """Return C(chunks, room), or where there are many chunks a bound of it from below."""
         if chunks <= self._exact_chunks:
             return int(self._exact[chunks, room])
+        if room == 0:
+            return chunks * (chunks + 1) // 2
         runs = self._most_runs(chunks, room)
-        return runs * chunks - int(self._sums[runs, room])
+        return runs * chunks - sum(self._reach(fewer, room) for fewer in range(runs))
 
     def _best_step(self, chunks: int, room: int) -> Step:
         if (chunks - 1) * self.alpha <= room:
@@ -163,30 +165,26 @@ class Runs:
         yield chunks - 1 - room // self.alpha, Keep.REST
         for keep, rest in ((Keep.STATE, room - 1), (Keep.TAPE, room - self.alpha)):
             yield 1, keep
-            for reach in self._reach[max(0, most - 2) : most + 2]:
-                for ahead in (int(reach[room]) + (keep is Keep.TAPE), chunks - int(reach[rest])):
+            for runs in range(max(0, most - 2), most + 2):
+                for ahead in (self._reach(runs, room) + (keep is Keep.TAPE), chunks - self._reach(runs, rest)):
                     if 1 <= ahead < chunks:
                         yield ahead, keep
 
     def _most_runs(self, chunks: int, room: int) -> int:
-        """Return the smallest k for which N_k(room) >= chunks, or the largest that is known."""
-        return min(bisect_left(self._reach, chunks, key=lambda reach: int(reach[room])), len(self._reach) - 1)
+        """Return the smallest k for which N_k(room) >= chunks, where room is not 0."""
+        runs = 0
+        while self._reach(runs, room) < chunks:
+            runs += 1
+        return runs
 
 
-def _reaches(alpha: int, room: int, chunks: int) -> list[Row]:
-    """Return N_k for rooms up to `room` and k = 0, 1, ..., two beyond where it gets to all chunks."""
-    tapes = [m // alpha + 1 for m in range(room + 1)]
-    rows = [[0] * (room + 1), tapes]
-    enough = len(rows) + 2 if tapes[room] >= chunks else 0
-    while len(rows) != enough:
-        before, row = rows[-1], [0] * (room + 1)
-        for m in range(room + 1):
-            state = row[m - 1] if m else 0
-            tape = 1 + row[m - alpha] if m >= alpha else 0
-            row[m] = min(chunks, before[m] + max(state, tape, tapes[m]))
-        rows.append(row)
-        enough = enough or (len(rows) + 2 if row[room] >= chunks else 0)
-    return [np.array(row, np.int64) for row in rows]
+def reach(alpha: int, runs: int, room: int) -> int:
+    """Return N_k(m): the most chunks of which none is run more than `runs` times with room for `room` states."""
+    if runs == 0:
+        return 0
+    if alpha == 1:
+        return comb(room + runs + 1, runs) - 1
+    return sum(comb(left + runs - 1, runs - 1) for left in range(room, -1, -alpha))
 
 
 def _exact_runs(chunks: int, room: int, alpha: int) -> Table:

@@ -25,6 +25,10 @@ class ByteSize(int):
         return cls(float(match[1]) * units[match[2].lower()])
 
     def __str__(self) -> str:
+        """Write the size exactly, in the largest unit that divides it: 64MiB, 1000."""
+        for unit, power in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+            if self and int(self) % 2**power == 0:
+                return f"{int(self) >> power}{unit}"
         return str(int(self))
 
 

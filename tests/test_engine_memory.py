@@ -19,11 +19,17 @@ STORES = [
     "checkpoint:policy=uniform,slots=3",
     "checkpoint:policy=revolve,slots=4",
     "checkpoint:policy=mixed,slots=200",
-    "checkpoint:budget=2097152,keep=lean",
+    "checkpoint:budget=2MiB,keep=lean",
     "full-history:keep=lean",
     "states",
 ]
 SMALL = 64 * 1024  # bytes: objects, views and working arrays of one chunk
+
+
+@pytest.fixture(scope="module", autouse=True)
+def everything_imported():
+    """What numpy imports on first use is not the engine's."""
+    make_trainer("checkpoint:budget=18MiB").step(*make_data(40))
 
 
 def make_trainer(store, cell="lstm", shards=1):
@@ -148,3 +154,44 @@ def test_a_report_says_what_was_run(store):
     assert report.exact == ("queue" not in store)
     assert report.updates == (3 if "queue" in store else 1)
     assert report.reverse_steps >= 75
+
+
+GRID = [
+    # cells, batch, steps, chunk
+    (["lstm:hidden=128"], 32, 700, None),
+    (["lstm:hidden=96", "gru:hidden=64"], 16, 1500, 40),
+    (["gru:hidden=128,reset=before"], 64, 800, 8),
+    (["elman:hidden=200", "elman:hidden=100", "lstm:hidden=50"], 8, 6000, None),
+]
+
+
+@pytest.mark.parametrize(("cells", "batch", "steps", "chunk"), GRID)
+@pytest.mark.parametrize(
+    "store",
+    [
+        "full-history",
+        "full-history:keep=lean",
+        "states",
+        "circular-queue:k1=64,k2=640",
+        "checkpoint:policy=uniform,slots=4",
+        "checkpoint:policy=mixed,slots=800",
+        "checkpoint:budget=18MiB",
+        "checkpoint:budget=18MiB,keep=lean",
+        "auto:budget=18MiB",
+        "checkpoint:medium=float16,budget=18MiB",
+    ],
+)
+def test_predictions_are_within_two_percent_of_what_is_measured_and_never_above_a_budget(
+    store, cells, batch, steps, chunk
+):
+    network = rf.Network(cells, "mse:outputs=4", 12)
+    engine = rf.Engine(network, store, chunk=chunk)
+    rng = np.random.default_rng(0)
+    x, y = (rng.normal(size=(steps, batch, width)).astype("float32") for width in (12, 4))
+    result, measured = traced_peak(lambda: engine.gradients(x, y))
+    held = measured - 2 * network.parameters.nbytes  # gradients, and the copy for the caller
+    predicted = result.report.predicted_bytes
+    assert abs(held - predicted) <= 0.02 * predicted + SMALL / 4
+    assert result.report.peak_bytes <= predicted
+    if "budget" in store:
+        assert predicted <= 18 * 2**20

@@ -1,5 +1,6 @@
 """Choosing a store: the fastest exact one that fits into a number of bytes, and told beforehand what it costs."""
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
@@ -58,7 +59,11 @@ class _Choice:
 
 def _choices(problem: Problem, budget: int) -> Iterator[_Choice]:
     """Yield every exact store that fits, for falling chunk lengths."""
+    least = math.inf
     for length in _lengths(problem):
+        rows = length * problem.batch
+        if problem.steps is not None and least <= work_of(problem.steps, 2.0 * problem.steps, rows):
+            return  # with no step run twice it would be no faster
         for kind in problem.stores:
             if kind is Auto or not kind.exact:
                 continue
@@ -66,7 +71,9 @@ def _choices(problem: Problem, budget: int) -> Iterator[_Choice]:
                 simulation, costs = problem.simulated(store, length)
                 held = costs.held(simulation)
                 if simulation.bounded and held <= costs.share(budget):
-                    yield _Choice(store, length, work(store, simulation, length * problem.batch), held)
+                    choice = _Choice(store, length, work(store, simulation, rows), held)
+                    least = min(least, choice.work)
+                    yield choice
 
 
 REBUILD = {"whole": 0.0, "lean": 0.1, "states": 0.8}
@@ -75,8 +82,12 @@ REBUILD = {"whole": 0.0, "lean": 0.1, "states": 0.8}
 
 def work(store: StateStore, simulation: Simulation, rows: int) -> float:
     """Return the work of a simulated schedule whose chunks have that many rows, in forward steps of a large chunk."""
-    steps = simulation.forward_steps + (2 + REBUILD[store.tapes]) * simulation.reverse_steps
-    return steps * (1 + 64 / rows)
+    return work_of(simulation.forward_steps, (2 + REBUILD[store.tapes]) * simulation.reverse_steps, rows)
+
+
+def work_of(forward: float, reverse: float, rows: int) -> float:
+    """Return the work of so many forward steps and of reverse steps that weigh as much, in chunks of so many rows."""
+    return (forward + reverse) * (1 + 64 / rows)
 
 
 def _lengths(problem: Problem) -> list[int]:

@@ -31,7 +31,7 @@ import numpy as np
 from rnnframe import Drop, Forward, Load, Reverse, Save, Schedule
 from rnnframe_checkpoint.policies import best_advance
 
-EXACT = 2**17  # values in the exact table, of two bytes
+EXACT = 2**14  # values in the exact table, of two bytes
 EXACT_CHUNKS = 200
 REMEMBERED = 512  # decisions
 

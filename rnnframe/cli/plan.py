@@ -109,7 +109,7 @@ def _rows(plans: Sequence[tuple[str, Plan]], calibration: Calibration) -> list[d
         {
             "asked": spec,
             "store": render(plan.store),
-            "exact": plan.store.exact,
+            "exact": plan.exact,
             "chunk": plan.grid.longest,
             "predicted_bytes": plan.predicted_bytes,
             "forward_steps": plan.simulation.forward_steps,

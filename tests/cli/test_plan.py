@@ -26,9 +26,9 @@ def test_plan_predicts_what_a_run_holds_and_does(run: Run) -> None:
 
 
 def test_a_budget_adds_a_row_with_what_auto_would_choose(run: Run) -> None:
-    plan = plans(run, "--budget", "30KiB")["auto:budget=30720"]
+    plan = plans(run, "--budget", "30KiB")["auto:budget=30KiB"]
     assert plan["predicted_bytes"] <= 30720
-    assert plan["store"].startswith("checkpoint:budget=30720")
+    assert plan["store"].startswith("checkpoint:budget=30KiB")
 
 
 def test_the_table_has_a_row_for_every_store_and_says_which_are_exact(run: Run) -> None:

@@ -33,7 +33,7 @@ def test_a_command_prints_what_it_prints_and_draws_a_picture(run: Run, tmp_path:
     [
         ((), "checkpoint"),
         (("--store", "full-history"), "full-history"),
-        (("--budget", "30KiB"), "auto:budget=30720"),
+        (("--budget", "30KiB"), "auto:budget=30KiB"),
         (("--budget", "30KiB", "--draw", "circular-queue:k1=10,k2=20"), "circular-queue:k1=10,k2=20"),
     ],
 )

@@ -188,8 +188,11 @@ class StateStore(abc.ABC):
     name: ClassVar[str]
     exact: ClassVar[bool] = True
     """Whether the gradient is that of the whole sequence; false for truncated strategies."""
-    unknown_length: ClassVar[bool] = False
-    """Whether `schedule` can work on a grid without end (`grid.chunks` is None)."""
+
+    @property
+    def unknown_length(self) -> bool:
+        """Whether `schedule` can work on a grid without end (`grid.chunks` is None); a class attribute where always."""
+        return False
 
     @property
     def tapes(self) -> Tapes:

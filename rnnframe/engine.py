@@ -63,9 +63,11 @@ def execute(
                     tally.reversed(block.steps, loss, block.count)
                     if not keep:
                         ring.pop()
+                        reader.release(chunk)
                 ended_at = start
             case Forget(before):
-                ring.forget(before)
+                for chunk in ring.forget(before):
+                    reader.release(chunk)
             case Save(slot, far=far):
                 states.save(slot, state, far)
             case Load(slot):
@@ -184,7 +186,7 @@ class Engine:
             state=join_states([memory.final for memory in memories], columns),
             gradients=memories[0].gradients.copy(),
             state_gradient=join_states([memory.dstate for memory in memories], columns, 1 / max(1, sums.count)),
-            report=self._report(plans, memories, sums),
+            report=self._report(plans, memories, sums, source.data_bytes),
         )
 
     def _memories_for(self, plans: list[Plan]) -> list[Memory]:
@@ -195,7 +197,7 @@ class Engine:
             self._memories = [Memory(self.network, plan) for plan in plans]
         return self._memories
 
-    def _report(self, plans: list[Plan], memories: list[Memory], sums: Sums) -> Report:
+    def _report(self, plans: list[Plan], memories: list[Memory], sums: Sums, data_bytes: int) -> Report:
         first, predictions = sums.tallies[0], [plan.predicted_bytes for plan in plans]
         shared = plans[0].simulation.versions * plans[0].costs.weights  # old weights serve every shard
         return Report(
@@ -211,6 +213,7 @@ class Engine:
             updates=sums.updates,
             predicted_bytes=None if None in predictions else sum(filter(None, predictions)) - (len(plans) - 1) * shared,
             peak_bytes=sum(memory.peak_bytes for memory in memories) + self._old_weights.peak_bytes,
+            data_bytes=data_bytes,
         )
 
     def evaluate(self, x: Any, y: Any, state: Arrays | None = None) -> Evaluation:

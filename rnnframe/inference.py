@@ -80,6 +80,7 @@ class Inference:
             block = source.block(start, stop, columns)
             if block is None:
                 return
+            source.release(start)
             h = network.forward(network.weights, block.x, state, tape, scratch)
             yield _Passed(block, h, scratch)
             start += len(block.x)

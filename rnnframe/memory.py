@@ -21,7 +21,7 @@ from rnnframe.sources import Block
 
 @attrs.define
 class Entry:
-    """A chunk in the ring: its tape and where that is, the weights that made it, and its data where they wait."""
+    """A chunk in the ring: its tape and where that is, the weights that made it, its data where they cost nothing."""
 
     chunk: int
     steps: int
@@ -66,10 +66,14 @@ class Ring:
         """Release the newest tape."""
         self._places.give(self._entries.pop().place)
 
-    def forget(self, before: int) -> None:
-        """Release the tapes of all chunks before `before`."""
+    def forget(self, before: int) -> list[int]:
+        """Release the tapes of all chunks before `before`, and return these chunks."""
+        forgotten = []
         while self._entries and self._entries[0].chunk < before:
-            self._places.give(self._entries.popleft().place)
+            entry = self._entries.popleft()
+            self._places.give(entry.place)
+            forgotten.append(entry.chunk)
+        return forgotten
 
     def clear(self) -> None:
         """Release every tape, as before a run that follows a failed one."""

@@ -68,7 +68,7 @@ def make_plans(
     if steps is None and not store.unknown_length:
         raise OptionError(
             f"store {store.name!r} needs the length in advance; give arrays, or use a store for unknown lengths, "
-            "such as circular-queue or full-history"
+            "such as checkpoint:policy=online, circular-queue or full-history"
         )
     largest, shards = max(batches), len(batches)
     settled, length = store.settle(

@@ -10,9 +10,10 @@ class Report:
     """What one run of the loop held and did, beside what the simulated schedule had predicted.
 
     Bytes count everything that depends on the number of steps, the chunk or the batch: tapes, snapshots, states,
-    working arrays and old weights; parameters, gradients and the data (of a stream: of the chunks in the ring) are not
-    among them. `predicted_bytes` is None where an
-    endless schedule has no bound; `peak_bytes` is larger where buffers of an earlier, longer run were kept.
+    working arrays and old weights; parameters, gradients and the data are not among them. `predicted_bytes` is None
+    where an endless schedule has no bound; `peak_bytes` is larger where buffers of an earlier, longer run were kept.
+    `data_bytes` are those of the blocks of a stream that were held at once at most: each until its chunk was reversed
+    for the last time. They are 0 for arrays, which are the caller's.
     `forward_steps` counts each time a step was run forward, so `forward_steps / steps` is the price of recomputation.
     """
 
@@ -28,6 +29,7 @@ class Report:
     updates: int
     predicted_bytes: int | None
     peak_bytes: int
+    data_bytes: int
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -1,7 +1,8 @@
 """Where blocks of inputs and targets come from: arrays that are sliced, or streams that are read once.
 
 A source hands out blocks of whole steps for a range of batch columns. It checks what it hands out, block by block, so
-that nothing is read before its time. Slices of one range must hold the same numbers each time they are taken.
+that nothing is read before its time. Slices of one range must hold the same numbers each time they are taken; a stream
+holds what it has read until its readers release it.
 """
 
 import itertools
@@ -13,7 +14,7 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.errors import DataError
+from rnnframe.errors import DataError, ScheduleError
 from rnnframe.network import Network
 from rnnframe.schedule import Grid
 
@@ -22,13 +23,13 @@ from rnnframe.schedule import Grid
 class Block:
     """Inputs of some steps, and the targets `y` of the last len(y) of them (None where none counts).
 
-    `waits` tells whether the block stays with its chunk's tape: a view, which costs nothing, or what can be had only
-    once. A copy of data that can be read again is dropped, and made anew when its chunk is reversed.
+    `waits` tells whether the block stays with its chunk's tape: a view of the caller's data, which costs nothing. Any
+    other is dropped, and made anew when its chunk is reversed.
     """
 
     x: Array
     y: Array | None
-    waits: bool = True
+    waits: bool = False
 
     @property
     def steps(self) -> int:
@@ -42,13 +43,21 @@ class Block:
 
 
 class Source(Protocol):
-    """What the loop reads from. `steps` is None where the length is not known."""
+    """What the loop reads from. `steps` is None where the length is not known.
+
+    `data_bytes` are those of blocks that the source has held at once at most.
+    """
 
     steps: int | None
     batch: int
+    data_bytes: int
 
     def block(self, start: int, stop: int, columns: slice) -> Block | None:
         """Return the steps [start, stop), or fewer or None where the source ends before."""
+        ...
+
+    def release(self, start: int) -> None:
+        """Take note that one reader will not ask for the block from `start` on again."""
         ...
 
 
@@ -67,6 +76,10 @@ class Reader:
     def block(self, chunk: int) -> Block | None:
         """Return the block of a chunk, or what there is of it; None where the source ended before."""
         return self.source.block(*self.grid.span(chunk), self.columns)
+
+    def release(self, chunk: int) -> None:
+        """Let go of the block of a chunk, which is not read again."""
+        self.source.release(self.grid.span(chunk)[0])
 
     def again(self, chunk: int, waited: Block | None, *, losses: bool) -> Block:
         """Return a block that was read before, from where it waited or anew; without targets where no loss counts."""
@@ -184,6 +197,7 @@ class Sequence:
     """A source over arrays, or anything that has a shape and a dtype and can be sliced along time."""
 
     steps: int | None
+    data_bytes: int = 0
 
     def __init__(self, x: Any, y: Any, network: Network) -> None:
         self._checker = _Checker(network)
@@ -200,9 +214,12 @@ class Sequence:
         x = self._checker.inputs(self._x[start:stop][:, columns], start)
         is_view = isinstance(self._x, np.ndarray) and np.may_share_memory(x, self._x)
         if self._y is None or (self._last_only and stop < self.length):
-            return Block(x, None, is_view)
+            return Block(x, None, waits=is_view)
         y = self._checker.targets(self._y[columns][None] if self._last_only else self._y[start:stop][:, columns])
-        return Block(x, y, is_view and isinstance(self._y, np.ndarray) and np.may_share_memory(y, self._y))
+        return Block(x, y, waits=is_view and isinstance(self._y, np.ndarray) and np.may_share_memory(y, self._y))
+
+    def release(self, start: int) -> None:
+        """Nothing is held: the arrays are the caller's."""
 
 
 _END = object()
@@ -217,11 +234,26 @@ def _paired(x: Iterable[Any], y: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         yield pair
 
 
+@attrs.define
+class _Held:
+    """What was read of a stream for one chunk, and how many readers have not released it."""
+
+    x: Array
+    y: Array
+    readers: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of x and y."""
+        return int(self.x.nbytes + self.y.nbytes)
+
+
 class Stream:
     """A source over iterators of blocks of any length: pairs (x, y), or x and y in two iterators.
 
-    Blocks are cut and joined to the lengths that the loop asks for. Only these are held, as long as the ring holds
-    their tapes; nothing is read before its step is due.
+    Blocks are cut and joined to the lengths that the loop asks for; nothing is read before its step is due. What was
+    read is held until every reader has released it, since it cannot be had again: as it came, or in the network's dtype
+    where that is smaller.
     """
 
     steps: int | None = None
@@ -236,7 +268,10 @@ class Stream:
         self._checker = _Checker(network)
         self._pairs: Iterator[Any] = iter(x) if y is None else _paired(x, y)
         self._lock = threading.Lock()
-        self._shared: dict[int, tuple[Block | None, int]] = {}  # start -> block, readers that still want it
+        self._held: dict[int, _Held] = {}  # by the first step
+        self.held_bytes = 0
+        self.data_bytes = 0
+        self._next = 0  # the first step that was not read
         self._rest: tuple[Array, Array] | None = self._pull()
         if self._rest is None:
             raise DataError("the stream is empty; expected at least one block (x, y)")
@@ -246,6 +281,7 @@ class Stream:
     def _pull(self) -> tuple[Array, Array] | None:
         pair = next(self._pairs, _END)
         if pair is _END:
+            self._pairs = iter(())  # the end is the same for every reader, even where an iterator goes on after it
             return None
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             found = type(pair).__name__ + (f" of {len(pair)}" if isinstance(pair, tuple | list) else "")
@@ -255,17 +291,25 @@ class Stream:
         return x, self._checker.check_pair(x, y)
 
     def block(self, start: int, stop: int, columns: slice) -> Block | None:
-        """Return the next steps; every reader asks for the same ranges in the same order."""
+        """Return steps that come next or are held; every reader asks for the same ranges, the new ones in order."""
         with self._lock:
-            whole, waiting = self._shared.get(start) or (self._read(start, stop - start), self._readers)
-            self._shared.pop(start, None)
-            if waiting > 1:
-                self._shared[start] = whole, waiting - 1
-        if whole is None or whole.y is None:
-            return whole
-        return Block(np.ascontiguousarray(whole.x[:, columns]), np.ascontiguousarray(whole.y[:, columns]))
+            held = self._held.get(start) or self._read(start, stop - start)
+        if held is None:
+            return None
+        x, y = held.x[:, columns], held.y[:, columns]
+        return Block(self._checker.inputs(x, start), self._checker.targets(y))
 
-    def _read(self, start: int, steps: int) -> Block | None:
+    def release(self, start: int) -> None:
+        """Let go of the block that began at `start` once every reader has."""
+        with self._lock:
+            held = self._held[start]
+            held.readers -= 1
+            if not held.readers:
+                self.held_bytes -= self._held.pop(start).nbytes
+
+    def _read(self, start: int, steps: int) -> _Held | None:
+        if start < self._next:
+            raise ScheduleError(f"the schedule runs step {start} of a stream again after its tape was released")
         parts: list[tuple[Array, Array]] = []
         while steps:
             self._rest = self._rest or self._pull()
@@ -280,4 +324,13 @@ class Stream:
         if not parts:
             return None
         x, y = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
-        return Block(self._checker.inputs(x, start), self._checker.targets(y))
+        held = _Held(_smaller(self._checker.inputs(x, start), x), _smaller(self._checker.targets(y), y), self._readers)
+        self._next = start + len(x)
+        self._held[start] = held
+        self.held_bytes += held.nbytes
+        self.data_bytes = max(self.data_bytes, self.held_bytes)
+        return held
+
+
+def _smaller(ready: Array, given: Array) -> Array:
+    return given if given.nbytes < ready.nbytes else ready

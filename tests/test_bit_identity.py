@@ -111,6 +111,8 @@ def test_all_exact_stores_give_equal_bits(case, slots, longer, window):
         "full-history:keep=lean",
         "checkpoint:policy=uniform",
         "checkpoint:policy=revolve",
+        f"checkpoint:policy=online,slots={slots}",
+        "checkpoint:policy=online",
         "checkpoint:policy=mixed",
     ):
         same_bits(expected, case.engine(network, store).gradients(x, y, state))
@@ -137,12 +139,14 @@ def test_all_exact_stores_give_equal_bits_at_the_sizes_of_real_networks(chunk, d
         "circular-queue:k1=90,k2=90",
         "checkpoint:policy=uniform,slots=3",
         "checkpoint:policy=revolve,slots=3",
+        "checkpoint:policy=online,slots=3",
         "checkpoint:policy=mixed,slots=200",
         "checkpoint:policy=mixed,slots=200,keep=lean",
         "full-history:keep=lean",
     ):
         same_bits(expected, case.engine(network, store).gradients(x, y, state))
-    same_bits(expected, case.engine(network).gradients(uneven(x, y, [13, 8]), None, state))
+    for store in ("full-history", "checkpoint:policy=online,slots=3"):
+        same_bits(expected, case.engine(network, store).gradients(uneven(x, y, [13, 8]), None, state))
 
 
 @given(cases(), st.integers(1, 8))
@@ -180,6 +184,15 @@ def test_a_stream_of_uneven_blocks_equals_the_array(case, lengths, in_pairs):
     else:
         streamed = case.engine(network).gradients(iter([b[0] for b in blocks]), iter([b[1] for b in blocks]), state)
     same_bits(expected, streamed)
+
+
+@given(cases(EVERY_STEP), st.lists(st.integers(1, 12), min_size=1, max_size=6), st.integers(1, 8))
+def test_a_stream_that_is_recomputed_equals_the_array(case, lengths, slots):
+    network = case.network()
+    x, y, state = case.data(network)
+    expected = case.engine(network).gradients(x, y, state)
+    store = f"checkpoint:policy=online,slots={slots}"
+    same_bits(expected, case.engine(network, store).gradients(uneven(x, y, lengths), None, state))
 
 
 @given(cases(EVERY_STEP), st.lists(st.integers(1, 12), min_size=1, max_size=6), st.integers(1, 9), st.integers(0, 9))

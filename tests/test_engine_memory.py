@@ -18,6 +18,7 @@ STORES = [
     "checkpoint:policy=uniform",
     "checkpoint:policy=uniform,slots=3",
     "checkpoint:policy=revolve,slots=4",
+    "checkpoint:policy=online,slots=4",
     "checkpoint:policy=mixed,slots=200",
     "checkpoint:budget=2MiB,keep=lean",
     "full-history:keep=lean",
@@ -93,6 +94,22 @@ def test_a_circular_queue_over_a_stream_holds_no_more_however_long_the_stream_is
         peaks.append(peak)
     short, long = peaks
     assert long <= short + SMALL / 4  # 14,000 more steps
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_online_checkpoints_over_a_stream_hold_its_blocks_and_otherwise_no_more_however_long_it_is(shards):
+    peaks = []
+    x, y = make_data(100)
+    for blocks in (20, 90):
+        trainer = make_trainer("checkpoint:policy=online,slots=4", "elman", shards)
+        stream = ((x.copy(), y.copy()) for _ in range(blocks))
+        result, peak = traced_peak(lambda trainer=trainer, stream=stream: trainer.step(stream, None))
+        assert result.report.steps == 100 * blocks
+        assert result.report.predicted_bytes == result.report.peak_bytes
+        assert result.report.data_bytes == blocks * (x.nbytes + y.nbytes)
+        peaks.append(peak - result.report.data_bytes)
+    short, long = peaks
+    assert long <= short + 1024 * (7000 // CHUNK)  # some small objects a chunk; a state has 4096 bytes
 
 
 def test_full_history_of_a_stream_has_no_bound_to_predict_and_reports_what_it_held():

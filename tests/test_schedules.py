@@ -45,6 +45,7 @@ STORES = {
         checkpoints("uniform", chunks),
         checkpoints("revolve", chunks),
         checkpoints("mixed", chunks),
+        checkpoints("online", chunks),
         budgets(),
         far_away(chunks),
     ),
@@ -116,7 +117,7 @@ def test_full_history_runs_every_chunk_once(case):
     assert set(followed(store, grid, costs).forwards.values()) == {1}
 
 
-@given(cases("checkpoint").filter(lambda case: case[0].policy in ("uniform", "revolve")))
+@given(cases("checkpoint").filter(lambda case: case[0].policy in ("uniform", "revolve", "online")))
 def test_checkpoints_stay_within_their_slots_and_the_tapes_of_one_segment(case):
     store, steps, chunk, costs = case
     grid = store.grid(steps, min(chunk, steps))

@@ -1,9 +1,13 @@
-"""Sequences that arrive block by block: what is read, when, and what goes wrong."""
+"""Sequences that arrive block by block: what is read, when, how long it is held, and what goes wrong."""
 
 import numpy as np
 import pytest
 
 import rnnframe as rf
+from rnnframe.engine import execute
+from rnnframe.memory import Memory
+from rnnframe.sources import Reader, Stream
+from rnnframe.sums import Tally
 
 INPUTS, CLASSES, BATCH = 3, 5, 3
 
@@ -89,7 +93,7 @@ def test_a_store_that_needs_the_length_says_so_and_names_those_that_do_not():
         make_engine("checkpoint:slots=2").gradients(in_blocks(*make_data(8), length=4), None)
     assert str(refusal.value) == (
         "store 'checkpoint' needs the length in advance; give arrays, or use a store for unknown lengths, "
-        "such as circular-queue or full-history"
+        "such as checkpoint:policy=online, circular-queue or full-history"
     )
 
 
@@ -143,3 +147,91 @@ def test_a_generator_may_fill_the_same_buffer_again():
 
     engine = rf.Engine(network, chunk=16)
     assert np.array_equal(engine.gradients(blocks(), None).gradients.flat, engine.gradients(x, y).gradients.flat)
+
+
+def watched(schedule, watch):
+    """Yield the actions of a schedule and call `watch` with each one when it is done."""
+    action = next(schedule)
+    while True:
+        answer = yield action
+        watch(action)
+        try:
+            action = schedule.send(answer)
+        except StopIteration:
+            return
+
+
+def test_a_block_is_held_until_its_chunk_is_reversed():
+    # given five blocks of four steps, each a chunk
+    x, y = make_data(20)
+    engine = make_engine("checkpoint:policy=online,slots=2", chunk=4)
+    plan, source = engine.plan(None, BATCH), Stream(in_blocks(x, y, 4), None, engine.network, readers=1)
+    held = []
+
+    def watch(action):
+        held.append((type(action).__name__, source.held_bytes * 5 // (x.nbytes + y.nbytes)))
+
+    reader = Reader(source, plan.grid, slice(0, BATCH), lambda: None)
+    execute(watched(plan.schedule(), watch), reader, engine.network, Memory(engine.network, plan), Tally(), list)
+
+    assert [blocks for name, blocks in held if name == "Reverse"] == [4, 3, 2, 1, 0]
+    assert max(blocks for _, blocks in held) == 5
+
+
+@pytest.mark.parametrize(
+    ("store", "blocks"),
+    [("full-history", 5), ("checkpoint:policy=online,slots=2", 5), ("circular-queue:k1=4,k2=8", 2)],
+)
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_report_counts_the_data_that_had_to_be_held(store, blocks, shards):
+    x, y = make_data(20)
+    report = make_engine(store, chunk=4, shards=shards).gradients(in_blocks(x, y, 5), None).report
+    held = blocks * (x.nbytes + y.nbytes) // 5
+    assert report.data_bytes == held if shards == 1 or blocks == 5 else held <= report.data_bytes <= held * 2
+    assert make_engine(store, chunk=4, shards=shards).gradients(x, y).report.data_bytes == 0
+
+
+@pytest.mark.parametrize("given", ["uint8", "float64"])
+def test_data_are_held_as_they_came_or_in_the_dtype_of_the_network_where_that_is_smaller(given):
+    network = rf.Network(["gru:hidden=4"], "mse:outputs=1", INPUTS, dtype="float32")
+    x, y = np.ones((20, BATCH, INPUTS), given), np.ones((20, BATCH, 1), given)
+    result = rf.Engine(network, "checkpoint:policy=online", chunk=4).gradients(in_blocks(x, y, 7), None)
+    assert result.report.data_bytes == (x.size + y.size) * {"uint8": 1, "float64": 4}[given]
+    assert result.loss == rf.Engine(network, chunk=4).gradients(x, y).loss
+
+
+def test_a_schedule_that_comes_back_to_a_chunk_whose_tape_it_has_released_is_refused():
+    class Forgetful(type(rf.store("full-history"))):
+        def schedule(self, grid, costs):
+            yield rf.Save(0)
+            yield rf.Forward(0, 2, keep=True)
+            yield rf.Forget(2)
+            yield rf.Load(0)
+            yield rf.Drop(0)
+            yield rf.Forward(0, 2, keep=True)
+            yield rf.Reverse(2, 0)
+
+    x, y = make_data(8)
+    assert make_engine(Forgetful(), chunk=4).gradients(x, y).report.forward_steps == 16
+    with pytest.raises(rf.ScheduleError, match="runs step 0 of a stream again after its tape was released"):
+        make_engine(Forgetful(), chunk=4).gradients(in_blocks(x, y, 4), None)
+
+
+def test_the_end_is_the_same_for_every_shard_of_an_iterator_that_goes_on_after_it():
+    class Resuming:
+        """Ends after each block, as a queue that is empty for a moment."""
+
+        def __init__(self):
+            self.calls = 0
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            self.calls += 1
+            if self.calls % 2 == 0:
+                raise StopIteration
+            return make_data(8)
+
+    for store in ("full-history", "checkpoint:policy=online,slots=2"):
+        assert make_engine(store, chunk=4, shards=3).gradients(Resuming(), None).report.steps == 8

@@ -12,6 +12,8 @@ tiered    A snapshot far away every `period` chunks, each such part reversed wit
 from collections.abc import Callable
 from math import comb
 
+import attrs
+
 from rnnframe import Drop, Forward, Load, Reverse, Save, Schedule
 
 
@@ -40,29 +42,44 @@ def segmented(cuts: list[int]) -> Schedule:
         yield Reverse(cuts[n + 1], cuts[n])
 
 
+@attrs.frozen
+class Snapshot:
+    """A saved state: the chunk before which it was taken, and its slot."""
+
+    chunk: int
+    slot: int
+
+
 def revolve(chunks: int, slots: int) -> Schedule:
+    """Save the start; from there go back chunk by chunk from the end."""
+    yield Save(0)
+    yield from nested([Snapshot(0, slot=0)], list(reversed(range(1, min(slots, chunks)))), chunks)
+
+
+def nested(held: list[Snapshot], free: list[int], chunks: int) -> Schedule:
     """Reverse chunk by chunk from the end, each from the nearest snapshot before it, on the way to which new ones are
     set where they save most.
+
+    `held` are the snapshots there are, the newest last, which is also the current state; `free` the slots without one.
+    Both lists are used up.
     """
-    starts = [0]  # the chunk before which each snapshot was taken; its slot is its place in this list
-    yield Save(0)
     for last in range(chunks - 1, -1, -1):
-        at = starts[-1]
-        while at < last and len(starts) < slots:
-            ahead = best_advance(last + 1 - at, slots + 1 - len(starts))
+        at = held[-1].chunk
+        while at < last and free:
+            ahead = best_advance(last + 1 - at, len(free) + 1)
             yield Forward(at, at + ahead, keep=False)
-            yield Save(len(starts))
             at += ahead
-            starts.append(at)
+            held.append(Snapshot(at, free.pop()))
+            yield Save(held[-1].slot)
         if at < last:
             yield Forward(at, last, keep=False)
         yield Forward(last, last + 1, keep=True)
         yield Reverse(last + 1, last)
-        if starts[-1] == last:
-            starts.pop()
-            yield Drop(len(starts))
-        if starts:
-            yield Load(len(starts) - 1)
+        if held[-1].chunk == last:
+            free.append(held.pop().slot)
+            yield Drop(free[-1])
+        if held:
+            yield Load(held[-1].slot)
 
 
 def tiered(chunks: int, period: int, part: Callable[[int, int], Schedule]) -> Schedule:
@@ -85,8 +102,15 @@ def best_advance(chunks: int, slots: int) -> int:
     With r repetitions of any chunk, s slots reverse at most C(s + r, s) of them. Any advance that leaves both parts
     within their reach is optimal (Griewank & Walther, theorem 1); this is the shortest.
     """
-    repetitions = 1
-    while comb(slots + repetitions, slots) < chunks:
-        repetitions += 1
-    fewest = comb(slots + repetitions - 2, slots) if repetitions > 1 else 0
-    return max(1, fewest, chunks - comb(slots - 1 + repetitions, slots - 1))
+    t = repetitions(chunks, slots)
+    fewest = comb(slots + t - 2, slots) if t > 1 else 0
+    return max(1, fewest, chunks - comb(slots - 1 + t, slots - 1))
+
+
+def repetitions(chunks: int, slots: int) -> int:
+    """Return the smallest t with C(slots + t, t) >= chunks: how often a chunk is run before its tape is made."""
+    t, reach = 0, 1
+    while reach < chunks:
+        t += 1
+        reach = reach * (slots + t) // t
+    return t

@@ -12,9 +12,11 @@ from rnnframe import Costs, Grid, Medium, OptionError, Problem, Schedule, StateS
 from rnnframe.contracts import Tapes
 from rnnframe.sizes import ByteSize
 from rnnframe_checkpoint.mixed import mixed, runs_of
+from rnnframe_checkpoint.online import online
 from rnnframe_checkpoint.policies import filled, revolve, tiered, uniform
 
-Policy: TypeAlias = Literal["uniform", "revolve", "mixed"]
+Policy: TypeAlias = Literal["uniform", "revolve", "mixed", "online"]
+ONLINE_SLOTS = 32  # up to 560 chunks are run no more than three times on average
 TRANSFER = 0.1  # what saving and loading a state far away costs, in forward runs of a chunk
 
 
@@ -25,6 +27,7 @@ class Checkpoint(StateStore):
     policy=uniform: slots · state + tape · T / (slots + 1); every step but those of the last segment is run twice.
     policy=revolve: slots · state + the tape of one chunk; the fewest recomputations that so many states allow.
     policy=mixed: the same bytes as uniform or revolve, in which states and tapes are kept, whichever saves more.
+    policy=online: the bytes of revolve, a few more recomputations, and no need to know the length in advance.
     With a budget in place of slots, the fewest recomputations within that many bytes; then mixed is the default.
 
     medium: states go there, a whole segment is reversed at a time, and no step is run more than twice where the bytes
@@ -34,16 +37,16 @@ class Checkpoint(StateStore):
     name: ClassVar[str] = "checkpoint"
     policy: Policy | None = attrs.field(
         default=None,
-        validator=optional(in_(("uniform", "revolve", "mixed"))),
+        validator=optional(in_(("uniform", "revolve", "mixed", "online"))),
         metadata={
-            "help": "equal segments run twice, binomial checkpoints nested to any depth, or states and tapes mixed; "
-            "none: mixed with a budget or a medium, else uniform"
+            "help": "equal segments run twice, binomial checkpoints nested to any depth, states and tapes mixed, "
+            "or checkpoints for unknown lengths; none: mixed with a budget or a medium, else uniform"
         },
     )
     slots: int | None = attrs.field(
         default=None,
         validator=optional(ge(1)),
-        metadata={"help": "room for so many states; none: as many as need the least memory, about sqrt(T)"},
+        metadata={"help": "room for so many states; none: as many as need the least memory, about sqrt(T); online: 32"},
     )
     budget: ByteSize | None = attrs.field(
         default=None,
@@ -76,10 +79,16 @@ class Checkpoint(StateStore):
         if medium is not None and self.policy not in (None, "mixed"):
             raise ValueError(f"a 'medium' needs policy=mixed, which is its default: policy={self.policy}")
 
+    @property
+    def unknown_length(self) -> bool:
+        """Whether policy=online."""
+        return self.policy == "online"
+
     def schedule(self, grid: Grid, costs: Costs) -> Schedule:
         """Return the policy's schedule over the chunks of the grid."""
         chunks = grid.chunks
-        assert chunks is not None  # the engine does not offer unknown lengths to this store
+        if chunks is None:  # which the engine offers to no other policy
+            return online(None, self._room(costs) or ONLINE_SLOTS)
         if self.medium is not None:
             return self._tiered(chunks, costs)
         default: Policy = "uniform" if self.budget is None else "mixed"
@@ -95,6 +104,8 @@ class Checkpoint(StateStore):
                 if self.budget is None:
                     return revolve(chunks, self.slots or max(1, isqrt(chunks)))
                 return revolve(chunks, min(chunks, self._room(costs)))
+            case "online":
+                return online(chunks, self._room(costs) or ONLINE_SLOTS)
             case "mixed":
                 return mixed(0, chunks, self._room(costs) or room_of_uniform(chunks, costs), costs.alpha)
 

@@ -69,7 +69,7 @@ def _facts(cls: type[Any]) -> dict[str, str]:
     if issubclass(cls, StateStore):
         return {
             "gradient": "exact" if cls.exact else "truncated to a window",
-            "sources of unknown length": "yes" if cls.unknown_length else "no",
+            "sources of unknown length": _unknown_length(cls),
         }
     if issubclass(cls, Cell) and not required_options(cls):
         cell = build(cls, {}, "cell", cls.name)
@@ -78,3 +78,11 @@ def _facts(cls: type[Any]) -> dict[str, str]:
         )
         return {f"state (with hidden={cell.hidden})": state, "tape, per step and sample": tape}
     return {}
+
+
+def _unknown_length(cls: type[StateStore]) -> str:
+    """Say what a class makes of `unknown_length`: a constant, the default, or a property that asks its options."""
+    value: object = cls.unknown_length
+    if value is True:
+        return "yes"
+    return "no" if value is StateStore.unknown_length else "it depends on the options"

@@ -74,6 +74,14 @@ def test_show_tells_what_a_step_of_a_cell_leaves_behind(run: Run) -> None:
     assert "tape, per step and sample: gates 512, c 128, h 128" in out
 
 
+@pytest.mark.parametrize(
+    ("store", "answer"),
+    [("auto", "no"), ("full-history", "yes"), ("circular-queue", "yes"), ("checkpoint", "it depends on the options")],
+)
+def test_show_tells_whether_a_store_needs_the_length(run: Run, store: str, answer: str) -> None:
+    assert f"sources of unknown length: {answer}\n" in run("show", store).out
+
+
 def test_help_names_every_command_and_every_training_option(run: Run) -> None:
     overview = run("--help").out
     for name in ("train", "evaluate", "sample", "plugins", "show"):

@@ -14,10 +14,11 @@ def plans(run: Run, *words: object) -> dict[str, dict]:
     return {plan["asked"]: plan for plan in json.loads(run("plan", *SMALL, "--json", *words).out)["plans"]}
 
 
-def test_plan_predicts_what_a_run_holds_and_does(run: Run) -> None:
+@pytest.mark.parametrize("stores", [(), ("--store", "checkpoint:policy=online,slots=3")])
+def test_plan_predicts_what_a_run_holds_and_does(run: Run, stores: tuple[str, ...]) -> None:
     network = rf.Network(cells=["gru:hidden=8"], head="mse:outputs=1", inputs=3)
     x, y = np.zeros((200, 4, 3)), np.zeros((200, 4, 1))
-    for spec, plan in plans(run, "--chunk", 10).items():
+    for spec, plan in plans(run, "--chunk", 10, *stores).items():
         report = rf.Engine(network, spec, chunk=10).gradients(x, y).report
         assert plan["predicted_bytes"] == report.peak_bytes
         assert plan["forward_steps"] == report.forward_steps

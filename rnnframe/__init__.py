@@ -31,6 +31,7 @@ from rnnframe.plugins import Registry, default_registry
 from rnnframe.report import Report, Result
 from rnnframe.schedule import Drop, Forget, Forward, Grid, Load, Reverse, Save, Schedule, Update
 from rnnframe.simulate import Simulation, simulate
+from rnnframe.step_cell import StepCell
 from rnnframe.trainer import StepResult, Trainer
 
 __version__ = "0.1.0"
@@ -70,6 +71,7 @@ __all__ = [
     "SnapshotLayout",
     "Snapshots",
     "StateStore",
+    "StepCell",
     "StepResult",
     "Trainer",
     "UnknownNameError",

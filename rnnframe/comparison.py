@@ -16,15 +16,19 @@ import numpy as np
 
 from rnnframe.arrays import Array
 from rnnframe.engine import Engine
-from rnnframe.errors import RunError, UsageError
+from rnnframe.errors import RnnframeError, RunError, UsageError
 from rnnframe.network import Network
+from rnnframe.plugins import Registry, using
 
 TURNS = 3
 
 
 @attrs.frozen(kw_only=True)
 class Job:
-    """A network, a random batch and a store. `gradient` is the file that takes the gradient."""
+    """A network, a random batch and a store. `gradient` is the file that takes the gradient.
+
+    `plugins` are the files and modules that the user named, for the other process to take in as well.
+    """
 
     cells: list[str]
     head: str
@@ -35,6 +39,7 @@ class Job:
     chunk: int
     store: str
     gradient: str
+    plugins: list[str] = attrs.field(factory=list)
 
 
 @attrs.frozen(kw_only=True)
@@ -128,8 +133,12 @@ def main() -> int:
     """Read a job from standard input and print what was measured."""
     job: dict[str, Any] = json.load(sys.stdin)
     try:
-        print(json.dumps(attrs.asdict(measure(Job(**job)))))
-    except UsageError as error:
+        registry = Registry.installed()
+        for source in job["plugins"]:
+            registry.add_local(source)
+        with using(registry):
+            print(json.dumps(attrs.asdict(measure(Job(**job)))))
+    except RnnframeError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     except MemoryError:

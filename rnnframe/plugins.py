@@ -2,25 +2,28 @@
 
 Every entry point of the group `rnnframe` is loaded and asked on its own. What fails becomes a record with a reason;
 what works is known by name. `RNNFRAME_STRICT_PLUGINS=1` makes a failure fatal; `RNNFRAME_DISABLE_PLUGINS=a,b` skips
-the plugins of these names.
+the plugins of these names; `RNNFRAME_PLUGINS=a.py,b.py` adds files and modules that nobody has installed.
 """
 
 import functools
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 import pluggy
 
-from rnnframe import hookspecs
+from rnnframe import hookspecs, local_plugins
 from rnnframe.contracts import Cell, Optimizer, StateStore
 from rnnframe.errors import PluginError, UsageError, unknown_name
 from rnnframe.heads import HEADS, Head
 from rnnframe.learning_rates import RATES, LearningRate
 from rnnframe.media import Medium
+from rnnframe.plugin_rules import check_class
 from rnnframe.specs import Spec, build, field_types
 
 if TYPE_CHECKING:
@@ -49,7 +52,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 
 @attrs.define(kw_only=True)
 class PluginRecord:
-    """A plugin as found: who distributes it, whether it works, what it provides or why it does not."""
+    """A plugin as found: who distributes it, whether it works, what it provides or why it does not.
+
+    `source` is the file or module of one that is not installed but was named by the user.
+    """
 
     name: str
     distribution: str
@@ -57,15 +63,30 @@ class PluginRecord:
     status: Literal["ok", "broken", "disabled"] = "ok"
     reason: str = ""
     provides: dict[str, list[str]] = attrs.field(factory=dict)
+    source: str = ""
+
+    @property
+    def provider(self) -> str:
+        """The distribution with its version, or the source."""
+        return self.source or f"{self.distribution} {self.version}"
 
     def __str__(self) -> str:
-        return f"plugin {self.name!r} of {self.distribution} {self.version}"
+        return f"plugin {self.name!r} of {self.provider}"
 
 
 class Registry:
-    """All cells, optimizers, stores and media by name, from plugins that are installed or registered by hand."""
+    """All cells, optimizers, stores and media by name, from plugins that are installed or registered by hand.
 
-    def __init__(self, *, strict: bool | None = None, disabled: Iterable[str] | None = None) -> None:
+    trace: is told every hook call and its answer, a line each.
+    """
+
+    def __init__(
+        self,
+        *,
+        strict: bool | None = None,
+        disabled: Iterable[str] | None = None,
+        trace: Callable[[str], None] | None = None,
+    ) -> None:
         environment = os.environ
         self.strict = environment.get("RNNFRAME_STRICT_PLUGINS", "") not in ("", "0") if strict is None else strict
         names = environment.get("RNNFRAME_DISABLE_PLUGINS", "").split(",") if disabled is None else disabled
@@ -73,45 +94,62 @@ class Registry:
         self.records: list[PluginRecord] = []
         self.manager = pluggy.PluginManager("rnnframe")
         self.manager.add_hookspecs(hookspecs)
+        if trace is not None:
+            self.manager.add_hookcall_monitoring(lambda *_: None, functools.partial(_tell, trace))
         self._classes: dict[str, dict[str, type[Any]]] = {kind: {} for kind in KINDS}
         self._classes |= {"head": dict(HEADS), "learning rate": dict(RATES)}
         self._owners: dict[tuple[str, str], PluginRecord] = {}
+        self._left_out: set[tuple[str, str]] = set()
 
     @classmethod
     def installed(cls, points: "Iterable[EntryPoint] | None" = None, **options: Any) -> "Registry":
-        """Return a registry of every plugin installed in this environment."""
+        """Return a registry of every plugin installed in this environment or named in RNNFRAME_PLUGINS."""
         from importlib.metadata import entry_points  # a slow import, not needed by `import rnnframe`
 
         registry = cls(**options)
         found = entry_points(group=GROUP) if points is None else points
         for point in sorted(found, key=lambda p: (p.dist is None or p.dist.name != "rnnframe", p.name, p.value)):
-            registry._load(point)
+            distribution, version = (point.dist.name, point.dist.version) if point.dist else ("unknown", "-")
+            registry._load(PluginRecord(name=point.name, distribution=distribution, version=version), point.load)
+        for source in filter(None, map(str.strip, os.environ.get(local_plugins.VARIABLE, "").split(","))):
+            registry._load(*_local(source))
         return registry
 
     def register(self, plugin: object, name: str, distribution: str = "local", version: str = "-") -> PluginRecord:
         """Add a plugin object (a module, or anything with hook implementations); raises `PluginError` if broken."""
-        record = PluginRecord(name=name, distribution=distribution, version=version)
+        return self._add(PluginRecord(name=name, distribution=distribution, version=version), lambda: plugin)
+
+    def add_local(self, source: str) -> PluginRecord:
+        """Add the plugin in a FILE.py or a module of that dotted name; raises `PluginError` if broken.
+
+        Without hook implementations, every cell, optimizer and store class that is defined there is taken.
+        """
+        record, load = _local(source)
+        for known in self.records:
+            if known.source == record.source and known.status == "ok":
+                return known
+        return self._add(record, load)
+
+    def _add(self, record: PluginRecord, load: Callable[[], object]) -> PluginRecord:
         self.records.append(record)
         try:
-            self._admit(plugin, record)
+            self._admit(load(), record)
         except (Exception, SystemExit) as error:
             self._break(record, error)
             raise PluginError(f"{record} is broken: {record.reason}") from error
         return record
 
-    def _load(self, point: "EntryPoint") -> None:
-        distribution, version = (point.dist.name, point.dist.version) if point.dist else ("unknown", "-")
-        record = PluginRecord(name=point.name, distribution=distribution, version=version)
-        self.records.append(record)
-        if point.name in self.disabled:
+    def _load(self, record: PluginRecord, load: Callable[[], object]) -> None:
+        """Add a plugin that the environment names: a broken one is told and left out."""
+        if record.name in self.disabled:
             record.status, record.reason = "disabled", "by RNNFRAME_DISABLE_PLUGINS"
+            self.records.append(record)
             return
         try:
-            self._admit(point.load(), record)
-        except (Exception, SystemExit) as error:
-            self._break(record, error)
+            self._add(record, load)
+        except PluginError:
             if self.strict:
-                raise PluginError(f"{record} is broken: {record.reason}") from error
+                raise
             print(f"rnnframe: {record} is broken and left out: {record.reason}", file=sys.stderr)
 
     def _break(self, record: PluginRecord, error: BaseException) -> None:
@@ -123,7 +161,7 @@ class Registry:
         """Register with pluggy, ask this plugin alone for its classes, and take them in all or not at all."""
         known = {kind.hook for kind in KINDS.values()}
         others = list(self.manager.get_plugins())
-        key = f"{record.distribution}:{record.name}"
+        key = f"{record.source or record.distribution}:{record.name}"
         if self.manager.has_plugin(key):
             raise PluginError(f"{record.distribution} names two plugins {record.name!r}; rename one")
         try:
@@ -152,16 +190,10 @@ class Registry:
         return [cls for answer in answers for cls in answer]
 
     def _check(self, kind: str, classes: list[type[Any]]) -> None:
-        base = KINDS[kind].base
         seen: set[str] = set()
         for cls in classes:
-            if not (isinstance(cls, type) and issubclass(cls, base)):  # what a hook returned may be anything
-                raise PluginError(
-                    f"{KINDS[kind].hook} returned {cls!r}, which is no subclass of rnnframe.{base.__name__}"
-                )
-            name: Any = getattr(cls, "name", None)
-            if "__attrs_attrs__" not in vars(cls) or not isinstance(name, str):
-                raise PluginError(f"{cls.__name__} must be a frozen attrs class with a class variable `name`")
+            check_class(cls, KINDS[kind].hook, kind, KINDS[kind].base)
+            name = cls.name
             owner = self._owners.get((kind, name))
             if owner is not None or name in seen:
                 raise PluginError(f"{kind} {name!r} is already provided by {owner or 'the same plugin'}; rename it")
@@ -182,6 +214,21 @@ class Registry:
     def owner(self, kind: str, name: str) -> PluginRecord | None:
         """Return the plugin that provides a name; None for heads and learning rates, which belong to the core."""
         return self._owners.get((kind, name))
+
+    def sources(self) -> list[str]:
+        """Return the files and modules of the plugins that work and are not installed."""
+        return [record.source for record in self.records if record.source and record.status == "ok"]
+
+    def leave_out(self, kind: str, cls: type[Any], error: Exception) -> None:
+        """Say on stderr, once, that a class of a plugin failed where others can go on without it."""
+        if (kind, cls.name) not in self._left_out:
+            self._left_out.add((kind, cls.name))
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            print(f"rnnframe: {self.describe(kind, cls)} is left out: {reason}", file=sys.stderr)
+
+    def describe(self, kind: str, cls: type[Any]) -> str:
+        """Return what to call a class when it failed: kind, name, and the plugin it is from."""
+        return f"{kind} {cls.name!r} of {self.owner(kind, cls.name) or cls.__module__}"
 
     def make(self, kind: str, base: type[Any], given: Any) -> Any:
         """Return `given` if it is an object of `base`, else build one from the spec `name:key=value,...`."""
@@ -232,7 +279,42 @@ class Registry:
         return made
 
 
+def _local(source: str) -> tuple[PluginRecord, Callable[[], object]]:
+    name, place = local_plugins.settle_source(source)
+    kinds = {kind.hook: kind.base for kind in KINDS.values()}
+    record = PluginRecord(name=name, distribution="local", version="-", source=place)
+    return record, functools.partial(local_plugins.load, place, kinds)
+
+
+def _tell(trace: Callable[[str], None], outcome: "pluggy.Result[Any]", hook: str, impls: Any, _: Any) -> None:
+    asked = ", ".join(impl.plugin_name for impl in impls)
+    if outcome.exception is not None:
+        trace(f"{hook}() of {asked} raised {type(outcome.exception).__name__}: {outcome.exception}")
+        return
+    for answer in outcome.get_result():
+        classes = answer if isinstance(answer, list | tuple) else [answer]  # a generator is not to be used up
+        trace(f"{hook}() of {asked} gave {', '.join(getattr(cls, '__name__', repr(cls)) for cls in classes)}")
+
+
+_in_use: ContextVar[Registry | None] = ContextVar("_in_use", default=None)
+
+
+@contextmanager
+def using(registry: Registry) -> Iterator[None]:
+    """Make `registry` the default one for a while, as a command does that was given plugins of its own."""
+    token = _in_use.set(registry)
+    try:
+        yield
+    finally:
+        _in_use.reset(token)
+
+
 @functools.cache
-def default_registry() -> Registry:
+def installed_registry() -> Registry:
     """Return the registry of the installed plugins; it is made on first use, never on import."""
     return Registry.installed()
+
+
+def default_registry() -> Registry:
+    """Return the registry that is in use, by default that of the installed plugins."""
+    return _in_use.get() or installed_registry()

@@ -70,6 +70,11 @@ class RunFolder:
         """Return the options of the run."""
         return read_toml(self.path / CONFIG)
 
+    def plugins(self) -> tuple[str, ...]:
+        """Return the plugin files and modules that the run needs and that are not installed."""
+        named = self.config().get("plugin", [])
+        return tuple(map(str, named if isinstance(named, list) else [named]))
+
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the options of the run."""
         self._write(CONFIG, to_toml(config).encode())

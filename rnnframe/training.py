@@ -78,6 +78,8 @@ class TrainingOptions:
     save_every: int | None = attrs.field(
         default=None, validator=optional(ge(1)), metadata={"help": "batches between checkpoints; none: an epoch"}
     )
+    plugin: tuple[str, ...] = attrs.field(default=(), converter=_specs)
+    """Plugin files and modules that the cells, the store and the optimizer are from; `rnnframe --plugin` names them."""
 
     def settled(self) -> "TrainingOptions":
         """Return the options with the number of shards fixed, which the last bits of a result depend on."""
@@ -146,6 +148,14 @@ class Training:
         if plan.store == engine.store:
             return options
         return attrs.evolve(options, store=render(plan.store), chunk=plan.grid.longest)
+
+    def plugins(self, registry: Registry) -> tuple[str, ...]:
+        """Return the files and modules, named by the user and not installed, that this training needs."""
+        engine, optimizer = self.trainer.engine, self.trainer.optimizer
+        used = [("cell", cell.name) for cell in self.network.cells]
+        used += [("store", engine.store.name), ("optimizer", optimizer.name)]
+        owners = [owner for owner in (registry.owner(kind, name) for kind, name in used) if owner]
+        return tuple(sorted({owner.source for owner in owners if owner.source}))
 
     def _updates_per_epoch(self, engine: Engine) -> int:
         full, rest = divmod(len(self.corpus.train), self.options.steps)

@@ -2,6 +2,22 @@
 
 import rnnframe as rf
 
+OPTIONS = """
+    from typing import ClassVar
+
+    import attrs
+    import rnnframe
+    from rnnframe_cells import Elman
+
+    @attrs.frozen(kw_only=True)
+    class Copy(Elman):
+        {lines}
+
+    @rnnframe.hookimpl
+    def rnnframe_cells():
+        return [Copy]
+"""
+
 GOOD = """
     import attrs
     import rnnframe
@@ -132,6 +148,36 @@ BROKEN = {
     "that gives two things one name": (
         GOOD.format(cell="twin").replace("[Copy]", "[Copy, Copy]"),
         "cell 'twin' is already provided by the same plugin; rename it",
+    ),
+    "whose name is an option": (
+        OPTIONS.format(lines="name: str = 'copy'"),
+        "the name of Copy is a field; write name: ClassVar[str] = ...",
+    ),
+    "whose name cannot be written": (
+        OPTIONS.format(lines="name: ClassVar[str] = 'copy:of=elman'"),
+        "cell 'copy:of=elman' cannot be written as name:key=value; use no space, colon, comma or equals sign",
+    ),
+    "whose option hides a method": (
+        OPTIONS.format(lines="name = 'copy'; state: int = 3"),
+        "option 'state' of Copy hides what Elman defines under that name; rename it",
+    ),
+    "whose option has no type": (
+        OPTIONS.format(lines="name = 'copy'; rate = attrs.field(default=1.0)"),
+        "option 'rate' of Copy has no type; write rate: float = attrs.field(...)",
+    ),
+    "whose option is private": (
+        OPTIONS.format(lines="name = 'copy'; _rate: float = 1.0"),
+        "option '_rate' of Copy is known to attrs as 'rate'; call it 'rate'",
+    ),
+    "whose option is of an unknown type": (
+        OPTIONS.format(lines="name = 'copy'; rate: 'Flaot' = 1.0"),
+        "the types of Copy's options cannot be read: name 'Flaot' is not defined",
+    ),
+    "whose step cell makes its reverse an option": (
+        OPTIONS.replace("Elman", "StepCell")
+        .replace("rnnframe_cells import", "rnnframe import")
+        .format(lines="name = 'copy'; reverse: str = 'auto'"),
+        "option 'reverse' of Copy hides what StepCell defines under that name; rename it",
     ),
     "of which one half is good": (
         GOOD.format(cell="half") + "\n    @rnnframe.hookimpl\n    def rnnframe_optimizers():\n        return [Copy]\n",

@@ -55,11 +55,12 @@ def test_importing_rnnframe_imports_no_plugin_and_nothing_slow_and_makes_no_regi
     program = """
         import sys
         import rnnframe
-        assert rnnframe.default_registry.cache_info().currsize == 0
+        from rnnframe.plugins import installed_registry
+        assert installed_registry.cache_info().currsize == 0
         print([name for name in sys.modules if name.split(".")[0].startswith("rnnframe_")])
         print([name for name in ("click", "rich", "safetensors", "torch") if name in sys.modules])
         rnnframe.cell("lstm")
-        assert rnnframe.default_registry.cache_info().currsize == 1
+        assert installed_registry.cache_info().currsize == 1
         assert "rnnframe_cells" in sys.modules
     """
     run = subprocess.run([sys.executable, "-c", dedent(program)], capture_output=True, text=True, check=False)

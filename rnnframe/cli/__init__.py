@@ -8,6 +8,7 @@ import click
 
 import rnnframe
 from rnnframe.errors import RnnframeError, unknown_name
+from rnnframe.plugins import Registry, using
 
 
 class _Group(click.Group):
@@ -24,11 +25,23 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(rnnframe.__version__, prog_name="rnnframe")
-def cli() -> None:
+@click.option("--plugin", multiple=True, metavar="FILE.py", help="also take the cells, stores and optimizers of a file")
+@click.option("--trace", is_flag=True, help="show the hook calls on stderr")
+@click.pass_context
+def cli(context: click.Context, plugin: tuple[str, ...], trace: bool) -> None:
     """Train recurrent networks by exact back-propagation through time in the memory you have.
 
     `rnnframe train` with no options trains a character-level language model for about a minute.
     """
+    if plugin or trace:
+        registry = Registry.installed(trace=_trace if trace else None)
+        for source in plugin:
+            registry.add_local(source)
+        context.with_resource(using(registry))
+
+
+def _trace(line: str) -> None:
+    click.echo(f"rnnframe: trace: {line}", err=True)
 
 
 def main() -> NoReturn:

@@ -16,6 +16,7 @@ from rnnframe.cli.picture import plot_option
 from rnnframe.comparison import Job, Measured, difference, measure_apart
 from rnnframe.contracts import ROWS
 from rnnframe.engine import Engine
+from rnnframe.plugins import default_registry
 from rnnframe.sizes import human_bytes
 from rnnframe.specs import render
 
@@ -57,6 +58,7 @@ def command(
                 chunk=length,
                 store=spec,
                 gradient=str(file),
+                plugins=default_registry().sources(),
             )
             return measure_apart(job), np.load(file, allow_pickle=False)
 

@@ -9,6 +9,8 @@ from rnnframe.characters import Corpus, Streams, read_text
 from rnnframe.cli.output import print_json
 from rnnframe.engine import Engine
 from rnnframe.errors import DataError, RunError
+from rnnframe.local_plugins import check_named
+from rnnframe.plugins import default_registry
 from rnnframe.runs import RunFolder, load_model
 from rnnframe.specs import build
 from rnnframe.training import TrainingOptions
@@ -23,6 +25,7 @@ from rnnframe.training import TrainingOptions
 def command(run: str, data: str | None, as_json: bool) -> None:
     """Print the loss of the model in the folder RUN, in nats (and bits) per character."""
     folder = RunFolder.open(run)
+    check_named(folder.plugins(), default_registry(), f"run {run!r}")
     network, vocabulary = load_model(folder.path)
     if data is None:
         options = build(TrainingOptions, folder.config(), "configuration", str(Path(run) / "config.toml"))

@@ -12,11 +12,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def options_of(cls: type[Any]) -> Callable[[F], F]:
-    """Return a decorator that adds one option a field; those that were not given arrive as None (or empty)."""
+    """Return a decorator that adds one option a field with a help text; those not given arrive as None (or empty)."""
 
     def decorate(function: F) -> F:
         types = field_types(cls)
-        for field in reversed(attrs.fields(cls)):
+        for field in reversed([field for field in attrs.fields(cls) if "help" in field.metadata]):
             multiple = get_origin(types[field.name]) is tuple
             choices = f" ({describe_type(types[field.name])})" if _is_choice(types[field.name]) else ""
             default = " ".join(field.default) if multiple else field.default

@@ -19,7 +19,7 @@ def command(as_json: bool) -> None:
         [
             record.name,
             record.status,
-            f"{record.distribution} {record.version}",
+            record.provider,
             record.reason or "; ".join(f"{kind}s: {', '.join(names)}" for kind, names in record.provides.items()),
         ]
         for record in records

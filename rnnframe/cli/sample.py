@@ -5,6 +5,8 @@ from pathlib import Path
 import click
 
 from rnnframe.cli.output import print_json
+from rnnframe.local_plugins import check_named
+from rnnframe.plugins import default_registry
 from rnnframe.runs import RunFolder, load_model
 from rnnframe.sampling import sample_text
 
@@ -18,7 +20,9 @@ from rnnframe.sampling import sample_text
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(run: str, length: int, temperature: float, prime: str, seed: int, as_json: bool) -> None:
     """Write text with the model in the folder RUN."""
-    network, vocabulary = load_model(RunFolder.open(Path(run)).path)
+    folder = RunFolder.open(Path(run))
+    check_named(folder.plugins(), default_registry(), f"run {run!r}")
+    network, vocabulary = load_model(folder.path)
     text = sample_text(network, vocabulary, length, prime=prime, temperature=temperature, seed=seed)
     if as_json:
         print_json({"run": run, "prime": prime, "temperature": temperature, "seed": seed, "text": text})

@@ -18,6 +18,7 @@ from rnnframe.cli.options import given, options_of
 from rnnframe.cli.output import print_json
 from rnnframe.cli.progress import progress_for
 from rnnframe.errors import UsageError
+from rnnframe.local_plugins import check_named
 from rnnframe.plugins import default_registry
 from rnnframe.runs import RunFolder, check_free, read_toml
 from rnnframe.sampling import sample_text
@@ -83,6 +84,7 @@ def command(
 def _fresh(config: str | None, asked: dict[str, Any], out: str | None, *, force: bool) -> Training:
     registry = default_registry()
     options = _options((read_toml(Path(config)) if config else {}), config or "", asked)
+    check_named(options.plugin, registry, f"configuration {config!r}")
     if out is not None:
         check_free(Path(out), force=force)
     text, name = read_text(options.data)
@@ -95,22 +97,24 @@ def _fresh(config: str | None, asked: dict[str, Any], out: str | None, *, force:
     if settled != options:
         options, training = settled, Training(settled, corpus, registry)
     if out is not None:
+        options = attrs.evolve(options, plugin=training.plugins(registry))
         training.run = RunFolder.create(out, chosen_options(options), force=force)
         training.save()
     return training
 
 
 def _resumed(path: str, asked: dict[str, Any]) -> Training:
-    run = RunFolder.open(path)
+    run, registry = RunFolder.open(path), default_registry()
     options = _options(run.config(), str(run.path / "config.toml"), asked)
+    check_named(options.plugin, registry, f"run {path!r}")
     text, name = read_text(options.data)
-    training = Training(options, Corpus.of(text, name, options.batch, options.held_out), default_registry(), run)
+    training = Training(options, Corpus.of(text, name, options.batch, options.held_out), registry, run)
     training.resume()
     if training.progress.epoch >= options.epochs:
         raise UsageError(
             f"run {path!r} has finished its {training.progress.epoch} epochs; give a larger --epochs to go on"
         )
-    run.write_config(chosen_options(options))
+    run.write_config(chosen_options(attrs.evolve(options, plugin=training.plugins(registry))))
     return training
 
 
@@ -160,8 +164,9 @@ def _report(training: Training, *, done: bool, sample_length: int, as_json: bool
         return
     if not done:
         where = f"epoch {progress.epoch + 1}, batch {progress.batch}"
+        plugins = "".join(f"--plugin {shlex.quote(source)} " for source in training.plugins(default_registry()))
         go_on = (
-            f"; go on with: rnnframe train --resume {shlex.quote(str(run.path))}"
+            f"; go on with: rnnframe {plugins}train --resume {shlex.quote(str(run.path))}"
             if run
             else "; nothing was saved (no --out)"
         )

@@ -5,6 +5,7 @@ arrays, and raises `ScheduleError` at the first action that could not be execute
 """
 
 from collections import deque
+from collections.abc import Generator
 
 import attrs
 
@@ -239,6 +240,8 @@ def simulate(schedule: Schedule, grid: Grid, *, stored_weights: bool = False) ->
     Raises `ScheduleError` where an action cannot be executed, a loss is counted twice or never, or anything is left
     over. A schedule over a grid without end is followed until its peaks have settled.
     """
+    if not isinstance(schedule, Generator):
+        raise ScheduleError(f"a schedule is a generator of actions, not a {type(schedule).__name__}; yield them")
     judge = _Judge(grid, stored_weights)
     endless = grid.steps is None
     try:
@@ -262,3 +265,10 @@ def _following(schedule: Schedule, answer: int | None) -> Action | None:
         return schedule.send(answer)
     except StopIteration:
         return None
+    except AttributeError as error:
+        if error.name != "send":
+            raise
+        raise ScheduleError(
+            f"the schedule yields from a {type(error.obj).__name__}, which cannot be told how far a Forward got; "
+            "yield the actions one by one"
+        ) from error

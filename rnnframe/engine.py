@@ -109,7 +109,7 @@ class Engine:
             if value is not None and (not isinstance(value, int | np.integer) or value < 1):
                 raise OptionError(f"{name}={value!r} is out of range; expected an integer of at least 1")
         self.network = network
-        registry = registry or default_registry()
+        self._registry = registry = registry or default_registry()
         self.store = registry.store(store)
         self.chunk = chunk
         self.shards = shards
@@ -128,7 +128,8 @@ class Engine:
         if (steps, sizes) not in self._plans:
             if len(self._plans) == PLANS_KEPT:  # lengths that vary from call to call shall not pile up
                 self._plans.clear()
-            self._plans[steps, sizes] = make_plans(self.network, self.store, steps, sizes, self.chunk, self._stores)
+            with self._registry.blame("store", type(self.store)):
+                self._plans[steps, sizes] = make_plans(self.network, self.store, steps, sizes, self.chunk, self._stores)
         return self._plans[steps, sizes]
 
     def gradients(self, x: Any, y: Any, state: Arrays | None = None) -> Result:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, Vector, aligned_bytes, aligned_empty, size_of
@@ -19,6 +20,21 @@ from rnnframe.plugins import Registry, default_registry
 from rnnframe.specs import render
 
 DTYPES = ("float32", "float64")
+
+
+@attrs.frozen
+class _Naming:
+    """Adds to what a cell raises which cell it was, and whose: cells are other people's code."""
+
+    layer: Layer
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
+        if isinstance(error, Exception):
+            cell = default_registry().describe("cell", type(self.layer.cell))
+            error.add_note(f"in {self.layer.prefix}, {cell}")
 
 
 class Network:
@@ -145,7 +161,8 @@ class Network:
             held = state.group(layer.prefix)
             for name, value in held.items():
                 arrays[n][name][0] = value
-            layer.cell.forward(weights.layers[n], x, arrays[n], working[n])
+            with _Naming(layer):
+                layer.cell.forward(weights.layers[n], x, arrays[n], working[n])
             for name, value in held.items():
                 value[...] = arrays[n][name][-1]
             for name, ends in tape.ends[n].items():
@@ -201,16 +218,17 @@ class Network:
         for n in reversed(range(len(self.layers))):
             layer = self.layers[n]
             dx = gradient("ba"[(len(self.layers) - n) % 2 == 0], width=layer.inputs) if n else None
-            layer.cell.backward(
-                weights.layers[n],
-                below[n],
-                arrays[n],
-                dh,
-                dstate.group(layer.prefix),
-                gradients.group(layer.prefix),
-                working[n],
-                dx,
-            )
+            with _Naming(layer):
+                layer.cell.backward(
+                    weights.layers[n],
+                    below[n],
+                    arrays[n],
+                    dh,
+                    dstate.group(layer.prefix),
+                    gradients.group(layer.prefix),
+                    working[n],
+                    dx,
+                )
             if dx is not None:
                 dh = dx
         return loss

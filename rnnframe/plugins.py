@@ -19,7 +19,7 @@ import pluggy
 
 from rnnframe import hookspecs, local_plugins
 from rnnframe.contracts import Cell, Optimizer, StateStore
-from rnnframe.errors import PluginError, UsageError, unknown_name
+from rnnframe.errors import PluginError, RnnframeError, ScheduleError, UsageError, unknown_name
 from rnnframe.heads import HEADS, Head
 from rnnframe.learning_rates import RATES, LearningRate
 from rnnframe.media import Medium
@@ -223,8 +223,21 @@ class Registry:
         """Say on stderr, once, that a class of a plugin failed where others can go on without it."""
         if (kind, cls.name) not in self._left_out:
             self._left_out.add((kind, cls.name))
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            print(f"rnnframe: {self.describe(kind, cls)} is left out: {reason}", file=sys.stderr)
+            named = error if isinstance(error, RnnframeError) else f"{type(error).__name__}: {error}"
+            reason = str(named).removeprefix(self.describe(kind, cls) + ": ")
+            print(f"rnnframe: {self.describe(kind, cls)} is left out: {' '.join(reason.split())}", file=sys.stderr)
+
+    @contextmanager
+    def blame(self, kind: str, cls: type[Any]) -> Iterator[None]:
+        """Name the class and its plugin in what is raised meanwhile, where that does not say whose fault it is."""
+        try:
+            yield
+        except (UsageError, PluginError):
+            raise
+        except ScheduleError as error:
+            raise ScheduleError(f"{self.describe(kind, cls)}: {error}") from error
+        except Exception as error:
+            raise PluginError(f"{self.describe(kind, cls)}: {type(error).__name__}: {error}") from error
 
     def describe(self, kind: str, cls: type[Any]) -> str:
         """Return what to call a class when it failed: kind, name, and the plugin it is from."""

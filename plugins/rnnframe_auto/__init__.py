@@ -7,7 +7,17 @@ from typing import ClassVar
 import attrs
 from attrs.validators import gt, optional
 
-from rnnframe import Costs, Grid, OptionError, Problem, Schedule, Simulation, StateStore, hookimpl
+from rnnframe import (
+    Costs,
+    Grid,
+    OptionError,
+    Problem,
+    Schedule,
+    Simulation,
+    StateStore,
+    default_registry,
+    hookimpl,
+)
 from rnnframe.sizes import ByteSize, human_bytes
 from rnnframe.specs import render
 from rnnframe_auto.free import free_memory
@@ -58,22 +68,32 @@ class _Choice:
 
 
 def _choices(problem: Problem, budget: int) -> Iterator[_Choice]:
-    """Yield every exact store that fits, for falling chunk lengths."""
+    """Yield every exact store that fits, for falling chunk lengths.
+
+    A store that fails is left out and told, whoever provides it: the others can do without it.
+    """
+    kinds = [kind for kind in problem.stores if kind is not Auto and kind.exact]
     least = math.inf
     for length in _lengths(problem):
-        rows = length * problem.batch
-        if problem.steps is not None and least <= work_of(problem.steps, 2.0 * problem.steps, rows):
+        if problem.steps is not None and least <= work_of(problem.steps, 2.0 * problem.steps, length * problem.batch):
             return  # with no step run twice it would be no faster
-        for kind in problem.stores:
-            if kind is Auto or not kind.exact:
+        for kind in list(kinds):
+            try:
+                choices = list(_fitting(kind, problem, length, budget))
+            except Exception as error:
+                default_registry().leave_out("store", kind, error)
+                kinds.remove(kind)
                 continue
-            for store in kind.fit(problem, length, budget):
-                simulation, costs = problem.simulated(store, length)
-                held = costs.held(simulation)
-                if simulation.bounded and held <= costs.share(budget):
-                    choice = _Choice(store, length, work(store, simulation, rows), held)
-                    least = min(least, choice.work)
-                    yield choice
+            least = min([least, *(choice.work for choice in choices)])
+            yield from choices
+
+
+def _fitting(kind: type[StateStore], problem: Problem, length: int, budget: int) -> Iterator[_Choice]:
+    for store in kind.fit(problem, length, budget):
+        simulation, costs = problem.simulated(store, length)
+        held = costs.held(simulation)
+        if simulation.bounded and held <= costs.share(budget):
+            yield _Choice(store, length, work(store, simulation, length * problem.batch), held)
 
 
 REBUILD = {"whole": 0.0, "lean": 0.1, "states": 0.8}

@@ -74,11 +74,12 @@ def _run() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit
         return 1
     except Exception as error:  # the last net: of a plugin, of a damaged file, of ourselves
-        return _fail(error, f"{type(error).__name__}: {error} (RNNFRAME_TRACEBACK=1 shows where)", 1)
+        return _fail(error, f"{type(error).__name__}: {error}", 1, "RNNFRAME_TRACEBACK=1 shows where")
 
 
-def _fail(error: BaseException, message: str, code: int) -> int:
+def _fail(error: BaseException, message: str, code: int, *remarks: str) -> int:
     if os.environ.get("RNNFRAME_TRACEBACK", "") not in ("", "0"):
         raise error
-    click.echo(f"rnnframe: error: {' '.join(message.split())}", err=True)
+    more = "; ".join([*getattr(error, "__notes__", ()), *remarks])
+    click.echo(f"rnnframe: error: {' '.join(message.split())}{f' ({more})' if more else ''}", err=True)
     return code

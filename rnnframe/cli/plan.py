@@ -12,10 +12,11 @@ from rnnframe.cli.output import print_json, print_table
 from rnnframe.cli.picture import plot_option
 from rnnframe.engine import Engine
 from rnnframe.errors import OptionError, UsageError
+from rnnframe.network import Network
 from rnnframe.plan import Plan
 from rnnframe.plugins import default_registry
 from rnnframe.sizes import ByteSize, human_bytes
-from rnnframe.specs import read_value, render
+from rnnframe.specs import read_value, render, required_options
 
 STORES = ("full-history", "checkpoint", "checkpoint:policy=revolve", "circular-queue")
 
@@ -57,7 +58,7 @@ def command(
     chosen = [f"auto:budget={within}"] if within else []
     asked = [*(store or _usual()), *chosen]
     shown = draw or [*chosen, *store, "checkpoint"][0]
-    plans = [(spec, Engine(network, spec, chunk).plan(steps, batch)) for spec in asked]
+    plans = _plans(network, asked, () if store else _further(), chunk, steps, batch)
     drawn = Engine(network, shown, chunk).plan(steps, batch) if plot else None
     calibration = Calibration(network)
     rows = _rows(plans, calibration)
@@ -91,9 +92,14 @@ def _print(rows: list[dict[str, Any]], parameters: int, steps: int, batch: int, 
 
 def _usual() -> list[str]:
     """Return the usual stores, and every further one that needs no options."""
+    return [*STORES, *_further()]
+
+
+def _further() -> list[str]:
     registry = default_registry()
     named = {spec.partition(":")[0] for spec in STORES} | {"auto"}
-    return [*STORES, *(name for name in registry.names("store") if name not in named)]
+    others = [name for name in registry.names("store") if name not in named]
+    return [name for name in others if not required_options(registry.find("store", name))]
 
 
 def _size(text: str) -> ByteSize:
@@ -102,6 +108,22 @@ def _size(text: str) -> ByteSize:
     except ValueError:
         raise OptionError(f"--budget {text!r} is out of place; expected {ByteSize.description}") from None
     return size
+
+
+def _plans(
+    network: Network, stores: Sequence[str], dispensable: Sequence[str], chunk: int | None, steps: int, batch: int
+) -> list[tuple[str, Plan]]:
+    """Return the plan of each store; a `dispensable` one that fails is left out and told."""
+    registry = default_registry()
+    plans: list[tuple[str, Plan]] = []
+    for spec in stores:
+        try:
+            plans.append((spec, Engine(network, spec, chunk).plan(steps, batch)))
+        except Exception as error:
+            if spec not in dispensable:
+                raise
+            registry.leave_out("store", registry.find("store", spec), error)
+    return plans
 
 
 def _rows(plans: Sequence[tuple[str, Plan]], calibration: Calibration) -> list[dict[str, Any]]:

@@ -1,0 +1,63 @@
+"""Cells of other people that fail while they run: the error names the cell and its plugin."""
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from .conftest import Run
+
+CELL = """
+    import attrs
+    import numpy as np
+    import rnnframe as rf
+    from rnnframe_cells import Elman
+
+    @attrs.frozen(kw_only=True)
+    class Theirs({base}):
+        name = "theirs"
+        {members}
+"""
+STEP = (
+    "reverse = 'auto'; parameters = lambda self, inputs: {{'U': (inputs, 3)}}; "
+    "step = lambda self, p, xU, state: {{'h': {formula}}}"
+)
+FAILING = {
+    "a tape that is not declared": (
+        "Elman",
+        "forward = lambda self, weights, x, tape, scratch: tape['gates'].fill(0)",
+        "KeyError: 'gates' ({where}; RNNFRAME_TRACEBACK=1 shows where)",
+        1,
+    ),
+    "a reverse that raises": (
+        "Elman",
+        "backward = lambda self, *given: [][0]",
+        "IndexError: list index out of range ({where}; RNNFRAME_TRACEBACK=1 shows where)",
+        1,
+    ),
+    "a step of the wrong shape": (
+        "rf.StepCell",
+        STEP.format(formula="xU[0]"),
+        "cell 'theirs': step returned 'h' of shape [3]; expected [2, 3], batch first ({where})",
+        1,
+    ),
+    "a step that cannot be followed": (
+        "rf.StepCell",
+        STEP.format(formula="np.fmod(xU, 2)"),
+        "an automatic reverse cannot follow np.fmod; write the step otherwise, or give the cell a step_backward "
+        "({where})",
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize(("base", "members", "message", "code"), FAILING.values(), ids=FAILING)
+def test_the_error_names_the_cell_and_its_plugin(
+    run: Run, text: Path, tmp_path: Path, base: str, members: str, message: str, code: int
+) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(dedent(CELL).format(base=base, members=members))
+    small = ("--data", text, "--cell", "theirs:hidden=3", "--batch", 2, "--epochs", 1, "--quiet")
+    outcome = run("--plugin", path, "train", *small)
+    where = f"in layer0, cell 'theirs' of plugin 'mine' of {path}"
+    assert (outcome.code, outcome.err) == (code, f"rnnframe: error: {message.format(where=where)}\n")

@@ -35,7 +35,7 @@ def test_every_hook_and_every_method_of_a_contract_is_in_the_plugin_reference() 
     assert len(hooks) == 4
     for name in hooks:
         assert f"`{name}()`" in text
-    for contract in (rnnframe.Cell, rnnframe.Optimizer, rnnframe.StateStore, rnnframe.Medium):
+    for contract in (rnnframe.Cell, rnnframe.StepCell, rnnframe.Optimizer, rnnframe.StateStore, rnnframe.Medium):
         for name, member in vars(contract).items():
             if not name.startswith("_") and (callable(member) or isinstance(member, property)):
                 assert re.search(rf"`{name}\b", text), f"{contract.__name__}.{name}"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from step_cells import BUILT_IN, EVERY_CELL, AutoElman, AutoGRU, AutoLSTM, StepElman, StepGRU, StepLSTM
 
 import rnnframe as rf
+from rnnframe.buffers import tape_shapes
 from rnnframe.explain import needs_of
 from rnnframe.step_cell import StepCell, sigmoid
 from rnnframe.testing import check_gradients
@@ -89,6 +90,8 @@ def test_all_exact_stores_give_equal_bits(cells, dtype, steps, batch, chunk, sha
         f"circular-queue:k1={steps},k2={steps}",
         f"checkpoint:policy=uniform,slots={slots}",
         f"checkpoint:policy=revolve,slots={slots}",
+        f"checkpoint:policy=mixed,slots={slots}",
+        "states",  # of a step cell, whose tape is its state, everything is kept
     ):
         found = rf.Engine(network, store, chunk=chunk, shards=shards).gradients(x, y, state)
         assert found.loss == expected.loss
@@ -142,8 +145,8 @@ def test_backward_adds_to_the_gradients_and_leaves_its_inputs_alone(cls):
 @pytest.mark.parametrize("cls", [StepLSTM, AutoLSTM], ids=lambda cls: cls.name)
 def test_nothing_that_is_allocated_grows_with_the_sequence(cls):
     network = network_of(cls(hidden=16), dtype="float32")
-    engine = rf.Engine(network, "checkpoint:policy=revolve,slots=3", chunk=8)
-    peaks, lengths, batch = [], (320, 2560), 4  # by then the interpreter keeps all small objects that it ever keeps
+    engine = rf.Engine(network, chunk=8)
+    peaks, lengths, batch = [], (160, 640), 16  # by then the interpreter keeps all small objects that it ever keeps
     for steps in lengths:
         x, y, state = data_of(network, steps, batch, lookup=False)
         engine.gradients(x, y, state)  # makes the buffers
@@ -158,8 +161,12 @@ def test_nothing_that_is_allocated_grows_with_the_sequence(cls):
 
 def test_the_state_alone_is_left_unless_the_cell_says_more():
     network, leaving = network_of(StepElman(hidden=3)), network_of(StepLSTM(hidden=3))
-    assert network.tape_shapes(4, 2) == {"layer0.h": (5, 2, 3)}
-    assert leaving.tape_shapes(4, 2) == {"layer0.gates": (4, 2, 12), "layer0.c": (5, 2, 3), "layer0.h": (5, 2, 3)}
+    assert tape_shapes(network.layers, 4, 2, "whole")[0] == {"layer0.h": (5, 2, 3)}
+    assert tape_shapes(leaving.layers, 4, 2, "whole")[0] == {
+        "layer0.gates": (4, 2, 12),
+        "layer0.c": (5, 2, 3),
+        "layer0.h": (5, 2, 3),
+    }
 
 
 def test_explain_finds_out_what_a_step_that_is_run_again_needs():

@@ -64,6 +64,10 @@ def _run() -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return 2
+    except click.NoSuchOption as error:
+        first = error.option_name in ("--plugin", "--trace")
+        hint = f"; it stands before the command: rnnframe {error.option_name} ... COMMAND" if first else ""
+        return _fail(error, error.format_message().rstrip(".") + hint, error.exit_code)
     except click.ClickException as error:
         return _fail(error, error.format_message(), error.exit_code)
     except RnnframeError as error:

@@ -159,3 +159,11 @@ def test_trace_shows_every_hook_call_on_stderr(run: Run, plugin: Path) -> None:
     assert all(line.startswith("rnnframe: trace: rnnframe_") for line in lines)
     assert "o_t, do_t" in outcome.out
     assert run("explain", "gru").err == ""
+
+
+def test_an_option_of_the_program_after_the_command_is_told_where_it_stands(run: Run, plugin: Path) -> None:
+    outcome = run("explain", "copy", "--plugin", plugin)
+    assert outcome.code == 2
+    assert outcome.err == (
+        "rnnframe: error: No such option '--plugin'; it stands before the command: rnnframe --plugin ... COMMAND\n"
+    )

@@ -111,8 +111,9 @@ class Registry:
         for point in sorted(found, key=lambda p: (p.dist is None or p.dist.name != "rnnframe", p.name, p.value)):
             distribution, version = (point.dist.name, point.dist.version) if point.dist else ("unknown", "-")
             registry._load(PluginRecord(name=point.name, distribution=distribution, version=version), point.load)
-        for source in filter(None, map(str.strip, os.environ.get(local_plugins.VARIABLE, "").split(","))):
-            registry._load(*_local(source))
+        named = filter(None, map(str.strip, os.environ.get(local_plugins.VARIABLE, "").split(",")))
+        for name, place in dict.fromkeys(map(local_plugins.settle_source, named)):
+            registry._load(*_local(name, place))
         return registry
 
     def register(self, plugin: object, name: str, distribution: str = "local", version: str = "-") -> PluginRecord:
@@ -124,7 +125,7 @@ class Registry:
 
         Without hook implementations, every cell, optimizer and store class that is defined there is taken.
         """
-        record, load = _local(source)
+        record, load = _local(*local_plugins.settle_source(source))
         for known in self.records:
             if known.source == record.source and known.status == "ok":
                 return known
@@ -292,8 +293,7 @@ class Registry:
         return made
 
 
-def _local(source: str) -> tuple[PluginRecord, Callable[[], object]]:
-    name, place = local_plugins.settle_source(source)
+def _local(name: str, place: str) -> tuple[PluginRecord, Callable[[], object]]:
     kinds = {kind.hook: kind.base for kind in KINDS.values()}
     record = PluginRecord(name=name, distribution="local", version="-", source=place)
     return record, functools.partial(local_plugins.load, place, kinds)

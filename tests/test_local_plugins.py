@@ -135,7 +135,7 @@ def test_what_is_no_file_or_no_module_is_told(tmp_path):
 
 def test_the_environment_names_plugins_and_a_broken_one_harms_nobody(write, monkeypatch, capsys):
     good, bad, off = write(CLASSES), write("raise SystemExit('no')", "bad.py"), write("raise SystemExit", "off.py")
-    monkeypatch.setenv("RNNFRAME_PLUGINS", f"{good}, {bad},{off},")
+    monkeypatch.setenv("RNNFRAME_PLUGINS", f"{good}, {bad},{off},{good},")
     monkeypatch.setenv("RNNFRAME_DISABLE_PLUGINS", "off")
     registry = rf.Registry.installed(strict=False)
     assert "copy" in registry.names("cell")

@@ -46,9 +46,9 @@ def _trace(line: str) -> None:
 
 def main() -> NoReturn:
     """Run the command line; a traceback is shown only where RNNFRAME_TRACEBACK=1 asks for it."""
-    from rnnframe.cli import compare, evaluate, explain, plan, plugins, sample, show, train
+    from rnnframe.cli import check, compare, evaluate, explain, plan, plugins, sample, show, train
 
-    for module in (train, evaluate, sample, plan, compare, explain, plugins, show):
+    for module in (train, evaluate, sample, plan, compare, explain, check, plugins, show):
         cli.add_command(module.command)
     sys.exit(_run())
 

@@ -1,5 +1,44 @@
-"""What a plugin's author checks a cell, a head or a store with; needs no test framework."""
+"""What a plugin's author checks a cell, a store, an optimizer or a head with; needs no test framework.
 
+    class TestMyCell(rnnframe.testing.CellTests):  # for pytest
+        cell = MyCell(hidden=5)
+
+    print(rnnframe.testing.check_cell(MyCell(hidden=5)))  # or without
+
+`rnnframe check` does the latter at the command line.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from rnnframe.contracts import Cell, Optimizer
+from rnnframe.heads import Head
+from rnnframe.testing.cells import CellTests, check_cell
 from rnnframe.testing.gradients import check_gradients, numeric_gradients, numeric_state_gradient
+from rnnframe.testing.heads import HeadTests, check_head
+from rnnframe.testing.optimizers import OptimizerTests, check_optimizer
+from rnnframe.testing.suite import CheckOutcome, CheckReport, Suite, run
 
-__all__ = ["check_gradients", "numeric_gradients", "numeric_state_gradient"]
+SUITES: Mapping[str, type[Suite]] = MappingProxyType(
+    {"cell": CellTests, "optimizer": OptimizerTests, "head": HeadTests}
+)
+BASES: Mapping[str, type[Any]] = MappingProxyType({"cell": Cell, "optimizer": Optimizer, "head": Head})
+
+__all__ = [
+    "BASES",
+    "SUITES",
+    "CellTests",
+    "CheckOutcome",
+    "CheckReport",
+    "HeadTests",
+    "OptimizerTests",
+    "Suite",
+    "check_cell",
+    "check_gradients",
+    "check_head",
+    "check_optimizer",
+    "numeric_gradients",
+    "numeric_state_gradient",
+    "run",
+]

@@ -15,10 +15,10 @@ from rnnframe.engine import Engine
 from rnnframe.errors import UsageError
 from rnnframe.inference import Inference
 from rnnframe.states import fill_state
+from rnnframe.testing.tables import relative_differences, table
 
 STEP = 1e-3
 RESOLUTION = 4 * float(np.finfo(np.float64).eps) / STEP  # of a slope, per unit of loss
-ENTRIES_SHOWN = 5
 
 
 def numeric_gradients(engine: Engine, x: Any, y: Any, state: Arrays | None = None) -> Vector:
@@ -73,13 +73,13 @@ def check_gradients(engine: Engine, x: Any, y: Any, state: Arrays | None = None,
         raise AssertionError(f"the loss is {result.loss!r} in training and {forward!r} in a forward run")
     analytic = {**result.gradients, **_of_state(result.state_gradient)}
     smallest = (RESOLUTION * abs(forward) + float(np.finfo(np.float64).tiny)) / tolerance
-    relative = {name: _relative_differences(analytic[name], numeric[name], smallest) for name in numeric}
+    relative = {name: relative_differences(analytic[name], numeric[name], smallest) for name in numeric}
     worst = max(relative, key=lambda name: float(relative[name].max()))
     largest = float(relative[worst].max())
     if largest > tolerance:
         title = f"dL/d({worst}) is not what finite differences give: relative difference {largest:.3g}"
-        table = _table(analytic[worst], numeric[worst], relative[worst])
-        raise AssertionError(f"{title}, tolerance {tolerance:.3g}\n{table}")
+        shown = table(analytic[worst], numeric[worst], relative[worst])
+        raise AssertionError(f"{title}, tolerance {tolerance:.3g}\n{shown}")
     return largest
 
 
@@ -114,17 +114,3 @@ class _Losses:
             return ahead - self._inference.evaluate(self._x, self._y, state).loss
         finally:
             point[n] = value
-
-
-def _relative_differences(analytic: Array, numeric: Array, smallest: float) -> Array:
-    relative: Array = np.abs(analytic - numeric) / max(float(np.abs(numeric).max()), smallest)
-    return np.nan_to_num(relative, nan=np.inf)
-
-
-def _table(analytic: Array, numeric: Array, relative: Array) -> str:
-    worst = np.argsort(-relative, axis=None, kind="stable")[:ENTRIES_SHOWN]
-    lines = [f"{'index':>14} {'analytic':>24} {'numeric':>24} {'relative':>10}"]
-    for index in zip(*np.unravel_index(worst, relative.shape), strict=True):
-        place = "[" + ", ".join(map(str, index)) + "]"
-        lines.append(f"{place:>14} {analytic[index]:>24.16g} {numeric[index]:>24.16g} {relative[index]:>10.3g}")
-    return "\n".join(lines)

@@ -12,18 +12,21 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from rnnframe.contracts import Cell, Optimizer
+from rnnframe.contracts import Cell, Optimizer, StateStore
 from rnnframe.heads import Head
 from rnnframe.testing.cells import CellTests, check_cell
 from rnnframe.testing.gradients import check_gradients, numeric_gradients, numeric_state_gradient
 from rnnframe.testing.heads import HeadTests, check_head
 from rnnframe.testing.optimizers import OptimizerTests, check_optimizer
+from rnnframe.testing.stores import StateStoreTests, check_store
 from rnnframe.testing.suite import CheckOutcome, CheckReport, Suite, run
 
 SUITES: Mapping[str, type[Suite]] = MappingProxyType(
-    {"cell": CellTests, "optimizer": OptimizerTests, "head": HeadTests}
+    {"cell": CellTests, "store": StateStoreTests, "optimizer": OptimizerTests, "head": HeadTests}
 )
-BASES: Mapping[str, type[Any]] = MappingProxyType({"cell": Cell, "optimizer": Optimizer, "head": Head})
+BASES: Mapping[str, type[Any]] = MappingProxyType(
+    {"cell": Cell, "store": StateStore, "optimizer": Optimizer, "head": Head}
+)
 
 __all__ = [
     "BASES",
@@ -33,11 +36,13 @@ __all__ = [
     "CheckReport",
     "HeadTests",
     "OptimizerTests",
+    "StateStoreTests",
     "Suite",
     "check_cell",
     "check_gradients",
     "check_head",
     "check_optimizer",
+    "check_store",
     "numeric_gradients",
     "numeric_state_gradient",
     "run",

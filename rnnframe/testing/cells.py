@@ -14,7 +14,7 @@ from rnnframe.testing.tables import expect_close, expect_same_bits
 DTYPES = ("float32", "float64")
 
 
-class CellTests(CellGradientChecks, CellNetworkChecks):
+class CellTests(CellNetworkChecks, CellGradientChecks):
     """All that a cell must hold to.
 
     class TestMyCell(rnnframe.testing.CellTests):

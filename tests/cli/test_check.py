@@ -122,7 +122,8 @@ def test_a_name_of_two_kinds_needs_the_kind(run: Run, monkeypatch: pytest.Monkey
         @rf.hookimpl
         def rnnframe_optimizers(self):
             sgd = rf.default_registry().find("optimizer", "sgd")
-            return [attrs.make_class("Elman", [], bases=(sgd,), frozen=True, kw_only=True, class_body={"name": "elman"})]
+            options = {"frozen": True, "kw_only": True, "class_body": {"name": "elman"}}
+            return [attrs.make_class("Elman", [], bases=(sgd,), **options)]
 
     registry = rf.Registry.installed()
     registry.register(Plugin(), "homonym")

@@ -1,0 +1,54 @@
+"""Checks of a store that is given a number of bytes: it keeps to them, and names the fewest that would do."""
+
+import re
+
+import attrs
+
+from rnnframe.engine import Engine
+from rnnframe.errors import OptionError
+from rnnframe.network import Network
+from rnnframe.sizes import ByteSize
+from rnnframe.testing.store_suite import Case, StoreSuite
+from rnnframe.testing.suite import fail, skip
+
+BUDGETS = tuple(2**n + n for n in range(6, 24, 2))  # bytes
+BUDGETED = (Case(5, 2, 2), Case(40, 2, 4), Case(64, 3, 1, shards=2))
+
+
+class StoreBudgetChecks(StoreSuite):
+    """A store with an option `budget`."""
+
+    def test_a_budget_is_kept_or_refused_with_the_smallest_that_would_do(self) -> None:
+        """No run is planned beyond the bytes of `budget`, and the smallest that a refusal names is enough."""
+        if not hasattr(self.subject, "budget"):
+            skip("the store has no option budget")
+        network = self.network("float32")
+        for case in BUDGETED:
+            for budget in BUDGETS:
+                held = self._planned(network, case, budget)
+                if isinstance(held, int):
+                    if held > budget:
+                        fail(f"{case}: budget={budget} bytes, but {held} are planned")
+                    continue
+                named = re.findall(r"(\d+) bytes", held)
+                if not named or int(named[-1]) <= budget:
+                    fail(f"{case}: budget={budget} is refused without the smallest that would do, in bytes: {held}")
+                smallest = int(named[-1])
+                if not isinstance(self._planned(network, case, smallest), int):
+                    fail(f"{case}: {smallest} bytes are named as the smallest budget that would do, and do not do")
+                if isinstance(self._planned(network, case, smallest - 1), int):
+                    fail(f"{case}: {smallest} bytes are named as the smallest budget, and one byte less does, too")
+
+    def _planned(self, network: Network, case: Case, budget: int) -> int | str:
+        """Return the bytes planned for all shards, or the refusal."""
+        try:
+            store = attrs.evolve(self.subject, budget=ByteSize(budget))
+        except ValueError as conflict:
+            skip(f"the options leave no room for a budget: {conflict.args[0]}")
+        engine = Engine(network, store, chunk=case.chunk, shards=case.shards)
+        try:
+            plans = engine.shard_plans(case.steps, case.batch)
+        except OptionError as refusal:
+            return str(refusal)
+        predicted = [plan.predicted_bytes for plan in plans]
+        return sum(held if held is not None else fail("no bound is predicted") for held in predicted)

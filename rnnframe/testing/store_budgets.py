@@ -34,8 +34,10 @@ class StoreBudgetChecks(StoreSuite):
                 if not named or int(named[-1]) <= budget:
                     fail(f"{case}: budget={budget} is refused without the smallest that would do, in bytes: {held}")
                 smallest = int(named[-1])
-                if not isinstance(self._planned(network, case, smallest), int):
-                    fail(f"{case}: {smallest} bytes are named as the smallest budget that would do, and do not do")
+                held = self._planned(network, case, smallest)
+                if not isinstance(held, int) or held > smallest:
+                    told = "are refused" if isinstance(held, str) else f"plan {held}"
+                    fail(f"{case}: {smallest} bytes are named as the smallest budget that would do, and {told}")
                 if isinstance(self._planned(network, case, smallest - 1), int):
                     fail(f"{case}: {smallest} bytes are named as the smallest budget, and one byte less does, too")
 

@@ -3,11 +3,11 @@
 import importlib.util
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rnnframe.contracts import Costs, StateStore
 from rnnframe.errors import ScheduleError
-from rnnframe.schedule import Reverse, Update
+from rnnframe.schedule import Action, Forget, Forward, Reverse, Update
 from rnnframe.testing.store_suite import Followed, StoreSuite
 from rnnframe.testing.suite import fail, skip
 
@@ -94,6 +94,20 @@ class StoreScheduleChecks(StoreSuite):
             if found.windows() != wanted:
                 fail(f"{where}: the windows (from, losses from, stop) are {found.windows()}, declared {wanted}")
 
+    def test_it_keeps_no_tape_in_vain(self) -> None:
+        """Whenever a chunk is run, every tape that waits is reversed later on: others are memory wasted."""
+        self.only_with_a_schedule()
+        for where, found in self._all():
+            for n, action in enumerate(found.actions):
+                if isinstance(action, Forward) and action.stop != action.start:
+                    later = [each for each in found.actions[n:] if isinstance(each, Reverse)]
+                    for chunk in _waiting(found.actions[:n]):
+                        if not any(each.start <= chunk < each.stop for each in later):
+                            fail(
+                                f"{where}: the tape of chunk {chunk} waits at {action} and is not reversed any more; "
+                                "release it with Forget, or with a Reverse that does not keep it"
+                            )
+
     def _steps(self, found: Followed, action: object) -> int:
         return found.grid.steps_between(action.start, action.stop) if isinstance(action, Reverse) else 0
 
@@ -121,6 +135,20 @@ class StoreScheduleChecks(StoreSuite):
             self._expect_valid(steps, chunk, Costs(snapshot=snapshot, tape=tape))
 
         search()
+
+
+def _waiting(actions: Sequence[Action]) -> list[int]:
+    """Return the chunks whose tapes are in the ring after these actions."""
+    tapes: list[int] = []
+    for action in actions:
+        match action:
+            case Forward(start, stop, keep=True) if stop is not None:
+                tapes += range(start, stop)
+            case Reverse(stop, start, keep=False):
+                del tapes[len(tapes) - (stop - start) :]
+            case Forget(before):
+                tapes = [chunk for chunk in tapes if chunk >= before]
+    return tapes
 
 
 def _where(steps: int, chunk: int, costs: Costs) -> str:

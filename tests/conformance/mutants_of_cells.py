@@ -1,0 +1,175 @@
+"""Faults in the built-in cells."""
+
+import test_cells_conform as sound
+from mutation import Mutant
+
+ELMAN, LSTM, GRU = "rnnframe_cells.elman", "rnnframe_cells.lstm", "rnnframe_cells.gru"
+SLOPES, ADDS = "finite differences", "adds into"
+
+
+def elman(fault, old, new, caught_by, suite=sound.TestElman):
+    return Mutant(fault, suite, ELMAN, old, new, caught_by)
+
+
+def lstm(fault, old, new, caught_by):
+    return Mutant(fault, sound.TestLSTM, LSTM, old, new, caught_by)
+
+
+def gru(fault, old, new, caught_by, suite=sound.TestGRU):
+    return Mutant(fault, suite, GRU, old, new, caught_by)
+
+
+ALL_W, ALL_B = 'add_product(h[:-1], dz, gradients["W"], scratch["panel"])', 'add_column_sums(dz, gradients["b"])'
+DU = '        add_input_product(x, dz, gradients["U"], scratch["panel"])\n'
+
+MUTANTS = [
+    elman("a sign in the slope of tanh", "np.multiply(h, h, out=out)", "np.multiply(-h, h, out=out)", SLOPES),
+    elman("the bias is forgotten", '        h[1:] += weights["b"]\n', "", SLOPES),
+    elman(
+        "W is not carried back",
+        "            np.matmul(dz[t], WT, out=carried)\n",
+        "            carried.fill(0)\n",
+        SLOPES,
+    ),
+    elman("dh is forgotten", "            carried += dh[t]\n", "", SLOPES),
+    elman("dh replaces what is carried", "carried += dh[t]", "carried[...] = dh[t]", SLOPES),
+    elman("db is assigned", ALL_B, 'gradients["b"][...] = dz.sum((0, 1))', ADDS),
+    elman("dW takes the state after the step", "add_product(h[:-1], dz,", "add_product(h[1:], dz,", SLOPES),
+    elman(
+        "dx adds to stale values",
+        'np.matmul(rows(dz), weights["U"].T, out=rows(dx))',
+        'dx += dz @ weights["U"].T',
+        "inputs is written",
+    ),
+    elman(
+        "dx is written unasked",
+        '        if dx is not None:\n            np.matmul(rows(dz), weights["U"].T, out=rows(dx))',
+        '        np.matmul(rows(dz), weights["U"].T, out=rows(dx if dx is not None else dz))',
+        "inputs is written",
+    ),
+    elman(
+        "h is another array",
+        '        project(x, weights["U"], h[1:])',
+        '        tape["h"] = h = h.copy()\n        project(x, weights["U"], h[1:])',
+        "writes all",
+    ),
+    elman(
+        "the slope spoils the tape",
+        "slope(h[1:], dz)",
+        "slope(h[1:], h[1:])\n        np.copyto(dz, h[1:])",
+        "leaves tape",
+    ),
+    elman(
+        "x is spoilt",
+        "        slope(h[1:], dz)\n",
+        "        slope(h[1:], dz)\n        x *= 1\n        x -= 1\n",
+        "leaves tape",
+    ),
+    elman("too little scratch is declared", '{"dz": self.hidden, "panel"', '{"dz": self.hidden - 1, "panel"', ""),
+    elman(
+        "too much scratch is declared",
+        '{"dz": self.hidden, "panel"',
+        '{"dz": self.hidden + 3, "panel"',
+        "declared working",
+    ),
+    elman(
+        "Wᵀ is derived once",
+        'weights["WT"][...] = weights["W"].T',
+        'weights["WT"][...] = globals().setdefault("kept", weights["W"].T.copy())',
+        SLOPES,
+    ),
+    elman(
+        "Wᵀ is derived over what it was",
+        'weights["WT"][...] = weights["W"].T',
+        'weights["WT"][...] = np.where(np.isnan(weights["WT"]), weights["W"].T, weights["WT"])',
+        "derive",
+    ),
+    elman("b is not initialised", '        parameters["b"].fill(0)\n', "", "initialize"),
+    elman(
+        "values are drawn from another generator",
+        'fill_uniform(parameters["U"], self.hidden, rng)',
+        'fill_uniform(parameters["U"], self.hidden, np.random.default_rng())',
+        "initialize",
+    ),
+    elman(
+        "the slope of relu at negative values",
+        "np.greater(h, 0, out=out",
+        "np.greater_equal(h, 0, out=out",
+        SLOPES,
+        suite=sound.TestElmanWithRelu,
+    ),
+    elman("the slope of sigmoid without h", "    out *= h\n", "", SLOPES, suite=sound.TestElmanWithSigmoid),
+    lstm("a sign in dz_g", "np.subtract(1, dz_g, out=dz_g)", "np.add(1, dz_g, out=dz_g)", SLOPES),
+    lstm("i is forgotten in dz_g", "        dz_g *= i\n", "", SLOPES),
+    lstm("the cell state of the wrong step", "dz_f *= c[:-1]", "dz_f *= c[1:]", SLOPES),
+    lstm("dc of later steps is dropped", "dc += slope[t]", "dc[...] = slope[t]", SLOPES),
+    lstm("f is forgotten in dc", "            dc *= f[t]\n", "", SLOPES),
+    lstm("f scales dc of the wrong step", "dc *= f[t]", "dc *= f[t - 1]", SLOPES),
+    lstm("gates are exchanged", "dz_i, dz_f, dz_g, dz_o = np.split(dz", "dz_f, dz_i, dz_g, dz_o = np.split(dz", SLOPES),
+    lstm("dW is assigned", ALL_W, 'gradients["W"].fill(0)\n        ' + ALL_W, ADDS),
+    lstm("db is added twice", ALL_B, f"{ALL_B}\n        {ALL_B}", SLOPES),
+    lstm(
+        "the carried gradient is an alias of scratch",
+        "np.matmul(dz[t], WT, out=dh_t)",
+        'dh_t = dstate["h"] = dz[t] @ WT',
+        "writes nothing but",
+    ),
+    lstm("tanh(c) is expected in the scratch of forward", "        np.tanh(c[1:], out=slope)\n", "", SLOPES),
+    lstm("c goes to the wrong row", "c[t + 1] += product", "c[t + (t + 1 < len(x))] += product", ""),
+    lstm(
+        "Wᵀ is stale",
+        '        weights["WT"][...] = weights["W"].T\n',
+        '        if not np.isfinite(weights["WT"]).all():\n            weights["WT"][...] = weights["W"].T\n',
+        "derive",
+    ),
+    lstm("a gate fewer in the tape", '"gates": 4 * self.hidden, "c"', '"gates": 3 * self.hidden, "c"', ""),
+    gru("a sign in h_t", "np.subtract(h[t], n, out=h[t + 1])", "np.subtract(n, h[t], out=h[t + 1])", SLOPES),
+    gru("the bias of the candidate is forgotten", '                q += weights["bn"]\n', "", SLOPES),
+    gru("dbn is forgotten", '            add_column_sums(extra, gradients["bn"])\n', "", SLOPES),
+    gru(
+        "the state after the step in dW",
+        "add_product(h[:-1], dz, gradients",
+        "add_product(h[1:], dz, gradients",
+        SLOPES,
+    ),
+    gru("dU after dz was changed for dW", DU, "        np.copyto(dz_n, extra)\n" + DU, SLOPES),
+    gru(
+        "the halves of Wᵀ are not those of W",
+        'weights["WrzT"][...], weights["WnT"][...] = Wrz.T, Wn.T',
+        'weights["WrzT"][...], weights["WnT"][...] = Wrz.T, Wn',
+        SLOPES,
+    ),
+    gru(
+        "W_n is derived once",
+        'weights["Wrz"][...], weights["Wn"][...] = Wrz, Wn',
+        'weights["Wrz"][...] = Wrz\n        weights["Wn"][...] = np.where(np.isnan(weights["Wn"]), Wn, weights["Wn"])',
+        "derive",
+    ),
+    gru(
+        "r is forgotten on the way back",
+        "                through *= r[t]\n",
+        "",
+        SLOPES,
+        suite=sound.TestGRUWithResetBefore,
+    ),
+    gru(
+        "dW of the candidate without r",
+        "np.multiply(r, h[:-1], out=extra)",
+        "np.copyto(extra, h[:-1])",
+        SLOPES,
+        suite=sound.TestGRUWithResetBefore,
+    ),
+    gru(
+        "dW of r and z is assigned",
+        'dW = gradients["W"]\n',
+        'dW = gradients["W"]\n            dW[:, : 2 * H] = 0\n',
+        ADDS,
+        suite=sound.TestGRUWithResetBefore,
+    ),
+    gru(
+        "too much scratch is declared",
+        '"extra": self.hidden, "panel"',
+        '"extra": 2 * self.hidden, "panel"',
+        "",
+    ),
+]

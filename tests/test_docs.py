@@ -1,3 +1,4 @@
+import inspect
 import re
 from pathlib import Path
 
@@ -5,6 +6,8 @@ import pytest
 
 import rnnframe
 from rnnframe import hookspecs
+from rnnframe.testing import SUITES
+from rnnframe.testing.suite import title_of
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -59,3 +62,14 @@ def test_every_public_name_has_a_docstring() -> None:
     for name in rnnframe.__all__:
         if name != "Schedule":  # a type alias, explained in its module
             assert getattr(rnnframe, name).__doc__, name
+
+
+def test_every_check_is_in_the_reference_with_its_sentence() -> None:
+    text = (ROOT / "docs" / "reference" / "checks.md").read_text()
+    rows = re.findall(r"^\| (.+) \| (.+) \|$", text, re.MULTILINE)
+    wanted = [
+        (title_of(check), " ".join((inspect.getdoc(getattr(suite, check)) or "").split()))
+        for suite in SUITES.values()
+        for check in suite.checks()
+    ]
+    assert [row for row in rows if row[0] != "check"] == wanted

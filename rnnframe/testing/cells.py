@@ -146,7 +146,7 @@ class CellTests(CellNetworkChecks, CellGradientChecks):
                     what = f"gradient of {name}, {given.where},"
                     expect_close(what, a.slopes()[name], value, 1e-3, ("float32", "float64"))
 
-    def test_declared_working_and_derived_arrays_are_used(self) -> None:
+    def test_declared_working_arrays_are_used(self) -> None:
         """No part of a working array is declared and never touched, in any direction and with any kind of input."""
         touched: dict[str, Array] = {}
         sizes = dict(self.subject.scratch(self.inputs))
@@ -169,6 +169,18 @@ class CellTests(CellNetworkChecks, CellGradientChecks):
                         f"scratch(inputs)[{name!r}] is {sizes[name]}: of {along.size} items along its axis {axis} "
                         f"only {int(along.sum())} are used; declare no more than is needed"
                     )
+
+    def test_derived_arrays_are_used(self) -> None:
+        """No array is derived that neither direction reads."""
+        for name in self.bench().weights.keys() - set(self.bench().parameters):
+            for bench, given in self.cases():
+                before = {**self._forward(bench.block(given)).tape, **bench.block(given).run().slopes()}
+                bench.weights[name].fill(np.nan)
+                after = {**self._forward(bench.block(given)).tape, **bench.block(given).run().slopes()}
+                if any(not np.array_equal(before[key], after[key], equal_nan=True) for key in before):
+                    break
+            else:
+                fail(f"derived(inputs)[{name!r}] is never read; leave it out")
 
     def _forward(self, block: Block) -> Block:
         block.forward()

@@ -90,17 +90,14 @@ class Suite:
         """`render` writes the options down, and `build` makes an equal object from them."""
         subject = self.subject
         text = render(subject)
-        spec = Spec.parse(text, self.kind)
-        again = build(type(subject), spec.options, self.kind, spec.name)
+        advice = "let every option be an attrs field, of numbers, words and sizes"
+        try:
+            spec = Spec.parse(text, self.kind)
+            again = build(type(subject), spec.options, self.kind, spec.name)
+        except UsageError as error:
+            fail(f"{text!r} cannot be read again: {error}; {advice}")
         if again != subject:
-            fail(f"{text!r} makes {again!r}, which is not equal to {subject!r}; let every option be an attrs field")
-        name = next(iter(attrs.fields_dict(type(subject))), None)
-        if name is not None:
-            try:
-                setattr(subject, name, getattr(subject, name))
-            except attrs.exceptions.FrozenError:
-                return
-            fail(f"{name!r} can be assigned; options are fixed: decorate the class with @attrs.frozen(kw_only=True)")
+            fail(f"{text!r} makes {again!r}, which is not equal to {subject!r}; {advice}")
 
 
 def run(suite: Suite) -> CheckReport:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import attrs
 import pluggy
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "rnnframe"
+T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
@@ -251,15 +252,20 @@ class Registry:
         if not isinstance(given, str):
             raise UsageError(f"a {kind} is a spec such as 'name:key=value' or a {base.__name__}, not {given!r}")
         spec = Spec.parse(given, kind)
-        found = self.find(kind, spec.name)
-        return build(found, self._with_media(found, spec.options), kind, spec.name)
+        return self.build(self.find(kind, spec.name), spec.options, kind, spec.name)
 
-    def _with_media(self, cls: type[Any], options: Mapping[str, str]) -> dict[str, Any]:
+    def build(self, cls: type[T], options: Mapping[str, Any], kind: str, name: str) -> T:
+        """Make a `cls` from its options as texts, those that are media included; errors as `rnnframe.specs.build`."""
+        return build(cls, self._with_media(cls, options), kind, name)
+
+    def _with_media(self, cls: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
         """Make an object of each option that is a medium; in its spec ";" stands for ","."""
         types = field_types(cls)
         return {
-            key: self.medium(text.replace(";", ",")) if types.get(key) == Medium | None and text != "none" else text
-            for key, text in options.items()
+            key: self.medium(value.replace(";", ","))
+            if types.get(key) == Medium | None and isinstance(value, str) and value != "none"
+            else value
+            for key, value in options.items()
         }
 
     def cell(self, given: str | Cell) -> Cell:

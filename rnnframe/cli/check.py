@@ -11,14 +11,14 @@ import click
 from rnnframe.cli.output import print_json
 from rnnframe.errors import UsageError, unknown_name
 from rnnframe.plugins import default_registry
-from rnnframe.specs import Spec, build, field_types
+from rnnframe.specs import Spec, field_types
 
 UNITS = "5"  # of a cell whose option `hidden` is not given: differences are taken along every parameter
 
 
-@click.command("check", short_help="Put a cell, store, optimizer or head through the conformance suite.")
+@click.command("check", short_help="Put a cell, store, medium, optimizer or head through the conformance suite.")
 @click.argument("what", metavar="NAME|MODULE:CLASS[:OPTIONS]")
-@click.option("--kind", metavar="KIND", help="which one, where cells, stores, optimizers or heads share a name")
+@click.option("--kind", metavar="KIND", help="which one, where plugins of several kinds share a name")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(what: str, kind: str | None, as_json: bool) -> int:
     """Put a plugin through the conformance suite of its kind: one line a check, and what is wrong in detail.
@@ -34,7 +34,7 @@ def command(what: str, kind: str | None, as_json: bool) -> int:
     options: dict[str, Any] = dict(spec.options)
     if found == "cell" and "hidden" in field_types(cls):
         options.setdefault("hidden", UNITS)
-    subject = build(cls, options, found, spec.name)
+    subject = default_registry().build(cls, options, found, spec.name)
     report = run(type("Checked", (SUITES[found],), {found: subject})())
     if as_json:
         print_json(attrs.asdict(report) | {"passed": report.passed})

@@ -1,4 +1,4 @@
-"""What a plugin's author checks a cell, a store, an optimizer or a head with; needs no test framework.
+"""What a plugin's author checks a cell, a store, a medium, an optimizer or a head with; needs no test framework.
 
     class TestMyCell(rnnframe.testing.CellTests):  # for pytest
         cell = MyCell(hidden=5)
@@ -14,18 +14,20 @@ from typing import Any
 
 from rnnframe.contracts import Cell, Optimizer, StateStore
 from rnnframe.heads import Head
+from rnnframe.media import Medium
 from rnnframe.testing.cells import CellTests, check_cell
 from rnnframe.testing.gradients import check_gradients, numeric_gradients, numeric_state_gradient
 from rnnframe.testing.heads import HeadTests, check_head
+from rnnframe.testing.media import MediumTests, check_medium
 from rnnframe.testing.optimizers import OptimizerTests, check_optimizer
 from rnnframe.testing.stores import StateStoreTests, check_store
 from rnnframe.testing.suite import CheckOutcome, CheckReport, Suite, run
 
 SUITES: Mapping[str, type[Suite]] = MappingProxyType(
-    {"cell": CellTests, "store": StateStoreTests, "optimizer": OptimizerTests, "head": HeadTests}
+    {"cell": CellTests, "store": StateStoreTests, "medium": MediumTests, "optimizer": OptimizerTests, "head": HeadTests}
 )
 BASES: Mapping[str, type[Any]] = MappingProxyType(
-    {"cell": Cell, "store": StateStore, "optimizer": Optimizer, "head": Head}
+    {"cell": Cell, "store": StateStore, "medium": Medium, "optimizer": Optimizer, "head": Head}
 )
 
 __all__ = [
@@ -35,12 +37,14 @@ __all__ = [
     "CheckOutcome",
     "CheckReport",
     "HeadTests",
+    "MediumTests",
     "OptimizerTests",
     "StateStoreTests",
     "Suite",
     "check_cell",
     "check_gradients",
     "check_head",
+    "check_medium",
     "check_optimizer",
     "check_store",
     "numeric_gradients",

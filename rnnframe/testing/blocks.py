@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, Arrays
-from rnnframe.contracts import Cell
+from rnnframe.contracts import Cell, Tapes
 from rnnframe.testing.guarded import Guarded
 
 SPREAD = 0.5  # of parameters and states: away from saturation, where differences would see nothing
@@ -129,6 +129,17 @@ class Block:
                 self.scratch.handed(),
                 buffers["dx"] if dx else None,
             )
+
+    def rebuild(self, tapes: Tapes) -> None:
+        """Make what `keeps(tapes)` leaves out of the tape again; that and the working arrays are NaN before."""
+        cell = self.bench.cell
+        for name in cell.tape().keys() - set(cell.keeps(tapes)):
+            self.tape[name].fill(np.nan)
+        for name, value in self.given.state.items():
+            self.tape[name][0] = value
+        self.scratch.fill(np.nan)
+        with np.errstate(all="ignore"):
+            cell.rebuild(self.bench.weights.handed(), self.x, self.tape.handed(), self.scratch.handed(), tapes)
 
     def run(self) -> "Block":
         """Run the block and reverse it."""

@@ -7,6 +7,7 @@ from rnnframe.contracts import Cell
 from rnnframe.testing.blocks import Block
 from rnnframe.testing.cell_gradients import ROUNDING, CellGradientChecks
 from rnnframe.testing.cell_networks import CellNetworkChecks
+from rnnframe.testing.cell_rebuilding import CellRebuildingChecks
 from rnnframe.testing.guarded import Guarded
 from rnnframe.testing.suite import CheckReport, fail, run
 from rnnframe.testing.tables import expect_close, expect_same_bits
@@ -14,7 +15,7 @@ from rnnframe.testing.tables import expect_close, expect_same_bits
 DTYPES = ("float32", "float64")
 
 
-class CellTests(CellNetworkChecks, CellGradientChecks):
+class CellTests(CellRebuildingChecks, CellNetworkChecks, CellGradientChecks):
     """All that a cell must hold to.
 
     class TestMyCell(rnnframe.testing.CellTests):

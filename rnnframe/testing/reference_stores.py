@@ -5,6 +5,7 @@ from typing import ClassVar
 import attrs
 
 from rnnframe.contracts import Costs, StateStore
+from rnnframe.media import Medium
 from rnnframe.schedule import Drop, Forward, Grid, Load, Reverse, Save, Schedule
 
 
@@ -29,15 +30,16 @@ class KeepAll(StateStore):
 
 @attrs.frozen(kw_only=True)
 class Recompute(StateStore):
-    """Keep the state before every chunk, and make every tape anew."""
+    """Keep the state before every chunk, in the `medium` if there is one, and make every tape anew."""
 
     name: ClassVar[str] = "recompute"
+    medium: Medium | None = None
 
     def schedule(self, grid: Grid, costs: Costs) -> Schedule:
         """Save all states on the way to the end; on the way back load one, run its chunk again and reverse it."""
         assert grid.chunks is not None
         for n in range(grid.chunks):
-            yield Save(n)
+            yield Save(n, far=self.medium is not None)
             yield Forward(n, n + 1, keep=False)
         for n in reversed(range(grid.chunks)):
             yield Load(n)

@@ -4,9 +4,11 @@ import re
 
 import attrs
 
+from rnnframe.contracts import Problem
 from rnnframe.engine import Engine
 from rnnframe.errors import OptionError
 from rnnframe.network import Network
+from rnnframe.plan import costs_of
 from rnnframe.sizes import ByteSize
 from rnnframe.testing.store_suite import Case, StoreSuite
 from rnnframe.testing.suite import fail, skip
@@ -40,6 +42,32 @@ class StoreBudgetChecks(StoreSuite):
                     fail(f"{case}: {smallest} bytes are named as the smallest budget that would do, and {told}")
                 if isinstance(self._planned(network, case, smallest - 1), int):
                     fail(f"{case}: {smallest} bytes are named as the smallest budget, and one byte less does, too")
+
+    def test_what_fits_within_a_budget_holds_no_more(self) -> None:
+        """Every store that `fit` returns keeps to the budget, and what fits into fewer bytes fits into more."""
+        if self.chooses:
+            skip("the store chooses another one, and is not asked")
+        network = self.network("float32")
+        for steps, length in ((5, 2), (40, 4), (64, 1)):
+            problem = Problem(
+                steps=steps,
+                batch=3,
+                shards=1,
+                chunk=None,
+                costs=lambda store, chunk: costs_of(network, store, 3, chunk, 1),
+                stores=(),
+            )
+            fitted = False
+            for budget in BUDGETS:
+                stores = list(type(self.subject).fit(problem, length, budget))
+                for store in stores:
+                    simulation, costs = problem.simulated(store, length)
+                    held = costs.held(simulation)
+                    if not simulation.bounded or held > budget:
+                        fail(f"fit, {steps} steps in chunks of {length}: {held} bytes are held of {budget}")
+                if fitted and not stores:
+                    fail(f"fit, {steps} steps in chunks of {length}: nothing within {budget} bytes, but within fewer")
+                fitted = bool(stores)
 
     def _planned(self, network: Network, case: Case, budget: int) -> int | str:
         """Return the bytes planned for all shards, or the refusal."""

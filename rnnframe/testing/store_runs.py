@@ -21,6 +21,7 @@ from rnnframe.testing.tables import expect_close, expect_same_bits
 
 STREAMED = (1, 2, 7, 12, 13, 29)  # steps of streams
 ROUNDING = 1e-10
+REBUILT = {"float32": 1e-4, "float64": 1e-10}  # gradients from tapes that are rebuilt from states
 SMALL = 96 * 1024  # bytes of objects, views and working arrays that are not counted
 TITLES = "store", "full history"
 
@@ -29,19 +30,28 @@ class StoreRunChecks(StoreSuite):
     """What a run with the store gives, holds and does."""
 
     def test_an_exact_store_gives_the_bits_of_full_history(self) -> None:
-        """Loss, gradients and states are equal to the last bit over the same chunks, in one thread and in several."""
+        """Loss, gradients and states are equal to the last bit over the same chunks, in one thread and in several.
+
+        To rounding only where tapes are rebuilt from states.
+        """
         if not self.subject.exact:
             skip("the store truncates")
+        self._only_with_states_as_they_were()
         for dtype in ("float32", "float64"):
             for case, engine, plan in self.engines(dtype):
                 data = self.data(case, dtype)
                 found, wanted = engine.gradients(*data), self._full(plan, case, dtype).gradients(*data)
                 expect_same_bits(f"loss, {case}", np.array(found.loss), np.array(wanted.loss), TITLES)
                 for name, value in _arrays(wanted).items():
-                    expect_same_bits(f"{name}, {case}, {dtype}", _arrays(found)[name], value, TITLES)
+                    what = f"{name}, {case}, {dtype}"
+                    if plan.store.tapes == "states":
+                        expect_close(what, _arrays(found)[name], value, REBUILT[dtype], TITLES)
+                    else:
+                        expect_same_bits(what, _arrays(found)[name], value, TITLES)
 
     def test_the_loss_and_the_last_state_are_those_of_full_history(self) -> None:
         """Truncation changes gradients alone: each loss counts once, and the state is carried over every window."""
+        self._only_with_states_as_they_were()
         for case, engine, plan in self.engines():
             data = self.data(case)
             found, wanted = engine.gradients(*data), self._full(plan, case, "float64").gradients(*data)
@@ -53,6 +63,7 @@ class StoreRunChecks(StoreSuite):
 
     def test_the_gradient_is_that_of_its_windows(self) -> None:
         """Along random directions: the slope of the losses of the windows, each from a state that is held constant."""
+        self._only_with_states_as_they_were()
         for case, engine, plan in self.engines():
             x, y, state = self.data(case)
             gradient = engine.gradients(x, y, state).gradients.flat
@@ -132,6 +143,11 @@ class StoreRunChecks(StoreSuite):
                 for name, value in _arrays(wanted).items():
                     what = f"{name}, stream of {steps} steps in blocks of {block},"
                     expect_close(what, _arrays(found)[name], value, ROUNDING, ("stream", "array"))
+
+    def _only_with_states_as_they_were(self) -> None:
+        medium = self.subject.medium
+        if medium is not None and not medium.exact:
+            skip("the medium of the store does not give states back bit for bit")
 
     def _full(self, plan: Plan, case: Case, dtype: str) -> Engine:
         return Engine(self.network(dtype), KeepAll(cut=plan.grid), chunk=case.chunk, shards=case.shards)

@@ -14,7 +14,7 @@ from rnnframe.testing.suite import fail, skip
 STEPS = (*range(1, 26), 31, 32, 33, 64, 100, 101)
 CHUNKS = (1, 2, 3, 7, 50)
 COSTS = (Costs(snapshot=1, tape=1), Costs(snapshot=5, tape=70), Costs(snapshot=100, tape=7))
-RANDOM_CASES = 200
+RANDOM_CASES = 100
 
 
 class StoreScheduleChecks(StoreSuite):

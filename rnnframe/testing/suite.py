@@ -13,7 +13,7 @@ import attrs
 
 from rnnframe.errors import UsageError
 from rnnframe.plugins import default_registry
-from rnnframe.specs import Spec, build, render
+from rnnframe.specs import Spec, render
 
 
 @attrs.frozen(kw_only=True)
@@ -93,7 +93,7 @@ class Suite:
         advice = "let every option be an attrs field, of numbers, words and sizes"
         try:
             spec = Spec.parse(text, self.kind)
-            again = build(type(subject), spec.options, self.kind, spec.name)
+            again = default_registry().build(type(subject), spec.options, self.kind, spec.name)
         except UsageError as error:
             fail(f"{text!r} cannot be read again: {error}; {advice}")
         if again != subject:

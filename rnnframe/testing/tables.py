@@ -31,7 +31,7 @@ def table(one: Array, other: Array, relative: Array, titles: tuple[str, str] = (
 
 def expect_close(what: str, one: Array, other: Array, tolerance: float, titles: tuple[str, str]) -> None:
     """Fail with a table where two arrays differ by more than `tolerance` of the largest entry of the second."""
-    one, other = np.asarray(one), np.asarray(other)
+    one, other = np.atleast_1d(one), np.atleast_1d(other)
     if one.shape != other.shape:
         fail(f"{what}: shape {list(one.shape)}, expected {list(other.shape)}")
     relative = relative_differences(one, other)
@@ -42,7 +42,7 @@ def expect_close(what: str, one: Array, other: Array, tolerance: float, titles: 
 
 def expect_same_bits(what: str, one: Array, other: Array, titles: tuple[str, str]) -> None:
     """Fail with a table where two arrays are not equal to the last bit."""
-    one, other = np.asarray(one), np.asarray(other)
+    one, other = np.atleast_1d(one), np.atleast_1d(other)
     if one.shape != other.shape or one.dtype != other.dtype:
         found, wanted = f"{one.dtype} {list(one.shape)}", f"{other.dtype} {list(other.shape)}"
         fail(f"{what}: {found}, expected {wanted}")

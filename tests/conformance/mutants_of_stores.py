@@ -23,6 +23,18 @@ def checkpoint(fault, old, new, caught_by, suite):
     return Mutant(fault, suite, "rnnframe_checkpoint.store", old, new, caught_by)
 
 
+def mixed(fault, old, new, caught_by, suite=sound.TestMixed):
+    return Mutant(fault, suite, "rnnframe_checkpoint.mixed", old, new, caught_by, "rnnframe_checkpoint.store")
+
+
+def states(fault, old, new, caught_by):
+    return Mutant(fault, sound.TestStates, "rnnframe_states", old, new, caught_by)
+
+
+def auto(fault, old, new):
+    return Mutant(fault, sound.TestAuto, "rnnframe_auto", old, new, "budget")
+
+
 START = "(max(0, t + self.k1 - self.k2), t, end)"
 FORGET = "Forget(reached if over else grid.cut_at_or_after(max(0, t + self.k1 - self.k2)))"
 SAVED = """        yield Save(n)
@@ -177,4 +189,27 @@ MUTANTS = [
         "budget",
         sound.TestUniformCheckpointsWithinABudget,
     ),
+    mixed("a tape takes the room of one state", "room -= alpha", "room -= 1", "budget", sound.TestMixedWithinABudget),
+    mixed("a snapshot is not dropped", "                yield Drop(point.slot)\n", "                pass\n", VALID),
+    mixed("the oldest snapshot is loaded", "Load(points[-1].slot)", "Load(points[0].slot)", VALID),
+    mixed("a chunk is reversed twice", "                last -= 1\n", "                pass\n", VALID),
+    mixed("no tape is kept on the way", "through = stop - (keep is Keep.TAPE)", "through = stop", VALID),
+    states("no tape is kept", "keep=True", "keep=False", VALID),
+    states(
+        "the first chunk is not reversed", "Reverse(reached, 0)", "Reverse(reached, 1 if reached > 1 else 0)", VALID
+    ),
+    states("the tapes stay in the ring", "Reverse(reached, 0)", "Reverse(reached, 0, keep=True)", VALID),
+    states("only the last loss counts", "Reverse(reached, 0)", "Reverse(reached, 0, losses_from=reached - 1)", VALID),
+    states(
+        "the end of a stream is overlooked", "Reverse(reached, 0)", "Reverse(grid.chunks or 2, 0)", "unknown length"
+    ),
+    auto("more bytes than there are", "else int(self.budget)\n", "else 2 * int(self.budget)\n"),
+    auto("the threads are not counted", "+ costs.tape) * costs.shards", "+ costs.tape)"),
+    auto("the snapshot is not counted", "(costs.fixed + costs.snapshot + costs.tape)", "(costs.fixed + costs.tape)"),
+    auto(
+        "only what does not fit is asked for",
+        "kind.fit(problem, length, budget)",
+        "kind.fit(problem, length, 9 * budget)",
+    ),
+    auto("chunks longer than was reckoned", "return best.store, best.length", "return best.store, best.length + 1"),
 ]

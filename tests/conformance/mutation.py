@@ -8,7 +8,8 @@ from types import ModuleType
 
 import attrs
 
-from rnnframe.specs import Spec, build
+from rnnframe.plugins import default_registry
+from rnnframe.specs import Spec
 from rnnframe.testing import Suite
 from rnnframe.testing.suite import title_of
 
@@ -42,7 +43,7 @@ def mutated(mutant: Mutant, monkeypatch) -> type[Suite]:
     sound = mutant.suite().subject
     cls = getattr(module, type(sound).__name__)
     spec = Spec.parse(getattr(mutant.suite, kind), kind)
-    return type("Mutated", (mutant.suite,), {kind: build(cls, spec.options, kind, spec.name)})
+    return type("Mutated", (mutant.suite,), {kind: default_registry().build(cls, spec.options, kind, spec.name)})
 
 
 def _executed(name: str, change: tuple[str, str], monkeypatch) -> ModuleType:

@@ -1,12 +1,18 @@
 """The suites find planted faults: every mutant of a built-in plugin is caught, by the check that it concerns."""
 
 import mutants_of_cells
+import mutants_of_media
 import mutants_of_optimizers
 import mutants_of_stores
 import pytest
 from mutation import Mutant, first_failure, mutated
 
-MUTANTS = [*mutants_of_cells.MUTANTS, *mutants_of_stores.MUTANTS, *mutants_of_optimizers.MUTANTS]
+MUTANTS = [
+    *mutants_of_cells.MUTANTS,
+    *mutants_of_stores.MUTANTS,
+    *mutants_of_optimizers.MUTANTS,
+    *mutants_of_media.MUTANTS,
+]
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=str)
@@ -24,6 +30,7 @@ def test_every_plugin_has_five_mutants_at_least() -> None:
     assert {name for name, count in counted.items() if count < 5} == set()
     assert set(counted) == {
         *("elman", "lstm", "gru"),
-        *("full-history", "circular-queue", "checkpoint"),
+        *("full-history", "circular-queue", "checkpoint", "states", "auto"),
+        *("disk", "float16"),
         *("sgd", "rmsprop", "adam", "adamw", "adagrad"),
     }

@@ -1,5 +1,7 @@
 """Every store that rnnframe brings goes through the suite that third parties use."""
 
+import tempfile
+
 import rnnframe as rf
 from rnnframe.testing import StateStoreTests
 
@@ -10,6 +12,14 @@ def windows(steps, k1, k2):
 
 class TestFullHistory(StateStoreTests):
     store = "full-history"
+
+
+class TestFullHistoryOfLeanTapes(StateStoreTests):
+    store = "full-history:keep=lean"
+
+
+class TestStates(StateStoreTests):
+    store = "states"
 
 
 class TestCircularQueue(StateStoreTests):
@@ -51,6 +61,18 @@ class TestRevolve(StateStoreTests):
 
 class TestRevolveWithinABudget(StateStoreTests):
     store = "checkpoint:policy=revolve,budget=20KB"
+
+
+class TestMixed(StateStoreTests):
+    store = "checkpoint:policy=mixed,slots=20"
+
+
+class TestMixedWithinABudget(StateStoreTests):
+    store = "checkpoint:budget=20KB"
+
+
+class TestCheckpointsOnDisk(StateStoreTests):
+    store = f"checkpoint:slots=2,medium=disk:path={tempfile.gettempdir()}"
 
 
 class TestAuto(StateStoreTests):

@@ -28,8 +28,8 @@ def wrong(**methods):
 
 
 def test_a_report_holds_an_outcome_for_every_check():
-    report = check_cell("elman:hidden=2")
-    assert (report.kind, report.subject, report.passed) == ("cell", "elman:hidden=2,activation=tanh", True)
+    report = check_cell("gru:hidden=2")
+    assert (report.kind, report.subject, report.passed) == ("cell", "gru:hidden=2,reset=after", True)
     assert [outcome.check for outcome in report.outcomes] == CellTests.checks()
     assert {outcome.status for outcome in report.outcomes} == {"ok"}
     assert all(outcome.seconds >= 0 for outcome in report.outcomes)

@@ -5,6 +5,7 @@ from mutation import Mutant
 
 ELMAN, LSTM, GRU = "rnnframe_cells.elman", "rnnframe_cells.lstm", "rnnframe_cells.gru"
 SLOPES, ADDS = "finite differences", "adds into"
+LEAN, STATES = "lean tape", "tape of states"
 
 
 def elman(fault, old, new, caught_by, suite=sound.TestElman):
@@ -172,4 +173,13 @@ MUTANTS = [
         '"extra": 2 * self.hidden, "panel"',
         "",
     ),
+    lstm(
+        "a rebuilt cell state of the wrong step",
+        "(f[t], c[t], out=remembered)",
+        "(f[t], c[t + 1], out=remembered)",
+        LEAN,
+    ),
+    lstm("what is not kept is not rebuilt", '"lean": ("gates",)', '"lean": ("c",)', LEAN),
+    gru("a sign in the rebuilt h_t", "np.subtract(h[t], n[t], out", "np.subtract(n[t], h[t], out", LEAN),
+    gru("the rebuilt q lacks its bias", '            tape["q"][...] += weights["bn"]\n', "", STATES),
 ]

@@ -3,76 +3,62 @@
 import gc
 import os
 import random
-import tempfile
 import tracemalloc
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from typing import Any, ClassVar
 
-import attrs
 import numpy as np
 
-from rnnframe.arrays import Shapes, Vector
+from rnnframe.arrays import Vector
 from rnnframe.engine import Engine
-from rnnframe.media import Medium, SnapshotLayout, Snapshots
+from rnnframe.media import Medium
 from rnnframe.network import Network
+from rnnframe.testing.medium_suite import SHAPES, TITLES, MediumSuite, filled, folders_of, layout_of
 from rnnframe.testing.reference_stores import KeepAll, Recompute
-from rnnframe.testing.suite import CheckReport, Suite, fail, run, skip
+from rnnframe.testing.suite import CheckReport, fail, run, skip
 from rnnframe.testing.tables import expect_close, expect_same_bits
 
-SHAPES = {"layer0.h": (3, 5), "layer0.c": (3, 5), "layer1.h": (3, 2)}
 LARGE = {"layer0.h": (64, 1024)}
 SLOTS = 6
 ACTIONS = 300
 MANY = 150  # slots, where no bound is known
 SPECIAL = (0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, -1e-40, 1.0)
 SMALL = 128 * 1024  # bytes of objects
-TITLES = "loaded", "saved"
 
 
-class MediumTests(Suite):
+class MediumTests(MediumSuite):
     """All that a medium must hold to.
 
-        class TestMyMedium(rnnframe.testing.MediumTests):
-            medium = MyMedium()
-
-    medium: the medium or its spec. tolerance: of the states that an inexact medium gives back, relative to the largest
-    value. An option that names a folder is tried with a new folder in it.
+    class TestMyMedium(rnnframe.testing.MediumTests):
+        medium = MyMedium()
     """
-
-    kind: ClassVar[str] = "medium"
-    medium: ClassVar[Medium | str]
-    tolerance: ClassVar[float] = 1e-2
 
     def test_states_come_back_whatever_the_order(self) -> None:
         """Many slots, saved, loaded, dropped and used again at random: each gives back what was saved there last."""
         for dtype in ("float32", "float64"):
-            with self._opened(SLOTS, dtype) as (opened, new):
+            with self.opened(SLOTS, dtype) as (opened, new):
                 draw, held, seed = random.Random(3), dict[int, Vector](), 0
                 for _ in range(ACTIONS):
                     slot = draw.randint(-SLOTS // 2, SLOTS // 2 - 1)
                     if slot not in held:
                         seed += 1
-                        held[slot] = _filled(new(), seed)
-                        self._save(opened, slot, held[slot])
+                        held[slot] = filled(new(), seed)
+                        self.save(opened, slot, held[slot])
                     elif draw.random() < 0.5:
-                        self._expect(opened, slot, held[slot], new())
+                        self.expect(opened, slot, held[slot], new())
                     else:
                         opened.drop(slot)
                         del held[slot]
 
     def test_a_saved_state_is_a_copy_and_stays_when_it_is_loaded(self) -> None:
         """What happens to the state after it was saved or loaded does not reach the slot."""
-        with self._opened(2, "float32") as (opened, new):
-            wanted, state = _filled(new(), 1), _filled(new(), 1)
+        with self.opened(2, "float32") as (opened, new):
+            wanted, state = filled(new(), 1), filled(new(), 1)
             opened.save(0, state)
             state.flat.fill(np.nan)
-            opened.save(1, _filled(new(), 2))
+            opened.save(1, filled(new(), 2))
             for _ in range(2):
                 state = new()
                 opened.load(0, state)
-                self._compare(state, wanted)
+                self.compare(state, wanted)
                 state.flat.fill(np.nan)
 
     def test_every_bit_comes_back_of_values_that_are_no_usual_numbers(self) -> None:
@@ -80,7 +66,7 @@ class MediumTests(Suite):
         if not self.subject.exact:
             skip("the medium is not exact")
         for dtype in ("float32", "float64"):
-            with self._opened(1, dtype) as (opened, new):
+            with self.opened(1, dtype) as (opened, new):
                 state, found = new(), new()
                 state.flat[:] = np.resize(np.array(SPECIAL), state.flat.shape)
                 opened.save(0, state)
@@ -89,33 +75,33 @@ class MediumTests(Suite):
 
     def test_clear_frees_every_slot(self) -> None:
         """After `clear` all slots can be saved again, as at the beginning of the next run."""
-        with self._opened(SLOTS, "float32") as (opened, new):
+        with self.opened(SLOTS, "float32") as (opened, new):
             for round_ in range(5):
                 for slot in range(SLOTS):
-                    self._save(opened, slot, _filled(new(), 10 * round_ + slot))
+                    self.save(opened, slot, filled(new(), 10 * round_ + slot))
                 for slot in range(SLOTS):
-                    self._expect(opened, slot, _filled(new(), 10 * round_ + slot), new())
+                    self.expect(opened, slot, filled(new(), 10 * round_ + slot), new())
                 opened.clear()
 
     def test_without_a_bound_there_is_room_for_any_number_of_slots(self) -> None:
         """`layout.slots` is None where a schedule has no end."""
-        with self._opened(None, "float32") as (opened, new):
+        with self.opened(None, "float32") as (opened, new):
             for slot in range(MANY):
-                self._save(opened, slot, _filled(new(), slot))
+                self.save(opened, slot, filled(new(), slot))
             for slot in reversed(range(MANY)):
-                self._expect(opened, slot, _filled(new(), slot), new())
+                self.expect(opened, slot, filled(new(), slot), new())
 
     def test_two_that_are_open_at_once_do_not_share_slots(self) -> None:
         """Each thread opens the medium for itself."""
         subject: Medium = self.subject
-        with self._folder(subject) as medium:
-            layout, new = _layout(2, "float32", SHAPES)
+        with self.in_a_folder(subject) as medium:
+            layout, new = layout_of(2, "float32", SHAPES)
             one, other = medium.open(layout), medium.open(layout)
-            one.save(0, _filled(new(), 1))
-            other.save(0, _filled(new(), 2))
-            self._expect(one, 0, _filled(new(), 1), new())
+            one.save(0, filled(new(), 1))
+            other.save(0, filled(new(), 2))
+            self.expect(one, 0, filled(new(), 1), new())
             one.clear()
-            self._expect(other, 0, _filled(new(), 2), new())
+            self.expect(other, 0, filled(new(), 2), new())
             del one, other
 
     def test_it_holds_no_more_ram_than_it_declares(self) -> None:
@@ -123,8 +109,8 @@ class MediumTests(Suite):
         if tracemalloc.is_tracing():
             skip("allocations are traced already")
         for seed in (1, 2):
-            with self._opened(SLOTS, "float32", LARGE, prepared=True) as (opened, new):
-                state = _filled(new(), seed)
+            with self.opened(SLOTS, "float32", LARGE, prepared=True) as (opened, new):
+                state = filled(new(), seed)
                 most = SLOTS * self.subject.ram_bytes(state.nbytes)
                 gc.collect()
                 tracemalloc.start()
@@ -141,12 +127,18 @@ class MediumTests(Suite):
 
     def test_nothing_is_left_behind_in_its_folder(self) -> None:
         """Once the open medium is let go, the folder that an option names is as empty as before."""
-        if not _folders(self.subject):
+        if not folders_of(self.subject):
             skip("no option names a folder")
-        with self._opened(SLOTS, "float32") as (opened, new):
+        with self.in_a_folder(self.subject) as medium:
+            layout, new = layout_of(SLOTS, "float32", SHAPES)
+            opened = medium.open(layout)
             for slot in range(SLOTS):
-                opened.save(slot, _filled(new(), slot))
+                opened.save(slot, filled(new(), slot))
             del opened
+            gc.collect()
+            left = [name for folder in folders_of(medium).values() for name in os.listdir(folder)]
+        if left:
+            fail(f"left behind: {', '.join(left)}")
 
     def test_in_a_run_the_gradient_is_that_of_snapshots_in_ram(self) -> None:
         """Bit for bit where the medium is exact, and within `tolerance` where it is not; bytes are as predicted."""
@@ -154,7 +146,7 @@ class MediumTests(Suite):
         rng = np.random.default_rng(0)
         x, y = rng.normal(size=(13, 4, 2)).astype("float32"), rng.normal(size=(13, 4, 1)).astype("float32")
         network = Network(["lstm:hidden=3"], "mse:outputs=1", 2)
-        with self._folder(subject) as medium:
+        with self.in_a_folder(subject) as medium:
             for shards in (1, 2):
                 stores = Recompute(medium=medium), KeepAll()
                 found, wanted = (Engine(network, s, chunk=2, shards=shards).gradients(x, y) for s in stores)
@@ -168,68 +160,6 @@ class MediumTests(Suite):
                         expect_same_bits(what, found.gradients[name], value, titles)
                     else:
                         expect_close(what, found.gradients[name], value, self.tolerance, titles)
-
-    @contextmanager
-    def _opened(
-        self, slots: int | None, dtype: str, shapes: Shapes = SHAPES, *, prepared: bool = False
-    ) -> Iterator[tuple[Snapshots, "partial[Vector]"]]:
-        with self._folder(self.subject) as medium:
-            layout, new = _layout(slots, dtype, shapes)
-            opened = medium.open(layout)
-            if prepared:  # what is imported or made at first use is not the slots'
-                opened.save(0, new())
-                opened.drop(0)
-            yield opened, new
-            del opened
-
-    @contextmanager
-    def _folder(self, medium: Medium) -> Iterator[Medium]:
-        """Exchange folders among the options for new ones inside, and fail where anything is left there."""
-        made = {name: tempfile.mkdtemp(prefix="check-", dir=folder) for name, folder in _folders(medium).items()}
-        try:
-            yield attrs.evolve(medium, **made)
-        finally:
-            gc.collect()
-            left = [os.path.join(folder, name) for folder in made.values() for name in os.listdir(folder)]
-            for path in left:
-                os.remove(path)
-            for folder in made.values():
-                os.rmdir(folder)
-        if left:
-            fail(f"left behind: {', '.join(map(os.path.basename, left))}")
-
-    def _save(self, opened: Snapshots, slot: int, state: Vector) -> None:
-        before = state.flat.copy()
-        opened.save(slot, state)
-        expect_same_bits("the state itself", state.flat, before, ("after save", "before"))
-
-    def _expect(self, opened: Snapshots, slot: int, wanted: Vector, into: Vector) -> None:
-        into.flat.fill(np.nan)
-        opened.load(slot, into)
-        self._compare(into, wanted)
-
-    def _compare(self, found: Vector, wanted: Vector) -> None:
-        for name, value in wanted.items():
-            if self.subject.exact:
-                expect_same_bits(f"state {name}", found[name], value, TITLES)
-            else:
-                expect_close(f"state {name}", found[name], value, self.tolerance, TITLES)
-
-
-def _folders(medium: Medium) -> dict[str, str]:
-    """Return the options that name an existing folder."""
-    values: dict[str, Any] = {field.name: getattr(medium, field.name) for field in attrs.fields(type(medium))}
-    return {name: str(v) for name, v in values.items() if isinstance(v, str | os.PathLike) and os.path.isdir(v)}
-
-
-def _layout(slots: int | None, dtype: str, shapes: Shapes) -> tuple[SnapshotLayout, "partial[Vector]"]:
-    new = partial(Vector.zeros, shapes, np.dtype(dtype))
-    return SnapshotLayout(slots=slots, state_bytes=new().nbytes, new_state=new), new
-
-
-def _filled(state: Vector, seed: int) -> Vector:
-    state.flat[:] = np.random.default_rng(seed).normal(size=state.flat.shape)
-    return state
 
 
 def check_medium(medium: Medium | str) -> CheckReport:

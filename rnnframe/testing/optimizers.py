@@ -9,40 +9,13 @@ import numpy as np
 from rnnframe.arrays import Array
 from rnnframe.contracts import Optimizer
 from rnnframe.specs import Spec, build, render
-from rnnframe.testing.guarded import Guarded
 from rnnframe.testing.problems import PROBLEMS, Problem
 from rnnframe.testing.suite import CheckReport, Suite, fail, run, skip
 from rnnframe.testing.tables import expect_close, expect_same_bits
+from rnnframe.testing.updates import RATES, Updates, descend, random_walk, rates_for
 
 SIZE, UPDATES = 7, 30
 LONG = 40_001  # longer than any piece that an optimizer may cut its vectors into
-RATES = (1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1.5e-3, 3e-4)
-
-
-class Run:
-    """Parameters and slots between guard zones, and an optimizer that is at work on them."""
-
-    def __init__(self, optimizer: Optimizer, start: Array) -> None:
-        self.optimizer = optimizer
-        self.vectors = Guarded("vectors", {"p": start.shape, "g": start.shape}, start.dtype)
-        self.slots = Guarded("slots", dict.fromkeys(optimizer.slots(), (len(start),)), start.dtype)
-        self.slots.fill(0)
-        self.parameters = self.vectors["p"]
-        self.parameters[...] = start
-        self.step = 0
-
-    def update(self, gradient: Array, lr: float | None = None) -> None:
-        """Make the next update; afterwards the gradient is NaN."""
-        self.step += 1
-        self.vectors["g"][...] = gradient
-        vectors, rate = self.vectors.handed(), self.optimizer.lr if lr is None else lr
-        with np.errstate(all="ignore"):
-            given: Any = self.optimizer.update(vectors["p"], vectors["g"], self.slots.handed(), self.step, rate)
-        if given is not None:
-            fail("update returns a value; it changes the parameters in place and returns None")
-        self.vectors.verify("update")
-        self.slots.verify("update")
-        self.vectors["g"].fill(np.nan)
 
 
 class OptimizerTests(Suite):
@@ -79,7 +52,7 @@ class OptimizerTests(Suite):
         """The vectors that are handed in are written to, to their last entry and not beyond."""
         for dtype in ("float32", "float64"):
             for size in (1, SIZE, LONG):
-                start, gradients = _walk(size, 3, dtype)
+                start, gradients = random_walk(size, 3, dtype)
                 run = self._run(start)
                 for gradient in gradients:
                     run.update(gradient)
@@ -93,7 +66,7 @@ class OptimizerTests(Suite):
     def test_the_order_of_the_parameters_does_not_matter(self) -> None:
         """Parameters, gradients and slots belong together by their place in the vector, also in long ones."""
         for size in (SIZE, LONG):
-            start, gradients = _walk(size, 4, "float64")
+            start, gradients = random_walk(size, 4, "float64")
             order = np.random.default_rng(2).permutation(size)
             straight, mixed = self._run(start), self._run(start[order])
             for gradient in gradients:
@@ -130,7 +103,7 @@ class OptimizerTests(Suite):
 
     def test_the_scheduled_learning_rate_is_the_one_that_counts(self) -> None:
         """`lr` is handed to each update: with zero nothing moves, and the option `lr` is not looked at."""
-        start, gradients = _walk(SIZE, 4, "float64")
+        start, gradients = random_walk(SIZE, 4, "float64")
         still, one = self._run(start), self._run(start)
         other = self._run(start, attrs.evolve(self.subject, lr=self.subject.lr * 3))
         for gradient in gradients:
@@ -144,7 +117,7 @@ class OptimizerTests(Suite):
     def test_a_gradient_of_zero_does_no_harm(self) -> None:
         """Nothing becomes NaN, and no parameter moves away from zero."""
         for dtype in ("float32", "float64"):
-            start, _ = _walk(SIZE, 1, dtype)
+            start, _ = random_walk(SIZE, 1, dtype)
             run = self._run(start)
             for _ in range(5):
                 before = run.parameters.copy()
@@ -169,7 +142,7 @@ class OptimizerTests(Suite):
 
     def test_every_update_is_that_of_the_reference(self) -> None:
         """The trajectory equals the one that `reference` gives, where the author has written it."""
-        start, gradients = _walk(SIZE, UPDATES, "float64", scales=True)
+        start, gradients = random_walk(SIZE, UPDATES, "float64", scales=True)
         wanted = self.reference(start.copy(), [gradient.copy() for gradient in gradients])
         if wanted is None:
             skip("no reference(start, gradients) is given")
@@ -178,11 +151,11 @@ class OptimizerTests(Suite):
             run.update(gradient)
             expect_close(f"parameters after update {n + 1}", run.parameters, wanted[n], 1e-9, ("found", "reference"))
 
-    def _run(self, start: Array, optimizer: Optimizer | None = None) -> Run:
-        return Run(optimizer or self.subject, start)
+    def _run(self, start: Array, optimizer: Optimizer | None = None) -> Updates:
+        return Updates(optimizer or self.subject, start)
 
-    def _after(self, updates: int, dtype: str = "float64") -> tuple[Run, list[Array]]:
-        start, gradients = _walk(SIZE, UPDATES, dtype)
+    def _after(self, updates: int, dtype: str = "float64") -> tuple[Updates, list[Array]]:
+        start, gradients = random_walk(SIZE, UPDATES, dtype)
         run = self._run(start)
         for gradient in gradients[:updates]:
             run.update(gradient)
@@ -190,7 +163,7 @@ class OptimizerTests(Suite):
 
     def _expect_descent(self, problem: Problem) -> None:
         updates, optimizer = self.updates[problem.name], self.subject
-        best = min((_descend(optimizer, problem, updates, rate, self.remaining), rate) for rate in _rates(optimizer))
+        best = min((descend(optimizer, problem, updates, rate, self.remaining), rate) for rate in rates_for(optimizer))
         if not best[0] <= self.remaining:
             fail(
                 f"after {updates} updates {best[0]:.3g} of the starting loss of {problem.name} is left "
@@ -199,39 +172,9 @@ class OptimizerTests(Suite):
             )
 
 
-def _rates(optimizer: Optimizer) -> list[float]:
-    return sorted({optimizer.lr, *RATES}, key=lambda rate: abs(np.log(rate / (optimizer.lr or 1))))
-
-
-def _descend(optimizer: Optimizer, problem: Problem, updates: int, rate: float, enough: float) -> float:
-    """Return the share of the starting loss that is left at the end, or as soon as it is little enough."""
-    p = np.array(problem.start)
-    slots = {name: np.zeros_like(p) for name in optimizer.slots()}
-    first = problem.loss(p)
-    with np.errstate(all="ignore"):
-        for n in range(updates):
-            optimizer.update(p, problem.gradient(p), slots, n + 1, rate * (1 - n / updates))
-            if n % 100 == 99:
-                share = problem.loss(p) / first
-                if not share < 1e6:
-                    return float("inf")
-                if share <= enough / 10:
-                    return float(share)
-        share = problem.loss(p) / first
-    return float(share) if np.isfinite(share) else float("inf")
-
-
 def _anew(optimizer: Optimizer) -> Optimizer:
     spec = Spec.parse(render(optimizer), "optimizer")
     return build(type(optimizer), spec.options, "optimizer", spec.name)
-
-
-def _walk(size: int, updates: int, dtype: str, *, scales: bool = False) -> tuple[Array, list[Array]]:
-    """Return starting parameters and gradients, with `scales` of very different sizes."""
-    rng = np.random.default_rng(5)
-    start = rng.normal(size=size).astype(dtype)
-    sizes = 10.0 ** rng.uniform(-4, 1, updates) if scales else np.ones(updates)
-    return start, [(rng.normal(size=size) * scale).astype(dtype) for scale in sizes]
 
 
 def check_optimizer(

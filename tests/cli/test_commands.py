@@ -89,7 +89,17 @@ def test_help_names_every_command_and_every_training_option(run: Run) -> None:
     options = run("train", "--help").out
     for name in ("--data", "--cell", "--layers", "--store", "--optimizer", "--batch", "--steps", "--epochs", "--seed"):
         assert name in options
-    assert set(cli.commands) == {"train", "evaluate", "sample", "plan", "compare", "explain", "plugins", "show"}
+    assert set(cli.commands) == {
+        "train",
+        "evaluate",
+        "sample",
+        "plan",
+        "compare",
+        "explain",
+        "check",
+        "plugins",
+        "show",
+    }
 
 
 def test_a_closed_pipe_is_no_traceback() -> None:

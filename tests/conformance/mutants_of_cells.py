@@ -116,7 +116,7 @@ MUTANTS = [
         "writes nothing but",
     ),
     lstm("tanh(c) is expected in the scratch of forward", "        np.tanh(c[1:], out=slope)\n", "", SLOPES),
-    lstm("c goes to the wrong row", "c[t + 1] += product", "c[t + (t + 1 < len(x))] += product", ""),
+    lstm("i ∘ g is dropped at the first step", "c_t += product\n", "c_t += product * (t > 0)\n", SLOPES),
     lstm(
         "Wᵀ is stale",
         '        weights["WT"][...] = weights["W"].T\n',

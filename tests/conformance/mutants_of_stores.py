@@ -145,19 +145,23 @@ MUTANTS = [
         VALID,
     ),
     policy(
-        "the wrong snapshot is loaded", "yield Load(len(starts) - 1)", "yield Load(0)", VALID, suite=sound.TestRevolve
+        "the wrong snapshot is loaded",
+        "yield Load(held[-1].slot)",
+        "yield Load(held[0].slot)",
+        VALID,
+        suite=sound.TestRevolve,
     ),
     policy(
         "a slot more than allowed",
-        "while at < last and len(starts) < slots:",
-        "while at < last and len(starts) < slots + 1:",
+        "list(reversed(range(1, min(slots, chunks))))",
+        "list(reversed(range(1, min(slots, chunks) + 1)))",
         "budget",
         suite=sound.TestRevolveWithinABudget,
     ),
     policy(
         "the newest snapshot is never dropped",
-        "            starts.pop()\n            yield Drop(len(starts))\n",
-        "            starts.pop()\n",
+        "            free.append(held.pop().slot)\n            yield Drop(free[-1])\n",
+        "            free.append(held.pop().slot)\n",
         VALID,
         suite=sound.TestRevolve,
     ),

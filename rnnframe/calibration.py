@@ -7,6 +7,7 @@ from collections.abc import Callable
 import attrs
 import numpy as np
 
+from rnnframe.blas import one_thread
 from rnnframe.contracts import Tapes
 from rnnframe.network import Network
 from rnnframe.plan import Plan
@@ -41,7 +42,8 @@ class Calibration:
     def chunk(self, steps: int, batch: int, tapes: Tapes = "whole") -> ChunkTime:
         """Return the times of a chunk of that size; the reverse rebuilds what was not kept of the tape."""
         if (steps, batch, tapes) not in self._reverse:
-            self._measure(steps, batch, tapes)
+            with one_thread():
+                self._measure(steps, batch, tapes)
         return ChunkTime(self._forward[steps, batch], self._reverse[steps, batch, tapes])
 
     def _measure(self, steps: int, batch: int, kept: Tapes) -> None:

@@ -15,6 +15,7 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array
+from rnnframe.blas import one_thread
 from rnnframe.engine import Engine
 from rnnframe.errors import RnnframeError, RunError, UsageError
 from rnnframe.network import Network
@@ -67,7 +68,7 @@ def measure_apart(job: Job) -> Measured:
 
 
 def measure(job: Job) -> Measured:
-    """Run a job here: once for the peak, then a few times for the clock."""
+    """Run a job here, with BLAS on one thread: once for the peak, then a few times for the clock."""
     network = Network(cells=job.cells, head=job.head, inputs=job.inputs, dtype=job.dtype)
     x, y = batch_of(network, job.steps, job.batch)
     first = y if network.head.at == "last" else y[:1]
@@ -136,7 +137,7 @@ def main() -> int:
         registry = Registry.installed()
         for source in job["plugins"]:
             registry.add_local(source)
-        with using(registry):
+        with using(registry), one_thread():
             print(json.dumps(attrs.asdict(measure(Job(**job)))))
     except RnnframeError as error:
         print(error, file=sys.stderr)

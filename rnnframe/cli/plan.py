@@ -49,7 +49,8 @@ def command(
     """Tell what every strategy would hold and how long it would take, one row each.
 
     Bytes are those of tapes, snapshots, states and working arrays; parameters and gradients come on top and are told
-    below the table. Times are predicted from a chunk that is measured on this machine.
+    below the table. Times are predicted from a chunk that is measured on this machine, with
+    BLAS on one thread.
     """
     if draw is not None and plot is None:
         raise UsageError("--draw names the schedule in a picture; give --plot FILE too")

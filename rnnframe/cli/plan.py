@@ -64,6 +64,8 @@ def command(
     calibration = Calibration(network)
     rows = _rows(plans, calibration)
     _print(rows, network.parameters.nbytes, steps, batch, as_json=as_json)
+    if within and not as_json:
+        click.echo(_reason(rows, chosen[0], within))
     if plot is not None and drawn is not None:
         from rnnframe.cli.plan_picture import draw_plans
 
@@ -89,6 +91,21 @@ def _print(rows: list[dict[str, Any]], parameters: int, steps: int, batch: int, 
         ],
     )
     click.echo(f"\nparameters {human_bytes(parameters)}, and as much again for gradients and each optimizer slot")
+
+
+def _reason(rows: list[dict[str, Any]], asked: str, budget: int) -> str:
+    """Return why the budget's choice was made: what of the rest is too large, and what takes longer."""
+    choice = next(row for row in rows if row["asked"] == asked)
+    others = [row for row in rows if row is not choice and row["exact"]]
+    large = [
+        f"{row['store']} ({human_bytes(row['predicted_bytes'])})" for row in others if row["predicted_bytes"] > budget
+    ]
+    slower = [
+        f"{row['store']} ({row['predicted_seconds']:.3g} s)" for row in others if row["predicted_bytes"] <= budget
+    ]
+    reasons = [f"too large: {', '.join(large)}"] * bool(large) + [f"more work: {', '.join(slower)}"] * bool(slower)
+    chosen = f"within {human_bytes(budget)} the least work is {choice['store']}"
+    return "; ".join([chosen, *reasons])
 
 
 def _usual() -> list[str]:

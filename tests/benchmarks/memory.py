@@ -21,6 +21,11 @@ from pathlib import Path
 BATCH, INPUTS, HIDDEN, OUTPUTS = 32, 64, 128, 8
 STORES = (
     "full-history",
+    "full-history:keep=lean",
+    "states",
+    "auto:budget=49MiB",  # half of full history over 1000 steps
+    "auto:budget=7MiB",
+    "auto:budget=2.4MiB",
     "checkpoint",
     "checkpoint:policy=revolve,slots=20",
     "circular-queue:k1=32,k2=64",

@@ -33,7 +33,7 @@ from rnnframe_checkpoint.policies import best_advance
 
 EXACT = 2**14  # values in the exact table, of two bytes
 EXACT_CHUNKS = 200
-REMEMBERED = 512  # decisions
+REMEMBERED = 256  # decisions
 
 Table: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.int16]]
 
@@ -205,7 +205,7 @@ def _exact_runs(chunks: int, room: int, alpha: int) -> Table:
     return C
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def runs_of(alpha: int, room: int, chunks: int) -> Runs:
     """Return the table for a schedule; the same one for all runs that follow it."""
     return Runs(alpha, room, chunks)

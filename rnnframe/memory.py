@@ -7,6 +7,7 @@ by the next run. Only a schedule without a bound (full history of a source witho
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import attrs
 
@@ -16,6 +17,7 @@ from rnnframe.media import SnapshotLayout, Snapshots
 from rnnframe.network import Network
 from rnnframe.places import Places
 from rnnframe.plan import Plan
+from rnnframe.plugins import Naming
 from rnnframe.sources import Block
 
 
@@ -93,8 +95,8 @@ class Ring:
 class States:
     """The snapshots of a run: those in RAM in buffers that `make(place)` makes, the others in a medium."""
 
-    def __init__(self, make: Callable[[int], Vector], medium: Snapshots | None) -> None:
-        self._make, self._medium = make, medium
+    def __init__(self, make: Callable[[int], Vector], medium: Snapshots | None, kind: type[Any]) -> None:
+        self._make, self._medium, self._kind = make, medium, kind
         self._states: list[Vector] = []
         self._places = Places()
         self._near: dict[int, int] = {}  # slot -> place
@@ -108,7 +110,8 @@ class States:
         """Copy the state."""
         if far:
             assert self._medium is not None  # the plan has seen to that
-            self._medium.save(slot, state)
+            with Naming(f"slot {slot}", "medium", self._kind):
+                self._medium.save(slot, state)
             return
         place = self._places.take()
         while len(self._states) <= place:
@@ -121,14 +124,16 @@ class States:
         if slot in self._near:
             state.copy_from(self._states[self._near[slot]])
         elif self._medium is not None:
-            self._medium.load(slot, state)
+            with Naming(f"slot {slot}", "medium", self._kind):
+                self._medium.load(slot, state)
 
     def drop(self, slot: int) -> None:
         """Free the slot."""
         if slot in self._near:
             self._places.give(self._near.pop(slot))
         elif self._medium is not None:
-            self._medium.drop(slot)
+            with Naming(f"slot {slot}", "medium", self._kind):
+                self._medium.drop(slot)
 
     def clear(self) -> None:
         """Free every slot."""
@@ -151,7 +156,7 @@ class Memory:
         self._room = network.new_room(plan.costs.arena(plan.simulation)) if plan.simulation.bounded else None
         self._working = network.new_working(longest, batch, tapes)
         self.ring = Ring(self._new_tape)
-        self.states = States(self._new_snapshot, self._open_medium())
+        self.states = States(self._new_snapshot, self._open_medium(), type(plan.store.medium))
         self.state = network.new_state(batch)
         self.final = network.new_state(batch)
         self.dstate = network.new_state(batch)

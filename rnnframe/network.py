@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, Vector, aligned_bytes, aligned_empty, size_of
@@ -16,25 +15,10 @@ from rnnframe.buffers import Layer, Scratch, Tape, Weights, Working, scratch_ite
 from rnnframe.contracts import Cell, Tapes
 from rnnframe.errors import OptionError, UsageError
 from rnnframe.heads import Head
-from rnnframe.plugins import Registry, default_registry
+from rnnframe.plugins import Naming, Registry, default_registry
 from rnnframe.specs import render
 
 DTYPES = ("float32", "float64")
-
-
-@attrs.frozen
-class _Naming:
-    """Adds to what a cell raises which cell it was, and whose: cells are other people's code."""
-
-    layer: Layer
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
-        if isinstance(error, Exception):
-            cell = default_registry().describe("cell", type(self.layer.cell))
-            error.add_note(f"in {self.layer.prefix}, {cell}")
 
 
 class Network:
@@ -161,7 +145,7 @@ class Network:
             held = state.group(layer.prefix)
             for name, value in held.items():
                 arrays[n][name][0] = value
-            with _Naming(layer):
+            with Naming(f"in {layer.prefix}", "cell", type(layer.cell)):
                 layer.cell.forward(weights.layers[n], x, arrays[n], working[n])
             for name, value in held.items():
                 value[...] = arrays[n][name][-1]
@@ -183,7 +167,8 @@ class Network:
         for n, layer in enumerate(self.layers):
             for name, ends in tape.ends[n].items():
                 arrays[n][name][0] = ends[0]
-            layer.cell.rebuild(weights.layers[n], x, arrays[n], working[n], tape.working.tapes)
+            with Naming(f"in {layer.prefix}", "cell", type(layer.cell)):
+                layer.cell.rebuild(weights.layers[n], x, arrays[n], working[n], tape.working.tapes)
             x = arrays[n]["h"][1:]
         tape.working.holds = tape
 
@@ -218,7 +203,7 @@ class Network:
         for n in reversed(range(len(self.layers))):
             layer = self.layers[n]
             dx = gradient("ba"[(len(self.layers) - n) % 2 == 0], width=layer.inputs) if n else None
-            with _Naming(layer):
+            with Naming(f"in {layer.prefix}", "cell", type(layer.cell)):
                 layer.cell.backward(
                     weights.layers[n],
                     below[n],

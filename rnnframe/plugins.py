@@ -337,3 +337,19 @@ def installed_registry() -> Registry:
 def default_registry() -> Registry:
     """Return the registry that is in use, by default that of the installed plugins."""
     return _in_use.get() or installed_registry()
+
+
+@attrs.frozen
+class Naming:
+    """Adds to what is raised inside which class it was, and whose: cells and media are other people's code."""
+
+    place: str
+    kind: str
+    cls: type[Any]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
+        if isinstance(error, Exception):
+            error.add_note(f"{self.place}, {default_registry().describe(self.kind, self.cls)}")

@@ -1,4 +1,4 @@
-"""Cells of other people that fail while they run: the error names the cell and its plugin."""
+"""Cells and media of other people that fail while they run: the error names them and their plugin."""
 
 from pathlib import Path
 from textwrap import dedent
@@ -61,3 +61,40 @@ def test_the_error_names_the_cell_and_its_plugin(
     outcome = run("--plugin", path, "train", *small)
     where = f"in layer0, cell 'theirs' of plugin 'mine' of {path}"
     assert (outcome.code, outcome.err) == (code, f"rnnframe: error: {message.format(where=where)}\n")
+
+
+MEDIUM = """
+    import attrs
+    import rnnframe as rf
+
+    class Forgetful(dict):
+        nbytes = 0
+
+        def save(self, slot, state):
+            self[slot % 2] = state.copy()
+
+        def load(self, slot, state):
+            state.copy_from(self[slot])
+
+        def drop(self, slot):
+            del self[slot]
+
+    @attrs.frozen(kw_only=True)
+    class Lossy(rf.Medium):
+        name = "lossy"
+
+        def ram_bytes(self, state_bytes):
+            return state_bytes
+
+        def open(self, layout):
+            return Forgetful()
+"""
+
+
+def test_the_error_names_a_medium_that_loses_a_snapshot_and_its_plugin(run: Run, text: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(dedent(MEDIUM))
+    small = ("--data", text, "--cell", "elman:hidden=3", "--batch", 2, "--steps", 40, "--chunk", 5, "--epochs", 1)
+    outcome = run("--plugin", path, "train", *small, "--store", "checkpoint:slots=5,medium=lossy", "--quiet")
+    where = f"slot -1, medium 'lossy' of plugin 'mine' of {path}"
+    assert outcome.err == f"rnnframe: error: KeyError: -1 ({where}; RNNFRAME_TRACEBACK=1 shows where)\n"

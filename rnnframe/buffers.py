@@ -1,5 +1,6 @@
 """The buffers that a network makes for the loop, and that nobody else looks into: weights, tapes, working arrays."""
 
+import itertools
 from typing import Any
 
 import attrs
@@ -61,16 +62,19 @@ def _weights_from(layers: tuple[Layer, ...], head: Head, dtype: np.dtype[Any], f
     return weights
 
 
+_numbers = itertools.count(1)
+
+
 class Working:
     """The arrays of a chunk's tape that are not kept with it: one set, which all tapes of a shard share.
 
-    `holds` is the tape whose arrays they are at the moment.
+    `holds` is the number of the tape whose arrays they are at the moment.
     """
 
     def __init__(self, shapes: Shapes, tapes: Tapes, dtype: np.dtype[Any]) -> None:
         self.tapes = tapes
         self.arrays = Vector(shapes, dtype)
-        self.holds: Tape | None = None
+        self.holds = 0
 
     @property
     def nbytes(self) -> int:
@@ -85,6 +89,7 @@ class Tape:
     """
 
     def __init__(self, kept: Vector, working: Working, layers: tuple[Layer, ...]) -> None:
+        self.number = next(_numbers)
         self.working = working
         self._kept, self._layers = kept, layers
         self._views: dict[int, list[dict[str, Array]]] = {}

@@ -192,11 +192,14 @@ class Engine:
 
     def _memories_for(self, plans: list[Plan]) -> list[Memory]:
         """Return buffers for each shard: those of the last run where they are large enough."""
-        kept = self._memories
-        if len(kept) != len(plans) or not all(old.serves(plan) for old, plan in zip(kept, plans, strict=True)):
+        if not self._serve(plans):
             self._memories = []  # first free the old ones
             self._memories = [Memory(self.network, plan) for plan in plans]
         return self._memories
+
+    def _serve(self, plans: list[Plan]) -> bool:
+        kept = self._memories
+        return len(kept) == len(plans) and all(old.serves(plan) for old, plan in zip(kept, plans, strict=True))
 
     def _report(self, plans: list[Plan], memories: list[Memory], sums: Sums, data_bytes: int) -> Report:
         first, predictions = sums.tallies[0], [plan.predicted_bytes for plan in plans]

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from rnnframe.arrays import Vector
+from rnnframe.arrays import Array, Vector
 from rnnframe.buffers import Tape, Weights
 from rnnframe.media import SnapshotLayout, Snapshots
 from rnnframe.network import Network
@@ -95,9 +95,9 @@ class Ring:
 class States:
     """The snapshots of a run: those in RAM in buffers that `make(place)` makes, the others in a medium."""
 
-    def __init__(self, make: Callable[[int], Vector], medium: Snapshots | None, kind: type[Any]) -> None:
+    def __init__(self, make: Callable[[int], Array], medium: Snapshots | None, kind: type[Any]) -> None:
         self._make, self._medium, self._kind = make, medium, kind
-        self._states: list[Vector] = []
+        self._states: list[Array] = []  # the flat vectors: a view by name is not needed
         self._places = Places()
         self._near: dict[int, int] = {}  # slot -> place
 
@@ -116,13 +116,13 @@ class States:
         place = self._places.take()
         while len(self._states) <= place:
             self._states.append(self._make(len(self._states)))
-        self._states[place].copy_from(state)
+        self._states[place][: state.flat.size] = state.flat
         self._near[slot] = place
 
     def load(self, slot: int, state: Vector) -> None:
         """Copy what `slot` holds into the state."""
         if slot in self._near:
-            state.copy_from(self._states[self._near[slot]])
+            state.flat[:] = self._states[self._near[slot]][: state.flat.size]
         elif self._medium is not None:
             with Naming(f"slot {slot}", "medium", self._kind):
                 self._medium.load(slot, state)
@@ -143,47 +143,50 @@ class States:
             self._medium.clear()
 
 
-class Memory:
-    """Everything that one run of the loop writes to, but for the parameters.
+class Room:
+    """Memory that snapshots and tapes share: snapshots from its left end, tapes from its right end.
 
-    Snapshots and tapes share one room: snapshots from its left end, tapes from its right end, so that what the one kind
-    does not need at a time is the other's. Without a bound each is made by itself.
+    What the one kind does not need at a time is the other's. Without a bound each is made by itself.
     """
 
     def __init__(self, network: Network, plan: Plan) -> None:
-        self.plan, self._network = plan, network
-        batch, longest, tapes = plan.batch, plan.grid.longest, plan.store.tapes
-        self._room = network.new_room(plan.costs.arena(plan.simulation)) if plan.simulation.bounded else None
-        self._working = network.new_working(longest, batch, tapes)
-        self.ring = Ring(self._new_tape)
-        self.states = States(self._new_snapshot, self._open_medium(), type(plan.store.medium))
+        self._network, self._plan = network, plan
+        self.flat = network.new_room(plan.costs.arena(plan.simulation)) if plan.simulation.bounded else None
+        self.working = network.new_working(plan.grid.longest, plan.batch, plan.store.tapes)
+
+    def tape(self, place: int) -> Tape:
+        """Make the tape that is `place` places from the right end."""
+        plan, room = self._plan, self.flat
+        if room is not None:
+            size = plan.costs.tape // room.itemsize
+            room = room[len(room) - (place + 1) * size : len(room) - place * size]
+        return self._network.new_tape(plan.grid.longest, plan.batch, plan.store.tapes, room, self.working)
+
+    def snapshot(self, place: int) -> Array:
+        """Make room for the values of a state, `place` places from the left end."""
+        size = self._plan.costs.snapshot // self._network.dtype.itemsize
+        if self.flat is None:
+            return self._network.new_room(self._plan.costs.snapshot)
+        return self.flat[place * size : (place + 1) * size]
+
+
+class Memory:
+    """Everything that one run of the loop writes to, but for the parameters.
+
+    Nothing here refers back to it, so that all is freed as soon as it is let go of.
+    """
+
+    def __init__(self, network: Network, plan: Plan) -> None:
+        self.plan = plan
+        batch, longest = plan.batch, plan.grid.longest
+        self._room = Room(network, plan)
+        self.ring = Ring(self._room.tape)
+        self.states = States(self._room.snapshot, _open_medium(network, plan), type(plan.store.medium))
         self.state = network.new_state(batch)
         self.final = network.new_state(batch)
         self.dstate = network.new_state(batch)
         self.scratch = network.new_scratch(longest, batch)
         self.gradients = network.new_gradients()
-
-    def _new_tape(self, place: int) -> Tape:
-        plan, room = self.plan, self._room
-        if room is not None:
-            size = plan.costs.tape // room.itemsize
-            room = room[len(room) - (place + 1) * size : len(room) - place * size]
-        return self._network.new_tape(plan.grid.longest, plan.batch, plan.store.tapes, room, self._working)
-
-    def _new_snapshot(self, place: int) -> Vector:
-        room = self._room
-        if room is not None:
-            size = self.plan.costs.snapshot // room.itemsize
-            room = room[place * size : (place + 1) * size]
-        return self._network.new_state(self.plan.batch, room)
-
-    def _open_medium(self) -> Snapshots | None:
-        plan, medium = self.plan, self.plan.store.medium
-        if medium is None or not plan.simulation.far_snapshots:
-            return None
-        slots = plan.simulation.far_snapshots if plan.simulation.bounded else None
-        new_state = partial(self._network.new_state, plan.batch)
-        return medium.open(SnapshotLayout(slots=slots, state_bytes=new_state().nbytes, new_state=new_state))
 
     def serves(self, plan: Plan) -> bool:
         """Whether these buffers are large enough for another plan, and not of another kind."""
@@ -209,8 +212,18 @@ class Memory:
     def peak_bytes(self) -> int:
         """Bytes of all tapes, snapshots, states and working arrays that are held."""
         states = 3 * self.plan.costs.snapshot  # state, final and dstate
-        room = self.ring.buffers * self.plan.costs.tape if self._room is None else self._room.nbytes
-        return room + self.states.far_bytes + states + self.scratch.nbytes + self._working.nbytes
+        flat = self._room.flat
+        room = self.ring.buffers * self.plan.costs.tape if flat is None else flat.nbytes
+        return room + self.states.far_bytes + states + self.scratch.nbytes + self._room.working.nbytes
+
+
+def _open_medium(network: Network, plan: Plan) -> Snapshots | None:
+    medium = plan.store.medium
+    if medium is None or not plan.simulation.far_snapshots:
+        return None
+    slots = plan.simulation.far_snapshots if plan.simulation.bounded else None
+    new_state = partial(network.new_state, plan.batch)
+    return medium.open(SnapshotLayout(slots=slots, state_bytes=new_state().nbytes, new_state=new_state))
 
 
 class OldWeights:

@@ -152,7 +152,7 @@ class Network:
             for name, ends in tape.ends[n].items():
                 ends[0], ends[1] = arrays[n][name][0], arrays[n][name][-1]
             x = arrays[n]["h"][1:]
-        tape.working.holds = tape
+        tape.working.holds = tape.number
         return x
 
     def resume(self, tape: Tape, steps: int, state: Vector) -> None:
@@ -170,7 +170,7 @@ class Network:
             with Naming(f"in {layer.prefix}", "cell", type(layer.cell)):
                 layer.cell.rebuild(weights.layers[n], x, arrays[n], working[n], tape.working.tapes)
             x = arrays[n]["h"][1:]
-        tape.working.holds = tape
+        tape.working.holds = tape.number
 
     def reverse(
         self,
@@ -188,7 +188,7 @@ class Network:
         gradient that reaches the state after the chunk, and becomes that of the state before it.
         """
         steps = len(x)
-        if tape.working.arrays and tape.working.holds is not tape:
+        if tape.working.arrays and tape.working.holds != tape.number:
             self._rebuild(weights, x, tape, scratch)
         arrays, working = tape.layers(steps), scratch.parts(steps)
         below = [x, *(layer["h"][1:] for layer in arrays)]

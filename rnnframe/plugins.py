@@ -24,7 +24,7 @@ from rnnframe.heads import HEADS, Head
 from rnnframe.learning_rates import RATES, LearningRate
 from rnnframe.media import Medium
 from rnnframe.plugin_rules import check_class
-from rnnframe.specs import Spec, build, field_types
+from rnnframe.specs import NONE_WORDS, Spec, build, field_types
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -263,7 +263,7 @@ class Registry:
         types = field_types(cls)
         return {
             key: self.medium(value.replace(";", ","))
-            if types.get(key) == Medium | None and isinstance(value, str) and value != "none"
+            if types.get(key) == Medium | None and isinstance(value, str) and value.lower() not in NONE_WORDS
             else value
             for key, value in options.items()
         }

@@ -1,5 +1,6 @@
 """Numbers of bytes as people write and read them: 64MiB, 1.5 GB, 5.6 MiB."""
 
+import math
 import re
 from typing import ClassVar, Self
 
@@ -22,7 +23,10 @@ class ByteSize(int):
         units = {unit.lower(): size for unit, size in UNITS.items()}
         if match is None or match[2].lower() not in units:
             raise ValueError(text)
-        return cls(float(match[1]) * units[match[2].lower()])
+        size = float(match[1]) * units[match[2].lower()]
+        if not math.isfinite(size):
+            raise ValueError(text)
+        return cls(size)
 
     def __str__(self) -> str:
         """Write the size exactly, in the largest unit that divides it: 64MiB, 1000."""

@@ -212,3 +212,21 @@ def test_predictions_are_within_two_percent_of_what_is_measured_and_never_above_
     assert result.report.peak_bytes <= predicted
     if "budget" in store:
         assert predicted <= 18 * 2**20
+
+
+def test_an_engine_frees_its_buffers_before_it_makes_larger_ones_or_others():
+    engine = make_trainer("checkpoint:budget=2MiB").engine
+    data = {batch: make_data(200, batch) for batch in (4, 8, 12, 6)}
+    for batch in data:
+        engine.gradients(*data[batch])
+
+    def alternate():
+        for batch in (4, 8, 12, 6):
+            engine.gradients(*data[batch])
+
+    gc.disable()
+    try:
+        _, peak = traced_peak(alternate)
+    finally:
+        gc.enable()
+    assert peak <= 2**21 + 8 * SMALL

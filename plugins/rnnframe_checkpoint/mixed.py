@@ -33,6 +33,7 @@ from rnnframe_checkpoint.policies import best_advance
 
 EXACT = 2**14  # values in the exact table, of two bytes
 EXACT_CHUNKS = 200
+FEW_TAPES = 2  # where there is room for so few, states do about as well, and the bound is far off
 REMEMBERED = 256  # decisions
 
 Table: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.int16]]
@@ -134,10 +135,10 @@ class Runs:
             return 0, Keep.REST
         if room == 0:
             return chunks - 1, Keep.REST
-        if room < self.alpha:
-            return best_advance(chunks, room + 1), Keep.STATE
-        if chunks <= self._exact_chunks:
+        if room >= self.alpha and chunks <= self._exact_chunks:
             return self._exact_step(chunks, room)
+        if room < (FEW_TAPES if self.alpha >= 8 else FEW_TAPES + 1) * self.alpha and self.alpha > 1:
+            return best_advance(chunks, room + 1), Keep.STATE
         return min(self._likely_steps(chunks, room), key=lambda step: (self._cost(chunks, room, *step), -step[0]))
 
     def _cost(self, chunks: int, room: int, ahead: int, keep: Keep) -> int:

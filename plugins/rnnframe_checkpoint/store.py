@@ -17,6 +17,7 @@ from rnnframe_checkpoint.policies import filled, revolve, tiered, uniform
 
 Policy: TypeAlias = Literal["uniform", "revolve", "mixed", "online"]
 ONLINE_SLOTS = 32  # up to 560 chunks are run no more than three times on average
+ONLINE_MOST = 512  # beyond, more hardly save a run, and placing them takes long
 TRANSFER = 0.1  # what saving and loading a state far away costs, in forward runs of a chunk
 
 
@@ -88,7 +89,7 @@ class Checkpoint(StateStore):
         """Return the policy's schedule over the chunks of the grid."""
         chunks = grid.chunks
         if chunks is None:  # which the engine offers to no other policy
-            return online(None, self._room(costs) or ONLINE_SLOTS)
+            return online(None, self._online_slots(costs))
         if self.medium is not None:
             return self._tiered(chunks, costs)
         default: Policy = "uniform" if self.budget is None else "mixed"
@@ -105,7 +106,7 @@ class Checkpoint(StateStore):
                     return revolve(chunks, self.slots or max(1, isqrt(chunks)))
                 return revolve(chunks, min(chunks, self._room(costs)))
             case "online":
-                return online(chunks, self._room(costs) or ONLINE_SLOTS)
+                return online(chunks, self._online_slots(costs))
             case "mixed":
                 return mixed(0, chunks, self._room(costs) or room_of_uniform(chunks, costs), costs.alpha)
 
@@ -114,7 +115,7 @@ class Checkpoint(StateStore):
             length = self._segment(chunks, attrs.evolve(costs, snapshot=costs.far))
             room = (length - 1) * costs.alpha
         else:
-            room = self._room(costs) or (SEGMENT - 1) * costs.alpha
+            room = min(self._room(costs) or (SEGMENT - 1) * costs.alpha, (chunks - 1) * costs.alpha)
             length = best_period(chunks, room, costs.alpha)
         return tiered(chunks, length, partial(mixed, room=room, alpha=costs.alpha))
 
@@ -127,6 +128,10 @@ class Checkpoint(StateStore):
             return thrifty
         longest = longest_segment(chunks, costs, costs.share(self.budget))
         return longest or self._refuse(segment_bytes(chunks, thrifty, costs), costs)
+
+    def _online_slots(self, costs: Costs) -> int:
+        """Return what was asked for; of a budget no more than are worth their placing."""
+        return self.slots or (min(ONLINE_MOST, self._room(costs)) if self.budget else ONLINE_SLOTS)
 
     def _room(self, costs: Costs) -> int:
         """Return for how many states there is room beside one tape; 0 where neither slots nor budget says so."""

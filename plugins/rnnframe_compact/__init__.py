@@ -83,7 +83,7 @@ class _Packed(Generic[P]):
     ) -> None:
         self._pack, self._unpack, self._size = pack, unpack, size
         self._held: dict[int, P] = {}
-        self._most = 0
+        self._now = self._most = 0
 
     @property
     def nbytes(self) -> int:
@@ -93,7 +93,8 @@ class _Packed(Generic[P]):
     def save(self, slot: int, state: Vector) -> None:
         """Pack the state."""
         self._held[slot] = self._pack(state)
-        self._most = max(self._most, sum(map(self._size, self._held.values())))
+        self._now += self._size(self._held[slot])
+        self._most = max(self._most, self._now)
 
     def load(self, slot: int, state: Vector) -> None:
         """Unpack into the state."""
@@ -101,12 +102,12 @@ class _Packed(Generic[P]):
 
     def drop(self, slot: int) -> None:
         """Forget the packed state."""
-        del self._held[slot]
+        self._now -= self._size(self._held.pop(slot))
 
     def clear(self) -> None:
         """Forget all of them."""
         self._held.clear()
-        self._most = 0
+        self._now = self._most = 0
 
 
 @hookimpl

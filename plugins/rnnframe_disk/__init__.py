@@ -1,5 +1,6 @@
 """Snapshots on a disk: a memory-mapped file that nobody can find, so that nothing stays behind."""
 
+import itertools
 import mmap
 import os
 import tempfile
@@ -28,6 +29,11 @@ class Disk(Medium):
 
     name: ClassVar[str] = "disk"
     path: str = attrs.field(metadata={"help": "an existing folder on the disk to use"})
+
+    @path.validator
+    def _can_be_written_down(self, _: object, path: str) -> None:
+        if not path or "," in path or ";" in path:
+            raise ValueError(f"'path' must name a folder, with no ',' or ';' in its name: {path!r}")
 
     def ram_bytes(self, state_bytes: int) -> int:
         """None: the pages of the file are the system's, and it takes them back when it needs memory."""
@@ -92,8 +98,8 @@ class _File:
         """Copy the state back, and let the system fetch the one that was saved before it."""
         place = self._places[slot]
         state.flat.view(np.uint8)[:] = self._view(place)
-        earlier = [other for other in self._places if other != slot][-1:]
-        for other in earlier:
+        newest = itertools.islice(reversed(self._places), 2)  # in the order of saving
+        for other in [other for other in newest if other != slot][:1]:
             self._fetch(self._places[other])
 
     def drop(self, slot: int) -> None:

@@ -55,7 +55,7 @@ def command(
     if draw is not None and plot is None:
         raise UsageError("--draw names the schedule in a picture; give --plot FILE too")
     network = network_of(**of)
-    within = _size(budget) if budget else None
+    within = None if budget is None else _size(budget)
     chosen = [f"auto:budget={within}"] if within else []
     asked = [*(store or _usual()), *chosen]
     shown = draw or [*chosen, *store, "checkpoint"][0]
@@ -85,7 +85,7 @@ def _print(rows: list[dict[str, Any]], parameters: int, steps: int, batch: int, 
                 human_bytes(row["predicted_bytes"]),
                 f"{row['forward_steps'] / steps:.2f}",
                 f"{row['predicted_seconds']:.3g} s",
-                "exact" if row["exact"] else "truncated",
+                row["gradient"],
             ]
             for row in rows
         ],
@@ -96,14 +96,16 @@ def _print(rows: list[dict[str, Any]], parameters: int, steps: int, batch: int, 
 def _reason(rows: list[dict[str, Any]], asked: str, budget: int) -> str:
     """Return why the budget's choice was made: what of the rest is too large, and what takes longer."""
     choice = next(row for row in rows if row["asked"] == asked)
-    others = [row for row in rows if row is not choice and row["exact"]]
+    others = [
+        row for row in rows if row["exact"] and (row["store"], row["chunk"]) != (choice["store"], choice["chunk"])
+    ]
     large = [
         f"{row['store']} ({human_bytes(row['predicted_bytes'])})" for row in others if row["predicted_bytes"] > budget
     ]
     slower = [
         f"{row['store']} ({row['predicted_seconds']:.3g} s)" for row in others if row["predicted_bytes"] <= budget
     ]
-    reasons = [f"too large: {', '.join(large)}"] * bool(large) + [f"more work: {', '.join(slower)}"] * bool(slower)
+    reasons = [f"too large: {', '.join(large)}"] * bool(large) + [f"beside it: {', '.join(slower)}"] * bool(slower)
     chosen = f"within {human_bytes(budget)} the least work is {choice['store']}"
     return "; ".join([chosen, *reasons])
 
@@ -150,6 +152,7 @@ def _rows(plans: Sequence[tuple[str, Plan]], calibration: Calibration) -> list[d
             "asked": spec,
             "store": render(plan.store),
             "exact": plan.exact,
+            "gradient": "exact" if plan.exact else "rounded" if plan.store.exact else "truncated",
             "chunk": plan.grid.longest,
             "predicted_bytes": plan.predicted_bytes,
             "forward_steps": plan.simulation.forward_steps,

@@ -97,6 +97,14 @@ def test_without_room_for_a_tape_mixed_is_revolve():
         assert simulated(chunks, slots, 50).forward_chunks == rf.simulate(revolve, grid).forward_chunks
 
 
+@pytest.mark.parametrize("alpha", [2, 3, 5, 8, 16])
+def test_with_room_for_few_tapes_mixed_is_about_as_good_as_revolve(alpha):
+    for chunks, room in product([300, 3000], [alpha + 1, 2 * alpha, 3 * alpha + 1]):
+        grid, costs = rf.Grid(chunks, (1,)), rf.Costs(snapshot=1, tape=alpha)
+        revolve = rf.store(f"checkpoint:policy=revolve,slots={room}").schedule(grid, costs)
+        assert simulated(chunks, room, alpha).forward_chunks <= 1.04 * rf.simulate(revolve, grid).forward_chunks
+
+
 def test_a_million_chunks_start_at_once_and_stream():
     schedule = rf.store("checkpoint:policy=mixed,slots=100").schedule(
         rf.Grid(10**6, (1,)), rf.Costs(snapshot=1, tape=49)

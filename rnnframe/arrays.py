@@ -10,10 +10,14 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+"""A numpy array of any shape and dtype."""
 Arrays: TypeAlias = Mapping[str, Array]
+"""Arrays by name."""
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
+"""Shapes by name."""
 
-ALIGNMENT = 64  # bytes: one cache line, one AVX-512 register; equal alignment also makes runs comparable bit for bit
+ALIGNMENT = 64
+"""Bytes: one cache line, one AVX-512 register; equal alignment also makes runs comparable bit for bit."""
 
 
 def aligned_empty(size: int, dtype: np.dtype[Any]) -> Array:

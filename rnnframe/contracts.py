@@ -16,10 +16,13 @@ from rnnframe.media import Medium
 from rnnframe.schedule import Grid, Schedule
 from rnnframe.simulate import Simulation, simulate
 
-ROWS = 512  # rows a chunk should have at least, so that its matrix products are large
+ROWS = 512
+"""Rows that a chunk should have at least, so that its matrix products are large."""
 
 Widths: TypeAlias = Mapping[str, int]
+"""Name -> values per sample."""
 Sizes: TypeAlias = Mapping[str, int | tuple[int, ...]]
+"""Name -> values per step and sample, or a shape."""
 Tapes: TypeAlias = Literal["whole", "lean", "states"]
 """How much of a chunk's tape is kept until it is reversed: all of it; what is dear to compute; the states alone."""
 

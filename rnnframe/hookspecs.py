@@ -19,6 +19,7 @@ from rnnframe.media import Medium
 
 hookspec = pluggy.HookspecMarker("rnnframe")
 hookimpl = pluggy.HookimplMarker("rnnframe")
+"""Marks a function as the implementation of the hook of its name."""
 
 
 @hookspec

@@ -10,8 +10,10 @@ import numpy as np
 
 from rnnframe.arrays import Array
 
-PANEL = 256  # rows of a gradient that are added at once: bounds the working array, and stays in the cache
-PIECE = 32  # looked-up rows that are gathered at once
+PANEL = 256
+"""Rows of a gradient that are added at once: bounds the working array, and stays in the cache."""
+PIECE = 32
+"""Looked-up rows that are gathered at once."""
 
 
 def rows(a: Array) -> Array:

@@ -83,7 +83,9 @@ class Update:
 
 
 Action: TypeAlias = Forward | Reverse | Forget | Save | Load | Drop | Update
+"""Any of the seven actions."""
 Schedule: TypeAlias = Generator[Action, int | None, None]
+"""A generator of actions; a `Forward` is answered with the chunk that it reached, any other with None."""
 
 
 @attrs.frozen

@@ -9,6 +9,7 @@ UNITS = {"": 1, "B": 1} | {
     for power, prefix in enumerate("KMGT", start=1)
     for suffix, base in (("iB", 1024), ("B", 1000), ("", 1024))
 }
+"""Unit -> bytes; K, M, G and T alone mean KiB, MiB, GiB and TiB."""
 
 
 class ByteSize(int):

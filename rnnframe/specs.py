@@ -19,8 +19,11 @@ from rnnframe.sizes import ByteSize
 T = TypeVar("T")
 
 NONE_WORDS = ("none", "null", "auto", "")
+"""How no value is written, where an option may have none."""
 TRUE_WORDS = ("true", "yes", "on", "1")
+"""How true is written."""
 FALSE_WORDS = ("false", "no", "off", "0")
+"""How false is written."""
 
 
 @attrs.frozen

@@ -1,17 +1,26 @@
+import ast
+import importlib
 import inspect
+import itertools
 import re
+import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import rnnframe
-from rnnframe import hookspecs
+from rnnframe import arrays, contracts, hookspecs, media, products, schedule, sizes, specs, testing
 from rnnframe.testing import SUITES
 from rnnframe.testing.suite import title_of
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PACKAGES = (rnnframe, testing)
+TOLD_TO_IMPORT = (arrays, contracts, products, schedule, sizes, specs, media)
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+MODULE = re.compile(r"\b(?:[a-z_]+\.)+(?=[A-Z])")
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
 
 
@@ -32,12 +41,17 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
-def test_every_hook_and_every_method_of_a_contract_is_in_the_plugin_reference() -> None:
-    text = (ROOT / "docs" / "reference" / "plugins.md").read_text()
-    hooks = [name for name in vars(hookspecs) if name.startswith("rnnframe_")]
+def test_every_hook_is_in_the_reference_with_its_exact_signature() -> None:
+    hooks = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("rnnframe_")}
     assert len(hooks) == 4
-    for name in hooks:
-        assert f"`{name}()`" in text
+    signatures = [name + MODULE.sub("", str(inspect.signature(hook))) for name, hook in hooks.items()]
+    plugins, page = ((ROOT / "docs" / "reference" / name).read_text() for name in ("plugins.md", "hooks.md"))
+    assert re.findall(r"^\| `(rnnframe_[^`]+)` \|", plugins, re.MULTILINE) == signatures
+    assert re.findall(r"^    (rnnframe_.+)$", page, re.MULTILINE) == signatures
+
+
+def test_every_method_of_a_contract_is_in_the_plugin_reference() -> None:
+    text = (ROOT / "docs" / "reference" / "plugins.md").read_text()
     for contract in (rnnframe.Cell, rnnframe.StepCell, rnnframe.Optimizer, rnnframe.StateStore, rnnframe.Medium):
         for name, member in vars(contract).items():
             if not name.startswith("_") and (callable(member) or isinstance(member, property)):
@@ -58,10 +72,85 @@ def test_every_module_of_the_core_is_in_the_architecture() -> None:
         assert f"`{path.stem}`" in text, path.stem
 
 
+def public_names() -> dict[str, str]:
+    """Return every name that a user or a plugin is told to import -> the module that defines it."""
+    names = {f"{module.__name__}.{name}": module.__name__ for module in PACKAGES for name in module.__all__}
+    for module in TOLD_TO_IMPORT:
+        for statement in ast.parse(inspect.getsource(module)).body:
+            for name in defined_by(statement):
+                short = f"rnnframe.{name}"
+                names[short if short in names else f"{module.__name__}.{name}"] = module.__name__
+    return names
+
+
+def defined_by(statement: ast.stmt) -> list[str]:
+    match statement:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+            found = name
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            found = name
+        case _:
+            return []
+    return [] if found.startswith("_") or found == "T" else [found]  # T is a type variable
+
+
+def test_every_public_name_is_in_the_reference_of_the_api_once() -> None:
+    text = (ROOT / "docs" / "reference" / "api.md").read_text()
+    directives = re.findall(r"^\.\. auto(\w+):: (\S+)$", text, re.MULTILINE)
+    assert sorted(name for _, name in directives) == sorted(public_names())
+    for kind, name in directives:
+        assert kind == kind_of(thing_of(name)), name
+
+
+def thing_of(name: str) -> object:
+    module, _, attribute = name.rpartition(".")
+    return getattr(sys.modules[module], attribute)
+
+
+def kind_of(thing: object) -> str:
+    if inspect.isclass(thing):
+        return "exception" if issubclass(thing, Exception) else "class"
+    return "function" if inspect.isfunction(thing) else "data"
+
+
 def test_every_public_name_has_a_docstring() -> None:
-    for name in rnnframe.__all__:
-        if name != "Schedule":  # a type alias, explained in its module
-            assert getattr(rnnframe, name).__doc__, name
+    for name, module in public_names().items():
+        thing = thing_of(name)
+        if kind_of(thing) == "data":  # the string that follows the assignment, which autodoc reads
+            assert explained(sys.modules[module], name.rpartition(".")[2]), name
+        else:
+            assert vars(thing).get("__doc__") if inspect.isclass(thing) else thing.__doc__, name
+
+
+def explained(module: ModuleType, name: str) -> bool:
+    """Tell whether a string follows the assignment to `name`, here or in the module that it was imported from."""
+    body = ast.parse(inspect.getsource(module)).body
+    for statement, after in itertools.pairwise(body):
+        if name in defined_by(statement):
+            return isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+        if isinstance(statement, ast.ImportFrom) and name in [alias.name for alias in statement.names]:
+            return explained(importlib.import_module(statement.module or ""), name)
+    return False
+
+
+def test_the_reference_of_the_command_line_is_that_of_the_program() -> None:
+    written = subprocess.run(
+        [sys.executable, "-c", "import cli_reference as c; print(c.reference(), end='')"],
+        cwd=ROOT / "docs" / "_ext",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    stale = "the command line has changed: run `python docs/_ext/cli_reference.py`"
+    assert (ROOT / "docs" / "reference" / "cli.md").read_text() == written.stdout, stale
+
+
+def test_every_page_is_in_the_contents_of_the_site_and_on_its_front_page() -> None:
+    docs = ROOT / "docs"
+    pages = {str(page.relative_to(docs)) for page in PAGES if page.parent.parent == docs}
+    contents = re.findall(r"^([a-z-]+/[a-z-]+)$", (docs / "index.md").read_text(), re.MULTILINE)
+    assert sorted(contents) == sorted(page.removesuffix(".md") for page in pages)
+    assert {target for target, _ in LINK.findall((docs / "README.md").read_text())} == pages
 
 
 def test_every_check_is_in_the_reference_with_its_sentence() -> None:

@@ -44,12 +44,18 @@ def _trace(line: str) -> None:
     click.echo(f"rnnframe: trace: {line}", err=True)
 
 
-def main() -> NoReturn:
-    """Run the command line; a traceback is shown only where RNNFRAME_TRACEBACK=1 asks for it."""
+def with_commands() -> click.Group:
+    """Return the command `rnnframe` with all of its subcommands, which are imported only now."""
     from rnnframe.cli import check, compare, evaluate, explain, plan, plugins, sample, show, train
 
     for module in (train, evaluate, sample, plan, compare, explain, check, plugins, show):
         cli.add_command(module.command)
+    return cli
+
+
+def main() -> NoReturn:
+    """Run the command line; a traceback is shown only where RNNFRAME_TRACEBACK=1 asks for it."""
+    with_commands()
     sys.exit(_run())
 
 

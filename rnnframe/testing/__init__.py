@@ -26,9 +26,11 @@ from rnnframe.testing.suite import CheckOutcome, CheckReport, Suite, run
 SUITES: Mapping[str, type[Suite]] = MappingProxyType(
     {"cell": CellTests, "store": StateStoreTests, "medium": MediumTests, "optimizer": OptimizerTests, "head": HeadTests}
 )
+"""Kind of plugin -> its suite."""
 BASES: Mapping[str, type[Any]] = MappingProxyType(
     {"cell": Cell, "store": StateStore, "medium": Medium, "optimizer": Optimizer, "head": Head}
 )
+"""Kind of plugin -> the contract that its classes derive from."""
 
 __all__ = [
     "BASES",

@@ -1,0 +1,86 @@
+"""The commands of README and docs typed as a reader would, page by page, each page in a folder of its own."""
+
+import re
+import shlex
+import subprocess
+import sys
+from itertools import takewhile
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from rnnframe.cli import with_commands
+
+ROOT = Path(__file__).parent.parent
+PAGES = {str(page.relative_to(ROOT)): page.read_text() for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]}
+COMMAND = re.compile(r"^    (?:\$ )?rnnframe( [^\n#]*?)?(?: +#[^\n]*)?$", re.MULTILINE)
+INLINE = re.compile(r"`(rnnframe [^`]*)`")
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+TOML = re.compile(r"^    \w+ = .*\n", re.MULTILINE)
+ELSEWHERE = {
+    "docs/reference/cli.md",  # how commands are called, not commands; compared with the program in test_docs.py
+    "docs/tutorial/first-cell.md",  # with the files that they name, in test_tutorials.py
+    "docs/tutorial/first-store.md",
+}
+BOOK = "A book of a few pages, so that to train on it takes a moment. " * 30
+SHORTER = {  # command -> options that make it take a moment where it would take a minute
+    "train": "--data book.txt --cell lstm:hidden=16",
+    "train --store checkpoint --out run1": "--data book.txt",
+    "train --store circular-queue:k1=32,k2=64 --cell gru:hidden=256 --out run2": "--data book.txt",
+    "train --data book.txt --cell lstm:hidden=256 --layers 2 --store checkpoint --epochs 10 --out run1": "--epochs 1",
+    "train --config run.toml --batch 16 --out run2": "--epochs 1",
+    "train --resume run1": "--epochs 2",
+    "compare --cell lstm:hidden=128 --steps 1000 --plot compare.png": "--steps 50",
+}
+
+
+def commands_of(text: str) -> list[str]:
+    return [command.strip() for command in COMMAND.findall(text)]
+
+
+def typed(command: str, folder: Path) -> str:
+    words = shlex.split(f"{command} {SHORTER.get(command, '')}")
+    if "--plot" in words:
+        pytest.importorskip("matplotlib")
+    done = subprocess.run(
+        [sys.executable, "-m", "rnnframe", *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"rnnframe {command}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", sorted(page for page in PAGES.keys() - ELSEWHERE if commands_of(PAGES[page])))
+def test_every_command_of_a_page_works(page: str, tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text(BOOK)
+    (tmp_path / "my_cell.py").write_text("".join(PYTHON.findall(PAGES[page])[:1]))
+    (tmp_path / "run.toml").write_text(dedent("".join(TOML.findall(PAGES[page]))))
+    for command in commands_of(PAGES[page]):
+        assert typed(command, tmp_path)
+
+
+def test_every_command_that_is_made_shorter_stands_on_a_page() -> None:
+    assert SHORTER.keys() <= {command for text in PAGES.values() for command in commands_of(text)}
+
+
+def test_output_that_is_shown_is_what_the_command_prints(tmp_path: Path) -> None:
+    shown = 0
+    for page, text in PAGES.items():
+        for match in re.finditer(r"^    \$ rnnframe (.*)\n", text, re.MULTILINE):
+            rest = text[match.end() :].splitlines()
+            lines = [line[4:] for line in takewhile(lambda line: not line or line.startswith("    "), rest)]
+            assert "\n".join(lines).strip() == typed(match[1], tmp_path).strip(), page
+            shown += 1
+    assert shown == 2
+
+
+@pytest.mark.parametrize("page", sorted(page for page in PAGES if INLINE.search(PAGES[page])))
+def test_commands_in_running_text_exist_with_their_options(page: str) -> None:
+    group = with_commands()
+    known = {name: {o for p in c.params for o in p.opts} | {"--help"} for name, c in group.commands.items()}
+    for command in INLINE.findall(PAGES[page]):
+        words = command.split()[1:]
+        name = next((word for word in words if word in known), None)
+        assert name or words[0].startswith("--") or words[0] == "COMMAND", command
+        options = {o for p in group.params for o in p.opts} | known.get(name or "", {"--help"})
+        assert {word for word in words if word.startswith("--")} <= options, command

@@ -19,6 +19,10 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PACKAGES = (rnnframe, testing)
 TOLD_TO_IMPORT = (arrays, contracts, products, schedule, sizes, specs, media)
+SINGLE = {  # of modules that hold more than what others need
+    "rnnframe.step_cell.sigmoid",
+    *(f"rnnframe.timeline.{name}" for name in ("timeline_of", "Timeline", "Run", "Bar", "Held")),
+}
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MODULE = re.compile(r"\b(?:[a-z_]+\.)+(?=[A-Z])")
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
@@ -80,7 +84,7 @@ def public_names() -> dict[str, str]:
             for name in defined_by(statement):
                 short = f"rnnframe.{name}"
                 names[short if short in names else f"{module.__name__}.{name}"] = module.__name__
-    return names
+    return names | dict.fromkeys(SINGLE, "")
 
 
 def defined_by(statement: ast.stmt) -> list[str]:
@@ -111,6 +115,14 @@ def kind_of(thing: object) -> str:
     if inspect.isclass(thing):
         return "exception" if issubclass(thing, Exception) else "class"
     return "function" if inspect.isfunction(thing) else "data"
+
+
+def test_every_name_that_a_page_imports_is_in_the_reference_of_the_api() -> None:
+    known = public_names()
+    for page in PAGES:
+        for module, names in re.findall(r"^from (rnnframe\S*) import (.+)$", page.read_text(), re.MULTILINE):
+            for name in names.split(", "):
+                assert f"{module}.{name}" in known or f"rnnframe.{name}" in known, f"{page.name}: {module}.{name}"
 
 
 def test_every_public_name_has_a_docstring() -> None:

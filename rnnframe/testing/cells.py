@@ -18,8 +18,11 @@ DTYPES = ("float32", "float64")
 class CellTests(CellRebuildingChecks, CellNetworkChecks, CellGradientChecks):
     """All that a cell must hold to.
 
-    class TestMyCell(rnnframe.testing.CellTests):
-        cell = MyCell(hidden=5)
+        class TestMyCell(rnnframe.testing.CellTests):
+            cell = MyCell(hidden=5)
+
+    cell: the cell or its spec; a few units are enough. inputs: the width of x. lookup: False for a cell that takes no
+    integers.
     """
 
     def test_initialize_fills_every_parameter_and_follows_the_generator(self) -> None:

@@ -56,8 +56,10 @@ class Readout:
 class HeadTests(Suite):
     """All that a head must hold to.
 
-    class TestMyHead(rnnframe.testing.HeadTests):
-        head = MyHead(outputs=3)
+        class TestMyHead(rnnframe.testing.HeadTests):
+            head = MyHead(outputs=3)
+
+    head: the head or its spec. tolerance: the largest relative difference of a slope.
     """
 
     kind: ClassVar[str] = "head"

@@ -27,8 +27,10 @@ SMALL = 128 * 1024  # bytes of objects
 class MediumTests(MediumSuite):
     """All that a medium must hold to.
 
-    class TestMyMedium(rnnframe.testing.MediumTests):
-        medium = MyMedium()
+        class TestMyMedium(rnnframe.testing.MediumTests):
+            medium = MyMedium()
+
+    medium: the medium or its spec. tolerance: how far a state may be off, where the medium is not exact.
     """
 
     def test_states_come_back_whatever_the_order(self) -> None:

@@ -14,8 +14,10 @@ from rnnframe.testing.suite import CheckReport, run
 class StateStoreTests(StoreBudgetChecks, StoreRunChecks, StoreScheduleChecks):
     """All that a state store must hold to.
 
-    class TestMyStore(rnnframe.testing.StateStoreTests):
-        store = MyStore(every=3)
+        class TestMyStore(rnnframe.testing.StateStoreTests):
+            store = MyStore(every=3)
+
+    store: the store or its spec. A truncated one says in `windows(steps)` which windows it means.
     """
 
 

@@ -1,6 +1,22 @@
 """The ways in which a plugin can go wrong: its source, and what must be said of it. GOOD is one that is right."""
 
+from pathlib import Path
+from textwrap import dedent
+
 import rnnframe as rf
+
+
+def lay_out(folder: Path, distribution: str, source: str, point: str = "point", version: str = "1.2") -> str:
+    """Lay a distribution out as an installer would, a module and its metadata; return the module's name."""
+    stem = distribution.replace("-", "_")
+    module = f"{stem}_module"
+    metadata = folder / f"{stem}-{version}.dist-info"
+    metadata.mkdir(parents=True)
+    (folder / f"{module}.py").write_text(dedent(source))
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+    (metadata / "entry_points.txt").write_text(f"[rnnframe]\n{point} = {module}\n")
+    return module
+
 
 OPTIONS = """
     from typing import ClassVar

@@ -8,7 +8,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from broken_plugins import BROKEN, GOOD
+from broken_plugins import BROKEN, GOOD, lay_out
 
 import rnnframe as rf
 from rnnframe import hookspecs
@@ -23,21 +23,15 @@ def _usual_environment(monkeypatch):
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Lay a distribution out as an installer would: a module and its metadata, in a folder of the import path."""
+    """Lay a distribution out in a folder of the import path."""
     modules = []
 
-    def lay_out(distribution: str, source: str, point: str = "point", version: str = "1.2") -> None:
+    def install_one(distribution: str, source: str, **named: str) -> None:
         folder = tmp_path / distribution
-        module = distribution.replace("-", "_") + "_module"
-        metadata = folder / f"{distribution}-{version}.dist-info"
-        metadata.mkdir(parents=True)
-        (folder / f"{module}.py").write_text(dedent(source))
-        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-        (metadata / "entry_points.txt").write_text(f"[rnnframe]\n{point} = {module}\n")
+        modules.append(lay_out(folder, distribution, source, **named))
         monkeypatch.syspath_prepend(folder)
-        modules.append(module)
 
-    yield lay_out
+    yield install_one
     for module in modules:
         sys.modules.pop(module, None)
 

@@ -96,6 +96,7 @@ def test_help_names_every_command_and_every_training_option(run: Run) -> None:
         "plan",
         "compare",
         "explain",
+        "new",
         "check",
         "plugins",
         "show",

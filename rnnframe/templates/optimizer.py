@@ -1,0 +1,41 @@
+"""An optimizer for rnnframe: signSGD with momentum, Bernstein, Wang, Azizzadenesheli & Anandkumar (2018).
+
+Put your rule in the place of this one (arXiv 1802.04434, algorithm 2): `slots` names what is remembered between
+updates, `update` makes one.
+"""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+import attrs
+import numpy as np
+from attrs.validators import ge, lt
+
+import rnnframe as rf
+from rnnframe.arrays import Array, Arrays
+
+
+@attrs.frozen(kw_only=True)
+class Example(rf.Optimizer):
+    """m ← β m + (1 - β) g;  p ← p - lr sign(m)."""
+
+    name: ClassVar[str] = "example"
+    lr: float = attrs.field(default=1e-3, validator=ge(0), metadata={"help": "learning rate: how far each step goes"})
+    beta: float = attrs.field(default=0.9, validator=[ge(0), lt(1)], metadata={"help": "how slowly m forgets, β"})
+
+    def slots(self) -> tuple[str, ...]:
+        """The momentum m."""
+        return ("m",)
+
+    def update(self, parameters: Array, gradients: Array, slots: Arrays, step: int, lr: float) -> None:
+        """One update, in place; `lr` is the scheduled learning rate."""
+        m = slots["m"]
+        m *= self.beta
+        m += (1 - self.beta) * gradients
+        parameters -= lr * np.sign(m)
+
+
+@rf.hookimpl
+def rnnframe_optimizers() -> Iterable[type[rf.Optimizer]]:
+    """Provide the optimizer."""
+    return [Example]

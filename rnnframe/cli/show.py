@@ -9,17 +9,18 @@ import click
 from rnnframe.cli.output import print_json, print_table
 from rnnframe.contracts import Cell, StateStore
 from rnnframe.errors import unknown_name
+from rnnframe.media import Medium
 from rnnframe.plugins import Registry, default_registry
 from rnnframe.specs import build, describe_type, field_types, required_options
 
-KINDS = ("cell", "store", "optimizer", "head", "learning rate")
+KINDS = ("cell", "store", "optimizer", "medium", "head", "learning rate")
 
 
-@click.command("show", short_help="Explain a cell, store, optimizer, head or learning rate and its options.")
+@click.command("show", short_help="Explain a cell, store, optimizer, medium, head or learning rate and its options.")
 @click.argument("name", metavar="NAME")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(name: str, as_json: bool) -> None:
-    """Explain the cell, store, optimizer, head or learning-rate schedule NAME and list its options."""
+    """Explain the cell, store, optimizer, medium, head or learning-rate schedule NAME and list its options."""
     registry = default_registry()
     found = [_describe(registry, kind, name) for kind in KINDS if name in registry.names(kind)]
     if not found:
@@ -65,12 +66,14 @@ def _word(value: Any) -> str:
 
 
 def _facts(cls: type[Any]) -> dict[str, str]:
-    """Return what a cell leaves behind, per step and sample, and whether a store is exact."""
+    """Return what a cell leaves behind, per step and sample, and whether a store or a medium is exact."""
     if issubclass(cls, StateStore):
         return {
             "gradient": "exact" if cls.exact else "truncated to a window",
             "sources of unknown length": _unknown_length(cls),
         }
+    if issubclass(cls, Medium):
+        return {"snapshots": "exact" if cls.exact else "not exact"}
     if issubclass(cls, Cell) and not required_options(cls):
         cell = build(cls, {}, "cell", cls.name)
         state, tape = (

@@ -52,7 +52,7 @@ def test_plugins_lists_every_plugin_with_its_distribution(run: Run) -> None:
     assert all(record["status"] == "ok" for record in records)
 
 
-KINDS = {"cell": "cell", "store": "store", "optimizer": "optimizer", "head": "head", "learning rate": "learning rate"}
+KINDS = ("cell", "store", "optimizer", "medium", "head", "learning rate")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -72,6 +72,11 @@ def test_show_tells_what_a_step_of_a_cell_leaves_behind(run: Run) -> None:
     out = run("show", "lstm").out
     assert "state (with hidden=128): h 128, c 128" in out
     assert "tape, per step and sample: gates 512, c 128, h 128" in out
+
+
+def test_show_tells_whether_a_medium_is_exact(run: Run) -> None:
+    assert "snapshots: exact\n" in run("show", "disk").out
+    assert "snapshots: not exact\n" in run("show", "float16").out
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""The update gate RNN: Collins, Sohl-Dickstein & Sussillo (2017), "Capacity and trainability in recurrent neural
-networks", arXiv 1611.09913, section 1.1. As easy to train as a GRU where layers are stacked, with two thirds of its
-parameters.
+"""The update gate RNN, one gate and two thirds of a GRU's parameters.
+
+Collins, Sohl-Dickstein & Sussillo (2017), "Capacity and trainability in recurrent neural networks", arXiv 1611.09913.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,7 @@
-"""An optimizer for rnnframe: signSGD with momentum, Bernstein, Wang, Azizzadenesheli & Anandkumar (2018).
+"""An optimizer for rnnframe: Signum, the sign of a momentum.
 
-Put your rule in the place of this one (arXiv 1802.04434, algorithm 2): `slots` names what is remembered between
-updates, `update` makes one.
+Bernstein, Wang, Azizzadenesheli & Anandkumar (2018), "signSGD", arXiv 1802.04434. Put your rule in the place of this
+one: `slots` names what is remembered between updates, `update` makes one.
 """
 
 from collections.abc import Iterable

@@ -22,6 +22,7 @@ ELSEWHERE = {
     "docs/reference/cli.md",  # how commands are called, not commands; compared with the program in test_docs.py
     "docs/tutorial/first-cell.md",  # with the files that they name, in test_tutorials.py
     "docs/tutorial/first-store.md",
+    "docs/how-to/publish-a-plugin.md",  # in an environment of its own, in test_distributions.py
 }
 BOOK = "A book of a few pages, so that to train on it takes a moment. " * 30
 SHORTER = {  # command -> options that make it take a moment where it would take a minute

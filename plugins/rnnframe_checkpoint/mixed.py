@@ -33,7 +33,7 @@ from rnnframe_checkpoint.policies import best_advance
 
 EXACT = 2**14  # values in the exact table, of two bytes
 EXACT_CHUNKS = 200
-FEW_TAPES = 2  # where there is room for so few, states do about as well, and the bound is far off
+FEW_TAPES, LARGE_TAPE = 3, 8  # room for few small tapes: states do as well there, and the bound is far off
 REMEMBERED = 256  # decisions
 
 Table: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.int16]]
@@ -137,7 +137,7 @@ class Runs:
             return chunks - 1, Keep.REST
         if room >= self.alpha and chunks <= self._exact_chunks:
             return self._exact_step(chunks, room)
-        if room < (FEW_TAPES if self.alpha >= 8 else FEW_TAPES + 1) * self.alpha and self.alpha > 1:
+        if room < self.alpha or (1 < self.alpha < LARGE_TAPE and room < FEW_TAPES * self.alpha):
             return best_advance(chunks, room + 1), Keep.STATE
         return min(self._likely_steps(chunks, room), key=lambda step: (self._cost(chunks, room, *step), -step[0]))
 

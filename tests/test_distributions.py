@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = {"plugin-template": ("cell", "ugrnn"), "medium": ("medium", "zlib")}
 CHECKED = {"plugin-template": "ugrnn:hidden=2", "medium": "zlib:level=9"}
 KINDS = ("cell", "store", "optimizer", "medium")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}  # of this run
 COMMAND = re.compile(r"^    ((?:rnnframe|pip|pytest) [^\n]+)$", re.MULTILINE)
 TEXT = "".join(f"{n}: the quick brown fox jumps {n * 7 % 13} times.\n" for n in range(30))
 SMALL = ("--data", "text.txt", "--batch", "4", "--steps", "16", "--epochs", "1", "--quiet")
@@ -43,7 +44,7 @@ class Environment:
     """A virtual environment, and a folder in which commands are typed."""
 
     def __init__(self, folder: Path) -> None:
-        venv.create(folder / "venv", system_site_packages=True, symlinks=True)
+        venv.create(folder / "venv", symlinks=True)
         self.python = str(folder / "venv" / "bin" / "python")
         self.work = folder / "work"
         self.work.mkdir()
@@ -63,7 +64,7 @@ class Environment:
         done = subprocess.run(
             [self.python, "-m", program, *words],
             cwd=self.work,
-            env={**os.environ, "RNNFRAME_STRICT_PLUGINS": "1"},
+            env=ENVIRONMENT | {"RNNFRAME_STRICT_PLUGINS": "1"},
             capture_output=True,
             text=True,
             check=False,

@@ -19,7 +19,7 @@ from rnnframe.blas import one_thread
 from rnnframe.engine import Engine
 from rnnframe.errors import RnnframeError, RunError, UsageError
 from rnnframe.network import Network
-from rnnframe.plugins import Registry, using
+from rnnframe.registry import Registry, using
 
 TURNS = 3
 

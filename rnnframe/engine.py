@@ -16,7 +16,7 @@ from rnnframe.inference import Evaluation, Inference
 from rnnframe.memory import Memory, OldWeights
 from rnnframe.network import Network
 from rnnframe.plan import Plan, make_plans
-from rnnframe.plugins import Registry, default_registry
+from rnnframe.registry import Registry, default_registry
 from rnnframe.report import Report, Result
 from rnnframe.schedule import Action, Drop, Forget, Forward, Load, Reverse, Save, Schedule, Update
 from rnnframe.shards import run_together, split_batch

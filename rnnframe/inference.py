@@ -8,11 +8,12 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, Arrays, Vector
+from rnnframe.blocks import Block
 from rnnframe.buffers import Scratch, Tape
 from rnnframe.contracts import ROWS
 from rnnframe.errors import NonFiniteError
 from rnnframe.network import Network
-from rnnframe.sources import Block, Source, open_inputs, open_source
+from rnnframe.sources import Source, open_inputs, open_source
 from rnnframe.states import fill_state
 
 

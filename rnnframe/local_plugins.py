@@ -18,7 +18,7 @@ from rnnframe.errors import PluginError, UsageError
 from rnnframe.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from rnnframe.plugins import Registry
+    from rnnframe.registry import Registry
 
 VARIABLE = "RNNFRAME_PLUGINS"
 

@@ -12,13 +12,13 @@ from typing import Any
 import attrs
 
 from rnnframe.arrays import Array, Vector
+from rnnframe.blocks import Block
 from rnnframe.buffers import Tape, Weights
 from rnnframe.media import SnapshotLayout, Snapshots
 from rnnframe.network import Network
 from rnnframe.places import Places
 from rnnframe.plan import Plan
-from rnnframe.plugins import Naming
-from rnnframe.sources import Block
+from rnnframe.registry import Naming
 
 
 @attrs.define

@@ -15,7 +15,7 @@ from rnnframe.buffers import Layer, Scratch, Tape, Weights, Working, scratch_ite
 from rnnframe.contracts import Cell, Tapes
 from rnnframe.errors import OptionError, UsageError
 from rnnframe.heads import Head
-from rnnframe.plugins import Naming, Registry, default_registry
+from rnnframe.registry import Naming, Registry, default_registry
 from rnnframe.specs import render
 
 DTYPES = ("float32", "float64")

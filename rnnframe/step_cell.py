@@ -77,7 +77,7 @@ class StepCell(Cell):
         p: the parameters, but for U where x_t comes multiplied by it; x: x_t [B, inputs] or xU [B, columns of U];
         state: the state before the step. None of them may be written to.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # never reached: `__attrs_post_init__` has refused the cell
 
     def step_backward(
         self, p: Arrays, x: Array, state: Arrays, after: Arrays, dafter: Arrays, dp: Arrays, /
@@ -88,7 +88,7 @@ class StepCell(Cell):
         the step, which may be overwritten; dp: the gradients of `p`, summed up over time. dx has the shape of x (or of
         xU, where `step` takes that), dstate that of the state.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # never reached: `__attrs_post_init__` has refused the cell
 
     def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:
         """Draw matrices uniformly from ±1/sqrt(H); everything else is zero."""

@@ -11,7 +11,7 @@ from rnnframe.contracts import Optimizer
 from rnnframe.engine import Engine
 from rnnframe.errors import NonFiniteError, OptionError
 from rnnframe.learning_rates import LearningRate
-from rnnframe.plugins import Registry, default_registry
+from rnnframe.registry import Registry, default_registry
 from rnnframe.report import Report
 
 

@@ -18,7 +18,7 @@ from rnnframe.characters import Corpus
 from rnnframe.engine import Engine
 from rnnframe.errors import NonFiniteError, RunError
 from rnnframe.network import Network
-from rnnframe.plugins import Registry
+from rnnframe.registry import Registry
 from rnnframe.runs import Checkpoint, RunFolder, restore
 from rnnframe.specs import render
 from rnnframe.trainer import StepResult, Trainer

@@ -121,7 +121,7 @@ def _record(function: Any, inputs: Any, options: Any) -> Any:
         raise UsageError(_refusal(f"{getattr(function, '__module__', None) or 'numpy'}.{name}"))
     try:
         return _pack(namesake(*_unpack(inputs), **_unpack(options)))
-    except NotImplementedError:
+    except NotImplementedError:  # autograd knows the function and not its reverse
         raise UsageError(_refusal(f"np.{name}")) from None
 
 

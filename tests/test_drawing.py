@@ -14,6 +14,7 @@ from rnnframe.timeline import timeline_of
 
 matplotlib = pytest.importorskip("matplotlib", reason='the pictures need matplotlib: pip install "rnnframe[plot]"')
 
+# Below the skip, as these import matplotlib.
 from rnnframe.drawing.comparison import Compared, comparison_figure  # noqa: E402
 from rnnframe.drawing.front import Front, Point  # noqa: E402
 from rnnframe.drawing.needs import needs_figure  # noqa: E402

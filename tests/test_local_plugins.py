@@ -8,7 +8,7 @@ from broken_plugins import BROKEN
 
 import rnnframe as rf
 from rnnframe.local_plugins import check_named
-from rnnframe.plugins import using
+from rnnframe.registry import using
 
 CLASSES = """
     from __future__ import annotations

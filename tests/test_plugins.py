@@ -49,7 +49,7 @@ def test_importing_rnnframe_imports_no_plugin_and_nothing_slow_and_makes_no_regi
     program = """
         import sys
         import rnnframe
-        from rnnframe.plugins import installed_registry
+        from rnnframe.registry import installed_registry
         assert installed_registry.cache_info().currsize == 0
         print([name for name in sys.modules if name.split(".")[0].startswith("rnnframe_")])
         print([name for name in ("click", "rich", "safetensors", "torch") if name in sys.modules])

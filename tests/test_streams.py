@@ -6,7 +6,8 @@ import pytest
 import rnnframe as rf
 from rnnframe.engine import execute
 from rnnframe.memory import Memory
-from rnnframe.sources import Reader, Stream
+from rnnframe.sources import Reader
+from rnnframe.streams import Stream
 from rnnframe.sums import Tally
 
 INPUTS, CLASSES, BATCH = 3, 5, 3

@@ -8,7 +8,7 @@ import click
 
 import rnnframe
 from rnnframe.errors import RnnframeError, unknown_name
-from rnnframe.plugins import Registry, using
+from rnnframe.registry import Registry, using
 
 
 class _Group(click.Group):

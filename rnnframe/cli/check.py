@@ -10,7 +10,7 @@ import click
 
 from rnnframe.cli.output import print_json
 from rnnframe.errors import UsageError, unknown_name
-from rnnframe.plugins import default_registry
+from rnnframe.registry import default_registry
 from rnnframe.specs import Spec, field_types
 
 UNITS = "5"  # of a cell whose option `hidden` is not given: differences are taken along every parameter

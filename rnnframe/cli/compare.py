@@ -16,7 +16,7 @@ from rnnframe.cli.picture import plot_option
 from rnnframe.comparison import Job, Measured, difference, measure_apart
 from rnnframe.contracts import ROWS
 from rnnframe.engine import Engine
-from rnnframe.plugins import default_registry
+from rnnframe.registry import default_registry
 from rnnframe.sizes import human_bytes
 from rnnframe.specs import render
 

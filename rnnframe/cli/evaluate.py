@@ -10,7 +10,7 @@ from rnnframe.cli.output import print_json
 from rnnframe.engine import Engine
 from rnnframe.errors import DataError, RunError
 from rnnframe.local_plugins import check_named
-from rnnframe.plugins import default_registry
+from rnnframe.registry import default_registry
 from rnnframe.runs import RunFolder, load_model
 from rnnframe.specs import build
 from rnnframe.training import TrainingOptions

@@ -12,7 +12,7 @@ from rnnframe.engine import Engine
 from rnnframe.explain import Need, needs_of
 from rnnframe.fates import Habits
 from rnnframe.network import Network
-from rnnframe.plugins import default_registry
+from rnnframe.registry import default_registry
 
 BYTES = 4  # float32
 NOTE = "Bytes are float32, per step and sample (parameters: in all)."

@@ -14,7 +14,8 @@ import attrs
 import click
 
 from rnnframe.errors import RnnframeError, UsageError, unknown_name
-from rnnframe.plugins import KINDS, default_registry
+from rnnframe.plugins import KINDS
+from rnnframe.registry import default_registry
 
 OPTIONS = {
     "cell": "--cell {}:hidden=64",

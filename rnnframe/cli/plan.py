@@ -14,7 +14,7 @@ from rnnframe.engine import Engine
 from rnnframe.errors import OptionError, UsageError
 from rnnframe.network import Network
 from rnnframe.plan import Plan
-from rnnframe.plugins import default_registry
+from rnnframe.registry import default_registry
 from rnnframe.sizes import ByteSize, human_bytes
 from rnnframe.specs import read_value, render, required_options
 

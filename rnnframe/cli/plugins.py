@@ -4,7 +4,7 @@ import attrs
 import click
 
 from rnnframe.cli.output import print_json, print_table
-from rnnframe.plugins import default_registry
+from rnnframe.registry import default_registry
 
 
 @click.command("plugins", short_help="List the plugins and what they provide.")

@@ -6,7 +6,7 @@ import click
 
 from rnnframe.cli.output import print_json
 from rnnframe.local_plugins import check_named
-from rnnframe.plugins import default_registry
+from rnnframe.registry import default_registry
 from rnnframe.runs import RunFolder, load_model
 from rnnframe.sampling import sample_text
 

@@ -10,7 +10,7 @@ from rnnframe.cli.output import print_json, print_table
 from rnnframe.contracts import Cell, StateStore
 from rnnframe.errors import unknown_name
 from rnnframe.media import Medium
-from rnnframe.plugins import Registry, default_registry
+from rnnframe.registry import Registry, default_registry
 from rnnframe.specs import build, describe_type, field_types, required_options
 
 KINDS = ("cell", "store", "optimizer", "medium", "head", "learning rate")

@@ -19,7 +19,7 @@ from rnnframe.cli.output import print_json
 from rnnframe.cli.progress import progress_for
 from rnnframe.errors import UsageError
 from rnnframe.local_plugins import check_named
-from rnnframe.plugins import default_registry
+from rnnframe.registry import default_registry
 from rnnframe.runs import RunFolder, check_free, read_toml
 from rnnframe.sampling import sample_text
 from rnnframe.specs import build, chosen_options

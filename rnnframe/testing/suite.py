@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, NoReturn
 import attrs
 
 from rnnframe.errors import UsageError
-from rnnframe.plugins import default_registry
+from rnnframe.registry import default_registry
 from rnnframe.specs import Spec, render
 
 

@@ -7,7 +7,7 @@ from textwrap import dedent
 import pytest
 
 import rnnframe as rf
-from rnnframe.plugins import using
+from rnnframe.registry import using
 
 from .conftest import Run
 

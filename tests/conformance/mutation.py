@@ -8,7 +8,7 @@ from types import ModuleType
 
 import attrs
 
-from rnnframe.plugins import default_registry
+from rnnframe.registry import default_registry
 from rnnframe.specs import Spec
 from rnnframe.testing import Suite
 from rnnframe.testing.suite import title_of

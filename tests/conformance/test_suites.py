@@ -177,7 +177,7 @@ def test_importing_the_suites_imports_no_test_framework_and_rnnframe_imports_no_
         assert "rnnframe.testing" not in sys.modules
         import rnnframe.testing
         assert not {"pytest", "hypothesis"} & set(sys.modules), sys.modules.keys()
-        assert rnnframe.plugins.installed_registry.cache_info().currsize == 0
+        assert rnnframe.registry.installed_registry.cache_info().currsize == 0
     """
     subprocess.run([sys.executable, "-c", "\n".join(line.strip() for line in program.splitlines())], check=True)
 

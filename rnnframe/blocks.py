@@ -1,0 +1,109 @@
+"""One chunk's data, checked: what a network takes, and what it is told of anything else."""
+
+from typing import Any
+
+import attrs
+import numpy as np
+
+from rnnframe.arrays import Array
+from rnnframe.errors import DataError
+from rnnframe.network import Network
+
+
+@attrs.frozen
+class Block:
+    """Inputs of some steps, and the targets `y` of the last len(y) of them (None where none counts).
+
+    `waits` tells whether the block stays with its chunk's tape: a view of the caller's data, which costs nothing. Any
+    other is dropped, and made anew when its chunk is reversed.
+    """
+
+    x: Array
+    y: Array | None
+    waits: bool = False
+
+    @property
+    def steps(self) -> int:
+        """Steps of the block."""
+        return len(self.x)
+
+    @property
+    def count(self) -> int:
+        """The number of losses: counted steps times samples."""
+        return 0 if self.y is None else len(self.y) * self.x.shape[1]
+
+
+def as_array(value: Any, what: str) -> Any:
+    """Leave anything sliceable that has a shape and a numpy dtype as it is; make an array of the rest."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise DataError(f"{what} is a masked array, and masks are not heeded; fill it or cut out what is masked")
+    if hasattr(value, "shape") and isinstance(getattr(value, "dtype", None), np.dtype):
+        return value
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise DataError(f"{what} is no rectangular array: {error}") from None
+
+
+class Checker:
+    """What a network takes: shapes by `check_inputs` and `check_pair`, values by `inputs` and `targets`."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.dtype = network.dtype
+
+    def check_inputs(self, x: Any) -> None:
+        """Raise `DataError` where x has not the shape or the type of inputs."""
+        kind, want = x.dtype.kind, self.network.inputs
+        if kind not in "fiub":
+            raise DataError(f"x holds {x.dtype}; expected row numbers (integers [T, B]) or numbers [T, B, {want}]")
+        if len(x.shape) == 2 and kind not in "iu":
+            raise DataError(f"x has shape {list(x.shape)} and holds {x.dtype}; floats need the shape [T, B, {want}]")
+        if len(x.shape) not in (2, 3):
+            raise DataError(f"x has shape {list(x.shape)}; expected [T, B] of integers or [T, B, {want}]")
+        if len(x.shape) == 3 and x.shape[2] != want:
+            raise DataError(f"x has {x.shape[2]} inputs a step; the network was made with inputs={want}")
+        if 0 in x.shape:
+            raise DataError(f"x has shape {list(x.shape)}; expected at least one step, sample and input")
+
+    @np.errstate(over="ignore")  # what overflows on its way to float32 is infinite there, and refused as such
+    def inputs(self, x: Any, start: int) -> Array:
+        """Return a block of inputs in the network's dtype (row numbers stay integers), contiguous and checked."""
+        if len(x.shape) == 2:
+            block = np.ascontiguousarray(x)
+            low, high = int(block.min()), int(block.max())
+            if low < 0 or high >= self.network.inputs:
+                wrong = low if low < 0 else high
+                raise DataError(
+                    f"x holds {wrong} in steps {start} to {start + len(block) - 1}; "
+                    f"a network with inputs={self.network.inputs} takes 0 to {self.network.inputs - 1}"
+                )
+            return block
+        block = np.ascontiguousarray(x, self.dtype)
+        if not np.isfinite(block.sum()) and not np.isfinite(block).all():
+            step = start + int(np.argwhere(~np.isfinite(block))[0][0])
+            raise DataError(f"x holds NaN or infinite values, the first at step {step}; remove or replace them")
+        return block
+
+    @np.errstate(over="ignore")
+    def targets(self, y: Any) -> Array:
+        """Return a block of targets as the head takes them, contiguous and checked."""
+        return self.network.head.targets(np.ascontiguousarray(y), self.dtype)
+
+    def check_pair(self, x: Any, y: Any) -> Any:
+        """Check that y belongs to x and return it with the dimensions that the head's targets have."""
+        head = self.network.head
+        every = head.at == "every"
+        lead = tuple(x.shape[:2]) if every else tuple(x.shape[1:2])
+        wanted = ["T", "B"] if every else ["B"]
+        dims = len(lead) + head.target_dims - 1
+        if len(y.shape) == dims - 1 and head.width == 1:
+            y = np.asarray(y)[..., None]
+        if len(y.shape) != dims:
+            shape = ", ".join([*wanted, *(["outputs"] if head.target_dims == 2 else [])])
+            raise DataError(f"y has shape {list(y.shape)}; head {head.name} at={head.at} takes [{shape}]")
+        if tuple(y.shape[: len(lead)]) != lead:
+            raise DataError(
+                f"x and y differ in {' or '.join(wanted)}: x begins with {list(x.shape[:2])}, y {list(y.shape)}"
+            )
+        return y

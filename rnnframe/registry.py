@@ -1,0 +1,120 @@
+"""The registry: from names and specs to cells, optimizers, stores, media, heads and learning rates."""
+
+import functools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+import attrs
+
+from rnnframe.contracts import Cell, Optimizer, StateStore
+from rnnframe.errors import UsageError
+from rnnframe.heads import Head
+from rnnframe.learning_rates import LearningRate
+from rnnframe.media import Medium
+from rnnframe.plugins import Plugins
+from rnnframe.specs import NONE_WORDS, Spec, build, field_types
+
+T = TypeVar("T")
+
+
+class Registry(Plugins):
+    """The plugins that there are, and what is made of them.
+
+    strict: whether a broken plugin is fatal; by default as RNNFRAME_STRICT_PLUGINS says. disabled: names of plugins to
+    skip; by default those of RNNFRAME_DISABLE_PLUGINS. trace: is told every hook call and its answer, a line each.
+    """
+
+    def make(self, kind: str, base: type[Any], given: Any) -> Any:
+        """Return `given` if it is an object of `base`, else build one from the spec `name:key=value,...`."""
+        if isinstance(given, base):
+            return given
+        if not isinstance(given, str):
+            raise UsageError(f"a {kind} is a spec such as 'name:key=value' or a {base.__name__}, not {given!r}")
+        spec = Spec.parse(given, kind)
+        return self.build(self.find(kind, spec.name), spec.options, kind, spec.name)
+
+    def build(self, cls: type[T], options: Mapping[str, Any], kind: str, name: str) -> T:
+        """Make a `cls` from its options as texts, those that are media included; errors as `rnnframe.specs.build`."""
+        return build(cls, self._with_media(cls, options), kind, name)
+
+    def _with_media(self, cls: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+        """Make an object of each option that is a medium; in its spec ";" stands for ","."""
+        types = field_types(cls)
+        return {
+            key: self.medium(value.replace(";", ","))
+            if types.get(key) == Medium | None and isinstance(value, str) and value.lower() not in NONE_WORDS
+            else value
+            for key, value in options.items()
+        }
+
+    def cell(self, given: str | Cell) -> Cell:
+        """Return a cell from a spec such as "lstm:hidden=128"."""
+        made: Cell = self.make("cell", Cell, given)
+        return made
+
+    def optimizer(self, given: str | Optimizer) -> Optimizer:
+        """Return an optimizer from a spec such as "adam:lr=2e-3"."""
+        made: Optimizer = self.make("optimizer", Optimizer, given)
+        return made
+
+    def store(self, given: str | StateStore) -> StateStore:
+        """Return a state store from a spec such as "checkpoint:policy=revolve,slots=8"."""
+        made: StateStore = self.make("store", StateStore, given)
+        return made
+
+    def medium(self, given: str | Medium) -> Medium:
+        """Return a medium from a spec such as "disk:path=/scratch"."""
+        made: Medium = self.make("medium", Medium, given)
+        return made
+
+    def head(self, given: str | Head) -> Head:
+        """Return a head from a spec such as "softmax:classes=65"."""
+        made: Head = self.make("head", Head, given)
+        return made
+
+    def learning_rate(self, given: str | LearningRate) -> LearningRate:
+        """Return a learning-rate schedule from a spec such as "cosine:warmup=100"."""
+        made: LearningRate = self.make("learning rate", LearningRate, given)
+        return made
+
+
+_in_use: ContextVar[Registry | None] = ContextVar("_in_use", default=None)
+
+
+@contextmanager
+def using(registry: Registry) -> Iterator[None]:
+    """Make `registry` the default one for a while, as a command does that was given plugins of its own."""
+    token = _in_use.set(registry)
+    try:
+        yield
+    finally:
+        _in_use.reset(token)
+
+
+@functools.cache
+def installed_registry() -> Registry:
+    """Return the registry of the installed plugins; it is made on first use, never on import."""
+    return Registry.installed()
+
+
+def default_registry() -> Registry:
+    """Return the registry that is in use, by default that of the installed plugins."""
+    return _in_use.get() or installed_registry()
+
+
+@attrs.frozen
+class Naming:
+    """Adds to what is raised inside which class it was, and whose: cells and media are other people's code."""
+
+    place: str
+    kind: str
+    cls: type[Any]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
+        if isinstance(error, Exception):
+            error.add_note(f"{self.place}, {default_registry().describe(self.kind, self.cls)}")

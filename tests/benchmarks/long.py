@@ -36,7 +36,7 @@ class Case:
 
 
 CASES = (
-    Case(1_000_000, 1, 8, 64, ("checkpoint:budget=14MiB",)),
+    Case(1_000_000, 1, 8, 64, ("checkpoint",)),
     Case(100_000, 32, 64, 128, ("checkpoint:budget=20MiB,medium=disk:path={}", "checkpoint:budget=20MiB")),
 )
 

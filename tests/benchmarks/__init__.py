@@ -1,1 +1,1 @@
-"""Measurements, not tests: `python -m tests.benchmarks memory|long`. Nothing here decides whether a build passes."""
+"""Measurements, not tests: `python -m tests.benchmarks NAME`. Nothing here decides whether a build passes."""

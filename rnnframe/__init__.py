@@ -27,6 +27,7 @@ from rnnframe.learning_rates import LearningRate
 from rnnframe.media import Medium, SnapshotLayout, Snapshots
 from rnnframe.network import Network
 from rnnframe.plan import Plan
+from rnnframe.prefetch import Prefetch
 from rnnframe.registry import Registry, default_registry
 from rnnframe.report import Report, Result
 from rnnframe.schedule import Drop, Forget, Forward, Grid, Load, Reverse, Save, Schedule, Update
@@ -57,6 +58,7 @@ __all__ = [
     "OptionError",
     "Plan",
     "PluginError",
+    "Prefetch",
     "Problem",
     "Registry",
     "Report",

@@ -1,73 +1,116 @@
-"""A run folder: the configuration, the metrics, the weights, and a checkpoint to go on from.
+"""A run folder: the configuration, the metrics, the weights, and checkpoints to go on from.
 
     config.toml              the options that reproduce the run
     metrics.jsonl            one JSON object a line, for every batch and every epoch
-    weights.safetensors      the parameters, with the network's specs and the vocabulary in its metadata
-    checkpoint.safetensors   parameters, optimizer slots, carried state and progress: all that resuming needs
+    weights.safetensors      the best weights so far, with the network's specs and the vocabulary in its metadata
+    checkpoints/             00000120.safetensors: parameters, slots, carried state and progress after 120 batches
+    run.lock                 locked by the process that trains
 
-Every file is written beside its place, flushed to the disk and renamed, so that there is a whole one at any time.
+Every file is there whole at any time, also on the disk (`rnnframe.durable`). A checkpoint is one file: whichever is the
+newest tells of one moment, and says how much of the metrics was written by then. The weights are a copy for use
+elsewhere, written after it.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-import attrs
-import numpy as np
-
-from rnnframe.arrays import Array, Arrays
 from rnnframe.characters import Vocabulary
+from rnnframe.checkpoints import Checkpoint, Checkpoints
+from rnnframe.durable import BESIDE, Journal, check_plain, make_folder, remove, write_whole
 from rnnframe.errors import RnnframeError, RunError
+from rnnframe.locks import Lock, is_lock
 from rnnframe.network import Network
+from rnnframe.tensors import read_tensors, restore, tensor_bytes
+from rnnframe.toml_files import read_toml, to_toml
 
-CONFIG, METRICS, WEIGHTS, CHECKPOINT = "config.toml", "metrics.jsonl", "weights.safetensors", "checkpoint.safetensors"
-FILES = (CONFIG, METRICS, WEIGHTS, CHECKPOINT)
+CONFIG, METRICS, WEIGHTS, CHECKPOINTS, LOCK = (
+    "config.toml",
+    "metrics.jsonl",
+    "weights.safetensors",
+    "checkpoints",
+    "run.lock",
+)
 
 
-@attrs.frozen
-class Checkpoint:
-    """Named arrays in groups (parameters, slots, state), and progress as plain JSON values."""
-
-    groups: dict[str, dict[str, Array]]
-    progress: dict[str, Any]
-
-
-@attrs.frozen
 class RunFolder:
-    """A run folder that exists."""
+    """A run folder that exists: `open` it to look; `create` or `resume` it to train, one process at a time."""
 
-    path: Path
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = Checkpoints(path / CHECKPOINTS)
+        self._lock: Lock | None = None
+        self._journal: Journal | None = None
 
     @classmethod
-    def create(cls, path: str | Path, config: Mapping[str, Any], *, force: bool) -> "RunFolder":
-        """Make a new run folder; `force` replaces the run in an existing one, and only that."""
-        folder = Path(path)
-        check_free(folder, force=force)
+    def create(cls, path: str | Path, config: Mapping[str, Any], *, force: bool) -> Self:
+        """Make and lock a new run folder; `force` replaces the run in an existing one, and only that.
+
+        Raises `RunError`, also where another process trains there.
+        """
+        run = cls(Path(path))
+        check_free(run.path, force=force)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for name in FILES:
-                (folder / name).unlink(missing_ok=True)
-            run = cls(folder)
-            run._write(METRICS, b"")
+            make_folder(run.path)
+            run._take()
+            if not force and (run.path / CONFIG).exists():
+                raise _already(run.path)
+            run.checkpoints.clear()  # first, so that none is ever found beside the configuration of another run
+            for name in (WEIGHTS, METRICS):
+                remove(run.path / name)
             run.write_config(config)
+            write_whole(run.path / METRICS, b"")
+            run.cut_metrics(0)
         except OSError as error:
-            raise RunError(f"cannot write run folder {str(folder)!r}: {error.strerror or error}") from None
+            run.close()
+            raise RunError(f"cannot write run folder {str(run.path)!r}: {error.strerror or error}") from None
+        except BaseException:
+            run.close()
+            raise
         return run
 
     @classmethod
-    def open(cls, path: str | Path) -> "RunFolder":
-        """Return an existing run folder."""
-        folder = Path(path)
-        if not folder.is_dir():
-            raise RunError(f"there is no run folder {str(folder)!r}; make one with `rnnframe train --out`")
-        if not (folder / CONFIG).is_file():
-            raise RunError(f"{str(folder)!r} is no run folder: it has no {CONFIG}")
-        return cls(folder)
+    def open(cls, path: str | Path) -> Self:
+        """Return an existing run folder to look at; raises `RunError`."""
+        run = cls(Path(path))
+        if not run.path.is_dir():
+            raise RunError(f"there is no run folder {str(run.path)!r}; make one with `rnnframe train --out`")
+        if not (run.path / CONFIG).exists():
+            raise RunError(f"{str(run.path)!r} is no run folder: it has no {CONFIG}")
+        return run
+
+    @classmethod
+    def resume(cls, path: str | Path) -> Self:
+        """Lock an existing run folder to go on with it; raises `RunError`, also where another process trains there."""
+        run = cls.open(path)
+        try:
+            run._take()
+        except OSError as error:
+            raise RunError(f"cannot write run folder {str(run.path)!r}: {error.strerror or error}") from None
+        return run
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let other processes train here."""
+        if self._journal is not None:
+            self._journal.close()
+        if self._lock is not None:
+            self._lock.release()
+        self._journal = self._lock = None
 
     def config(self) -> dict[str, Any]:
         """Return the options of the run."""
+        try:
+            check_plain(self.path / CONFIG)
+        except OSError as error:
+            raise RunError(f"cannot read {str(self.path / CONFIG)!r}: {error.strerror or error}") from None
         return read_toml(self.path / CONFIG)
 
     def plugins(self) -> tuple[str, ...]:
@@ -79,75 +122,57 @@ class RunFolder:
         """Write the options of the run."""
         self._write(CONFIG, to_toml(config).encode())
 
-    def save(self, checkpoint: Checkpoint, network: Network, vocabulary: Vocabulary) -> None:
-        """Write checkpoint and weights."""
-        tensors = {f"{group}/{name}": a for group, arrays in checkpoint.groups.items() for name, a in arrays.items()}
-        self._write_tensors(CHECKPOINT, tensors, {"progress": json.dumps(checkpoint.progress)})
-        about = {"network": network.specs(), "vocabulary": vocabulary.characters}
-        self._write_tensors(WEIGHTS, network.parameters, {"rnnframe": json.dumps(about)})
+    def save(self, checkpoint: Checkpoint, keep: int) -> None:
+        """Write a checkpoint, of which the last `keep` and the best stay, and the weights if none were better.
+
+        Raises `RunError`; then all that was there before is there still.
+        """
+        try:
+            self.checkpoints.write(checkpoint, keep)
+        except OSError as error:
+            where = str(self.checkpoints.path(checkpoint.number))
+            raise RunError(f"cannot write {where!r}: {error.strerror or error}") from None
+        if checkpoint.best in (None, checkpoint.number):
+            self._write(WEIGHTS, tensor_bytes(checkpoint.groups["parameters"], {"model": checkpoint.model}))
 
     def load(self) -> Checkpoint:
-        """Return the checkpoint."""
-        tensors, about = read_tensors(self.path / CHECKPOINT)
-        groups: dict[str, dict[str, Array]] = {}
-        for name, array in tensors.items():
-            group, _, rest = name.partition("/")
-            groups.setdefault(group, {})[rest] = array
-        try:
-            progress = json.loads(about["progress"])
-            if not isinstance(progress, dict):
-                raise ValueError(progress)
-        except (KeyError, ValueError, RecursionError):
-            raise RunError(f"{str(self.path / CHECKPOINT)!r} holds no progress; it is no checkpoint of a run") from None
-        return Checkpoint(groups, progress)
+        """Return the newest checkpoint; raises `RunError`."""
+        return self.checkpoints.read(self.checkpoints.newest())
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one line to the metrics."""
+        assert self._journal is not None
         try:
-            with open(self.path / METRICS, "a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
+            self._journal.add(json.dumps(record))
         except OSError as error:
             raise RunError(f"cannot write {str(self.path / METRICS)!r}: {error.strerror or error}") from None
 
-    @property
     def metrics_size(self) -> int:
-        """Bytes of the metrics so far."""
-        return (self.path / METRICS).stat().st_size
+        """Return the bytes of the metrics so far, which are on the disk from now on."""
+        assert self._journal is not None
+        try:
+            return self._journal.sync()
+        except OSError as error:
+            raise RunError(f"cannot write {str(self.path / METRICS)!r}: {error.strerror or error}") from None
 
     def cut_metrics(self, size: int) -> None:
-        """Drop the lines that were written after a checkpoint which knew `size` bytes."""
+        """Drop the lines that were written after a checkpoint which knew `size` bytes, and go on from there."""
         try:
-            if self.metrics_size < size:
-                raise RunError(
-                    f"{str(self.path / METRICS)!r} is shorter than at the last checkpoint, {size} bytes; put it back"
-                )
-            os.truncate(self.path / METRICS, size)
+            self._journal = Journal.open(self.path / METRICS, size)
         except OSError as error:
-            raise RunError(f"cannot write {str(self.path / METRICS)!r}: {error.strerror or error}") from None
+            raise RunError(f"cannot go on with {str(self.path / METRICS)!r}: {error.strerror or error}") from None
 
-    def _write_tensors(self, name: str, tensors: Arrays, about: dict[str, str]) -> None:
-        from safetensors.numpy import save
-
-        # safetensors writes the memory as it lies, so every array must lie in C order; one entry of metadata, since
-        # it writes several in no fixed order, and equal runs are to make equal files
-        data = save({key: np.ascontiguousarray(array) for key, array in tensors.items()}, about)
-        try:
-            self._write(name, data)
-        except OSError as error:
-            raise RunError(f"cannot write {str(self.path / name)!r}: {error.strerror or error}") from None
+    def _take(self) -> None:
+        self._lock = Lock.take(self.path / LOCK, f"run folder {str(self.path)!r}")
+        self.checkpoints.sweep()
+        for name in (CONFIG, METRICS, WEIGHTS):
+            remove(self.path / (name + BESIDE))
 
     def _write(self, name: str, data: bytes) -> None:
-        """Write beside, flush to the disk, rename."""
-        beside = self.path / (name + ".new")
         try:
-            with open(beside, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, self.path / name)
-        except OSError:
-            beside.unlink(missing_ok=True)
-            raise
+            write_whole(self.path / name, data)
+        except OSError as error:
+            raise RunError(f"cannot write {str(self.path / name)!r}: {error.strerror or error}") from None
 
 
 def check_free(folder: Path, *, force: bool) -> None:
@@ -156,11 +181,15 @@ def check_free(folder: Path, *, force: bool) -> None:
         return
     if not folder.is_dir():
         raise RunError(f"{str(folder)!r} is a file; give another folder to --out")
-    if (folder / CONFIG).exists() and (folder / METRICS).exists():
+    if is_lock(folder / LOCK):
         if not force:
-            raise RunError(f"{str(folder)!r} already holds a run; resume it with --resume, or replace it with --force")
+            raise _already(folder)
     elif any(folder.iterdir()):
         raise RunError(f"{str(folder)!r} is not empty and holds no run; give another folder to --out")
+
+
+def _already(folder: Path) -> RunError:
+    return RunError(f"{str(folder)!r} already holds a run; resume it with --resume, or replace it with --force")
 
 
 def load_model(path: Path) -> tuple[Network, Vocabulary]:
@@ -170,8 +199,7 @@ def load_model(path: Path) -> tuple[Network, Vocabulary]:
         raise RunError(f"there is no {str(file)!r}; give a run folder made by `rnnframe train --out`")
     tensors, about = read_tensors(file)
     try:
-        made_of = json.loads(about["rnnframe"])
-        network, vocabulary = Network(**made_of["network"]), Vocabulary(made_of["vocabulary"])
+        network, vocabulary = Network(**about["model"]["network"]), Vocabulary(about["model"]["vocabulary"])
     except (KeyError, ValueError, TypeError) as error:
         if isinstance(error, RnnframeError):
             raise
@@ -180,57 +208,3 @@ def load_model(path: Path) -> tuple[Network, Vocabulary]:
         ) from None
     restore(network.parameters, tensors, str(file))
     return network, vocabulary
-
-
-def restore(target: Arrays, given: Arrays, where: str) -> None:
-    """Copy arrays into others of the same names, shapes and types; raises `RunError` where they differ."""
-    if set(target) != set(given):
-        raise RunError(f"{where} holds the arrays {sorted(given)}; expected {sorted(target)}")
-    for name, view in target.items():
-        value = given[name]
-        if value.shape != view.shape or value.dtype != view.dtype:
-            raise RunError(
-                f"{where}: {name} is {value.dtype} {list(value.shape)}; expected {view.dtype} {list(view.shape)}"
-            )
-        view[...] = value
-
-
-def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
-    """Return the arrays and the metadata of a safetensors file; raises `RunError`."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118  # no mapping
-    except OSError as error:
-        raise RunError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
-    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise RunError(f"{str(path)!r} is damaged or no safetensors file: {error}") from None
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Return a flat TOML file of options; raises `RunError`."""
-    import tomllib
-
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RunError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"{str(path)!r} is no TOML: {error}") from None
-
-
-def to_toml(values: Mapping[str, Any]) -> str:
-    """Write flat options (texts, numbers, booleans and lists of texts) as TOML; None becomes "none"."""
-    lines = [f"{name} = {_toml(value)}" for name, value in values.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    if value is None:
-        return '"none"'  # TOML has no word for it; left out, the default would come back
-    if isinstance(value, float):
-        return repr(value)  # JSON has no word for infinity, TOML has Python's
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -15,13 +15,18 @@ from attrs.validators import and_, ge, gt, in_, lt, optional
 
 from rnnframe.arrays import Arrays
 from rnnframe.characters import Corpus
+from rnnframe.checkpoints import Checkpoint
 from rnnframe.engine import Engine
 from rnnframe.errors import NonFiniteError, RunError
 from rnnframe.network import Network
 from rnnframe.registry import Registry
-from rnnframe.runs import Checkpoint, RunFolder, restore
+from rnnframe.runs import RunFolder
 from rnnframe.specs import render
+from rnnframe.tensors import restore
 from rnnframe.trainer import StepResult, Trainer
+
+KEPT = 2
+"""Checkpoints that stay in a run folder."""
 
 _ABOVE_ZERO: Any = optional(gt(0))
 
@@ -191,8 +196,11 @@ class Training:
         groups = {"parameters": dict(self.network.parameters), "slots": dict(self.trainer.slots)}
         if self.state is not None:
             groups["state"] = dict(self.state)
-        progress = attrs.asdict(self.progress) | {"metrics_size": self.run.metrics_size, "text": self.corpus.digest}
-        self.run.save(Checkpoint(groups, progress), self.network, self.corpus.vocabulary)
+        now = self.progress
+        progress = attrs.asdict(now) | {"metrics_size": self.run.metrics_size(), "text": self.corpus.digest}
+        model = {"network": self.network.specs(), "vocabulary": self.corpus.vocabulary.characters}
+        number = now.epoch * self.batches + now.batch
+        self.run.save(Checkpoint(number=number, groups=groups, progress=progress, model=model), keep=KEPT)
 
     def go(self, watch: Callable[[Moment], None], stop: Callable[[], bool]) -> bool:
         """Train to the end, or until `stop` says so after a batch; return whether the end was reached.

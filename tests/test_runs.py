@@ -1,5 +1,6 @@
 import os
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
-from rnnframe.characters import Vocabulary
+from rnnframe.checkpoints import Checkpoint
+from rnnframe.durable import write_whole
 from rnnframe.errors import RunError
-from rnnframe.runs import Checkpoint, RunFolder, load_model, read_tensors, to_toml
+from rnnframe.runs import RunFolder, load_model
+from rnnframe.tensors import read_tensors, tensor_bytes
+from rnnframe.toml_files import to_toml
 
 VALUES = st.one_of(
     st.booleans(),
@@ -31,55 +35,109 @@ def network() -> rf.Network:
     return rf.Network(cells=["gru:hidden=4"], head="softmax:classes=3", inputs=3, seed=1)
 
 
-def test_arrays_come_back_bit_for_bit_whatever_their_memory_order(tmp_path: Path, network: rf.Network) -> None:
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[RunFolder]:
+    with RunFolder.create(tmp_path / "run", {}, force=False) as run:
+        yield run
+
+
+def checkpoint(network: rf.Network, number: int, best: int | None = None, **arrays: np.ndarray) -> Checkpoint:
+    return Checkpoint(
+        number=number,
+        best=best,
+        groups={"parameters": dict(network.parameters), "slots": arrays},
+        progress={"epoch": number},
+        model={"network": network.specs(), "vocabulary": "abc"},
+    )
+
+
+def test_arrays_come_back_bit_for_bit_whatever_their_memory_order(run: RunFolder, network: rf.Network) -> None:
     given = np.asfortranarray(np.random.default_rng(0).standard_normal((5, 7)))
-    run = RunFolder.create(tmp_path / "run", {}, force=False)
-    run.save(Checkpoint({"slots": {"velocity": given, "turned": given.T}}, {"epoch": 3}), network, Vocabulary("abc"))
+    run.save(checkpoint(network, 3, velocity=given, turned=given.T), keep=1)
     back = run.load()
     assert np.array_equal(back.groups["slots"]["velocity"], given)
     assert np.array_equal(back.groups["slots"]["turned"], given.T)
-    assert back.progress == {"epoch": 3}
+    assert (back.number, back.best, back.progress) == (3, None, {"epoch": 3})
 
 
-def test_weights_alone_make_the_network_again(tmp_path: Path, network: rf.Network) -> None:
-    run = RunFolder.create(tmp_path / "run", {}, force=False)
-    run.save(Checkpoint({}, {}), network, Vocabulary("abc"))
-    twin, vocabulary = load_model(tmp_path / "run" / "weights.safetensors")
+def test_weights_alone_make_the_network_again(run: RunFolder, network: rf.Network) -> None:
+    run.save(checkpoint(network, 0), keep=1)
+    twin, vocabulary = load_model(run.path / "weights.safetensors")
     assert twin.cells == network.cells
     assert twin.head == network.head
     assert np.array_equal(twin.parameters.flat, network.parameters.flat)
     assert vocabulary.characters == "abc"
 
 
-def test_a_save_that_fails_keeps_the_checkpoint_that_was_there(
-    tmp_path: Path, network: rf.Network, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("keep", "bests", "stay"),
+    [
+        (1, (None, None, None, None, None), [14]),
+        (3, (None, None, None, None, None), [12, 13, 14]),
+        (9, (None, None, None, None, None), [10, 11, 12, 13, 14]),
+        (2, (10, 10, 12, 12, 12), [12, 13, 14]),
+        (1, (10, 11, 11, 11, 11), [11, 14]),
+        (2, (10, 11, 12, 13, 14), [13, 14]),
+    ],
+)
+def test_the_last_few_checkpoints_stay_and_the_best(
+    run: RunFolder, network: rf.Network, keep: int, bests: tuple[int | None, ...], stay: list[int]
 ) -> None:
-    run = RunFolder.create(tmp_path / "run", {}, force=False)
-    run.save(Checkpoint({"slots": {"a": np.ones(3)}}, {"epoch": 1}), network, Vocabulary("abc"))
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(RunError, match=r"cannot write .*checkpoint.safetensors': No space left on device"):
-        run.save(Checkpoint({"slots": {"a": np.zeros(3)}}, {"epoch": 2}), network, Vocabulary("abc"))
-    assert run.load().progress == {"epoch": 1}
-    assert not list(run.path.glob("*.new"))
+    for number, best in enumerate(bests, 10):
+        network.parameters.flat[:] = number
+        run.save(checkpoint(network, number, best), keep)
+    assert run.checkpoints.numbers() == stay
+    assert run.load().number == 14
+    weights, _ = read_tensors(run.path / "weights.safetensors")
+    assert np.all(weights["layer0.W"] == (bests[-1] or 14))
 
 
 def test_equal_runs_write_equal_files(tmp_path: Path, network: rf.Network) -> None:
     for name in "ab":
-        run = RunFolder.create(tmp_path / name, {}, force=False)
-        run.save(Checkpoint({"slots": {"v": np.ones(3)}}, {"epoch": 1, "batch": 2}), network, Vocabulary("abc"))
-    for file in ("weights.safetensors", "checkpoint.safetensors"):
+        with RunFolder.create(tmp_path / name, {}, force=False) as run:
+            run.save(checkpoint(network, 2, v=np.ones(3)), keep=1)
+    for file in ("weights.safetensors", "checkpoints/00000002.safetensors"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
-def test_weights_of_another_shape_are_refused(tmp_path: Path, network: rf.Network) -> None:
-    run = RunFolder.create(tmp_path / "run", {}, force=False)
-    run.save(Checkpoint({}, {}), network, Vocabulary("abc"))
+def test_weights_of_another_shape_are_refused(run: RunFolder, network: rf.Network) -> None:
+    run.save(checkpoint(network, 0), keep=1)
     tensors, about = read_tensors(run.path / "weights.safetensors")
     tensors["layer0.W"] = tensors["layer0.W"][:2]
-    run._write_tensors("weights.safetensors", tensors, about)
+    write_whole(run.path / "weights.safetensors", tensor_bytes(tensors, about))
     with pytest.raises(RunError, match=r"layer0.W is float32 \[2, 12\]; expected float32 \[4, 12\]"):
         load_model(run.path)
+
+
+def test_a_damaged_checkpoint_names_the_one_before_it(run: RunFolder, network: rf.Network) -> None:
+    for number in (4, 5):
+        run.save(checkpoint(network, number), keep=2)
+    (run.path / "checkpoints" / "00000005.safetensors").write_bytes(b"junk")
+    with pytest.raises(RunError, match=r"00000005.safetensors' is damaged .*; remove it to go on from checkpoint 4$"):
+        run.load()
+    (run.path / "checkpoints" / "00000005.safetensors").unlink()
+    assert run.load().number == 4
+
+
+def test_a_second_writer_is_refused_and_a_reader_is_not(run: RunFolder, network: rf.Network) -> None:
+    run.save(checkpoint(network, 0), keep=1)
+    in_use = f"is in use by process {os.getpid()}; wait until it ends, or take another folder"
+    with pytest.raises(RunError, match=in_use):
+        RunFolder.resume(run.path)
+    with pytest.raises(RunError, match=in_use):
+        RunFolder.create(run.path, {}, force=True)
+    assert RunFolder.open(run.path).load().number == 0
+    load_model(run.path)
+    run.close()
+    RunFolder.resume(run.path).close()
+
+
+def test_metrics_are_cut_where_the_checkpoint_was_made(run: RunFolder) -> None:
+    run.append({"n": 1})
+    size = run.metrics_size()
+    run.append({"n": 2})
+    run.close()
+    with RunFolder.resume(run.path) as again:
+        again.cut_metrics(size)
+        again.append({"n": 3})
+    assert (run.path / "metrics.jsonl").read_text() == '{"n": 1}\n{"n": 3}\n'

@@ -20,9 +20,10 @@ from rnnframe.cli.progress import progress_for
 from rnnframe.errors import UsageError
 from rnnframe.local_plugins import check_named
 from rnnframe.registry import default_registry
-from rnnframe.runs import RunFolder, check_free, read_toml
+from rnnframe.runs import RunFolder, check_free
 from rnnframe.sampling import sample_text
 from rnnframe.specs import build, chosen_options
+from rnnframe.toml_files import read_toml
 from rnnframe.training import Training, TrainingOptions
 
 
@@ -98,13 +99,14 @@ def _fresh(config: str | None, asked: dict[str, Any], out: str | None, *, force:
         options, training = settled, Training(settled, corpus, registry)
     if out is not None:
         options = attrs.evolve(options, plugin=training.plugins(registry))
-        training.run = RunFolder.create(out, chosen_options(options), force=force)
+        run = RunFolder.create(out, chosen_options(options), force=force)
+        training.run = click.get_current_context().with_resource(run)
         training.save()
     return training
 
 
 def _resumed(path: str, asked: dict[str, Any]) -> Training:
-    run, registry = RunFolder.open(path), default_registry()
+    run, registry = click.get_current_context().with_resource(RunFolder.resume(path)), default_registry()
     options = _options(run.config(), str(run.path / "config.toml"), asked)
     check_named(options.plugin, registry, f"run {path!r}")
     text, name = read_text(options.data)

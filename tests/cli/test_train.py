@@ -26,13 +26,14 @@ def test_training_learns(train: Run, tmp_path: Path) -> None:
     assert epochs[-1]["valid_loss"] < 0.6 * epochs[0]["valid_loss"]
 
 
-def test_a_run_folder_holds_config_metrics_weights_and_checkpoint(train: Run, tmp_path: Path, text: Path) -> None:
+def test_a_run_folder_holds_config_metrics_weights_and_checkpoints(train: Run, tmp_path: Path, text: Path) -> None:
     run = tmp_path / "deep" / "run"
     assert train("--out", run).code == 0
     assert sorted(path.name for path in run.iterdir()) == [
-        "checkpoint.safetensors",
+        "checkpoints",
         "config.toml",
         "metrics.jsonl",
+        "run.lock",
         "weights.safetensors",
     ]
     config = tomllib.loads((run / "config.toml").read_text())

@@ -19,7 +19,7 @@ from rnnframe.plan import Plan, make_plans
 from rnnframe.registry import Registry, default_registry
 from rnnframe.report import Report, Result
 from rnnframe.schedule import Action, Drop, Forget, Forward, Load, Reverse, Save, Schedule, Update
-from rnnframe.shards import run_together, split_batch
+from rnnframe.shards import Crew, split_batch
 from rnnframe.sources import Reader, open_source
 from rnnframe.specs import render
 from rnnframe.states import fill_state, join_states
@@ -117,6 +117,7 @@ class Engine:
         self._plans: dict[tuple[int | None, tuple[int, ...]], list[Plan]] = {}
         self._memories: list[Memory] = []
         self._old_weights = OldWeights(network)
+        self._crew = Crew()
 
     def plan(self, steps: int | None, batch: int) -> Plan:
         """Return the simulated schedule for sequences of `steps` steps (None: unknown): that of the first shard."""
@@ -177,7 +178,7 @@ class Engine:
             reader = Reader(source, plans[n].grid, columns[n], check)
             execute(plans[n].schedule(), reader, self.network, memories[n], sums.tallies[n], meet)
 
-        run_together(work, len(columns), update)
+        self._crew.run(work, len(columns), update)
         update()
         if take is None:
             sums.close()

@@ -3,16 +3,40 @@
 The parts meet where the schedule has an `Update`: all wait, one of them acts for all, all go on.
 """
 
+import contextvars
 import itertools
+import os
 import threading
+import weakref
 from collections.abc import Callable
+from functools import partial
+from queue import SimpleQueue
+from typing import TypeAlias
 
 from rnnframe.blas import one_thread
 
+LEAST_ROWS = 4
+"""Samples below which a shard is not worth a thread."""
 
-def split_batch(batch: int, shards: int) -> list[slice]:
-    """Split `batch` columns into at most `shards` parts whose sizes differ by one at most."""
-    count = min(batch, shards)
+Work: TypeAlias = Callable[[int, Callable[[], None], Callable[[], None]], None]
+
+
+def usual_shards(batch: int) -> int:
+    """Return the usual number of shards: as many as cores that this process may use, with at least 4 samples each."""
+    return max(1, min(usable_cores(), batch // LEAST_ROWS))
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not every system tells
+        return os.cpu_count() or 1
+
+
+def split_batch(batch: int, shards: int | None) -> list[slice]:
+    """Split `batch` columns into at most `shards` parts (None: the usual number) whose sizes differ by one at most."""
+    count = min(batch, shards or usual_shards(batch))
     bounds = [batch * n // count for n in range(count + 1)]
     return [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
 
@@ -21,48 +45,93 @@ class StoppedError(Exception):
     """A shard was asked to end, since another one failed or the run was interrupted."""
 
 
-def run_together(
-    work: Callable[[int, Callable[[], None], Callable[[], None]], None], count: int, act: Callable[[], None]
-) -> None:
-    """Call `work(n, meet, check)` for each shard n; `meet()` waits for the others, and one of them calls `act` for all.
+class Crew:
+    """Threads that work on shards beside the calling one; between runs they wait, and end with their crew."""
 
-    `check()` is to be called now and then: it raises where the shard shall end. An error in one shard, or an interrupt
-    here, ends the others at their next meeting or check and is raised here.
-    """
-    if count == 1:
-        work(0, act, lambda: None)
-        return
-    from concurrent.futures import ThreadPoolExecutor  # a slow import, not needed by `import rnnframe`
+    def __init__(self) -> None:
+        self._desks: list[_Desk] = []
+        self._process = os.getpid()
 
-    barrier = threading.Barrier(count, action=act)
+    def run(self, work: Work, count: int, act: Callable[[], None]) -> None:
+        """Call `work(n, meet, check)` for each shard n; `meet()` waits for all, and one of them calls `act` for all.
 
-    stopped = threading.Event()
+        `check()` is to be called now and then: it raises where the shard shall end. An error in one shard, or an
+        interrupt here, ends the others at their next meeting or check and is raised here.
+        """
+        if count == 1:
+            work(0, act, lambda: None)
+            return
+        barrier, stopped = threading.Barrier(count, action=act), threading.Event()
+        ended: SimpleQueue[BaseException | None] = SimpleQueue()
 
-    def meet() -> None:
-        barrier.wait()
+        def meet() -> None:
+            barrier.wait()
 
-    def check() -> None:
-        if stopped.is_set():
-            raise StoppedError
+        def check() -> None:
+            if stopped.is_set():
+                raise StoppedError
 
-    def stop() -> None:
-        stopped.set()
-        barrier.abort()
+        def stop() -> None:
+            stopped.set()
+            barrier.abort()
 
-    def guarded(n: int) -> None:
+        def guarded(n: int) -> None:
+            try:
+                work(n, meet, check)
+            except BaseException as error:
+                stop()
+                ended.put(error)
+            else:
+                ended.put(None)
+
         try:
-            work(n, meet, check)
-        except BaseException:
+            with one_thread():
+                for n, desk in enumerate(self._staffed(count - 1), start=1):
+                    desk.put(partial(contextvars.copy_context().run, guarded, n))
+                guarded(0)
+                errors = [ended.get() for _ in range(count)]
+        except BaseException:  # an interrupt: no thread may be left at work on buffers that are used again
             stop()
+            self._dismiss()
             raise
+        followers = (threading.BrokenBarrierError, StoppedError)
+        for error in sorted(filter(None, errors), key=lambda error: isinstance(error, followers)):
+            raise error
 
-    with one_thread(), ThreadPoolExecutor(count, thread_name_prefix="rnnframe-shard") as pool:
-        futures = [pool.submit(guarded, n) for n in range(count)]
-        try:
-            errors = [future.exception() for future in futures]
-        except BaseException:
-            stop()
-            raise
-    followers = (threading.BrokenBarrierError, StoppedError)
-    for error in sorted(filter(None, errors), key=lambda error: isinstance(error, followers)):
-        raise error
+    def _staffed(self, count: int) -> list["_Desk"]:
+        """Return so many desks with a thread at each; a child process begins with none."""
+        if self._process != os.getpid():
+            self._desks, self._process = [], os.getpid()
+        while len(self._desks) < count:
+            self._desks.append(_Desk())
+        return self._desks[:count]
+
+    def _dismiss(self) -> None:
+        """Wait until every thread has ended its work, and go on without them."""
+        desks, self._desks = self._desks, []
+        for desk in desks:
+            desk.close()
+
+
+class _Desk:
+    """A thread and the queue from which it takes its work, one piece after the other."""
+
+    def __init__(self) -> None:
+        self._pieces: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self.put = self._pieces.put
+        # A daemon, since a thread that waits shall not keep the interpreter from ending.
+        self._thread = threading.Thread(target=_serve, args=(self._pieces,), name="rnnframe-shard", daemon=True)
+        self._thread.start()
+        weakref.finalize(self, self._pieces.put, None)
+
+    def close(self) -> None:
+        """End the thread after the work at hand."""
+        self._pieces.put(None)
+        self._thread.join()
+
+
+def _serve(pieces: SimpleQueue[Callable[[], object] | None]) -> None:
+    """Work until there is no more; what was worked on is not held while waiting."""
+    while (piece := pieces.get()) is not None:
+        piece()
+        del piece

@@ -1,10 +1,14 @@
+import gc
+import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 
 import rnnframe as rf
+from rnnframe.registry import Registry, default_registry, using
 
 ENDLESS = """
 import os, signal, threading, numpy as np, rnnframe as rf
@@ -51,3 +55,85 @@ def test_shards_of_unequal_size_follow_one_schedule_and_meet_at_its_updates() ->
     updates = []
     engine.run(np.zeros((100, 5, 2)), np.zeros((100, 5, 1)), None, lambda gradients, loss: updates.append(loss))
     assert len(updates) == large.simulation.updates > 1
+
+
+def make_engine(**options) -> rf.Engine:
+    network = rf.Network(cells=["elman:hidden=4"], head="mse:outputs=1", inputs=2)
+    return rf.Engine(network, chunk=2, **options)
+
+
+DATA = np.ones((10, 6, 2)), np.ones((10, 6, 1))
+
+
+def shard_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "rnnframe-shard"}
+
+
+def test_an_engine_keeps_its_threads_from_run_to_run_and_ends_them_with_itself() -> None:
+    before = shard_threads()
+    engine = make_engine(shards=3)
+    engine.gradients(*DATA)
+    mine = shard_threads() - before
+    engine.gradients(*DATA)
+    assert shard_threads() - before == mine
+    assert len(mine) == 2  # beside the calling one
+    del engine
+    gc.collect()
+    for thread in mine:
+        thread.join(timeout=60)
+        assert not thread.is_alive()
+
+
+def test_threads_that_wait_hold_nothing_of_what_they_worked_on() -> None:
+    engine = make_engine(shards=2)
+    seen = []
+
+    class Taker:
+        def __call__(self, gradients: rf.Vector, loss: float) -> None:
+            seen.append(loss)
+
+        def __del__(self) -> None:
+            seen.append("gone")
+
+    engine.run(*DATA, None, Taker())
+    gc.collect()
+    assert seen[-1] == "gone"
+
+
+FORKING = """
+import os, warnings, numpy as np, rnnframe as rf
+warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of fork beside threads
+network = rf.Network(cells=["elman:hidden=4"], head="mse:outputs=1", inputs=2)
+engine = rf.Engine(network, shards=2)
+data = np.ones((10, 4, 2)), np.ones((10, 4, 1))
+expected = engine.gradients(*data).gradients.flat
+child = os.fork()
+same = np.array_equal(engine.gradients(*data).gradients.flat, expected)
+if not child:
+    os._exit(0 if same else 1)
+print(same, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system with fork")
+def test_parent_and_child_of_a_fork_both_go_on_and_end_with_threads_that_wait() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "True 0\n"
+
+
+def test_shards_work_with_the_plugins_in_use_where_the_engine_was_called() -> None:
+    """An error in a cell is told with the name of its plugin, which the registry in use knows."""
+    seen = []
+
+    class Curious(type(rf.store("full-history"))):
+        name = "curious"
+
+        def schedule(self, grid: rf.Grid, costs: rf.Costs):
+            seen.append(default_registry())
+            yield from super().schedule(grid, costs)
+
+    registry = Registry.installed()
+    with using(registry):
+        make_engine(shards=2, store=Curious()).gradients(*DATA)
+    assert seen
+    assert all(found is registry for found in seen)

@@ -33,17 +33,21 @@ from rnnframe.report import Report, Result
 from rnnframe.schedule import Drop, Forget, Forward, Grid, Load, Reverse, Save, Schedule, Update
 from rnnframe.simulate import Simulation, simulate
 from rnnframe.step_cell import StepCell
+from rnnframe.tasks import Batch, Dataset, Examples, Predicted, Setting, Task
 from rnnframe.trainer import StepResult, Trainer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Batch",
     "Cell",
     "Costs",
     "DataError",
+    "Dataset",
     "Drop",
     "Engine",
     "Evaluation",
+    "Examples",
     "Forget",
     "Forward",
     "Grid",
@@ -58,6 +62,7 @@ __all__ = [
     "OptionError",
     "Plan",
     "PluginError",
+    "Predicted",
     "Prefetch",
     "Problem",
     "Registry",
@@ -69,12 +74,14 @@ __all__ = [
     "Save",
     "Schedule",
     "ScheduleError",
+    "Setting",
     "Simulation",
     "SnapshotLayout",
     "Snapshots",
     "StateStore",
     "StepCell",
     "StepResult",
+    "Task",
     "Trainer",
     "UnknownNameError",
     "Update",
@@ -87,6 +94,7 @@ __all__ = [
     "optimizer",
     "simulate",
     "store",
+    "task",
 ]
 
 
@@ -108,3 +116,8 @@ def medium(spec: str) -> Medium:
 def store(spec: str) -> StateStore:
     """Return a state store from a spec such as "checkpoint:policy=revolve,slots=8"."""
     return default_registry().store(spec)
+
+
+def task(spec: str) -> Task:
+    """Return a task from a spec such as "forecast:column=price,horizon=12"."""
+    return default_registry().task(spec)

@@ -16,6 +16,7 @@ import pluggy
 
 from rnnframe.contracts import Cell, Optimizer, StateStore
 from rnnframe.media import Medium
+from rnnframe.tasks import Task
 
 hookspec = pluggy.HookspecMarker("rnnframe")
 hookimpl = pluggy.HookimplMarker("rnnframe")
@@ -40,3 +41,8 @@ def rnnframe_state_stores() -> Iterable[type[StateStore]]:
 @hookspec
 def rnnframe_media() -> Iterable[type[Medium]]:
     """Return medium classes: where snapshots live that a store saves far away."""
+
+
+@hookspec
+def rnnframe_tasks() -> Iterable[type[Task]]:
+    """Return task classes: what a network is trained for, with its data."""

@@ -23,6 +23,7 @@ from rnnframe.heads import HEADS
 from rnnframe.learning_rates import RATES
 from rnnframe.media import Medium
 from rnnframe.plugin_rules import check_class
+from rnnframe.tasks import Task
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -44,6 +45,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "optimizer": Kind(hook="rnnframe_optimizers", base=Optimizer),
         "store": Kind(hook="rnnframe_state_stores", base=StateStore),
         "medium": Kind(hook="rnnframe_media", base=Medium),
+        "task": Kind(hook="rnnframe_tasks", base=Task),
     }
 )
 
@@ -73,7 +75,7 @@ class PluginRecord:
 
 
 class Plugins:
-    """All cells, optimizers, stores and media by name, from plugins that are installed or registered by hand.
+    """All cells, optimizers, stores, media and tasks by name, from plugins that are installed or registered by hand.
 
     trace: is told every hook call and its answer, a line each.
     """
@@ -121,7 +123,7 @@ class Plugins:
     def add_local(self, source: str) -> PluginRecord:
         """Add the plugin in a FILE.py or a module of that dotted name; raises `PluginError` if broken.
 
-        Without hook implementations, every cell, optimizer and store class that is defined there is taken.
+        Without hook implementations, every class of a contract that is defined there is taken.
         """
         record, load = _local(*local_plugins.settle_source(source))
         for known in self.records:
@@ -199,7 +201,7 @@ class Plugins:
             seen.add(name)
 
     def names(self, kind: str) -> list[str]:
-        """Return the known names of a kind: cell, optimizer, store, medium, head, learning rate."""
+        """Return the known names of a kind: cell, optimizer, store, medium, task, head, learning rate."""
         return sorted(self._classes[kind])
 
     def find(self, kind: str, name: str) -> type[Any]:

@@ -1,4 +1,4 @@
-"""The registry: from names and specs to cells, optimizers, stores, media, heads and learning rates."""
+"""The registry: from names and specs to cells, optimizers, stores, media, tasks, heads and learning rates."""
 
 import functools
 from collections.abc import Iterator, Mapping
@@ -15,6 +15,7 @@ from rnnframe.learning_rates import LearningRate
 from rnnframe.media import Medium
 from rnnframe.plugins import Plugins
 from rnnframe.specs import NONE_WORDS, Spec, build, field_types
+from rnnframe.tasks import Task
 
 T = TypeVar("T")
 
@@ -67,6 +68,11 @@ class Registry(Plugins):
     def medium(self, given: str | Medium) -> Medium:
         """Return a medium from a spec such as "disk:path=/scratch"."""
         made: Medium = self.make("medium", Medium, given)
+        return made
+
+    def task(self, given: str | Task) -> Task:
+        """Return a task from a spec such as "forecast:column=price,horizon=12"."""
+        made: Task = self.make("task", Task, given)
         return made
 
     def head(self, given: str | Head) -> Head:

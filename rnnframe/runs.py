@@ -2,7 +2,7 @@
 
     config.toml              the options that reproduce the run
     metrics.jsonl            one JSON object a line, for every batch and every epoch
-    weights.safetensors      the best weights so far, with the network's specs and the vocabulary in its metadata
+    weights.safetensors      the best weights so far, with what the network and its task are made of in its metadata
     checkpoints/             00000120.safetensors: parameters, slots, carried state and progress after 120 batches
     run.lock                 locked by the process that trains
 
@@ -17,12 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rnnframe.characters import Vocabulary
 from rnnframe.checkpoints import Checkpoint, Checkpoints
 from rnnframe.durable import BESIDE, Journal, check_plain, make_folder, remove, write_whole
 from rnnframe.errors import RnnframeError, RunError
 from rnnframe.locks import Lock, is_lock
-from rnnframe.network import Network
+from rnnframe.models import Model
 from rnnframe.tensors import read_tensors, restore, tensor_bytes
 from rnnframe.toml_files import read_toml, to_toml
 
@@ -192,19 +191,17 @@ def _already(folder: Path) -> RunError:
     return RunError(f"{str(folder)!r} already holds a run; resume it with --resume, or replace it with --force")
 
 
-def load_model(path: Path) -> tuple[Network, Vocabulary]:
-    """Return the network and the vocabulary of a weights file or of the run folder that holds one."""
+def load_model(path: Path) -> Model:
+    """Return the model of a weights file or of the run folder that holds one; raises `RunError`."""
     file = path / WEIGHTS if path.is_dir() else path
     if not file.exists():
         raise RunError(f"there is no {str(file)!r}; give a run folder made by `rnnframe train --out`")
     tensors, about = read_tensors(file)
     try:
-        network, vocabulary = Network(**about["model"]["network"]), Vocabulary(about["model"]["vocabulary"])
+        model = Model.described(about["model"])
     except (KeyError, ValueError, TypeError) as error:
         if isinstance(error, RnnframeError):
             raise
-        raise RunError(
-            f"{str(file)!r} does not say which network and characters it is for; it is no file of a run"
-        ) from None
-    restore(network.parameters, tensors, str(file))
-    return network, vocabulary
+        raise RunError(f"{str(file)!r} does not say which network and task it is for; it is no file of a run") from None
+    restore(model.network.parameters, tensors, str(file))
+    return model

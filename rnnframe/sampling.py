@@ -1,18 +1,24 @@
-"""Drawing text from a character-level model, one character at a time."""
+"""Drawing text from a model that predicts its own next input, one character at a time."""
 
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.characters import Vocabulary
 from rnnframe.errors import OptionError
 from rnnframe.inference import Inference
 from rnnframe.network import Network
+from rnnframe.tasks import Alphabet
 
 
 def sample_text(
-    network: Network, vocabulary: Vocabulary, length: int, *, prime: str = "\n", temperature: float = 0.8, seed: int = 0
+    network: Network,
+    alphabet: Alphabet,
+    length: int,
+    *,
+    prime: str | None = None,
+    temperature: float = 0.8,
+    seed: int = 0,
 ) -> str:
-    """Return `length` characters that follow `prime`.
+    """Return `length` characters that follow `prime` (by default what the alphabet says).
 
     temperature: 1 draws from the model's distribution, less makes likely characters likelier, 0 takes the likeliest.
     """
@@ -20,12 +26,12 @@ def sample_text(
         raise OptionError(f"temperature={temperature} is out of range; expected 0 or more")
     if length < 0:
         raise OptionError(f"length={length} is out of range; expected 0 or more")
-    known = prime if prime != "\n" or "\n" in vocabulary.characters else vocabulary.characters[0]
-    if not known:
+    before = alphabet.start if prime is None else prime
+    if not before:
         raise OptionError("prime is empty; give at least one character")
     rng = np.random.default_rng(seed)
     inference = Inference(network, chunk=1)
-    numbers = vocabulary.encode(known)
+    numbers = alphabet.encode(before)
     state, drawn = None, []
     for number in numbers[:, None, None]:
         probabilities, state = inference.predict(number, state)
@@ -33,7 +39,7 @@ def sample_text(
         number = _draw(probabilities[0, 0].astype(np.float64), temperature, rng)
         drawn.append(number)
         probabilities, state = inference.predict(np.array([[number]], np.int32), state)
-    return vocabulary.decode(np.array(drawn, np.int32))
+    return alphabet.decode(np.array(drawn, np.int32))
 
 
 def _draw(probabilities: Array, temperature: float, rng: np.random.Generator) -> int:

@@ -47,7 +47,7 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
 
 def test_every_hook_is_in_the_reference_with_its_exact_signature() -> None:
     hooks = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("rnnframe_")}
-    assert len(hooks) == 4
+    assert len(hooks) == 5
     signatures = [name + MODULE.sub("", str(inspect.signature(hook))) for name, hook in hooks.items()]
     plugins, page = ((ROOT / "docs" / "reference" / name).read_text() for name in ("plugins.md", "hooks.md"))
     assert re.findall(r"^\| `(rnnframe_[^`]+)` \|", plugins, re.MULTILINE) == signatures
@@ -56,7 +56,8 @@ def test_every_hook_is_in_the_reference_with_its_exact_signature() -> None:
 
 def test_every_method_of_a_contract_is_in_the_plugin_reference() -> None:
     text = (ROOT / "docs" / "reference" / "plugins.md").read_text()
-    for contract in (rnnframe.Cell, rnnframe.StepCell, rnnframe.Optimizer, rnnframe.StateStore, rnnframe.Medium):
+    contracts = (rnnframe.Cell, rnnframe.StepCell, rnnframe.Optimizer, rnnframe.StateStore, rnnframe.Medium)
+    for contract in (*contracts, rnnframe.Task, rnnframe.Dataset, rnnframe.Examples):
         for name, member in vars(contract).items():
             if not name.startswith("_") and (callable(member) or isinstance(member, property)):
                 assert re.search(rf"`{name}\b", text), f"{contract.__name__}.{name}"

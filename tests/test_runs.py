@@ -12,6 +12,7 @@ import rnnframe as rf
 from rnnframe.checkpoints import Checkpoint
 from rnnframe.durable import write_whole
 from rnnframe.errors import RunError
+from rnnframe.models import Model
 from rnnframe.runs import RunFolder, load_model
 from rnnframe.tensors import read_tensors, tensor_bytes
 from rnnframe.toml_files import to_toml
@@ -31,8 +32,10 @@ def test_options_come_back_from_toml_as_they_were(values: dict) -> None:
 
 
 @pytest.fixture
-def network() -> rf.Network:
-    return rf.Network(cells=["gru:hidden=4"], head="softmax:classes=3", inputs=3, seed=1)
+def model() -> Model:
+    network = rf.Network(cells=["gru:hidden=4"], head="softmax:classes=3", inputs=3, seed=1)
+    task = rf.task("characters")
+    return Model(network=network, task=task, learnt=task.learns(characters="abc"))
 
 
 @pytest.fixture
@@ -41,32 +44,32 @@ def run(tmp_path: Path) -> Iterator[RunFolder]:
         yield run
 
 
-def checkpoint(network: rf.Network, number: int, best: int | None = None, **arrays: np.ndarray) -> Checkpoint:
+def checkpoint(model: Model, number: int, best: int | None = None, **arrays: np.ndarray) -> Checkpoint:
     return Checkpoint(
         number=number,
         best=best,
-        groups={"parameters": dict(network.parameters), "slots": arrays},
+        groups={"parameters": dict(model.network.parameters), "slots": arrays},
         progress={"epoch": number},
-        model={"network": network.specs(), "vocabulary": "abc"},
+        model=model.describe(),
     )
 
 
-def test_arrays_come_back_bit_for_bit_whatever_their_memory_order(run: RunFolder, network: rf.Network) -> None:
+def test_arrays_come_back_bit_for_bit_whatever_their_memory_order(run: RunFolder, model: Model) -> None:
     given = np.asfortranarray(np.random.default_rng(0).standard_normal((5, 7)))
-    run.save(checkpoint(network, 3, velocity=given, turned=given.T), keep=1)
+    run.save(checkpoint(model, 3, velocity=given, turned=given.T), keep=1)
     back = run.load()
     assert np.array_equal(back.groups["slots"]["velocity"], given)
     assert np.array_equal(back.groups["slots"]["turned"], given.T)
     assert (back.number, back.best, back.progress) == (3, None, {"epoch": 3})
 
 
-def test_weights_alone_make_the_network_again(run: RunFolder, network: rf.Network) -> None:
-    run.save(checkpoint(network, 0), keep=1)
-    twin, vocabulary = load_model(run.path / "weights.safetensors")
-    assert twin.cells == network.cells
-    assert twin.head == network.head
-    assert np.array_equal(twin.parameters.flat, network.parameters.flat)
-    assert vocabulary.characters == "abc"
+def test_weights_alone_make_the_network_again(run: RunFolder, model: Model) -> None:
+    run.save(checkpoint(model, 0), keep=1)
+    twin = load_model(run.path / "weights.safetensors")
+    assert twin.network.cells == model.network.cells
+    assert twin.network.head == model.network.head
+    assert np.array_equal(twin.network.parameters.flat, model.network.parameters.flat)
+    assert (twin.task, twin.learnt) == (model.task, model.learnt)
 
 
 @pytest.mark.parametrize(
@@ -81,27 +84,27 @@ def test_weights_alone_make_the_network_again(run: RunFolder, network: rf.Networ
     ],
 )
 def test_the_last_few_checkpoints_stay_and_the_best(
-    run: RunFolder, network: rf.Network, keep: int, bests: tuple[int | None, ...], stay: list[int]
+    run: RunFolder, model: Model, keep: int, bests: tuple[int | None, ...], stay: list[int]
 ) -> None:
     for number, best in enumerate(bests, 10):
-        network.parameters.flat[:] = number
-        run.save(checkpoint(network, number, best), keep)
+        model.network.parameters.flat[:] = number
+        run.save(checkpoint(model, number, best), keep)
     assert run.checkpoints.numbers() == stay
     assert run.load().number == 14
     weights, _ = read_tensors(run.path / "weights.safetensors")
     assert np.all(weights["layer0.W"] == (bests[-1] or 14))
 
 
-def test_equal_runs_write_equal_files(tmp_path: Path, network: rf.Network) -> None:
+def test_equal_runs_write_equal_files(tmp_path: Path, model: Model) -> None:
     for name in "ab":
         with RunFolder.create(tmp_path / name, {}, force=False) as run:
-            run.save(checkpoint(network, 2, v=np.ones(3)), keep=1)
+            run.save(checkpoint(model, 2, v=np.ones(3)), keep=1)
     for file in ("weights.safetensors", "checkpoints/00000002.safetensors"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
-def test_weights_of_another_shape_are_refused(run: RunFolder, network: rf.Network) -> None:
-    run.save(checkpoint(network, 0), keep=1)
+def test_weights_of_another_shape_are_refused(run: RunFolder, model: Model) -> None:
+    run.save(checkpoint(model, 0), keep=1)
     tensors, about = read_tensors(run.path / "weights.safetensors")
     tensors["layer0.W"] = tensors["layer0.W"][:2]
     write_whole(run.path / "weights.safetensors", tensor_bytes(tensors, about))
@@ -109,9 +112,9 @@ def test_weights_of_another_shape_are_refused(run: RunFolder, network: rf.Networ
         load_model(run.path)
 
 
-def test_a_damaged_checkpoint_names_the_one_before_it(run: RunFolder, network: rf.Network) -> None:
+def test_a_damaged_checkpoint_names_the_one_before_it(run: RunFolder, model: Model) -> None:
     for number in (4, 5):
-        run.save(checkpoint(network, number), keep=2)
+        run.save(checkpoint(model, number), keep=2)
     (run.path / "checkpoints" / "00000005.safetensors").write_bytes(b"junk")
     with pytest.raises(RunError, match=r"00000005.safetensors' is damaged .*; remove it to go on from checkpoint 4$"):
         run.load()
@@ -119,8 +122,8 @@ def test_a_damaged_checkpoint_names_the_one_before_it(run: RunFolder, network: r
     assert run.load().number == 4
 
 
-def test_a_second_writer_is_refused_and_a_reader_is_not(run: RunFolder, network: rf.Network) -> None:
-    run.save(checkpoint(network, 0), keep=1)
+def test_a_second_writer_is_refused_and_a_reader_is_not(run: RunFolder, model: Model) -> None:
+    run.save(checkpoint(model, 0), keep=1)
     in_use = f"is in use by process {os.getpid()}; wait until it ends, or take another folder"
     with pytest.raises(RunError, match=in_use):
         RunFolder.resume(run.path)

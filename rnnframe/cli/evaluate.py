@@ -5,45 +5,49 @@ from pathlib import Path
 
 import click
 
-from rnnframe.characters import Corpus, Streams, read_text
 from rnnframe.cli.output import print_json
-from rnnframe.engine import Engine
-from rnnframe.errors import DataError, RunError
+from rnnframe.errors import RunError
 from rnnframe.local_plugins import check_named
+from rnnframe.models import Model
+from rnnframe.options import TrainingOptions
 from rnnframe.registry import default_registry
 from rnnframe.runs import RunFolder, load_model
+from rnnframe.scoring import score
 from rnnframe.specs import build
-from rnnframe.training import TrainingOptions
+from rnnframe.tasks import Examples
 
 
-@click.command("evaluate", short_help="Print the loss of a trained model on a text.")
+@click.command("evaluate", short_help="Print the loss of a trained model on data.")
 @click.argument("run", metavar="RUN")
 @click.option(
-    "--data", metavar="FILE", help="text to evaluate on, all of it; by default the held-out part of the run's"
+    "--data", metavar="FILE", help="file to evaluate on, all of it; by default the held-out part of the run's data"
 )
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(run: str, data: str | None, as_json: bool) -> None:
-    """Print the loss of the model in the folder RUN, in nats (and bits) per character."""
+    """Print the loss of the model in the folder RUN, and what else its task measures."""
     folder = RunFolder.open(run)
     check_named(folder.plugins(), default_registry(), f"run {run!r}")
-    network, vocabulary = load_model(folder.path)
+    model = load_model(folder.path)
+    options = build(TrainingOptions, folder.config(), "configuration", str(Path(run) / "config.toml"))
     if data is None:
-        options = build(TrainingOptions, folder.config(), "configuration", str(Path(run) / "config.toml"))
-        text, name = read_text(options.data)
-        corpus = Corpus.of(text, name, options.batch, options.held_out)
-        if corpus.digest != folder.load().progress.get("text"):
-            raise RunError(f"{name} has changed since the run was made; evaluate all of a text with --data FILE")
-        streams, name = corpus.valid, f"the held-out part of {name}"
+        examples = _held_out(folder, model, options)
     else:
-        text, name = read_text(data)
-        if len(text) < 2:
-            raise DataError(f"data file {data!r} has {len(text)} character; at least 2 are needed")
-        streams = Streams.cut(vocabulary.encode(text), 1)
-    result = Engine(network).evaluate(streams.x, streams.y)
+        examples = model.task.examples(data, model.learnt, options.batch)
+    judged, unit, counted = score(model.network, examples), model.task.unit, model.task.counted
     if as_json:
-        print_json(
-            {"run": run, "data": data, "loss": result.loss, "unit": "nats/character", "characters": result.count}
-        )
+        figures = {"loss": judged.loss, "unit": unit, "count": judged.count, "measures": judged.measures}
+        print_json({"run": run, "data": data, **figures})
         return
-    bits = result.loss / math.log(2)
-    click.echo(f"{result.loss:.4f} nats/char ({bits:.4f} bits/char) over {result.count:,} characters of {name}")
+    quantity, _, per = unit.partition("/")
+    bits = f" ({judged.loss / math.log(2):.4f} bits/{per})" if quantity == "nats" else ""
+    click.echo(f"{judged.loss:.4f} {unit}{bits} over {judged.count:,} {counted} of {examples.name}")
+    for name, value in judged.measures.items():
+        click.echo(f"{name}: {value:.6g}")
+
+
+def _held_out(folder: RunFolder, model: Model, options: TrainingOptions) -> Examples:
+    dataset = model.task.open(options.setting(model.task))
+    if dataset.digest != folder.load().progress.get("data"):
+        name = dataset.valid.name
+        raise RunError(f"{name} has changed since the run was made; evaluate all of a file with --data FILE")
+    return dataset.valid

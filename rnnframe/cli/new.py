@@ -14,7 +14,6 @@ import attrs
 import click
 
 from rnnframe.errors import RnnframeError, UsageError, unknown_name
-from rnnframe.plugins import KINDS
 from rnnframe.registry import default_registry
 
 OPTIONS = {
@@ -90,8 +89,8 @@ def command(kind: str, name: str, into: str) -> None:
 
     Put your formula, strategy, rule or place in the place of the one that is there.
     """
-    if kind not in KINDS:
-        raise unknown_name("kind", kind, KINDS)
+    if kind not in OPTIONS:
+        raise unknown_name("kind", kind, OPTIONS)
     made = Distribution(kind, name)
     _check(made)
     folder = Path(into, made.folder)

@@ -14,9 +14,10 @@ EVERY = 10.0  # seconds between plain lines; the end of an epoch always gets one
 def line_of(moment: Moment) -> str:
     """Return a moment as text."""
     valid = "" if moment.valid_loss is None else f"  valid {moment.valid_loss:.3f}"
+    measures = "".join(f"  {name} {value:.4g}" for name, value in moment.measures.items())
     return (
         f"epoch {moment.epoch}/{moment.epochs}  batch {moment.batch}/{moment.batches}  "
-        f"loss {moment.loss:.3f}{valid} nats/char  {moment.characters_per_second:,.0f} char/s  "
+        f"loss {moment.loss:.3f}{valid} {moment.unit}{measures}  {moment.steps_per_second:,.0f} steps/s  "
         f"store {human_bytes(moment.peak_bytes)}"
     )
 

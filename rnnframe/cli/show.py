@@ -13,14 +13,14 @@ from rnnframe.media import Medium
 from rnnframe.registry import Registry, default_registry
 from rnnframe.specs import build, describe_type, field_types, required_options
 
-KINDS = ("cell", "store", "optimizer", "medium", "head", "learning rate")
+KINDS = ("task", "cell", "store", "optimizer", "medium", "head", "learning rate")
 
 
-@click.command("show", short_help="Explain a cell, store, optimizer, medium, head or learning rate and its options.")
+@click.command("show", short_help="Explain a task, cell, store, optimizer, medium, head or learning rate.")
 @click.argument("name", metavar="NAME")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(name: str, as_json: bool) -> None:
-    """Explain the cell, store, optimizer, medium, head or learning-rate schedule NAME and list its options."""
+    """Explain the task, cell, store, optimizer, medium, head or learning-rate schedule NAME and list its options."""
     registry = default_registry()
     found = [_describe(registry, kind, name) for kind in KINDS if name in registry.names(kind)]
     if not found:

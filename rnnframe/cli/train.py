@@ -13,21 +13,21 @@ import attrs
 import click
 
 from rnnframe.blas import one_thread
-from rnnframe.characters import Corpus, read_text
 from rnnframe.cli.options import given, options_of
 from rnnframe.cli.output import print_json
 from rnnframe.cli.progress import progress_for
 from rnnframe.errors import UsageError
 from rnnframe.local_plugins import check_named
+from rnnframe.options import TrainingOptions
 from rnnframe.registry import default_registry
 from rnnframe.runs import RunFolder, check_free
 from rnnframe.sampling import sample_text
 from rnnframe.specs import build, chosen_options
 from rnnframe.toml_files import read_toml
-from rnnframe.training import Training, TrainingOptions
+from rnnframe.training import Training
 
 
-@click.command("train", short_help="Train a character-level language model.")
+@click.command("train", short_help="Train a network on a task.")
 @options_of(TrainingOptions)
 @click.option("--config", metavar="FILE.toml", help="read options from a file; those on the command line come first")
 @click.option("--out", metavar="RUN", help="write config, metrics, weights and checkpoints into this new folder")
@@ -41,7 +41,7 @@ from rnnframe.training import Training, TrainingOptions
     default=300,
     metavar="N",
     show_default=True,
-    help="characters to print at the end",
+    help="characters to print at the end, where the network writes text",
 )
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object at the end")
 @click.option("--quiet", is_flag=True, help="show no progress")
@@ -56,9 +56,9 @@ def command(
     quiet: bool,
     **values: Any,
 ) -> int:
-    """Train a character-level language model on a text.
+    """Train a network on a task and its data; `rnnframe plugins` lists the tasks, `rnnframe show TASK` explains one.
 
-    With no options: one LSTM on the text of the Python documentation topics, for about a minute.
+    With no options: a language model, one LSTM on the text of the Python documentation topics, for about a minute.
     """
     asked = given(values)
     if resume is not None:
@@ -88,15 +88,14 @@ def _fresh(config: str | None, asked: dict[str, Any], out: str | None, *, force:
     check_named(options.plugin, registry, f"configuration {config!r}")
     if out is not None:
         check_free(Path(out), force=force)
-    text, name = read_text(options.data)
+    options, task = options.settled(), registry.task(options.task)
+    data = task.open(options.setting(task))
     if options.data is not None:
         options = attrs.evolve(options, data=str(Path(options.data).absolute()))
-    options = options.settled()
-    corpus = Corpus.of(text, name, options.batch, options.held_out)
-    training = Training(options, corpus, registry)
+    training = Training(options, task, data, registry)
     settled = training.settled_options()
     if settled != options:
-        options, training = settled, Training(settled, corpus, registry)
+        options, training = settled, Training(settled, task, data, registry)
     if out is not None:
         options = attrs.evolve(options, plugin=training.plugins(registry))
         run = RunFolder.create(out, chosen_options(options), force=force)
@@ -109,8 +108,8 @@ def _resumed(path: str, asked: dict[str, Any]) -> Training:
     run, registry = click.get_current_context().with_resource(RunFolder.resume(path)), default_registry()
     options = _options(run.config(), str(run.path / "config.toml"), asked)
     check_named(options.plugin, registry, f"run {path!r}")
-    text, name = read_text(options.data)
-    training = Training(options, Corpus.of(text, name, options.batch, options.held_out), registry, run)
+    task = registry.task(options.task)
+    training = Training(options, task, task.open(options.setting(task)), registry, run)
     training.resume()
     if training.progress.epoch >= options.epochs:
         raise UsageError(
@@ -147,9 +146,9 @@ def _signals() -> Iterator[list[int]]:
 
 
 def _report(training: Training, *, done: bool, sample_length: int, as_json: bool) -> None:
-    progress, run = training.progress, training.run
-    vocabulary = training.corpus.vocabulary
-    text = sample_text(training.network, vocabulary, sample_length, seed=training.options.seed) if done else ""
+    progress, run, model = training.progress, training.run, training.model
+    alphabet = model.task.alphabet(model.learnt)
+    text = sample_text(model.network, alphabet, sample_length, seed=training.options.seed) if done and alphabet else ""
     if as_json:
         print_json(
             {
@@ -160,6 +159,7 @@ def _report(training: Training, *, done: bool, sample_length: int, as_json: bool
                 "updates": progress.updates,
                 "train_loss": progress.train_loss,
                 "valid_loss": progress.valid_loss,
+                "measures": progress.measures,
                 "sample": text,
             }
         )

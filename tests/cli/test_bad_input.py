@@ -228,7 +228,7 @@ def test_the_held_out_part_of_another_text_is_not_taken_for_the_runs_own(
     text.write_text(TEXT.replace("fox", "cow"))
     outcome = run("evaluate", tmp_path / "run")
     assert outcome.code == 1
-    assert "has changed since the run was made; evaluate all of a text with --data FILE" in outcome.err
+    assert "has changed since the run was made; evaluate all of a file with --data FILE" in outcome.err
 
 
 def test_a_configuration_of_something_else_is_not_taken_for_a_run(train: Run, tmp_path: Path) -> None:

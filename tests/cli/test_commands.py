@@ -22,13 +22,13 @@ def test_evaluate_repeats_the_validation_loss_of_training(run: Run, trained: Pat
     last = json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])
     report = json.loads(run("evaluate", trained, "--json").out)
     assert report["loss"] == pytest.approx(last["valid_loss"], rel=1e-6)
-    assert report["unit"] == "nats/character"
+    assert report["unit"] == "nats/char"
 
 
 def test_evaluate_on_a_text_counts_every_character_but_the_first(run: Run, trained: Path, text: Path) -> None:
     outcome = run("evaluate", trained, "--data", text)
     report = json.loads(run("evaluate", trained, "--data", text, "--json").out)
-    assert report["characters"] == len(TEXT) - 1
+    assert report["count"] == len(TEXT) - 1
     assert f"{report['loss']:.4f} nats/char ({report['loss'] / math.log(2):.4f} bits/char)" in outcome.out
 
 
@@ -52,7 +52,7 @@ def test_plugins_lists_every_plugin_with_its_distribution(run: Run) -> None:
     assert all(record["status"] == "ok" for record in records)
 
 
-KINDS = ("cell", "store", "optimizer", "medium", "head", "learning rate")
+KINDS = ("task", "cell", "store", "optimizer", "medium", "head", "learning rate")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -17,7 +17,7 @@ def lines(run: Path) -> list[dict]:
     """Return the metrics without what tells of the process, not of the training."""
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [
-        {key: value for key, value in record.items() if key not in ("characters_per_second", "peak_bytes")}
+        {key: value for key, value in record.items() if key not in ("steps_per_second", "seconds", "peak_bytes")}
         for record in records
     ]
 

@@ -39,12 +39,14 @@ def test_a_run_folder_holds_config_metrics_weights_and_checkpoints(train: Run, t
     config = tomllib.loads((run / "config.toml").read_text())
     assert config["data"] == str(text)
     assert config["cell"] == ["elman:hidden=8"]
-    network, vocabulary = load_model(run)
-    assert vocabulary.characters == "".join(sorted(set(TEXT)))
-    assert network.parameters["layer0.W"].shape == (8, 8)
+    model = load_model(run)
+    assert model.learnt.characters == "".join(sorted(set(TEXT)))
+    assert model.network.parameters["layer0.W"].shape == (8, 8)
     records = metrics(run)
     assert [record["kind"] for record in records].count("epoch") == 2
-    assert {"epoch", "batch", "update", "loss", "gradient_norm", "learning_rate"} <= records[0].keys()
+    assert {"epoch", "batch", "update", "loss", "gradient_norm", "learning_rate", "steps", "seconds"} <= records[
+        0
+    ].keys()
     assert records[-1]["peak_bytes"] > 0
 
 
@@ -74,7 +76,7 @@ def test_progress_off_a_terminal_is_plain_lines_on_stderr(run: Run, text: Path) 
     first, second = outcome.err.splitlines()
     assert first.startswith("epoch 1/2  batch ")
     assert second.startswith("epoch 2/2  batch ")
-    for part in ("loss ", "valid ", " nats/char", " char/s", "store "):
+    for part in ("loss ", "valid ", " nats/char", " steps/s", "store "):
         assert part in second
     assert "\x1b" not in outcome.err
 
@@ -95,7 +97,7 @@ def test_a_configuration_file_sets_what_the_command_line_leaves_open(run: Run, t
     assert outcome.code == 0
     written = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
     assert (written["epochs"], written["batch"], written["held_out"]) == (1, 2, 0.2)
-    network, _ = load_model(tmp_path / "run")
+    network = load_model(tmp_path / "run").network
     assert [cell.name for cell in network.cells] == ["gru", "elman"]
 
 
@@ -107,7 +109,7 @@ def test_the_configuration_that_a_run_wrote_reproduces_it(train: Run, run: Run, 
 
 def test_layers_repeat_the_stack_of_cells(train: Run, tmp_path: Path) -> None:
     train("--out", tmp_path / "run", "--cell", "gru:hidden=6", "--layers", 2, "--epochs", 1)
-    network, _ = load_model(tmp_path / "run")
+    network = load_model(tmp_path / "run").network
     assert [cell.name for cell in network.cells] == ["elman", "gru"] * 2
 
 

@@ -1,10 +1,10 @@
 """Text as a stream of character numbers: what a character-level language model reads and writes."""
 
-import hashlib
 from pathlib import Path
 
 import attrs
 import numpy as np
+from attrs.validators import and_, instance_of, min_len
 
 from rnnframe.arrays import Array
 from rnnframe.errors import DataError
@@ -16,7 +16,7 @@ EMBEDDED = "the Python documentation topics (pydoc_data.topics)"
 class Vocabulary:
     """The characters that a model knows; their number is their place in `characters`."""
 
-    characters: str
+    characters: str = attrs.field(validator=and_(instance_of(str), min_len(1)))
 
     @classmethod
     def of(cls, text: str) -> "Vocabulary":
@@ -25,6 +25,11 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return len(self.characters)
+
+    @property
+    def start(self) -> str:
+        """A new line, or the first character that there is."""
+        return "\n" if "\n" in self.characters else self.characters[0]
 
     def encode(self, text: str) -> Array:
         """Return the numbers of the characters; raises `DataError` for one that the model does not know."""
@@ -43,54 +48,6 @@ class Vocabulary:
     def decode(self, numbers: Array) -> str:
         """Return the text of character numbers."""
         return "".join(self.characters[n] for n in numbers)
-
-
-@attrs.frozen
-class Streams:
-    """A text cut into `batch` equal pieces that are read side by side: x and y [T, batch], y one character on."""
-
-    x: Array
-    y: Array
-
-    @classmethod
-    def cut(cls, numbers: Array, batch: int) -> "Streams":
-        """Cut a text; up to `batch` characters at its end are left over."""
-        length = (len(numbers) - 1) // batch
-        x = numbers[: length * batch].reshape(batch, length)
-        y = numbers[1 : length * batch + 1].reshape(batch, length)
-        return cls(np.ascontiguousarray(x.T), np.ascontiguousarray(y.T))
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-
-@attrs.frozen
-class Corpus:
-    """A text in two parts, the last of which is held out for validation; `digest` (SHA-256) tells texts apart."""
-
-    vocabulary: Vocabulary
-    train: Streams
-    valid: Streams
-    digest: str
-
-    @classmethod
-    def of(cls, text: str, name: str, batch: int, held_out: float) -> "Corpus":
-        """Split and cut a text; raises `DataError` where it is too short for `batch` streams in both parts."""
-        valid = int(len(text) * held_out)
-        valid_batch = min(batch, max(1, valid // 64))
-        needed = 2 * batch + 1
-        if len(text) - valid < needed or valid < 3:
-            raise DataError(
-                f"{name} has {len(text)} characters, {valid} of them held out; batch={batch} needs at least {needed} "
-                "to train on and 3 held out: lower --batch or give a longer text"
-            )
-        vocabulary = Vocabulary.of(text)
-        if len(vocabulary) < 2:
-            raise DataError(f"{name} has only the character {text[0]!r}; a model needs at least two to choose from")
-        numbers = vocabulary.encode(text)
-        split = len(numbers) - valid
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-        return cls(vocabulary, Streams.cut(numbers[:split], batch), Streams.cut(numbers[split:], valid_batch), digest)
 
 
 def read_text(path: str | None) -> tuple[str, str]:

@@ -1,0 +1,88 @@
+"""The options of a training, with one source for the command line, configuration files and embedders."""
+
+import os
+from typing import Any, Literal
+
+import attrs
+from attrs.validators import and_, ge, gt, in_, lt, optional
+
+from rnnframe.errors import OptionError
+from rnnframe.tasks import Setting, Task
+
+_ABOVE_ZERO: Any = optional(gt(0))
+
+
+def _specs(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+@attrs.frozen(kw_only=True)
+class TrainingOptions:
+    """The options of `rnnframe train`, on the command line and in a configuration file."""
+
+    task: str = attrs.field(default="characters", metadata={"help": "what is trained for; `rnnframe show` explains it"})
+    data: str | None = attrs.field(
+        default=None,
+        metadata={"help": "file to train on; by default what the task has of its own"},
+    )
+    cell: tuple[str, ...] = attrs.field(
+        default=("lstm:hidden=256",),
+        converter=_specs,
+        metadata={"help": "cell of a layer; several from the input upwards"},
+    )
+    layers: int = attrs.field(default=1, validator=ge(1), metadata={"help": "how often the cells are stacked"})
+    store: str = attrs.field(default="full-history", metadata={"help": "what is remembered of the past"})
+    optimizer: str = attrs.field(default="adam:lr=5e-3", metadata={"help": "rule of the updates"})
+    rate: str = attrs.field(default="cosine:floor=0.05", metadata={"help": "learning-rate schedule"})
+    clip: float | None = attrs.field(
+        default=1.0,
+        validator=_ABOVE_ZERO,
+        metadata={"help": "largest global norm of the gradient; none: no limit"},
+    )
+    batch: int = attrs.field(default=32, validator=ge(1), metadata={"help": "samples read side by side"})
+    steps: int = attrs.field(
+        default=64, validator=ge(1), metadata={"help": "of a training sequence, where the data has no ends of its own"}
+    )
+    epochs: int = attrs.field(default=6, validator=ge(1), metadata={"help": "passes over the data"})
+    held_out: float = attrs.field(
+        default=0.1, validator=and_(gt(0), lt(1)), metadata={"help": "part of the data kept for validation"}
+    )
+    seed: int = attrs.field(default=0, validator=ge(0), metadata={"help": "of the starting values and every draw"})
+    embedding_std: float = attrs.field(
+        default=2.0,
+        validator=gt(0.0),
+        metadata={"help": "spread of the starting rows of U, where inputs are looked up there"},
+    )
+    dtype: Literal["float32", "float64"] = attrs.field(
+        default="float32", validator=in_(("float32", "float64")), metadata={"help": "of parameters and states"}
+    )
+    chunk: int | None = attrs.field(
+        default=None,
+        validator=optional(ge(1)),
+        metadata={"help": "steps per chunk; none: 512 rows with the batch"},
+    )
+    shards: int | None = attrs.field(
+        default=None,
+        validator=optional(ge(1)),
+        metadata={"help": "threads that share the batch; none: as many as cores with 4 samples each"},
+    )
+    save_every: int | None = attrs.field(
+        default=None, validator=optional(ge(1)), metadata={"help": "batches between checkpoints; none: an epoch"}
+    )
+    plugin: tuple[str, ...] = attrs.field(default=(), converter=_specs)
+    """Plugin files and modules that are used and not installed; `rnnframe --plugin` names them."""
+
+    def settled(self) -> "TrainingOptions":
+        """Return the options with the number of shards fixed, which the last bits of a result depend on."""
+        return self if self.shards else attrs.evolve(self, shards=max(1, min(os.cpu_count() or 1, self.batch // 4)))
+
+    def setting(self, task: Task) -> Setting:
+        """Return what a task is told; raises `OptionError` for an option that means nothing to it."""
+        for name in {"data", "steps", "held_out"} - set(task.takes):
+            value = getattr(self, name)
+            if value != attrs.fields_dict(TrainingOptions)[name].default:
+                flag = "--" + name.replace("_", "-")
+                raise OptionError(
+                    f"task {task.name!r} takes no {flag} ({value}); leave it out (see `rnnframe show {task.name}`)"
+                )
+        return Setting(data=self.data, batch=self.batch, steps=self.steps, held_out=self.held_out, seed=self.seed)

@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rnnframe as rf
+from rnnframe_tasks.characters import Streams
+from rnnframe_tasks.text import Vocabulary, read_text
+
+
+@given(st.text(min_size=1))
+def test_every_text_comes_back_from_its_numbers(text: str) -> None:
+    vocabulary = Vocabulary.of(text)
+    numbers = vocabulary.encode(text)
+    assert vocabulary.decode(numbers) == text
+    assert sorted(set(numbers.tolist())) == list(range(len(set(text))))
+
+
+@given(st.integers(1, 7), st.integers(1, 60), st.integers(1, 9))
+def test_streams_read_neighbouring_pieces_side_by_side_and_the_target_is_the_next_character(
+    batch: int, more: int, steps: int
+) -> None:
+    numbers = np.arange(batch + 1 + more)
+    streams = Streams(numbers, batch)
+    pieces = [streams.cut(start, start + steps) for start in range(0, len(streams), steps)]
+    x, y = (np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
+    assert x.shape == y.shape == ((len(numbers) - 1) // batch, batch)
+    assert np.array_equal(y, x + 1)
+    assert np.array_equal(x.T.ravel(), numbers[: x.size])
+
+
+def test_the_end_of_the_text_is_held_out_and_never_trained_on(tmp_path: Path) -> None:
+    file = tmp_path / "text.txt"
+    file.write_text("ab" * 450 + "cd" * 50)
+    data = rf.task("characters").open(rf.Setting(data=str(file), batch=4, steps=20))
+    trained = np.concatenate([data.batch(0, number).x for number in range(data.batches)])
+    c = data.learnt.characters.index("c")
+    assert trained.max() < c <= min(batch.x.min() for batch in data.valid.batches())
+
+
+def test_the_state_is_carried_from_batch_to_batch_and_every_epoch_begins_anew() -> None:
+    data = rf.task("characters").open(rf.Setting(steps=4000))
+    assert data.batches > 2
+    assert [data.batch(1, number).carry for number in range(data.batches)] == [False] + [True] * (data.batches - 1)
+
+
+def test_what_is_held_out_is_judged_in_pieces_as_if_it_were_one() -> None:
+    data = rf.task("characters").open(rf.Setting(batch=4, held_out=0.05))
+    pieces = list(data.valid.batches())
+    assert len(pieces) > 2
+    assert np.array_equal(np.concatenate([piece.x for piece in pieces])[1:, 0], pieces_after(pieces))
+
+
+def pieces_after(pieces: list[rf.Batch]) -> np.ndarray:
+    return np.concatenate([piece.y for piece in pieces])[:-1, 0]
+
+
+def test_an_unknown_character_is_named_with_its_place() -> None:
+    with pytest.raises(rf.DataError, match="character 'z' at place 2 was not in the training text; the model knows 3"):
+        Vocabulary.of("abc").encode("abz")
+
+
+def test_the_embedded_text_is_large_enough_to_learn_from() -> None:
+    text, name = read_text(None)
+    assert len(text) > 300_000
+    assert "pydoc_data" in name

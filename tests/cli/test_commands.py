@@ -89,7 +89,7 @@ def test_show_tells_whether_a_store_needs_the_length(run: Run, store: str, answe
 
 def test_help_names_every_command_and_every_training_option(run: Run) -> None:
     overview = run("--help").out
-    for name in ("train", "evaluate", "sample", "plugins", "show"):
+    for name in ("train", "evaluate", "predict", "sample", "plugins", "show"):
         assert name in overview
     options = run("train", "--help").out
     for name in ("--data", "--cell", "--layers", "--store", "--optimizer", "--batch", "--steps", "--epochs", "--seed"):
@@ -97,6 +97,7 @@ def test_help_names_every_command_and_every_training_option(run: Run) -> None:
     assert set(cli.commands) == {
         "train",
         "evaluate",
+        "predict",
         "sample",
         "plan",
         "compare",

@@ -1,0 +1,32 @@
+"""`rnnframe predict`."""
+
+import click
+
+from rnnframe.cli.output import print_json
+from rnnframe.local_plugins import check_named
+from rnnframe.options import TrainingOptions
+from rnnframe.registry import default_registry
+from rnnframe.runs import RunFolder, load_model
+from rnnframe.scoring import predictions
+from rnnframe.specs import build
+from rnnframe.tables import check_suffix, write_table
+
+
+@click.command("predict", short_help="Write down what a trained model predicts for data.")
+@click.argument("run", metavar="RUN")
+@click.option("--data", required=True, metavar="FILE", help="file to predict for, all of it")
+@click.option("--out", required=True, metavar="FILE", help="where to write, a row a prediction: .csv or .npz")
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+def command(run: str, data: str, out: str, as_json: bool) -> None:
+    """Write down what the model in the folder RUN predicts for a file; its targets, if any, are not needed."""
+    check_suffix(out)
+    folder = RunFolder.open(run)
+    check_named(folder.plugins(), default_registry(), f"run {run!r}")
+    model = load_model(folder.path)
+    options = build(TrainingOptions, folder.config(), "configuration", str(folder.path / "config.toml"))
+    examples = model.task.examples(data, model.learnt, options.batch)
+    rows = write_table(out, (examples.rows(predicted) for predicted in predictions(model.network, examples)))
+    if as_json:
+        print_json({"run": run, "data": data, "out": out, "rows": rows})
+    else:
+        click.echo(f"{rows:,} predictions for {examples.name} in {out}")

@@ -1,0 +1,69 @@
+"""Writing columns as a file that others read: CSV, row by row as they come, or NPZ, one array a column."""
+
+import csv
+import os
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from rnnframe.arrays import Array
+from rnnframe.errors import DataError, OptionError
+
+SUFFIXES = (".csv", ".npz")
+"""What is written, by the end of the file's name."""
+
+
+def check_suffix(path: str) -> None:
+    """Raise `OptionError` for a file whose name does not say how it is to be written."""
+    if Path(path).suffix.lower() not in SUFFIXES:
+        raise OptionError(f"cannot tell how to write {path!r}; end its name in {' or '.join(SUFFIXES)}")
+
+
+def write_table(path: str, pieces: Iterable[Mapping[str, Array]]) -> int:
+    """Write columns [rows] that come in pieces, and return the number of rows; raises `DataError`.
+
+    An existing file is replaced when the new one is whole.
+    """
+    check_suffix(path)
+    target = Path(path)
+    beside = target.with_name(target.name + ".new")
+    write = _write_csv if target.suffix.lower() == ".csv" else _write_npz
+    try:
+        beside.unlink(missing_ok=True)  # of a process that was killed
+        try:
+            rows = write(beside, pieces)
+            os.replace(beside, target)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot write {path!r}: {error.strerror or error}") from None
+    return rows
+
+
+def _write_csv(path: Path, pieces: Iterable[Mapping[str, Array]]) -> int:
+    rows = 0
+    with open(path, "x", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        for number, columns in enumerate(pieces):
+            if number == 0:
+                writer.writerow(columns)
+            texts = [column.astype(str).tolist() for column in columns.values()]  # the fewest digits that tell it
+            writer.writerows(zip(*texts, strict=True))
+            rows += len(texts[0])
+    return rows
+
+
+def _write_npz(path: Path, pieces: Iterable[Mapping[str, Array]]) -> int:
+    gathered = list(pieces)
+    names = list(gathered[0]) if gathered else []
+    rows = 0
+    # numpy.savez takes the names as keywords, of which it has some of its own
+    with open(path, "xb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            column = np.concatenate([piece[name] for piece in gathered])
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, column, allow_pickle=False)
+            rows = len(column)
+    return rows

@@ -7,7 +7,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import pytest
 from hypothesis import settings
 
-pytest.register_assert_rewrite("interpreter")
+pytest.register_assert_rewrite("interpreter", "layout")
 
 # Machines are shared: how long an example takes says nothing about the code.
 settings.register_profile("local", deadline=None, print_blob=True)

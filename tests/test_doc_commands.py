@@ -31,6 +31,8 @@ SHORTER = {  # command -> options that make it take a moment where it would take
     "train --store circular-queue:k1=32,k2=64 --cell gru:hidden=256 --out run2": "--data book.txt",
     "train --data book.txt --cell lstm:hidden=256 --layers 2 --store checkpoint --epochs 10 --out run1": "--epochs 1",
     "train --config run.toml --batch 16 --out run2": "--epochs 1",
+    "train --data book.txt --store full-history --out run1": "--epochs 2 --cell gru:hidden=16",
+    "train --data book.txt --store circular-queue:k1=32,k2=64 --out run2": "--epochs 2 --cell gru:hidden=16",
     "train --resume run1": "--epochs 2",
     "compare --cell lstm:hidden=128 --steps 1000 --plot compare.png": "--steps 50",
 }

@@ -1,6 +1,5 @@
 """What the pictures hold: their texts, their marks, and that no text covers another or leaves the page."""
 
-import itertools
 import subprocess
 import sys
 
@@ -15,6 +14,8 @@ from rnnframe.timeline import timeline_of
 matplotlib = pytest.importorskip("matplotlib", reason='the pictures need matplotlib: pip install "rnnframe[plot]"')
 
 # Below the skip, as these import matplotlib.
+from layout import check_layout, texts  # noqa: E402
+
 from rnnframe.drawing.comparison import Compared, comparison_figure  # noqa: E402
 from rnnframe.drawing.front import Front, Point  # noqa: E402
 from rnnframe.drawing.needs import needs_figure  # noqa: E402
@@ -59,34 +60,6 @@ PICTURES = {
     "a circular queue": {"drawn": "circular-queue:k1=32,k2=128,weights=stored"},
     "two layers and a budget": {"cells": ("lstm:hidden=32", "gru:hidden=16"), "budget": 2**21},
 }
-
-
-def texts(figure):
-    """Return every text that is shown, with its box in pixels."""
-    figure.canvas.draw()
-    hidden = {id(label) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for label in hidden_labels(axis)}
-    found = [text for text in figure.findobj(matplotlib.text.Text) if text.get_visible() and text.get_text().strip()]
-    return [(text.get_text(), text.get_window_extent()) for text in found if id(text) not in hidden]
-
-
-def hidden_labels(axis):
-    """Yield the labels of spare ticks, and of ticks beyond the limits, which exist but are not drawn."""
-    low, high = sorted(axis.get_view_interval())
-    used = axis.get_major_ticks()
-    for tick in axis.majorTicks:
-        if tick not in used or not low <= tick.get_loc() <= high:
-            yield from (tick.label1, tick.label2)
-
-
-def check_layout(figure):
-    page, found = figure.bbox, texts(figure)
-    for text, box in found:
-        assert min(box.x0, box.y0) >= 0, text
-        assert box.x1 <= page.x1, text
-        assert box.y1 <= page.y1, text
-    for (one, a), (other, b) in itertools.combinations(found, 2):
-        wide, high = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
-        assert wide <= 1 or high <= 1, (one, other)
 
 
 @pytest.mark.parametrize("name", PICTURES)

@@ -46,9 +46,9 @@ def _trace(line: str) -> None:
 
 def with_commands() -> click.Group:
     """Return the command `rnnframe` with all of its subcommands, which are imported only now."""
-    from rnnframe.cli import check, compare, evaluate, explain, new, plan, plugins, predict, sample, show, train
+    from rnnframe.cli import check, compare, evaluate, explain, new, plan, plugins, predict, report, sample, show, train
 
-    for module in (train, evaluate, predict, sample, plan, compare, explain, new, check, plugins, show):
+    for module in (train, evaluate, predict, sample, report, plan, compare, explain, new, check, plugins, show):
         cli.add_command(module.command)
     return cli
 

@@ -1,0 +1,145 @@
+"""`rnnframe report`."""
+
+import math
+from pathlib import Path
+from typing import Any, get_args
+
+import attrs
+import click
+
+from rnnframe.cli.output import print_json, print_table
+from rnnframe.cli.picture import plot_option
+from rnnframe.errors import RnnframeError, RunError, UsageError
+from rnnframe.metrics import Metrics, Over, read_metrics
+from rnnframe.options import TrainingOptions
+from rnnframe.registry import default_registry
+from rnnframe.runs import METRICS, RunFolder
+from rnnframe.sizes import human_bytes
+
+
+@click.command("report", short_help="Show how runs went: loss, throughput, memory; as a table and a picture.")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@plot_option("loss, learning rate, gradient norm, throughput and memory of all runs")
+@click.option(
+    "--over",
+    type=click.Choice(get_args(Over)),
+    default="updates",
+    show_default=True,
+    help="what stands on the x-axis of the picture",
+)
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+def command(runs: tuple[str, ...], plot: Path | None, over: Over, as_json: bool) -> None:
+    """Sum up one or several runs from their metrics, finished or still going on.
+
+    Losses are those of the last batch, the last epoch and the last evaluation. Time is that of the training steps, and
+    throughput counts the steps of all samples in it. The picture of --plot draws the runs over each other.
+    """
+    if plot is not None:
+        _check_number(runs)
+    folders = [RunFolder.open(run) for run in runs]
+    read = [read_metrics(folder.path / METRICS, over) for folder in folders]
+    units = [_unit(folder) for folder in folders]
+    rows = [_row(*of) for of in zip(runs, units, read, strict=True)]
+    if as_json:
+        print_json({"runs": rows})
+    else:
+        print_table(
+            [
+                "run",
+                "epochs",
+                "updates",
+                "loss",
+                "training",
+                "validation",
+                "best",
+                "unit",
+                "steps/s",
+                "time",
+                "store holds",
+            ],
+            [_cells(row) for row in rows],
+        )
+    if plot is not None:
+        _draw(plot, runs, units, read, over)
+
+
+def _check_number(runs: tuple[str, ...]) -> None:
+    from rnnframe.drawing.runs import MOST
+
+    if len(runs) > MOST:
+        raise UsageError(f"--plot draws up to {MOST} runs over each other, not {len(runs)}; give fewer")
+
+
+def _unit(run: RunFolder) -> str:
+    """Return what the loss of a run is in; the task's name where its plugin is not at hand."""
+    task = run.config().get("task", attrs.fields_dict(TrainingOptions)["task"].default)
+    try:
+        return default_registry().task(str(task)).unit
+    except RnnframeError:
+        return str(task)
+
+
+def _row(run: str, unit: str, metrics: Metrics) -> dict[str, Any]:
+    best = metrics.best
+    return {
+        "run": run,
+        "unit": unit,
+        "epochs": metrics.epochs,
+        "batches": metrics.batches,
+        "updates": metrics.updates,
+        "loss": _finite(metrics.last_loss),
+        "train_loss": _finite(metrics.train_loss),
+        "valid_loss": _finite(metrics.last_valid_loss),
+        "best": None if best is None else attrs.asdict(best),
+        "steps": metrics.steps,
+        "seconds": metrics.seconds,
+        "steps_per_second": metrics.steps_per_second,
+        "peak_bytes": metrics.peak_bytes,
+        "not_finite": metrics.not_finite,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    """Return a number that JSON has a word for."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    best, peak, rate = row["best"], row["peak_bytes"], row["steps_per_second"]
+    return [
+        row["run"],
+        f"{row['epochs']:,}",
+        f"{row['updates']:,}",
+        _loss(row["loss"]),
+        _loss(row["train_loss"]),
+        _loss(row["valid_loss"]),
+        "-" if best is None else f"{_loss(best['loss'])} at {best['update']:,}",
+        row["unit"],
+        "-" if rate is None else f"{rate:,.0f}",
+        "-" if row["seconds"] is None else _time(row["seconds"]),
+        "-" if peak is None else human_bytes(peak),
+    ]
+
+
+def _loss(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
+
+
+def _draw(path: Path, runs: tuple[str, ...], units: list[str], read: list[Metrics], over: Over) -> None:
+    from rnnframe.drawing.runs import Drawn, runs_figure
+    from rnnframe.drawing.style import save
+
+    for run, metrics in zip(runs, read, strict=True):
+        if not metrics.batches:
+            raise RunError(f"run {run!r} has no batch in its metrics yet; wait for one, or leave it out")
+        if getattr(metrics, over) is None:
+            raise UsageError(f"the metrics of run {run!r} do not tell {over}; draw it with --over updates")
+    drawn = [Drawn(run, f"loss ({unit})", metrics) for run, unit, metrics in zip(runs, units, read, strict=True)]
+    save(runs_figure(drawn, over), path)

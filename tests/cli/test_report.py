@@ -1,0 +1,103 @@
+"""`rnnframe report`: the table, the JSON, the picture, and what it refuses."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from .conftest import Run
+
+
+def run_folder(path: Path, updates: int = 30, config: str = "", **values: object) -> Path:
+    """Write a run of two epochs as `rnnframe train` would."""
+    path.mkdir()
+    (path / "config.toml").write_text(config)
+    records: list[dict[str, object]] = []
+    for update in range(1, updates + 1):
+        loss = 1 + math.exp(-update / 10)
+        numbers = {"loss": loss, "gradient_norm": 1.0, "learning_rate": 0.01, "steps": 64, "seconds": 0.5}
+        records.append({"kind": "batch", "update": update, "peak_bytes": 2**20} | numbers | values)
+        if update % (updates // 2) == 0:
+            records.append({"kind": "epoch", "epoch": 2 * update // updates, "train_loss": loss, "valid_loss": loss})
+    (path / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+def test_the_table_has_a_row_a_run(run: Run, tmp_path: Path) -> None:
+    one, two = run_folder(tmp_path / "one"), run_folder(tmp_path / "two", updates=600)
+    outcome = run("report", one, two)
+    assert (outcome.code, outcome.err) == (0, "")
+    head, first, second = (" ".join(line.split()) for line in outcome.out.splitlines())
+    assert head == "run epochs updates loss training validation best unit steps/s time store holds"
+    assert first == f"{one} 2 30 1.05 1.05 1.05 1.05 at 30 nats/char 128 15 s 1.0 MiB"
+    assert second == f"{two} 2 600 1 1 1 1 at 600 nats/char 128 5 min 1.0 MiB"
+
+
+def test_json_has_all_of_it(run: Run, tmp_path: Path) -> None:
+    (row,) = json.loads(run("report", run_folder(tmp_path / "one"), "--json").out)["runs"]
+    assert (row["epochs"], row["batches"], row["updates"], row["steps"], row["seconds"]) == (2, 30, 30, 1920, 15.0)
+    assert row["best"] == {"loss": row["valid_loss"], "update": 30, "epoch": 2}
+    assert row["unit"] == "nats/char"
+
+
+def test_a_training_that_has_not_finished_and_tells_little_has_dashes(run: Run, tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "one")
+    (folder / "metrics.jsonl").write_text('{"kind": "batch", "loss": NaN}\n{"kind": "ba')
+    (row,) = run("report", folder).out.splitlines()[1:]
+    assert row.split()[1:] == ["0", "1", "-", "-", "-", "-", "nats/char", "-", "-", "-"]
+    assert json.loads(run("report", folder, "--json").out)["runs"][0]["loss"] is None
+
+
+def test_what_train_writes_is_what_report_reads(run: Run, train: Run, tmp_path: Path) -> None:
+    assert train("--out", tmp_path / "run").code == 0
+    (row,) = json.loads(run("report", tmp_path / "run", "--json").out)["runs"]
+    assert row["epochs"] == 2
+    assert row["updates"] == row["batches"] > 0
+    assert all(row[name] for name in ("loss", "train_loss", "valid_loss", "steps_per_second", "peak_bytes"))
+    assert row["not_finite"] == 0
+
+
+@pytest.mark.parametrize("ending", [".png", ".svg"])
+@pytest.mark.parametrize("over", ["updates", "steps", "seconds"])
+def test_the_picture_is_drawn_over_updates_steps_or_seconds(run: Run, tmp_path: Path, ending: str, over: str) -> None:
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / f"picture{ending}"
+    folders = [run_folder(tmp_path / name) for name in ("one", "two")]
+    outcome = run("report", *folders, "--plot", picture, "--over", over)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert picture.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("nowhere",), "there is no run folder"),
+        ((".",), "is no run folder: it has no config.toml"),
+        ((), "Missing argument 'RUN...'"),
+        (("run", "--plot", "x.pdf"), "--plot 'x.pdf' is no picture"),
+        (("run", "--over", "epochs"), "'epochs' is not one of"),
+        (("empty", "--plot", "x.png"), "run 'empty' has no batch in its metrics yet"),
+        (("untimed", "--plot", "x.png", "--over", "seconds"), "the metrics of run 'untimed' do not tell seconds"),
+        (("run",) * 9 + ("--plot", "x.png"), "--plot draws up to 8 runs over each other, not 9; give fewer"),
+        (("broken",), "line 1 is no record of metrics: b'?'"),
+    ],
+)
+def test_what_cannot_be_reported_is_said_in_one_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str
+) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    run_folder(tmp_path / "run")
+    run_folder(tmp_path / "untimed", seconds=None)
+    (run_folder(tmp_path / "empty") / "metrics.jsonl").write_text("")
+    (run_folder(tmp_path / "broken") / "metrics.jsonl").write_text("?\n")
+    outcome = run("report", *words)
+    assert outcome.code in (1, 2)
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_run_of_a_task_whose_plugin_is_not_at_hand_is_named_after_it(run: Run, tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "one", config='task = "mine:width=3"\n')
+    assert json.loads(run("report", folder, "--json").out)["runs"][0]["unit"] == "mine:width=3"

@@ -1,0 +1,137 @@
+"""The picture of runs: what it draws, what it says, and that no text covers another."""
+
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib", reason='the pictures need matplotlib: pip install "rnnframe[plot]"')
+
+# Below the skip, as these import matplotlib.
+from layout import check_layout, texts
+
+from rnnframe.drawing.runs import LOOKS, MEANS, MOST, SHADES, Drawn, runs_figure
+from rnnframe.metrics import Metrics
+
+
+def metrics(updates=50, scale=1.0, measures=(), valid=5, **curves):
+    """Return metrics of a run; a curve that is given replaces the usual one, None is no curve at all."""
+    x = np.arange(1.0, updates + 1)
+    usual = {
+        "loss": scale * (1 + np.exp(-x / 20)),
+        "learning_rate": 0.01 / x,
+        "gradient_norm": scale * (1 + np.sin(x) / 2),
+        "throughput": 1000 + 0 * x,
+        "memory": 2.0**20 + 0 * x,
+    }
+    made = Metrics(
+        path=Path("metrics.jsonl"), batches=updates, updates=updates, steps=100 * updates, seconds=0.5 * updates
+    )
+    for name, values in (usual | curves).items():
+        if values is not None:
+            getattr(made, name).extend(x, np.asarray(values))
+    ends = np.linspace(updates / max(valid, 1), updates, valid)
+    made.valid_loss.extend(ends, scale * (1.1 + np.exp(-ends / 20)))
+    for name in measures:
+        made.measures[name] = type(made.loss)()
+        made.measures[name].extend(ends, ends / updates)
+    return made
+
+
+def drawn(name="run1", loss="loss (nats/char)", **of):
+    return Drawn(name, loss, metrics(**of))
+
+
+PICTURES = {
+    "one run": [drawn()],
+    "one batch": [drawn(updates=1, valid=0)],
+    "two runs of different length": [drawn(), drawn("run2", updates=3000)],
+    "as many as there are looks, with long names": [drawn(f"{n}-{'long' * 14}", scale=1 + n / 4) for n in range(MOST)],
+    "a million updates": [drawn(updates=1_000_000)],
+    "several tasks": [
+        drawn(),
+        drawn("classify", "loss (nats)", measures=["accuracy", "balanced accuracy"]),
+        drawn("forecast", "loss (variance)", scale=1e-6, measures=["skill"]),
+    ],
+    "large numbers": [drawn(scale=1e12, throughput=np.full(50, 3e9), memory=np.full(50, 5e12))],
+    "small numbers of many magnitudes": [
+        Drawn("run", "loss (nats)", metrics(loss=10.0 ** -np.linspace(1, 12, 50), gradient_norm=np.full(50, 1e-9)))
+    ],
+    "little recorded": [drawn(throughput=None, memory=None, learning_rate=None)],
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("over", ["updates", "seconds"])
+def test_no_text_covers_another_or_leaves_the_page(name, over):
+    check_layout(runs_figure(PICTURES[name], over))
+
+
+def panel(figure, title):
+    (found,) = (axes for axes in figure.axes if axes.get_title(loc="left").startswith(title))
+    return found
+
+
+def marks(axes, kind):
+    return [mark for mark in (*axes.lines, *axes.collections) if mark.get_gid() == kind]
+
+
+def test_a_picture_names_its_panels_its_runs_and_its_axis():
+    said = {text for text, _ in texts(runs_figure([drawn("one"), drawn("two", measures=["accuracy"])], "steps"))}
+    assert said >= {
+        "Training of 2 runs",
+        "loss (nats/char)",
+        "accuracy, validation",
+        "learning rate",
+        "gradient norm",
+        "steps / s",
+        "store holds",
+        "steps, of all samples",
+        "training",
+        "validation",
+        "one",
+        "two",
+        "each batch as it is",
+    }
+
+
+def test_a_short_run_is_drawn_batch_by_batch():
+    figure = runs_figure([drawn(updates=50)], "updates")
+    (line,) = marks(panel(figure, "loss"), "line")
+    assert line.get_xdata().tolist() == list(range(1, 51))
+    assert line.get_ydata() == pytest.approx([1 + math.exp(-n / 20) for n in range(1, 51)])
+    assert not marks(panel(figure, "loss"), "shade")
+
+
+def test_a_long_run_is_drawn_as_means_in_a_shade_that_shows_every_spike():
+    spiked = np.ones(100_000)
+    spiked[54_321] = 7.0
+    figure = runs_figure([drawn(updates=100_000, gradient_norm=spiked)], "updates")
+    axes = panel(figure, "gradient norm")
+    (line,), (shade,) = marks(axes, "line"), marks(axes, "shade")
+    assert len(line.get_xdata()) <= MEANS
+    corners = shade.get_paths()[0].vertices
+    assert len(corners) <= 2 * SHADES + 3
+    assert corners[:, 1].max() == 7.0
+    assert any(text.startswith("lines: means over up to") for text, _ in texts(figure))
+
+
+def test_runs_of_one_unit_share_a_panel_and_others_have_their_own():
+    figure = runs_figure([drawn(), drawn("two"), drawn("three", "loss (variance)")], "updates")
+    assert len(marks(panel(figure, "loss (nats/char)"), "line")) == 2
+    (line,) = marks(panel(figure, "loss (variance)"), "line")
+    assert line.get_color() == LOOKS[2][0]  # as in the other panels
+    assert len(marks(panel(figure, "gradient norm"), "line")) == 3
+
+
+def test_what_no_record_told_says_so():
+    figure = runs_figure(PICTURES["little recorded"], "updates")
+    assert [text for text, _ in texts(figure)].count("not recorded") == 3
+
+
+def test_any_two_looks_differ_in_dashes_and_marker():
+    for (_, dashes, marker), (_, others, other) in itertools.combinations(LOOKS, 2):
+        assert dashes != others
+        assert marker != other

@@ -11,6 +11,7 @@ from rnnframe.blas import one_thread
 from rnnframe.contracts import Tapes
 from rnnframe.network import Network
 from rnnframe.plan import Plan
+from rnnframe.shards import Crew
 
 SECONDS = 0.05  # spent on each direction
 
@@ -24,30 +25,41 @@ class ChunkTime:
 
 
 class Calibration:
-    """Measures chunks of a network on random data, and remembers what it measured."""
+    """Measures chunks of a network on random data, in as many threads as shards, and remembers what it measured."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self._forward: dict[tuple[int, int], float] = {}
-        self._reverse: dict[tuple[int, int, Tapes], float] = {}
+        self._forward: dict[tuple[int, int, int], float] = {}
+        self._reverse: dict[tuple[int, int, int, Tapes], float] = {}
 
     def seconds(self, plan: Plan) -> float | None:
         """Return how long a plan will take; None where the length is not known."""
         if plan.grid.steps is None:
             return None
-        chunk = self.chunk(plan.grid.longest, plan.batch, plan.store.tapes)
+        chunk = self.chunk(plan.grid.longest, plan.batch, plan.costs.shards, plan.store.tapes)
         per_step = chunk.forward * plan.simulation.forward_steps + chunk.reverse * plan.simulation.reverse_steps
         return per_step / plan.grid.longest
 
-    def chunk(self, steps: int, batch: int, tapes: Tapes = "whole") -> ChunkTime:
-        """Return the times of a chunk of that size; the reverse rebuilds what was not kept of the tape."""
-        if (steps, batch, tapes) not in self._reverse:
-            with one_thread():
-                self._measure(steps, batch, tapes)
-        return ChunkTime(self._forward[steps, batch], self._reverse[steps, batch, tapes])
+    def chunk(self, steps: int, batch: int, shards: int = 1, tapes: Tapes = "whole") -> ChunkTime:
+        """Return the times of a chunk in each of `shards` threads; the reverse rebuilds what was not kept of the tape.
 
-    def _measure(self, steps: int, batch: int, kept: Tapes) -> None:
-        network, rng = self.network, np.random.default_rng(0)
+        `batch` is the number of samples of one shard.
+        """
+        size = steps, batch, shards
+        if (*size, tapes) not in self._reverse:
+            chunks = [_Chunk(self.network, steps, batch, tapes) for _ in range(shards)]
+            with one_thread():
+                if size not in self._forward:
+                    self._forward[size] = _slowest([chunk.forward for chunk in chunks])
+                self._reverse[*size, tapes] = _slowest([chunk.reverse for chunk in chunks])
+        return ChunkTime(self._forward[size], self._reverse[*size, tapes])
+
+
+class _Chunk:
+    """One shard's chunk of random data, to be run again and again."""
+
+    def __init__(self, network: Network, steps: int, batch: int, kept: Tapes) -> None:
+        rng = np.random.default_rng(0)
         x = rng.standard_normal((steps, batch, network.inputs)).astype(network.dtype)
         shape = (steps, batch) if network.head.target_dims == 1 else (steps, batch, network.head.width)
         y = network.head.targets(np.zeros(shape, np.int64), network.dtype)
@@ -56,15 +68,23 @@ class Calibration:
         working = network.new_working(steps, batch, kept)
         # Four of them, so that a chunk's tape is not all in the cache.
         tapes = [network.new_tape(steps, batch, kept, working=working) for _ in range(4)]
-        weights = network.weights
+        weights, turn = network.weights, itertools.cycle(tapes)
         for tape in tapes:
             network.forward(weights, x, state, tape, scratch)
-        turn = itertools.cycle(tapes)
-        if (steps, batch) not in self._forward:
-            self._forward[steps, batch] = _usual(lambda: network.forward(weights, x, state, next(turn), scratch))
-        self._reverse[steps, batch, kept] = _usual(
-            lambda: network.reverse(weights, x, y, next(turn), dstate, gradients, scratch)
-        )
+        self.forward = lambda: network.forward(weights, x, state, next(turn), scratch)
+        self.reverse = lambda: network.reverse(weights, x, y, next(turn), dstate, gradients, scratch)
+
+
+def _slowest(works: list[Callable[[], object]]) -> float:
+    """Return the usual seconds of the slowest of these, each in a thread of its own."""
+    times = [0.0 for _ in works]
+
+    def time_one(n: int, meet: Callable[[], None], check: Callable[[], None]) -> None:
+        meet()
+        times[n] = _usual(works[n])
+
+    Crew().run(time_one, len(works), act=lambda: None)
+    return max(times)
 
 
 def _usual(work: Callable[[], object]) -> float:

@@ -38,6 +38,7 @@ class Job:
     steps: int
     batch: int
     chunk: int
+    shards: int
     store: str
     gradient: str
     plugins: list[str] = attrs.field(factory=list)
@@ -72,8 +73,10 @@ def measure(job: Job) -> Measured:
     network = Network(cells=job.cells, head=job.head, inputs=job.inputs, dtype=job.dtype)
     x, y = batch_of(network, job.steps, job.batch)
     first = y if network.head.at == "last" else y[:1]
-    Engine(network, "full-history", chunk=1).gradients(x[:1], first)  # imports what is imported late, and holds little
-    engine = Engine(network, job.store, job.chunk)
+    Engine(network, "full-history", chunk=1, shards=job.shards).gradients(
+        x[:1], first
+    )  # imports what is imported late, and holds little
+    engine = Engine(network, job.store, job.chunk, job.shards)
     idle = _begin_peak()
     result = engine.gradients(x, y)
     above = None if idle is None else max(0, (_resident("VmHWM") or 0) - idle)

@@ -15,11 +15,11 @@ from rnnframe.errors import OptionError
 from rnnframe.inference import Evaluation, Inference
 from rnnframe.memory import Memory, OldWeights
 from rnnframe.network import Network
-from rnnframe.plan import Plan, make_plans
+from rnnframe.plan import Plan, RunPlan, make_plans
 from rnnframe.registry import Registry, default_registry
 from rnnframe.report import Report, Result
 from rnnframe.schedule import Action, Drop, Forget, Forward, Load, Reverse, Save, Schedule, Update
-from rnnframe.shards import Crew, split_batch
+from rnnframe.shards import Crew, split_batch, usual_shards
 from rnnframe.sources import Reader, open_source
 from rnnframe.specs import render
 from rnnframe.states import fill_state, join_states
@@ -91,7 +91,8 @@ class Engine:
 
     store: a store or a spec such as "full-history", "circular-queue:k1=32,k2=128", "checkpoint:slots=8".
     chunk: steps per chunk; by default the fewest that make 512 rows with the batch.
-    shards: parts of the batch that run in threads of their own, each on its own buffers.
+    shards: parts of the batch that run in threads of their own, each on its own buffers; by default as many as cores,
+    as long as each has at least 4 samples and enough to do (`Report.shards` tells).
 
     For one chunk length and number of shards all exact stores give bit-identical results. An engine keeps its
     buffers between calls; it is not to be called from two threads at once.
@@ -102,7 +103,7 @@ class Engine:
         network: Network,
         store: str | StateStore = "full-history",
         chunk: int | None = None,
-        shards: int = 1,
+        shards: int | None = None,
         registry: Registry | None = None,
     ) -> None:
         for name, value in (("chunk", chunk), ("shards", shards)):
@@ -118,14 +119,19 @@ class Engine:
         self._memories: list[Memory] = []
         self._old_weights = OldWeights(network)
         self._crew = Crew()
+        self._recurrent = network.recurrent
 
     def plan(self, steps: int | None, batch: int) -> Plan:
         """Return the simulated schedule for sequences of `steps` steps (None: unknown): that of the first shard."""
         return self.shard_plans(steps, batch)[0]
 
+    def _split(self, batch: int) -> list[slice]:
+        """Return the columns of each shard."""
+        return split_batch(batch, self.shards or usual_shards(batch, self._recurrent))
+
     def shard_plans(self, steps: int | None, batch: int) -> list[Plan]:
         """Return the plans of all shards: one store and one grid, each for its part of the `batch` samples."""
-        sizes = tuple(part.stop - part.start for part in split_batch(batch, self.shards))
+        sizes = tuple(part.stop - part.start for part in self._split(batch))
         if (steps, sizes) not in self._plans:
             if len(self._plans) == PLANS_KEPT:  # lengths that vary from call to call shall not pile up
                 self._plans.clear()
@@ -153,8 +159,9 @@ class Engine:
         An update comes where the schedule has one, and at the end if any loss is left. `take` may overwrite the
         gradient; afterwards a new one begins at zero, so `Result.gradients` is zero.
         """
-        source = open_source(x, y, self.network, self.shards)
-        columns = split_batch(source.batch, self.shards)
+        source = open_source(x, y, self.network)
+        columns = self._split(source.batch)
+        source.share(len(columns))
         plans = self.shard_plans(source.steps, source.batch)
         memories = self._memories_for(plans)
         for part, memory in zip(columns, memories, strict=True):
@@ -203,8 +210,7 @@ class Engine:
         return len(kept) == len(plans) and all(old.serves(plan) for old, plan in zip(kept, plans, strict=True))
 
     def _report(self, plans: list[Plan], memories: list[Memory], sums: Sums, data_bytes: int) -> Report:
-        first, predictions = sums.tallies[0], [plan.predicted_bytes for plan in plans]
-        shared = plans[0].simulation.versions * plans[0].costs.weights  # old weights serve every shard
+        first = sums.tallies[0]
         return Report(
             store=render(plans[0].store),
             exact=plans[0].exact,
@@ -216,7 +222,7 @@ class Engine:
             forward_steps=first.forward_steps,
             reverse_steps=first.reverse_steps,
             updates=sums.updates,
-            predicted_bytes=None if None in predictions else sum(filter(None, predictions)) - (len(plans) - 1) * shared,
+            predicted_bytes=RunPlan(tuple(plans)).predicted_bytes,
             peak_bytes=sum(memory.peak_bytes for memory in memories) + self._old_weights.peak_bytes,
             data_bytes=data_bytes,
         )

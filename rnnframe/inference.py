@@ -47,7 +47,7 @@ class Inference:
     def evaluate(self, x: Any, y: Any, state: Arrays | None = None) -> Evaluation:
         """Return the mean loss of one sequence; x, y and state as `Engine.gradients` takes them."""
         loss, count = 0.0, 0
-        for passed in self._forward(open_source(x, y, self.network, readers=1), state):
+        for passed in self._forward(open_source(x, y, self.network), state):
             targets = passed.block.y
             if targets is not None:
                 loss += self.network.evaluate(self.network.weights, passed.h, targets, passed.scratch)

@@ -81,6 +81,12 @@ class Network:
         """All parameters: one flat vector with named views."""
         return self.weights.parameters
 
+    @property
+    def recurrent(self) -> int:
+        """How many weights a sample's states are multiplied with in a step: those of the cells but for their U."""
+        shapes = {f"{at.prefix}.{name}": s for at in self.layers for name, s in at.cell.parameters(at.inputs).items()}
+        return size_of({name: shape for name, shape in shapes.items() if not name.endswith(".U")})
+
     def new_weights(self) -> Weights:
         """Return uninitialised weights of this network's shapes."""
         return Weights(self.layers, self.head, self.dtype)

@@ -1,6 +1,5 @@
 """The options of a training, with one source for the command line, configuration files and embedders."""
 
-import os
 from typing import Any, Literal
 
 import attrs
@@ -64,17 +63,13 @@ class TrainingOptions:
     shards: int | None = attrs.field(
         default=None,
         validator=optional(ge(1)),
-        metadata={"help": "threads that share the batch; none: as many as cores with 4 samples each"},
+        metadata={"help": "threads that share the batch; none: as many as cores, if each has enough to do"},
     )
     save_every: int | None = attrs.field(
         default=None, validator=optional(ge(1)), metadata={"help": "batches between checkpoints; none: an epoch"}
     )
     plugin: tuple[str, ...] = attrs.field(default=(), converter=_specs)
     """Plugin files and modules that are used and not installed; `rnnframe --plugin` names them."""
-
-    def settled(self) -> "TrainingOptions":
-        """Return the options with the number of shards fixed, which the last bits of a result depend on."""
-        return self if self.shards else attrs.evolve(self, shards=max(1, min(os.cpu_count() or 1, self.batch // 4)))
 
     def setting(self, task: Task) -> Setting:
         """Return what a task is told; raises `OptionError` for an option that means nothing to it."""

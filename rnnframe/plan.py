@@ -42,6 +42,26 @@ class Plan:
         return self.store.schedule(self.grid, self.weighed)
 
 
+@attrs.frozen
+class RunPlan:
+    """The plans of all shards of a run, which differ by a sample at most."""
+
+    shards: tuple[Plan, ...]
+
+    @property
+    def largest(self) -> Plan:
+        """The plan of a shard that the others wait for."""
+        return max(self.shards, key=lambda plan: plan.batch)
+
+    @property
+    def predicted_bytes(self) -> int | None:
+        """Bytes held at the peak by all shards together; None where there is no bound."""
+        predictions = [plan.predicted_bytes for plan in self.shards]
+        first = self.shards[0]
+        shared = first.simulation.versions * first.costs.weights  # old weights serve every shard
+        return None if None in predictions else sum(filter(None, predictions)) - (len(predictions) - 1) * shared
+
+
 def costs_of(network: Network, store: StateStore, batch: int, chunk: int, shards: int) -> Costs:
     """Return the bytes that a store weighs, for chunks of `chunk` steps and `batch` samples."""
     state = network.state_bytes(batch)

@@ -17,13 +17,19 @@ from rnnframe.blas import one_thread
 
 LEAST_ROWS = 4
 """Samples below which a shard is not worth a thread."""
+LEAST_PRODUCTS = 1 << 18
+"""Multiplications with recurrent weights in one step of a shard, below which threads wait for the interpreter's lock
+longer than they work: measured for the cells of numpy on two cores."""
 
 Work: TypeAlias = Callable[[int, Callable[[], None], Callable[[], None]], None]
 
 
-def usual_shards(batch: int) -> int:
-    """Return the usual number of shards: as many as cores that this process may use, with at least 4 samples each."""
-    return max(1, min(usable_cores(), batch // LEAST_ROWS))
+def usual_shards(batch: int, recurrent: int) -> int:
+    """Return the usual number of shards for a network with so many recurrent weights.
+
+    As many as cores that this process may use, as long as each has at least 4 samples and enough to do in a step.
+    """
+    return max(1, min(usable_cores(), batch // LEAST_ROWS, batch * recurrent // LEAST_PRODUCTS))
 
 
 def usable_cores() -> int:
@@ -34,9 +40,9 @@ def usable_cores() -> int:
         return os.cpu_count() or 1
 
 
-def split_batch(batch: int, shards: int | None) -> list[slice]:
-    """Split `batch` columns into at most `shards` parts (None: the usual number) whose sizes differ by one at most."""
-    count = min(batch, shards or usual_shards(batch))
+def split_batch(batch: int, shards: int) -> list[slice]:
+    """Split `batch` columns into at most `shards` parts whose sizes differ by one at most."""
+    count = min(batch, shards)
     bounds = [batch * n // count for n in range(count + 1)]
     return [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
 

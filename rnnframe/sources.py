@@ -29,6 +29,10 @@ class Source(Protocol):
     batch: int
     data_bytes: int
 
+    def share(self, readers: int) -> None:
+        """Take note that so many readers will ask for each block; one unless told."""
+        ...
+
     def block(self, start: int, stop: int, columns: slice) -> Block | None:
         """Return the steps [start, stop), or fewer or None where the source ends before."""
         ...
@@ -78,10 +82,10 @@ class Reader:
             yield block
 
 
-def open_source(x: Any, y: Any, network: Network, readers: int) -> Source:
-    """Return a source over arrays, or over iterators of blocks (`readers` shards read the same stream)."""
+def open_source(x: Any, y: Any, network: Network) -> Source:
+    """Return a source over arrays, or over iterators of blocks."""
     if is_stream(x):
-        return Stream(x, y, network, readers)
+        return Stream(x, y, network)
     if y is None:
         raise DataError("y is missing; give the targets as an array, or pairs (x, y) in an iterator as x")
     return Sequence(x, y, network)
@@ -89,7 +93,7 @@ def open_source(x: Any, y: Any, network: Network, readers: int) -> Source:
 
 def open_inputs(x: Any, network: Network) -> Source:
     """Return a source of inputs alone; a stream is one of pairs (x, y) here too."""
-    return Stream(x, None, network, readers=1) if is_stream(x) else Sequence(x, None, network)
+    return Stream(x, None, network) if is_stream(x) else Sequence(x, None, network)
 
 
 class Sequence:
@@ -107,6 +111,9 @@ class Sequence:
         self.length = int(self._x.shape[0])
         self.steps = self.length
         self.batch = int(self._x.shape[1])
+
+    def share(self, readers: int) -> None:
+        """Nothing is held for anyone."""
 
     def block(self, start: int, stop: int, columns: slice) -> Block | None:
         """Return the steps [start, stop); arrays of the right dtype and order are viewed, not copied."""

@@ -55,7 +55,7 @@ class Stream:
 
     steps: int | None = None
 
-    def __init__(self, x: Any, y: Any, network: Network, readers: int) -> None:
+    def __init__(self, x: Any, y: Any, network: Network) -> None:
         if network.head.at == "last":
             raise DataError("a stream has no known last step; use a head with at=every, or arrays")
         if y is not None and not is_stream(y):
@@ -73,7 +73,11 @@ class Stream:
         if self._rest is None:
             raise DataError("the stream is empty; expected at least one block (x, y)")
         self.batch = int(self._rest[0].shape[1])
-        self._readers = min(readers, self.batch)  # no shard is without a sample
+        self._readers = 1
+
+    def share(self, readers: int) -> None:
+        """Hold each block until so many readers have released it."""
+        self._readers = readers
 
     def _pull(self) -> tuple[Array, Array] | None:
         pair = next(self._pairs, _END)

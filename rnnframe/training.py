@@ -83,19 +83,23 @@ class Training:
         )
         self.model = Model(network=network, task=task, learnt=data.learnt)
         self.shapes = Counter(data.shape(number) for number in range(data.batches))
-        engine = Engine(network, options.store, options.chunk, options.shards or 1, registry)
+        engine = Engine(network, options.store, options.chunk, options.shards, registry)
         rate = registry.learning_rate(options.rate).over(options.epochs * self._updates_per_epoch(engine))
         self.trainer = Trainer(engine, options.optimizer, options.clip, rate, registry)
         self.progress = Progress()
         self.state: Vector | None = None
 
     def settled_options(self) -> TrainingOptions:
-        """Return the options with the store that is really used: what chose it may choose otherwise another day."""
+        """Return the options with the store and the number of shards that are really used, to go on with them for sure.
+
+        What chose a store may choose otherwise another day, and a number of shards on another machine.
+        """
         engine, options = self.trainer.engine, self.options
-        plan = engine.plan(*max(self.shapes))
-        if plan.store == engine.store:
+        plans = engine.shard_plans(*max(self.shapes))
+        options = attrs.evolve(options, shards=len(plans))
+        if plans[0].store == engine.store:
             return options
-        return attrs.evolve(options, store=render(plan.store), chunk=plan.grid.longest)
+        return attrs.evolve(options, store=render(plans[0].store), chunk=plans[0].grid.longest)
 
     def plugins(self, registry: Registry) -> tuple[str, ...]:
         """Return the files and modules, named by the user and not installed, that this training needs."""

@@ -139,7 +139,7 @@ def test_a_comparison_writes_bytes_seconds_and_difference_beside_each_store(rows
 def test_an_explanation_marks_every_need_and_tells_every_fate(cell, stores):
     needs = needs_of(rf.cell(cell), 4)
     network = rf.Network(cells=[cell], head="mse:outputs=1", inputs=4)
-    habits = {spec: Habits.of(rf.Engine(network, spec).plan(1000, 32), network.cells[0]) for spec in stores}
+    habits = {spec: Habits.of(rf.Engine(network, spec, shards=1).plan(1000, 32), network.cells[0]) for spec in stores}
     fates = {spec: [of.fate(need) for need in needs] for spec, of in habits.items()}
     figure = needs_figure(cell, needs, 4, fates, "a note")
     check_layout(figure)

@@ -6,9 +6,12 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import rnnframe as rf
 from rnnframe.registry import Registry, default_registry, using
+from rnnframe.shards import LEAST_PRODUCTS, usable_cores, usual_shards
 
 ENDLESS = """
 import os, signal, threading, numpy as np, rnnframe as rf
@@ -137,3 +140,38 @@ def test_shards_work_with_the_plugins_in_use_where_the_engine_was_called() -> No
         make_engine(shards=2, store=Curious()).gradients(*DATA)
     assert seen
     assert all(found is registry for found in seen)
+
+
+@given(batch=st.integers(1, 10_000), recurrent=st.integers(1, 10**8))
+def test_there_are_as_many_shards_as_cores_if_each_has_samples_and_work_enough(batch: int, recurrent: int) -> None:
+    count = usual_shards(batch, recurrent)
+    assert 1 <= count <= usable_cores()
+    if count > 1:
+        assert batch // count >= 4
+        assert batch * recurrent // count >= LEAST_PRODUCTS
+    if count < usable_cores():
+        assert batch // (count + 1) < 4 or batch * recurrent // (count + 1) < LEAST_PRODUCTS
+
+
+def test_an_engine_takes_the_usual_number_of_shards_for_each_batch() -> None:
+    network = rf.Network(cells=["elman:hidden=256"], head="mse:outputs=1", inputs=2)
+    engine = rf.Engine(network)
+    for batch in (1, 8, 32):
+        x, y = np.ones((3, batch, 2)), np.ones((3, batch, 1))
+        report = engine.gradients(x, y).report
+        assert report.shards == len(engine.shard_plans(3, batch)) == usual_shards(batch, network.recurrent)
+        assert report.peak_bytes == report.predicted_bytes
+
+
+ONE_CORE = """
+import os
+os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
+from rnnframe.shards import usual_shards
+print(usual_shards(1000, 10**9))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs a system that tells a process its cores")
+def test_a_process_held_to_one_core_has_one_shard() -> None:
+    done = subprocess.run([sys.executable, "-c", ONE_CORE], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "1\n"

@@ -166,7 +166,7 @@ def test_a_block_is_held_until_its_chunk_is_reversed():
     # given five blocks of four steps, each a chunk
     x, y = make_data(20)
     engine = make_engine("checkpoint:policy=online,slots=2", chunk=4)
-    plan, source = engine.plan(None, BATCH), Stream(in_blocks(x, y, 4), None, engine.network, readers=1)
+    plan, source = engine.plan(None, BATCH), Stream(in_blocks(x, y, 4), None, engine.network)
     held = []
 
     def watch(action):

@@ -10,13 +10,15 @@ import numpy as np
 
 from rnnframe.arrays import Array
 from rnnframe.calibration import Calibration
-from rnnframe.cli.network import network_of, network_options
+from rnnframe.cli.network import SHARDS, network_of, network_options
 from rnnframe.cli.output import print_json, print_table
 from rnnframe.cli.picture import plot_option
 from rnnframe.comparison import Job, Measured, difference, measure_apart
 from rnnframe.contracts import ROWS
 from rnnframe.engine import Engine
+from rnnframe.plan import RunPlan
 from rnnframe.registry import default_registry
+from rnnframe.shards import usual_shards
 from rnnframe.sizes import human_bytes
 from rnnframe.specs import render
 
@@ -28,11 +30,19 @@ STORES = ("full-history", "checkpoint", "checkpoint:policy=revolve", "circular-q
 @click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, metavar="N", help="samples")
 @click.option("--steps", type=click.IntRange(min=1), default=500, show_default=True, metavar="N", help="length")
 @click.option("--chunk", type=click.IntRange(min=1), metavar="N", help="steps per chunk, the same for all")
+@SHARDS
 @click.option("--store", multiple=True, default=STORES, metavar="SPEC", help="a store to compare with full history")
 @plot_option("predicted and measured bytes and times")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(
-    batch: int, steps: int, chunk: int | None, store: tuple[str, ...], plot: Path | None, as_json: bool, **of: Any
+    batch: int,
+    steps: int,
+    chunk: int | None,
+    shards: int | None,
+    store: tuple[str, ...],
+    plot: Path | None,
+    as_json: bool,
+    **of: Any,
 ) -> None:
     """Run each store on the same random batch, each in a process of its own, beside full history.
 
@@ -42,8 +52,13 @@ def command(
     """
     network = network_of(**of)
     calibration = Calibration(network)
-    length = min(steps, chunk or -(-ROWS // batch))
+    shards = min(batch, shards or usual_shards(batch, network.recurrent))
+    length = min(steps, chunk or -(-ROWS // -(-batch // shards)))
     rows = []
+
+    def plan(spec: str) -> RunPlan:
+        return RunPlan(tuple(Engine(network, spec, length, shards).shard_plans(steps, batch)))
+
     with tempfile.TemporaryDirectory() as folder:
 
         def run(spec: str) -> tuple[Measured, Array]:
@@ -56,6 +71,7 @@ def command(
                 steps=steps,
                 batch=batch,
                 chunk=length,
+                shards=shards,
                 store=spec,
                 gradient=str(file),
                 plugins=default_registry().sources(),
@@ -67,14 +83,14 @@ def command(
             measured, gradient = (reference, exact) if spec == "full-history" else run(spec)
             error, cosine = difference(gradient, exact)
             compared = {
-                "predicted_seconds": calibration.seconds(Engine(network, spec, length).plan(steps, batch)),
+                "predicted_seconds": calibration.seconds(plan(spec).largest),
                 "bit_identical": bool(np.array_equal(gradient, exact)),
                 "relative_error": error,
                 "cosine": cosine,
             }
             rows.append(attrs.asdict(measured) | compared)
     if as_json:
-        print_json({"steps": steps, "batch": batch, "chunk": length, "stores": rows})
+        print_json({"steps": steps, "batch": batch, "chunk": length, "shards": shards, "stores": rows})
     else:
         print_table(
             [
@@ -90,7 +106,7 @@ def command(
             [_cells(row, steps) for row in rows],
         )
     if plot is not None:
-        _draw(plot, rows, f"{steps:,} steps in chunks of {length:,}, batch {batch:,}")
+        _draw(plot, rows, f"{steps:,} steps in chunks of {length:,}, batch {batch:,}, threads: {shards}")
 
 
 def _draw(path: Path, rows: list[dict[str, Any]], note: str) -> None:

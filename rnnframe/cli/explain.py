@@ -52,7 +52,7 @@ def command(
         Need("o_t, do_t", "output", outputs, ("dV", "dc", "dh_t")),
     ]
     network = Network(cells=[made], head=f"mse:outputs={outputs}", inputs=inputs)
-    habits = {spec: Habits.of(Engine(network, spec).plan(steps, batch), made) for spec in store}
+    habits = {spec: Habits.of(Engine(network, spec, shards=1).plan(steps, batch), made) for spec in store}
     fates = {spec: [of.fate(need) for need in needs] for spec, of in habits.items()}
     rows = [
         {

@@ -33,6 +33,13 @@ OPTIONS = (
     click.option("--dtype", default="float32", show_default=True, metavar="NAME", help="float32 or float64"),
 )
 
+SHARDS = click.option(
+    "--shards",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="threads that share the batch; by default as many as cores, if each has enough to do",
+)
+
 
 def network_options(function: F) -> F:
     """Add the options of a network to a command."""

@@ -1,20 +1,20 @@
 """`rnnframe plan`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from rnnframe.calibration import Calibration
-from rnnframe.cli.network import network_of, network_options
+from rnnframe.cli.network import SHARDS, network_of, network_options
 from rnnframe.cli.output import print_json, print_table
 from rnnframe.cli.picture import plot_option
 from rnnframe.engine import Engine
 from rnnframe.errors import OptionError, UsageError
-from rnnframe.network import Network
-from rnnframe.plan import Plan
+from rnnframe.plan import RunPlan
 from rnnframe.registry import default_registry
+from rnnframe.shards import usual_shards
 from rnnframe.sizes import ByteSize, human_bytes
 from rnnframe.specs import read_value, render, required_options
 
@@ -28,6 +28,7 @@ STORES = ("full-history", "checkpoint", "checkpoint:policy=revolve", "circular-q
     "--steps", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="length of the sequence"
 )
 @click.option("--chunk", type=click.IntRange(min=1), metavar="N", help="steps per chunk; by default 512 rows")
+@SHARDS
 @click.option("--budget", metavar="BYTES", help="also what store auto would choose within so many bytes, such as 64MiB")
 @click.option("--store", multiple=True, metavar="SPEC", help="plan these stores instead of the usual ones")
 @plot_option("memory and time of the strategies, and the schedule of one of them")
@@ -39,6 +40,7 @@ def command(
     batch: int,
     steps: int,
     chunk: int | None,
+    shards: int | None,
     budget: str | None,
     store: tuple[str, ...],
     plot: Path | None,
@@ -48,9 +50,9 @@ def command(
 ) -> None:
     """Tell what every strategy would hold and how long it would take, one row each.
 
-    Bytes are those of tapes, snapshots, states and working arrays; parameters and gradients come on top and are told
-    below the table. Times are predicted from a chunk that is measured on this machine, with
-    BLAS on one thread.
+    Bytes are those of tapes, snapshots, states and working arrays of all threads; parameters and gradients come on top
+    and are told below the table. Times are predicted from a chunk that is measured on this machine, in as many threads,
+    with BLAS on one.
     """
     if draw is not None and plot is None:
         raise UsageError("--draw names the schedule in a picture; give --plot FILE too")
@@ -59,23 +61,29 @@ def command(
     chosen = [f"auto:budget={within}"] if within else []
     asked = [*(store or _usual()), *chosen]
     shown = draw or [*chosen, *store, "checkpoint"][0]
-    plans = _plans(network, asked, () if store else _further(), chunk, steps, batch)
-    drawn = Engine(network, shown, chunk).plan(steps, batch) if plot else None
+    shards = min(batch, shards or usual_shards(batch, network.recurrent))
+
+    def plan(spec: str) -> RunPlan:
+        return RunPlan(tuple(Engine(network, spec, chunk, shards).shard_plans(steps, batch)))
+
+    plans = _plans(plan, asked, () if store else _further())
+    drawn = plan(shown) if plot else None
     calibration = Calibration(network)
     rows = _rows(plans, calibration)
-    _print(rows, network.parameters.nbytes, steps, batch, as_json=as_json)
+    if as_json:
+        parameters = network.parameters.nbytes
+        print_json({"steps": steps, "batch": batch, "shards": shards, "parameter_bytes": parameters, "plans": rows})
+    else:
+        _print(rows, network.parameters.nbytes, steps, shards)
     if within and not as_json:
         click.echo(_reason(rows, chosen[0], within))
     if plot is not None and drawn is not None:
         from rnnframe.cli.plan_picture import draw_plans
 
-        draw_plans(plot, network, chunk, [plan for _, plan in plans], drawn, within, calibration)
+        draw_plans(plot, plan, [made for _, made in plans], drawn, within, calibration)
 
 
-def _print(rows: list[dict[str, Any]], parameters: int, steps: int, batch: int, *, as_json: bool) -> None:
-    if as_json:
-        print_json({"steps": steps, "batch": batch, "parameter_bytes": parameters, "plans": rows})
-        return
+def _print(rows: list[dict[str, Any]], parameters: int, steps: int, shards: int) -> None:
     print_table(
         ["store", "chunk", "bytes", "forward/T", "time", "gradient"],
         [
@@ -90,7 +98,8 @@ def _print(rows: list[dict[str, Any]], parameters: int, steps: int, batch: int, 
             for row in rows
         ],
     )
-    click.echo(f"\nparameters {human_bytes(parameters)}, and as much again for gradients and each optimizer slot")
+    each = f"the gradients of each of {shards} threads" if shards > 1 else "gradients"
+    click.echo(f"\nparameters {human_bytes(parameters)}, and as much again for {each} and for each optimizer slot")
 
 
 def _reason(rows: list[dict[str, Any]], asked: str, budget: int) -> str:
@@ -131,14 +140,14 @@ def _size(text: str) -> ByteSize:
 
 
 def _plans(
-    network: Network, stores: Sequence[str], dispensable: Sequence[str], chunk: int | None, steps: int, batch: int
-) -> list[tuple[str, Plan]]:
+    plan: Callable[[str], RunPlan], stores: Sequence[str], dispensable: Sequence[str]
+) -> list[tuple[str, RunPlan]]:
     """Return the plan of each store; a `dispensable` one that fails is left out and told."""
     registry = default_registry()
-    plans: list[tuple[str, Plan]] = []
+    plans: list[tuple[str, RunPlan]] = []
     for spec in stores:
         try:
-            plans.append((spec, Engine(network, spec, chunk).plan(steps, batch)))
+            plans.append((spec, plan(spec)))
         except Exception as error:
             if spec not in dispensable:
                 raise
@@ -146,7 +155,7 @@ def _plans(
     return plans
 
 
-def _rows(plans: Sequence[tuple[str, Plan]], calibration: Calibration) -> list[dict[str, Any]]:
+def _rows(plans: Sequence[tuple[str, RunPlan]], calibration: Calibration) -> list[dict[str, Any]]:
     return [
         {
             "asked": spec,
@@ -154,11 +163,11 @@ def _rows(plans: Sequence[tuple[str, Plan]], calibration: Calibration) -> list[d
             "exact": plan.exact,
             "gradient": "exact" if plan.exact else "rounded" if plan.store.exact else "truncated",
             "chunk": plan.grid.longest,
-            "predicted_bytes": plan.predicted_bytes,
+            "predicted_bytes": run.predicted_bytes,
             "forward_steps": plan.simulation.forward_steps,
             "tapes": plan.simulation.tapes,
             "snapshots": plan.simulation.snapshots,
             "predicted_seconds": calibration.seconds(plan),
         }
-        for spec, plan in plans
+        for spec, run, plan in ((spec, run, run.largest) for spec, run in plans)
     ]

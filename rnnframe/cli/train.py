@@ -88,7 +88,7 @@ def _fresh(config: str | None, asked: dict[str, Any], out: str | None, *, force:
     check_named(options.plugin, registry, f"configuration {config!r}")
     if out is not None:
         check_free(Path(out), force=force)
-    options, task = options.settled(), registry.task(options.task)
+    task = registry.task(options.task)
     data = task.open(options.setting(task))
     if options.data is not None:
         options = attrs.evolve(options, data=str(Path(options.data).absolute()))

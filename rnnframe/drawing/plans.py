@@ -38,6 +38,8 @@ def _title(plan: Plan) -> str:
 def caption(timeline: Timeline, plan: Plan) -> str:
     """Tell what the timeline shows, and what was merged in it."""
     about = f"{timeline.steps:,} steps in chunks of {plan.grid.longest:,}, batch {plan.batch:,}"
+    if plan.costs.shards > 1:
+        about += f" (one of {plan.costs.shards} threads)"
     merged = [
         f"{whole:,} {name} as {drawn:,} marks"
         for name, whole, drawn in (

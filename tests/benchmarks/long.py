@@ -100,8 +100,8 @@ def measure(case: Case, store: str, folder: Path, shrink: int) -> dict:
     x, y = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in "xy")
     steps = 1000 if store == "full-history" else len(x)
     network = rf.Network([f"lstm:hidden={case.hidden}"], f"mse:outputs={OUTPUTS}", case.inputs)
-    rf.Engine(network, "full-history", chunk=8).gradients(x[:16], y[:16])  # everything imported
-    engine = rf.Engine(network, store)
+    rf.Engine(network, "full-history", chunk=8, shards=1).gradients(x[:16], y[:16])  # everything imported
+    engine = rf.Engine(network, store, shards=1)
     idle = anonymous()
     with Sampler() as sampler:
         report = engine.gradients(x[:steps], y[:steps]).report

@@ -131,7 +131,7 @@ def our_subject(store, x, y, threads):
     import rnnframe as rf
 
     network = rf.Network(cells=[f"lstm:hidden={HIDDEN}"], head=f"mse:outputs={OUTPUTS}", inputs=INPUTS)
-    engine, last = rf.Engine(network, store=store), {}
+    engine, last = rf.Engine(network, store=store, shards=threads), {}
 
     def gradient(steps):
         last["result"] = engine.gradients(x[:steps], y[:steps])

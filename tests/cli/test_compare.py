@@ -26,6 +26,14 @@ def test_exact_stores_are_found_bit_identical_and_truncated_ones_are_not(run: Ru
         assert measured["predicted_seconds"] > 0
 
 
+def test_threads_are_compared_as_they_are_planned(run: Run) -> None:
+    out = json.loads(run("compare", *SMALL, "--json", "--shards", 3, "--store", "checkpoint:slots=3").out)
+    assert out["shards"] == 3
+    (measured,) = out["stores"]
+    assert measured["predicted_bytes"] == measured["held_bytes"] > 0
+    assert measured["bit_identical"]
+
+
 def test_the_table_has_a_row_for_every_usual_store(run: Run) -> None:
     lines = run("compare", *SMALL).out.splitlines()
     assert len(lines) == 5

@@ -26,6 +26,15 @@ def test_plan_predicts_what_a_run_holds_and_does(run: Run, stores: tuple[str, ..
         assert plan["predicted_seconds"] > 0
 
 
+def test_plan_counts_what_all_threads_hold(run: Run) -> None:
+    network = rf.Network(cells=["gru:hidden=8"], head="mse:outputs=1", inputs=3)
+    x, y = np.zeros((200, 4, 3)), np.zeros((200, 4, 1))
+    for spec, plan in plans(run, "--shards", 3).items():
+        report = rf.Engine(network, spec, shards=3).gradients(x, y).report
+        assert plan["predicted_bytes"] == report.peak_bytes
+        assert plan["chunk"] == report.chunk
+
+
 def test_a_budget_adds_a_row_with_what_auto_would_choose(run: Run) -> None:
     plan = plans(run, "--budget", "30KiB")["auto:budget=30KiB"]
     assert plan["predicted_bytes"] <= 30720

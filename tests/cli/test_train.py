@@ -39,6 +39,7 @@ def test_a_run_folder_holds_config_metrics_weights_and_checkpoints(train: Run, t
     config = tomllib.loads((run / "config.toml").read_text())
     assert config["data"] == str(text)
     assert config["cell"] == ["elman:hidden=8"]
+    assert config["shards"] == 1  # as many as were used, whatever another machine would use
     model = load_model(run)
     assert model.learnt.characters == "".join(sorted(set(TEXT)))
     assert model.network.parameters["layer0.W"].shape == (8, 8)

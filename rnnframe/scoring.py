@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
+from rnnframe.arrays import Arrays
 from rnnframe.errors import DataError
 from rnnframe.inference import Inference
 from rnnframe.network import Network
@@ -20,15 +21,23 @@ class Score:
 
 
 def score(network: Network, examples: Examples, chunk: int | None = None) -> Score:
-    """Return how well a network does; raises `DataError` for examples without targets."""
-    inference, loss, count, state = Inference(network, chunk), 0.0, 0, None
+    """Return how well a network does; raises `DataError` for examples without any targets.
+
+    A batch without targets is run for its state.
+    """
+    inference, loss, count = Inference(network, chunk), 0.0, 0
+    state: Arrays | None = None
     for batch in examples.batches():
+        before = state if batch.carry else None
         if batch.y is None:
-            raise DataError(f"{examples.name} has no targets to judge by; add them, or use `rnnframe predict`")
-        outcome = inference.evaluate(batch.x, batch.y, state if batch.carry else None)
+            _, state = inference.predict(batch.x, before)
+            continue
+        outcome = inference.evaluate(batch.x, batch.y, before)
         loss, count, state = loss + outcome.loss * outcome.count, count + outcome.count, outcome.state
+    if not count:
+        raise DataError(f"{examples.name} has no targets to judge by; add them, or use `rnnframe predict`")
     return Score(
-        loss=loss / max(1, count),
+        loss=loss / count,
         count=count,
         measures=dict(examples.measure(predictions(network, examples, chunk))),
     )

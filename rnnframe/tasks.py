@@ -38,13 +38,14 @@ class Setting:
 class Batch:
     """Some samples, as `Trainer.step` takes them.
 
-    x: [T, B] integers or [T, B, inputs]. y: targets as the head takes them, or None where there are none.
+    x: [T, B] integers or [T, B, inputs], an array or what can be sliced like one. y: targets as the head takes them,
+    or None where there are none and the network runs for its state and predictions alone.
     lengths: integers [B], the real steps of each sample, None where all have T. resets: booleans [T, B], true where a
     sample's state is zero before that step. carry: whether this batch begins with the state after the one before.
     """
 
-    x: Array
-    y: Array | None
+    x: Any
+    y: Any
     lengths: Array | None = None
     resets: Array | None = None
     carry: bool = False
@@ -103,8 +104,8 @@ class Examples(abc.ABC):
         return {}
 
     @abc.abstractmethod
-    def rows(self, predicted: Predicted) -> Mapping[str, Array]:
-        """Return the predictions for a batch as columns [rows] of a table, by name; the same names for all batches."""
+    def table(self, predicted: Iterable[Predicted]) -> Iterator[Mapping[str, Array]]:
+        """Yield the predictions as columns [rows] of a table, by name, in pieces that all have the same columns."""
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -1,12 +1,15 @@
-"""The tasks that come with rnnframe: characters."""
+"""The tasks that come with rnnframe: characters, forecast, adding, copy."""
 
 from collections.abc import Iterable
 
 from rnnframe import Task, hookimpl
+from rnnframe_tasks.adding import Adding
 from rnnframe_tasks.characters import Characters
+from rnnframe_tasks.copying import Copy
+from rnnframe_tasks.forecast import Forecast
 
 
 @hookimpl
 def rnnframe_tasks() -> Iterable[type[Task]]:
     """Provide the built-in tasks."""
-    return [Characters]
+    return [Characters, Forecast, Adding, Copy]

@@ -1,7 +1,7 @@
 """The task `characters`: a language model of the characters (or bytes) of a text."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import attrs
@@ -51,15 +51,15 @@ class TextExamples(Examples):
             x, y = self.streams.cut(start, start + PIECE)
             yield Batch(x, y, carry=start > 0)
 
-    def rows(self, predicted: Predicted) -> Mapping[str, Array]:
+    def table(self, predicted: Iterable[Predicted]) -> Iterator[Mapping[str, Array]]:
         """Each character, what it cost in nats, and the one that was the likeliest in its place."""
-        assert predicted.batch.y is not None
-        y, outputs = predicted.batch.y.T.ravel(), np.swapaxes(predicted.outputs, 0, 1)
-        p = outputs.reshape(len(y), -1)
         characters = np.array(list(self.vocabulary.characters))
-        with np.errstate(divide="ignore"):
-            nats = -np.log(p[np.arange(len(y)), y])
-        return {"character": characters[y], "nats": nats, "likeliest": characters[p.argmax(axis=1)]}
+        for each in predicted:
+            y, outputs = each.batch.y.T.ravel(), np.swapaxes(each.outputs, 0, 1)
+            p = outputs.reshape(len(y), -1)
+            with np.errstate(divide="ignore"):
+                nats = -np.log(p[np.arange(len(y)), y])
+            yield {"character": characters[y], "nats": nats, "likeliest": characters[p.argmax(axis=1)]}
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -25,7 +25,7 @@ def command(run: str, data: str, out: str, as_json: bool) -> None:
     model = load_model(folder.path)
     options = build(TrainingOptions, folder.config(), "configuration", str(folder.path / "config.toml"))
     examples = model.task.examples(data, model.learnt, options.batch)
-    rows = write_table(out, (examples.rows(predicted) for predicted in predictions(model.network, examples)))
+    rows = write_table(out, examples.table(predictions(model.network, examples)))
     if as_json:
         print_json({"run": run, "data": data, "out": out, "rows": rows})
     else:

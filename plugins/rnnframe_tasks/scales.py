@@ -1,0 +1,39 @@
+"""Standardisation: mean and spread of each channel, learnt from the training part alone."""
+
+from typing import Any
+
+import attrs
+import numpy as np
+
+from rnnframe.arrays import Array
+
+
+def numbers(values: Any) -> tuple[float, ...]:
+    """Return numbers as a tuple; raises `ValueError` or `TypeError` for anything else, or what is not finite."""
+    made = tuple(map(float, values))
+    if not np.isfinite(made).all():
+        raise ValueError(f"expected finite numbers, not {made}")
+    return made
+
+
+@attrs.frozen
+class Scale:
+    """Mean and standard deviation of each channel."""
+
+    mean: Array
+    spread: Array
+
+    @classmethod
+    def of(cls, values: Array) -> "Scale":
+        """Return the scale of values [steps, channels]; a channel that does not vary keeps its unit."""
+        spread = values.std(axis=0, dtype=np.float64)
+        return cls(values.mean(axis=0, dtype=np.float64), np.where(spread > 0, spread, 1.0))
+
+    @classmethod
+    def none(cls, channels: int) -> "Scale":
+        """Return the scale that changes nothing."""
+        return cls(np.zeros(channels), np.ones(channels))
+
+    def apply(self, values: Array) -> Array:
+        """Return values [..., channels] in units of the spread, around the mean."""
+        return np.asarray((values - self.mean) / self.spread, np.float32)

@@ -1,0 +1,191 @@
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rnnframe as rf
+from rnnframe.scoring import score
+from rnnframe_tasks.series import Series
+
+ROWS, SEASON = 240, 12
+
+
+def wave(path: Path, rows: int = ROWS) -> Path:
+    """Write a season on a trend, with a date and another column beside it."""
+    t = np.arange(rows)
+    price = 5 + 0.02 * t + np.sin(2 * np.pi * t / SEASON)
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["month", "price", "load"])
+        writer.writerows((f"m{n}", f"{value:.6f}", n % 5) for n, value in zip(t, price, strict=True))
+    return path
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> Path:
+    return wave(tmp_path / "series.csv")
+
+
+def opened(path: Path, spec: str, **setting: object) -> rf.Dataset:
+    return rf.task(spec).open(rf.Setting(data=str(path), **{"batch": 8, "steps": 24, "held_out": 0.2, **setting}))
+
+
+def test_the_targets_are_the_values_that_follow(series: Path) -> None:
+    data = opened(series, "forecast:column=price,horizon=3,also=load")
+    batch = data.batch(2, 0)
+    assert batch.x.shape == (24, 8, 2)
+    assert batch.y.shape == (24, 8, 3)
+    for k in range(3):
+        assert np.array_equal(batch.y[: 24 - k - 1, :, k], batch.x[k + 1 :, :, 0])
+
+
+def test_nothing_of_the_held_out_part_is_learnt_from(tmp_path: Path) -> None:
+    files = [wave(tmp_path / f"{name}.csv") for name in "ab"]
+    rows = files[1].read_text().splitlines()
+    first = 1 + ROWS - round(0.2 * ROWS)
+    files[1].write_text("\n".join([*rows[:first], *(f"x,{n * 1e6},{n}" for n in range(first, len(rows)))]))
+    one, other = (opened(file, "forecast:column=price,difference=12,missing=last") for file in files)
+    assert one.learnt == other.learnt
+    for epoch in range(4):
+        for number in range(one.batches):
+            assert np.array_equal(one.batch(epoch, number).x, other.batch(epoch, number).x)
+            assert np.array_equal(one.batch(epoch, number).y, other.batch(epoch, number).y)
+    assert one.digest != other.digest
+
+
+def test_scales_are_those_of_the_training_part(series: Path) -> None:
+    learnt = opened(series, "forecast:column=price").learnt
+    price = 5 + 0.02 * np.arange(192) + np.sin(2 * np.pi * np.arange(192) / SEASON)
+    assert learnt.mean == pytest.approx([price.mean()], rel=1e-5)
+    assert learnt.spread == pytest.approx([price.std()], rel=1e-5)
+
+
+def test_a_batch_is_the_same_whenever_it_is_asked_for_and_epochs_differ(series: Path) -> None:
+    one, other = opened(series, "forecast:column=price", batch=4), opened(series, "forecast:column=price", batch=4)
+    wanted = one.batch(3, 1).x
+    assert np.array_equal(other.batch(3, 1).x, wanted)
+    assert not np.array_equal(one.batch(4, 1).x, wanted)
+
+
+@given(
+    st.integers(1, 3),
+    st.integers(0, 5),
+    st.integers(1, 9),
+    st.integers(20, 40),
+)
+def test_forecasts_of_the_true_differences_are_the_true_values(columns: int, lag: int, horizon: int, rows: int) -> None:
+    values = np.random.default_rng(rows).normal(size=(rows, columns))
+    series = Series(values=values, targets=columns, lag=lag)
+    at = np.arange(lag, rows - horizon)
+    ahead = at[:, None] + np.arange(1, horizon + 1)
+    differences = values[ahead] - values[ahead - lag] if lag else values[ahead]
+    assert np.allclose(series.restored(differences, at), values[ahead])
+
+
+@given(st.integers(1, 7), st.integers(1, 15))
+def test_the_naive_forecast_repeats_the_last_season_that_is_known(season: int, horizon: int) -> None:
+    values = np.arange(40.0)[:, None]
+    series = Series(values=values, targets=1, lag=0)
+    at = np.arange(season - 1, 20)
+    naive = series.naive(at, horizon, season)[..., 0]
+    for row, forecast in zip(at, naive, strict=True):
+        last = np.arange(row - season + 1, row + 1)
+        assert np.array_equal(forecast, np.resize(last, horizon))
+
+
+@pytest.mark.parametrize("difference", ["none", "1", "12"])
+def test_the_errors_are_those_of_the_predictions_written_down(
+    run_command, series: Path, tmp_path: Path, difference: str
+) -> None:
+    horizon, spec = 4, f"forecast:column=price,horizon=4,season=12,difference={difference}"
+    words = ("--cell", "gru:hidden=6", "--epochs", 2, "--steps", 24, "--quiet", "--sample", 0)
+    run_command("train", "--task", spec, "--data", series, "--out", tmp_path / "run", *words)
+    judged = json.loads(run_command("evaluate", tmp_path / "run", "--data", series, "--json"))
+    run_command("predict", tmp_path / "run", "--data", series, "--out", tmp_path / "out.csv")
+    with open(tmp_path / "out.csv", newline="") as file:
+        rows = {int(row["row"]): row for row in csv.DictReader(file)}
+    with open(series, newline="") as file:
+        price = [float(row["price"]) for row in csv.DictReader(file)]
+    assert max(rows) == ROWS
+    errors = [
+        abs(float(rows[row][f"price+{k}"]) - price[row + k - 1])
+        for row in range(max(SEASON, 1 if difference == "none" else int(difference) + 1), ROWS - horizon + 1)
+        for k in range(1, horizon + 1)
+    ]
+    assert judged["measures"]["error"] == pytest.approx(np.mean(errors), rel=1e-4)
+    assert judged["count"] * horizon == len(errors)
+
+
+def test_the_loss_of_the_held_out_part_counts_what_lies_in_it_alone(series: Path) -> None:
+    data = opened(series, "forecast:column=price,horizon=3")
+    network = rf.Network(["gru:hidden=4"], data.head, data.inputs)
+    assert score(network, data.valid).count == round(0.2 * ROWS) - 3 + 1
+
+
+def test_a_season_on_a_trend_is_forecast_better_than_by_repeating_the_season(
+    run_command, series: Path, tmp_path: Path
+) -> None:
+    spec = "forecast:column=price,horizon=6,season=12,difference=12"
+    words = ("--cell", "gru:hidden=8", "--epochs", 6, "--steps", 48, "--held-out", 0.2, "--json", "--quiet")
+    measures = json.loads(run_command("train", "--task", spec, "--data", series, *words))["measures"]
+    assert measures["error"] < measures["seasonal-naive"] / 4
+    assert measures["seasonal-naive"] == pytest.approx(0.02 * 12, rel=1e-3)
+
+
+FILES = {
+    "two columns of one name": (b"a,a\n1,2\n", "has two columns 'a'; rename one"),
+    "a row that is too short": (b"a,b\n1,2\n3\n", "row 3: 1 values; expected 2"),
+    "a gap": (b"a\n" + b"1\n" * 50 + b"\nNA\n" + b"1\n" * 50, "column 'a' has no value in row 51 of the data; fill"),
+    "a text": (b"a,b\n" + b"1,x\n" * 90, "column 'b' holds 'x'; expected numbers"),
+    "infinity": (b"a,b\n" + b"1,2\n" * 90 + b"1,inf\n", "column 'b' is infinite in row 91 of the data"),
+    "too few rows": (b"a,b\n1,2\n2,3\n", "has 2 rows"),
+    "no rows": (b"a,b\n", "has no rows"),
+    "nothing": (b"", "is empty"),
+    "no text": (b"a\n\xff\xfe", "is no UTF-8 text: byte 0xff at offset 2"),
+    "an endless cell": (b'a\n"' + b"1" * 200_000, "is no CSV: field larger than field limit"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_no_series_is_told_in_one_line(tmp_path: Path, name: str) -> None:
+    content, message = FILES[name]
+    path = tmp_path / "bad.csv"
+    path.write_bytes(content)
+    column = "b" if name in ("a text", "infinity") else "a"
+    with pytest.raises(rf.DataError) as refusal:
+        opened(path, f"forecast:column={column},horizon=2")
+    assert message in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_gap_takes_the_value_before_it_where_that_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "gap.csv"
+    path.write_text("a\n" + "".join(f"{n if n % 7 else ''}\n" for n in range(1, 100)).replace("\n\n", "\nNA\n"))
+    data = opened(path, "forecast:column=a,horizon=2,missing=last", batch=1, steps=60)
+    scaled = np.concatenate([batch.x[:, 0, 0] for batch in data.valid.batches()])
+    values = scaled * data.learnt.spread[0] + data.learnt.mean[0]
+    assert np.allclose(values, [n if n % 7 else n - 1 for n in range(1, 100)], atol=1e-4)
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_columns_are_parted_by_commas_semicolons_or_tabs_and_may_have_no_names(tmp_path: Path, mark: str) -> None:
+    path = tmp_path / "plain.csv"
+    path.write_text("".join(f"{n}{mark}{n * n}\n" for n in range(60)))
+    assert opened(path, "forecast:horizon=2").learnt.columns == ("1", "2")
+
+
+def test_npz_and_parquet_hold_the_same_series_as_csv(series: Path, tmp_path: Path) -> None:
+    table = np.genfromtxt(series, delimiter=",", names=True, usecols=(1, 2))
+    np.savez(tmp_path / "series.npz", price=table["price"], load=table["load"])
+    spec = "forecast:column=price,also=load"
+    wanted = opened(series, spec)
+    assert np.array_equal(opened(tmp_path / "series.npz", spec).batch(0, 0).x, wanted.batch(0, 0).x)
+    pyarrow = pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    columns = pyarrow.table({"price": table["price"], "load": table["load"]})
+    parquet.write_table(columns, tmp_path / "series.parquet")
+    assert np.array_equal(opened(tmp_path / "series.parquet", spec).batch(0, 0).x, wanted.batch(0, 0).x)

@@ -24,7 +24,10 @@ ELSEWHERE = {
     "docs/tutorial/first-store.md",
     "docs/how-to/publish-a-plugin.md",  # in an environment of its own, in test_distributions.py
 }
-BOOK = "A book of a few pages, so that to train on it takes a moment. " * 30
+FILES = {  # what the commands of a page read
+    "book.txt": "A book of a few pages, so that to train on it takes a moment. " * 30,
+    "co2.csv": "week,co2\n" + "".join(f"{n},{300 + n / 50 + n % 52}\n" for n in range(400)),
+}
 SHORTER = {  # command -> options that make it take a moment where it would take a minute
     "train": "--data book.txt --cell lstm:hidden=16",
     "train --store checkpoint --out run1": "--data book.txt",
@@ -34,6 +37,10 @@ SHORTER = {  # command -> options that make it take a moment where it would take
     "train --data book.txt --store full-history --out run1": "--epochs 2 --cell gru:hidden=16",
     "train --data book.txt --store circular-queue:k1=32,k2=64 --out run2": "--epochs 2 --cell gru:hidden=16",
     "train --resume run1": "--epochs 2",
+    "train --task forecast:column=co2,horizon=12,season=52,difference=52,missing=last --data co2.csv "
+    "--cell gru:hidden=32 --steps 104 --held-out 0.2 --epochs 12 --out run1": "--epochs 1",
+    "train --task adding:length=100,samples=20000 --cell lstm:hidden=64 --batch 50 --optimizer adam:lr=1e-2 "
+    "--epochs 4": "--epochs 1 --task adding:length=9,samples=50",
     "compare --cell lstm:hidden=128 --steps 1000 --plot compare.png": "--steps 50",
 }
 
@@ -55,7 +62,8 @@ def typed(command: str, folder: Path) -> str:
 
 @pytest.mark.parametrize("page", sorted(page for page in PAGES.keys() - ELSEWHERE if commands_of(PAGES[page])))
 def test_every_command_of_a_page_works(page: str, tmp_path: Path) -> None:
-    (tmp_path / "book.txt").write_text(BOOK)
+    for name, content in FILES.items():
+        (tmp_path / name).write_text(content)
     (tmp_path / "my_cell.py").write_text("".join(PYTHON.findall(PAGES[page])[:1]))
     (tmp_path / "run.toml").write_text(dedent("".join(TOML.findall(PAGES[page]))))
     for command in commands_of(PAGES[page]):

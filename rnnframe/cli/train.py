@@ -177,3 +177,6 @@ def _report(training: Training, *, done: bool, sample_length: int, as_json: bool
     if text:
         click.echo(f"--- a sample of {len(text)} characters at temperature 0.8 ---")
         click.echo(text)
+    elif alphabet is None and progress.valid_loss is not None:
+        measures = "".join(f", {name} {value:.6g}" for name, value in progress.measures.items())
+        click.echo(f"held-out part: {progress.valid_loss:.4f} {model.task.unit}{measures}")

@@ -23,6 +23,7 @@ from rnnframe.errors import (
 from rnnframe.heads import Head
 from rnnframe.hookspecs import hookimpl
 from rnnframe.inference import Evaluation, Inference
+from rnnframe.kernels import Kernels
 from rnnframe.learning_rates import LearningRate
 from rnnframe.media import Medium, SnapshotLayout, Snapshots
 from rnnframe.network import Network
@@ -53,6 +54,7 @@ __all__ = [
     "Grid",
     "Head",
     "Inference",
+    "Kernels",
     "LearningRate",
     "Load",
     "Medium",

@@ -23,13 +23,15 @@ class Layer:
 class Weights:
     """The parameters and what the cells derive from them (transposed copies and the like)."""
 
-    def __init__(self, layers: tuple[Layer, ...], head: Head, dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, layers: tuple[Layer, ...], head: Head, dtype: np.dtype[Any], parameters: Vector | None = None
+    ) -> None:
         top = layers[-1].cell.hidden
         shapes = {f"{at.prefix}.{name}": s for at in layers for name, s in at.cell.parameters(at.inputs).items()}
         shapes |= {f"head.{name}": shape for name, shape in head.parameters(top).items()}
         derived = {f"{at.prefix}.{name}": s for at in layers for name, s in at.cell.derived(at.inputs).items()}
         self._made_of = layers, head, dtype
-        self.parameters = Vector(shapes, dtype)
+        self.parameters = Vector(shapes, dtype) if parameters is None else parameters
         self._derived = Vector(derived, dtype)
         self._cells = [at.cell for at in layers]
         self.layers = [self.parameters.group(at.prefix) | self._derived.group(at.prefix) for at in layers]

@@ -13,6 +13,7 @@ from rnnframe.arrays import Array, Arrays, Vector
 from rnnframe.contracts import StateStore
 from rnnframe.errors import OptionError
 from rnnframe.inference import Evaluation, Inference
+from rnnframe.kernels import AUTO, NUMPY, Kernels, choose
 from rnnframe.memory import Memory, OldWeights
 from rnnframe.network import Network
 from rnnframe.plan import Plan, RunPlan, make_plans
@@ -93,6 +94,8 @@ class Engine:
     chunk: steps per chunk; by default the fewest that make 512 rows with the batch.
     shards: parts of the batch that run in threads of their own, each on its own buffers; by default as many as cores,
     as long as each has at least 4 samples and enough to do (`Report.shards` tells).
+    kernels: what computes the cells: "numpy", kernels of a plugin such as "compiled", or "auto" for the first of these
+    that can be used here, else numpy.
 
     For one chunk length and number of shards all exact stores give bit-identical results. An engine keeps its
     buffers between calls; it is not to be called from two threads at once.
@@ -105,19 +108,22 @@ class Engine:
         chunk: int | None = None,
         shards: int | None = None,
         registry: Registry | None = None,
+        kernels: str | Kernels = AUTO,
     ) -> None:
         for name, value in (("chunk", chunk), ("shards", shards)):
             if value is not None and (not isinstance(value, int | np.integer) or value < 1):
                 raise OptionError(f"{name}={value!r} is out of range; expected an integer of at least 1")
         self.network = network
         self._registry = registry = registry or default_registry()
+        self.running = network.on(choose(kernels, registry))
+        """The network as it is computed: with the same parameters, on the chosen kernels."""
         self.store = registry.store(store)
         self.chunk = chunk
         self.shards = shards
         self._stores = tuple(registry.find("store", name) for name in registry.names("store"))
         self._plans: dict[tuple[int | None, tuple[int, ...]], list[Plan]] = {}
         self._memories: list[Memory] = []
-        self._old_weights = OldWeights(network)
+        self._old_weights = OldWeights(self.running)
         self._crew = Crew()
         self._recurrent = network.recurrent
 
@@ -136,7 +142,7 @@ class Engine:
             if len(self._plans) == PLANS_KEPT:  # lengths that vary from call to call shall not pile up
                 self._plans.clear()
             with self._registry.blame("store", type(self.store)):
-                self._plans[steps, sizes] = make_plans(self.network, self.store, steps, sizes, self.chunk, self._stores)
+                self._plans[steps, sizes] = make_plans(self.running, self.store, steps, sizes, self.chunk, self._stores)
         return self._plans[steps, sizes]
 
     def gradients(self, x: Any, y: Any, state: Arrays | None = None) -> Result:
@@ -159,7 +165,7 @@ class Engine:
         An update comes where the schedule has one, and at the end if any loss is left. `take` may overwrite the
         gradient; afterwards a new one begins at zero, so `Result.gradients` is zero.
         """
-        source = open_source(x, y, self.network)
+        source = open_source(x, y, self.running)
         columns = self._split(source.batch)
         source.share(len(columns))
         plans = self.shard_plans(source.steps, source.batch)
@@ -167,25 +173,28 @@ class Engine:
         for part, memory in zip(columns, memories, strict=True):
             memory.reset()
             fill_state(memory.state, state, source.batch, part)
-        self.network.weights.derive()
+        self.running.weights.derive()
         self._old_weights.most = 0
-        sums = Sums(self.network, memories)
+        sums = Sums(self.running, memories)
 
         def update() -> None:
             if take is None or not sums.waiting:
                 return
             gradients, loss = sums.close()
             if plans[0].store.stores_weights:
-                self._old_weights.keep(self.network.weights, [memory.ring for memory in memories])
+                self._old_weights.keep(self.running.weights, [memory.ring for memory in memories])
             take(gradients, loss)
-            self.network.weights.derive()
             sums.begin()
+
+        def update_between() -> None:
+            update()
+            self.running.weights.derive()
 
         def work(n: int, meet: Callable[[], None], check: Callable[[], None]) -> None:
             reader = Reader(source, plans[n].grid, columns[n], check)
-            execute(plans[n].schedule(), reader, self.network, memories[n], sums.tallies[n], meet)
+            execute(plans[n].schedule(), reader, self.running, memories[n], sums.tallies[n], meet)
 
-        self._crew.run(work, len(columns), update)
+        self._crew.run(work, len(columns), update_between)
         update()
         if take is None:
             sums.close()
@@ -202,7 +211,7 @@ class Engine:
         """Return buffers for each shard: those of the last run where they are large enough."""
         if not self._serve(plans):
             self._memories = []  # first free the old ones
-            self._memories = [Memory(self.network, plan) for plan in plans]
+            self._memories = [Memory(self.running, plan) for plan in plans]
         return self._memories
 
     def _serve(self, plans: list[Plan]) -> bool:
@@ -216,6 +225,7 @@ class Engine:
             exact=plans[0].exact,
             steps=first.steps,
             batch=sum(plan.batch for plan in plans),
+            kernels=self.running.kernels,
             chunk=plans[0].grid.longest,
             chunks=first.chunks,
             shards=len(plans),
@@ -229,8 +239,8 @@ class Engine:
 
     def evaluate(self, x: Any, y: Any, state: Arrays | None = None) -> Evaluation:
         """Return the mean loss and the final state of one sequence; nothing is remembered but the current state."""
-        return Inference(self.network, self.chunk).evaluate(x, y, state)
+        return Inference(self.running, self.chunk, NUMPY).evaluate(x, y, state)
 
     def predict(self, x: Any, state: Arrays | None = None) -> tuple[Array, Vector]:
         """Return what the head predicts at every step, [T, B, outputs], and the final state."""
-        return Inference(self.network, self.chunk).predict(x, state)
+        return Inference(self.running, self.chunk, NUMPY).predict(x, state)

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 import pluggy
 
 from rnnframe.contracts import Cell, Optimizer, StateStore
+from rnnframe.kernels import Kernels
 from rnnframe.media import Medium
 from rnnframe.tasks import Task
 
@@ -41,6 +42,11 @@ def rnnframe_state_stores() -> Iterable[type[StateStore]]:
 @hookspec
 def rnnframe_media() -> Iterable[type[Medium]]:
     """Return medium classes: where snapshots live that a store saves far away."""
+
+
+@hookspec
+def rnnframe_kernels() -> Iterable[type[Kernels]]:
+    """Return kernel classes: other ways to compute what cells compute."""
 
 
 @hookspec

@@ -12,7 +12,9 @@ from rnnframe.blocks import Block
 from rnnframe.buffers import Scratch, Tape
 from rnnframe.contracts import ROWS
 from rnnframe.errors import NonFiniteError
+from rnnframe.kernels import AUTO, Kernels, choose
 from rnnframe.network import Network
+from rnnframe.registry import default_registry
 from rnnframe.sources import Source, open_inputs, open_source
 from rnnframe.states import fill_state
 
@@ -38,8 +40,8 @@ class _Passed:
 class Inference:
     """Runs a network over sequences, chunk by chunk, in the memory of one chunk; keeps its buffers between calls."""
 
-    def __init__(self, network: Network, chunk: int | None = None) -> None:
-        self.network = network
+    def __init__(self, network: Network, chunk: int | None = None, kernels: str | Kernels = AUTO) -> None:
+        self.network = network.on(choose(kernels, default_registry()))
         self._chunk = chunk
         self._buffers: dict[tuple[int, int], tuple[Vector, Tape, Scratch]] = {}
 

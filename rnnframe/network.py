@@ -4,10 +4,12 @@ To the loop a network is a maker of buffers (states, tapes, scratch, gradients) 
 runs one chunk, `reverse` takes it back. The loop hands the buffers on without looking inside.
 """
 
+import copy
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, Vector, aligned_bytes, aligned_empty, size_of
@@ -15,6 +17,7 @@ from rnnframe.buffers import Layer, Scratch, Tape, Weights, Working, scratch_ite
 from rnnframe.contracts import Cell, Tapes
 from rnnframe.errors import OptionError, UsageError
 from rnnframe.heads import Head
+from rnnframe.kernels import NUMPY, Kernels
 from rnnframe.registry import Naming, Registry, default_registry
 from rnnframe.specs import render
 
@@ -64,6 +67,8 @@ class Network:
         self.layers = tuple(
             Layer(f"layer{n}", cell, width) for n, (cell, width) in enumerate(zip(self.cells, widths, strict=False))
         )
+        self.kernels = (NUMPY,) * len(self.layers)
+        """The name of the kernels that compute each layer."""
         self.weights = self.new_weights()
         rng = np.random.default_rng(seed)
         for layer in self.layers:
@@ -75,6 +80,22 @@ class Network:
             U[...] = rng.normal(0, embedding_std, U.shape)
         self.head.initialize(self.weights.head, rng)
         self.weights.derive()
+
+    def on(self, kernels: Kernels | None) -> "Network":
+        """Return this network with the same parameters, computed by kernels where they have a twin of a cell."""
+        if kernels is None:
+            return self
+        twins = [kernels.twin(cell, self.dtype) for cell in self.cells]
+        for twin in filter(None, twins):
+            kernels.prepare(twin, self.dtype)
+        running = copy.copy(self)
+        running.layers = tuple(
+            attrs.evolve(layer, cell=twin or layer.cell) for layer, twin in zip(self.layers, twins, strict=True)
+        )
+        running.kernels = tuple(kernels.name if twin else NUMPY for twin in twins)
+        running.weights = Weights(running.layers, self.head, self.dtype, self.parameters)
+        running.weights.derive()
+        return running
 
     @property
     def parameters(self) -> Vector:

@@ -20,6 +20,7 @@ from rnnframe import hookspecs, local_plugins
 from rnnframe.contracts import Cell, Optimizer, StateStore
 from rnnframe.errors import PluginError, RnnframeError, ScheduleError, UsageError, unknown_name
 from rnnframe.heads import HEADS
+from rnnframe.kernels import Kernels
 from rnnframe.learning_rates import RATES
 from rnnframe.media import Medium
 from rnnframe.plugin_rules import check_class
@@ -46,6 +47,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "store": Kind(hook="rnnframe_state_stores", base=StateStore),
         "medium": Kind(hook="rnnframe_media", base=Medium),
         "task": Kind(hook="rnnframe_tasks", base=Task),
+        "kernels": Kind(hook="rnnframe_kernels", base=Kernels),
     }
 )
 
@@ -75,7 +77,7 @@ class PluginRecord:
 
 
 class Plugins:
-    """All cells, optimizers, stores, media and tasks by name, from plugins that are installed or registered by hand.
+    """All cells, optimizers, stores, media, tasks and kernels by name, from plugins installed or registered by hand.
 
     trace: is told every hook call and its answer, a line each.
     """
@@ -201,7 +203,7 @@ class Plugins:
             seen.add(name)
 
     def names(self, kind: str) -> list[str]:
-        """Return the known names of a kind: cell, optimizer, store, medium, task, head, learning rate."""
+        """Return the known names of a kind: cell, optimizer, store, medium, task, kernels, head, learning rate."""
         return sorted(self._classes[kind])
 
     def find(self, kind: str, name: str) -> type[Any]:

@@ -1,4 +1,4 @@
-"""The registry: from names and specs to cells, optimizers, stores, media, tasks, heads and learning rates."""
+"""The registry: from names and specs to cells, optimizers, stores, media, tasks, kernels, heads and learning rates."""
 
 import functools
 from collections.abc import Iterator, Mapping
@@ -11,6 +11,7 @@ import attrs
 from rnnframe.contracts import Cell, Optimizer, StateStore
 from rnnframe.errors import UsageError
 from rnnframe.heads import Head
+from rnnframe.kernels import Kernels
 from rnnframe.learning_rates import LearningRate
 from rnnframe.media import Medium
 from rnnframe.plugins import Plugins
@@ -73,6 +74,11 @@ class Registry(Plugins):
     def task(self, given: str | Task) -> Task:
         """Return a task from a spec such as "forecast:column=price,horizon=12"."""
         made: Task = self.make("task", Task, given)
+        return made
+
+    def kernels(self, given: str | Kernels) -> Kernels:
+        """Return kernels from a spec such as "compiled"."""
+        made: Kernels = self.make("kernels", Kernels, given)
         return made
 
     def head(self, given: str | Head) -> Head:

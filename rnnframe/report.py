@@ -14,6 +14,7 @@ class Report:
     where an endless schedule has no bound; `peak_bytes` is larger where buffers of an earlier, longer run were kept.
     `data_bytes` are those of the blocks of a stream that were held at once at most: each until its chunk was reversed
     for the last time. They are 0 for arrays, which are the caller's.
+    `kernels` names what computed each layer.
     `forward_steps` counts each time a step was run forward, so `forward_steps / steps` is the price of recomputation.
     """
 
@@ -21,6 +22,7 @@ class Report:
     exact: bool
     steps: int
     batch: int
+    kernels: tuple[str, ...]
     chunk: int
     chunks: int
     shards: int

@@ -70,7 +70,8 @@ BROKEN = {
             return []
         """,
         "unknown hook 'rnnframe_cell'; did you mean 'rnnframe_cells'? "
-        "(known: rnnframe_cells, rnnframe_media, rnnframe_optimizers, rnnframe_state_stores, rnnframe_tasks)",
+        "(known: rnnframe_cells, rnnframe_kernels, rnnframe_media, rnnframe_optimizers, rnnframe_state_stores, "
+        "rnnframe_tasks)",
     ),
     "that asks for what a hook does not give": (
         """

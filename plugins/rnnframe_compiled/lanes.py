@@ -1,0 +1,230 @@
+"""Vectors of the processor's own width as values: a formula on lanes becomes machine code that numba can call.
+
+A formula is written once, as in the papers, on `Lanes` that overload the arithmetic operators; `lanewise` makes an
+intrinsic of it which loads its arguments from memory, computes, and stores its results. Nothing depends on a compiler
+finding out that a loop can be vectorised, and every multiplication that is added to something is written as a fused
+one, so that the bits of a result do not depend on where the formula stands.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba import njit
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+_FEATURES = llvm.get_host_cpu_features()
+BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16
+"""Bytes of a vector register here: AVX-512, AVX, or the 16 bytes that every other processor has."""
+REGISTERS = 16 if BYTES == 32 or (_FEATURES.get("sse2") and BYTES == 16) else 32
+"""Vector registers here."""
+INT32, INT64 = ir.IntType(32), ir.IntType(64)
+_SCALARS = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
+
+
+def lanes_of(dtype: Any) -> int:
+    """Return how many values of a numba type (float32, float64) stand in one vector."""
+    return int(BYTES // (dtype.bitwidth // 8))
+
+
+def vector_type(dtype: Any) -> Any:
+    """Return the LLVM type of a vector of a numba type."""
+    return ir.VectorType(_SCALARS[dtype], lanes_of(dtype))
+
+
+def address(builder: Any, dtype: Any, base: Any, offset: Any = None) -> Any:
+    """Return a pointer to the value `offset` places behind the address `base`."""
+    pointer = builder.inttoptr(base, _SCALARS[dtype].as_pointer())
+    return pointer if offset is None else builder.gep(pointer, [offset])
+
+
+def load(builder: Any, pointer: Any, vector: Any, mask: Any = None) -> Any:
+    """Load a vector, or those of its lanes that are in the mask (the others are zero)."""
+    place = builder.bitcast(pointer, vector.as_pointer())
+    if mask is None:
+        return builder.load(place, align=vector.element.get_abi_alignment(_TARGET))
+    name, align = f"llvm.masked.load.{_suffix(vector)}.p0", INT32(vector.element.get_abi_alignment(_TARGET))
+    function = _function(builder, name, vector, place.type, INT32, mask.type, vector)
+    return builder.call(function, [place, align, mask, ir.Constant(vector, None)])
+
+
+def store(builder: Any, value: Any, pointer: Any, mask: Any = None) -> None:
+    """Store a vector, or those of its lanes that are in the mask."""
+    vector = value.type
+    place = builder.bitcast(pointer, vector.as_pointer())
+    if mask is None:
+        builder.store(value, place, align=vector.element.get_abi_alignment(_TARGET))
+        return
+    name, align = f"llvm.masked.store.{_suffix(vector)}.p0", INT32(vector.element.get_abi_alignment(_TARGET))
+    function = _function(builder, name, ir.VoidType(), vector, place.type, INT32, mask.type)
+    builder.call(function, [value, place, align, mask])
+
+
+def first_lanes(builder: Any, count: Any, vector: Any) -> Any:
+    """Return the mask of the first `count` lanes."""
+    numbers = ir.Constant(ir.VectorType(INT32, vector.count), list(range(vector.count)))
+    return builder.icmp_signed("<", numbers, splat(builder, builder.trunc(count, INT32), vector.count))
+
+
+def splat(builder: Any, value: Any, count: int) -> Any:
+    """Return a vector with the same value in every lane."""
+    undefined = ir.Constant(ir.VectorType(value.type, count), ir.Undefined)
+    one = builder.insert_element(undefined, value, INT32(0))
+    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(INT32, count), [0] * count))
+
+
+def fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """Return a · b + c, rounded once."""
+    return builder.call(_function(builder, f"llvm.fma.{_suffix(a.type)}", a.type, *[a.type] * 3), [a, b, c])
+
+
+def unpacked(builder: Any, values: Any) -> list[Any]:
+    """Return the members of a tuple that an intrinsic was given."""
+    return [
+        builder.extract_value(values, n)
+        for n in range(len(values.type.elements) if hasattr(values.type, "elements") else values.type.count)
+    ]
+
+
+_TARGET = llvm.create_target_data("")
+
+
+def _suffix(vector: Any) -> str:
+    return f"v{vector.count}f{32 if isinstance(vector.element, ir.FloatType) else 64}"
+
+
+def _function(builder: Any, name: str, returned: Any, *arguments: Any) -> Any:
+    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(returned, arguments), name)
+
+
+class Lanes:
+    """A vector in a formula: + - · / with other lanes and with numbers."""
+
+    def __init__(self, builder: Any, value: Any) -> None:
+        self.builder, self.value = builder, value
+
+    @property
+    def single(self) -> bool:
+        """Whether the lanes hold float32, not float64."""
+        return isinstance(self.value.type.element, ir.FloatType)
+
+    def number(self, number: float) -> "Lanes":
+        """Return a vector with this number in every lane."""
+        return Lanes(self.builder, ir.Constant(self.value.type, [float(number)] * self.value.type.count))
+
+    def _lanes(self, other: "Lanes | float") -> "Lanes":
+        return other if isinstance(other, Lanes) else self.number(other)
+
+    def __add__(self, other: "Lanes | float") -> "Lanes":
+        return Lanes(self.builder, self.builder.fadd(self.value, self._lanes(other).value))
+
+    def __sub__(self, other: "Lanes | float") -> "Lanes":
+        return Lanes(self.builder, self.builder.fsub(self.value, self._lanes(other).value))
+
+    def __rsub__(self, other: float) -> "Lanes":
+        return self.number(other) - self
+
+    def __mul__(self, other: "Lanes | float") -> "Lanes":
+        return Lanes(self.builder, self.builder.fmul(self.value, self._lanes(other).value))
+
+    def __truediv__(self, other: "Lanes | float") -> "Lanes":
+        return Lanes(self.builder, self.builder.fdiv(self.value, self._lanes(other).value))
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def fma(self, factor: "Lanes | float", term: "Lanes | float") -> "Lanes":
+        """Return self · factor + term, rounded once."""
+        factor, term = self._lanes(factor), self._lanes(term)
+        return Lanes(self.builder, fused(self.builder, self.value, factor.value, term.value))
+
+    def at_most(self, bound: float) -> "Lanes":
+        """Return the smaller of each lane and a bound; what is no number stays so."""
+        return self._where("<", self.number(bound), self.number(bound), self)
+
+    def at_least(self, bound: float) -> "Lanes":
+        """Return the larger of each lane and a bound; what is no number stays so."""
+        return self._where(">", self.number(bound), self.number(bound), self)
+
+    def above_zero(self) -> "Lanes":
+        """Return 1 where a lane is above zero, else 0."""
+        return self._where("<", self.number(0), self.number(1), self.number(0))
+
+    def _where(self, relation: str, left: "Lanes", then: "Lanes", otherwise: "Lanes") -> "Lanes":
+        """Return `then` where `left` stands in the relation to the lane, else `otherwise`."""
+        chosen = self.builder.fcmp_ordered(relation, left.value, self.value)
+        return Lanes(self.builder, self.builder.select(chosen, then.value, otherwise.value))
+
+    def bits(self, function: Callable[[Any, Any], Any]) -> "Lanes":
+        """Return what `function(builder, bits)` makes of the lanes as integers."""
+        width = INT32 if self.single else INT64
+        bits = self.builder.bitcast(self.value, ir.VectorType(width, self.value.type.count))
+        return Lanes(self.builder, self.builder.bitcast(function(self.builder, bits), self.value.type))
+
+
+@intrinsic
+def bytes_of(typingctx: Any, unit: Any) -> Any:
+    """Return the bytes of one value of the type of `unit`."""
+
+    def emit(_: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return INT64(unit.bitwidth // 8)
+
+    return types.intp(unit), emit
+
+
+def _prefetch(purpose: int) -> Any:
+    @intrinsic
+    def prefetch(typingctx: Any, place: Any) -> Any:
+        def emit(_: Any, builder: Any, signature: Any, values: Any) -> Any:
+            pointer = builder.inttoptr(values[0], ir.IntType(8).as_pointer())
+            function = _function(builder, "llvm.prefetch.p0", ir.VoidType(), pointer.type, INT32, INT32, INT32)
+            builder.call(function, [pointer, INT32(purpose), INT32(2), INT32(1)])
+            return ir.Constant(INT64, 0)
+
+        return types.intp(types.intp), emit
+
+    return prefetch
+
+
+expect_read, expect_write = _prefetch(0), _prefetch(1)
+"""Have the line at an address brought near, as it will be read, or written, soon; any address will do."""
+
+
+@njit(nogil=True, cache=True)
+def address_of(array: Any) -> Any:
+    """Return the address of an array's first value, as a signed number: numba adds no unsigned to a signed one."""
+    return np.intp(array.ctypes.data)
+
+
+def lanewise(formula: Callable[..., Any]) -> Any:
+    """Make an intrinsic of a formula on lanes that returns lanes, or a tuple of them.
+
+    It is called in numba code as `f(unit, n, (arguments), (results))`: `unit` is a number of the type to compute in,
+    `n` how many lanes of the vectors count, and the rest are the addresses to load from and to store to.
+    """
+
+    def made(typingctx: Any, unit: Any, n: Any, arguments: Any, results: Any) -> Any:
+        def emit(_: Any, builder: Any, signature: Any, values: Any) -> Any:
+            vector = vector_type(unit)
+            given = [address(builder, unit, place) for place in unpacked(builder, values[2])]
+            wanted = [address(builder, unit, place) for place in unpacked(builder, values[3])]
+
+            def compute(mask: Any) -> None:
+                made = formula(*[Lanes(builder, load(builder, place, vector, mask)) for place in given])
+                for lanes, place in zip(made if isinstance(made, tuple) else (made,), wanted, strict=True):
+                    store(builder, lanes.value, place, mask)
+
+            whole = builder.icmp_signed(">=", values[1], INT64(vector.count))
+            with builder.if_else(whole, likely=True) as (then, otherwise):
+                with then:
+                    compute(None)
+                with otherwise:
+                    compute(first_lanes(builder, values[1], vector))
+            return ir.Constant(INT64, 0)
+
+        return types.intp(unit, types.intp, arguments, results), emit
+
+    made.__name__, made.__doc__, made.__module__ = formula.__name__, formula.__doc__, formula.__module__
+    return intrinsic(made)

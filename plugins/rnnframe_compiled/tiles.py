@@ -1,0 +1,139 @@
+"""Products of matrices by tiles that stay in the registers, and matrices packed for them.
+
+A tile is some rows by a few vectors of the result. Its sums are held in registers from the first term to the last, so
+each step of the sum loads a few vectors of the right matrix, which is packed in the order in which they are needed,
+and one value per row of the left one. Every value of a product is summed in the order of its terms, whatever the number
+of rows: results do not depend on how a batch is split.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from rnnframe_compiled.lanes import (
+    INT64,
+    REGISTERS,
+    address,
+    first_lanes,
+    fused,
+    load,
+    splat,
+    store,
+    unpacked,
+    vector_type,
+)
+
+WIDE = 4 if REGISTERS == 32 else 2
+"""Vectors across a tile where the shape leaves the choice: with the rows of `rows_of` they fill the registers."""
+
+
+def rows_of(vectors: int) -> int:
+    """Return the most rows of a tile of so many vectors across: sums, a row of the right matrix, and one value."""
+    return min(6, (REGISTERS - 1 - vectors) // vectors)
+
+
+def _accumulate(builder: Any, dtype: Any, sums: Any, into: tuple[int, ...], product: list[Any]) -> Any:
+    """Add k terms to a tile of sums (a list of rows of vectors) and return the sums; `into` says which are added to."""
+    a, a_row, a_step, b, b_step, k = product
+    vector = vector_type(dtype)
+    before = builder.block
+    loop, done = builder.append_basic_block("terms"), builder.append_basic_block("summed")
+    builder.cbranch(builder.icmp_signed(">", k, INT64(0)), loop, done)
+    builder.position_at_end(loop)
+    step = builder.phi(INT64)
+    step.add_incoming(INT64(0), before)
+    held = [list(row) for row in sums]
+    for r, row in enumerate(sums):
+        for v in into:
+            held[r][v] = builder.phi(vector)
+            held[r][v].add_incoming(row[v], before)
+    right = address(builder, dtype, b, builder.mul(step, b_step))
+    vectors = [load(builder, builder.gep(right, [INT64(n * vector.count)]), vector) for n in range(len(into))]
+    left = address(builder, dtype, a, builder.mul(step, a_step))
+    added = [list(row) for row in held]
+    for r in range(len(sums)):
+        value = splat(builder, builder.load(builder.gep(left, [builder.mul(a_row, INT64(r))])), vector.count)
+        for n, v in enumerate(into):
+            added[r][v] = fused(builder, value, vectors[n], held[r][v])
+    following = builder.add(step, INT64(1))
+    step.add_incoming(following, loop)
+    for r in range(len(sums)):
+        for v in into:
+            held[r][v].add_incoming(added[r][v], loop)
+    builder.cbranch(builder.icmp_signed("<", following, k), loop, done)
+    builder.position_at_end(done)
+    result = [list(row) for row in sums]
+    for r, row in enumerate(sums):
+        for v in into:
+            result[r][v] = builder.phi(vector)
+            result[r][v].add_incoming(row[v], before)
+            result[r][v].add_incoming(added[r][v], loop)
+    return result
+
+
+def _tile(across: int, *segments: tuple[int, ...]) -> Any:
+    """Return the code of a tile of `across` vectors whose sums are added to in turn by the products of `segments`.
+
+    A segment names the vectors that its terms go to; see `tile` for the arguments.
+    """
+
+    def emit(_: Any, builder: Any, signature: Any, values: Any) -> Any:
+        dtype = signature.args[0]
+        vector = vector_type(dtype)
+        _, rows, last, start, out, *products = values
+        start, start_row, start_vector = unpacked(builder, start)
+        out, out_row, out_vector = unpacked(builder, out)
+        masks = [None] * (across - 1) + [first_lanes(builder, last, vector)]
+
+        def place(base: Any, row: Any, step: Any, r: int, v: int) -> Any:
+            return address(builder, dtype, base, builder.add(builder.mul(row, INT64(r)), builder.mul(step, INT64(v))))
+
+        end = builder.append_basic_block("tile.end")
+        choice = builder.switch(rows, end)
+        for count in range(1, rows_of(across) + 1):
+            case = builder.append_basic_block(f"rows{count}")
+            choice.add_case(INT64(count), case)
+            builder.position_at_end(case)
+            sums = [
+                [load(builder, place(start, start_row, start_vector, r, v), vector, masks[v]) for v in range(across)]
+                for r in range(count)
+            ]
+            for into, product in zip(segments, products, strict=True):
+                sums = _accumulate(builder, dtype, sums, into, unpacked(builder, product))
+            for r in range(count):
+                for v in range(across):
+                    store(builder, sums[r][v], place(out, out_row, out_vector, r, v), masks[v])
+            builder.branch(end)
+        builder.position_at_end(end)
+        return ir.Constant(INT64, 0)
+
+    return emit
+
+
+def _one_product(across: int) -> Any:
+    @intrinsic
+    def tile(typingctx: Any, unit: Any, rows: Any, last: Any, start: Any, out: Any, product: Any) -> Any:
+        return types.intp(unit, types.intp, types.intp, start, out, product), _tile(across, tuple(range(across)))
+
+    return tile
+
+
+def _two_products(*segments: tuple[int, ...]) -> Any:
+    across = 1 + max(max(segment) for segment in segments)
+
+    @intrinsic
+    def tile(typingctx: Any, unit: Any, rows: Any, last: Any, start: Any, out: Any, first: Any, second: Any) -> Any:
+        return types.intp(unit, types.intp, types.intp, start, out, first, second), _tile(across, *segments)
+
+    return tile
+
+
+# tile(unit, rows, last, (start, row, vector), (out, row, vector), (a, row, term, b, term, terms) ...)
+#
+# out[r, v] = start[r, v] + Σ_k a[r, k] b[k, v] for `rows` rows r; `last` is how many lanes of the last vector exist.
+# Addresses, each with its strides in values; the vectors of b's terms are contiguous.
+tile1, tile2, tile3, tile4 = map(_one_product, (1, 2, 3, 4))
+lstm_tile = _two_products((0, 1, 2, 3), (0, 1, 2, 3))
+gru_tile = _two_products((0, 1, 2), (0, 1, 3))

@@ -36,6 +36,8 @@ SHORTER = {  # command -> options that make it take a moment where it would take
     "train --config run.toml --batch 16 --out run2": "--epochs 1",
     "train --data book.txt --store full-history --out run1": "--epochs 2 --cell gru:hidden=16",
     "train --data book.txt --store circular-queue:k1=32,k2=64 --out run2": "--epochs 2 --cell gru:hidden=16",
+    "train --data book.txt --batch 16 --cell lstm:hidden=256 --out run1": "--epochs 1 --cell lstm:hidden=16",
+    "train --data book.txt --task characters:hold=0 --out run2": "--epochs 1 --cell lstm:hidden=16",
     "train --resume run1": "--epochs 2",
     "train --task forecast:column=co2,horizon=12,season=52,difference=52,missing=last --data co2.csv "
     "--cell gru:hidden=32 --steps 104 --held-out 0.2 --epochs 12 --out run1": "--epochs 1",

@@ -1,41 +1,54 @@
 """The task `characters`: a language model of the characters (or bytes) of a text."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import attrs
 import numpy as np
+from attrs.validators import ge
 
 from rnnframe import Batch, DataError, Dataset, Examples, Predicted, Setting, Task
 from rnnframe.arrays import Array
-from rnnframe_tasks.text import Vocabulary, read_text
+from rnnframe.sizes import ByteSize
+from rnnframe_tasks.byte_sources import HeldBytes, open_bytes
+from rnnframe_tasks.text import EMBEDDED, Vocabulary, embedded_text
+from rnnframe_tasks.text_files import TextFile
 
 PIECE = 1024
 """Steps that are judged or predicted at once."""
 
 
+class Numbers(Protocol):
+    """Numbers in a row: an array, or a text file that is read as its slices are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> Array: ...
+
+
 @attrs.frozen(eq=False)
 class Streams:
-    """Numbers cut into `batch` equal pieces that are read side by side; the targets are one number on.
+    """Numbers [start, stop) cut into `batch` equal pieces that are read side by side; the targets are one number on.
 
-    Up to `batch` numbers at the end are left over. Nothing is copied but what is asked for.
+    Up to `batch` numbers at the end are left over. Nothing is read but what is asked for.
     """
 
-    numbers: Array
+    numbers: Numbers
     batch: int
+    start: int = 0
+    stop: int | None = None
 
     def __len__(self) -> int:
-        return (len(self.numbers) - 1) // self.batch
+        stop = len(self.numbers) if self.stop is None else self.stop
+        return (stop - self.start - 1) // self.batch
 
     def cut(self, start: int, stop: int) -> tuple[Array, Array]:
         """Return x and y [steps, batch] of the steps [start, stop), or as far as they go."""
         length = len(self)
-        x, y = (
-            self.numbers[first : first + length * self.batch].reshape(self.batch, length)[:, start:stop].T
-            for first in (0, 1)
-        )
-        return np.ascontiguousarray(x), np.ascontiguousarray(y)
+        first, last = self.start + start, self.start + min(stop, length) + 1
+        rows = [self.numbers[first + n * length : last + n * length] for n in range(self.batch)]
+        numbers = np.stack(rows, axis=1).astype(np.int32, copy=False)
+        return numbers[:-1], numbers[1:]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -93,45 +106,58 @@ class Characters(Task):
     to batch, the gradient is not. Without `--data`: the Python documentation topics of this interpreter.
     """
 
+    hold: ByteSize = attrs.field(
+        default=ByteSize(64 << 20),
+        validator=ge(ByteSize(0)),
+        metadata={"help": "bytes of a text that is held in memory; a larger one is read as its characters are due"},
+    )
+
     name: ClassVar[str] = "characters"
     unit: ClassVar[str] = "nats/char"
     counted: ClassVar[str] = "characters"
     learns: ClassVar[type[Any]] = Vocabulary
 
     def open(self, setting: Setting) -> Text:
-        """Read, split and cut a text; raises `DataError` where it is too short for the batch in both parts."""
-        text, name = read_text(setting.data)
-        valid = int(len(text) * setting.held_out)
+        """Go through a text, split and cut it; raises `DataError` where it is too short for the batch in both parts."""
+        text = self._survey(setting.data)
+        name, length = text.source.name, len(text)
+        valid = int(length * setting.held_out)
         needed = 2 * setting.batch + 1
-        if len(text) - valid < needed or valid < 3:
+        if length - valid < needed or valid < 3:
             raise DataError(
-                f"{name} has {len(text)} characters, {valid} of them held out; batch={setting.batch} needs at least "
+                f"{name} has {length} characters, {valid} of them held out; batch={setting.batch} needs at least "
                 f"{needed} to train on and 3 held out: lower --batch or give a longer text"
             )
-        vocabulary = Vocabulary.of(text)
-        if len(vocabulary) < 2:
-            raise DataError(f"{name} has only the character {text[0]!r}; a model needs at least two to choose from")
-        numbers = vocabulary.encode(text)
-        split = len(numbers) - valid
-        held_out = Streams(numbers[split:], min(setting.batch, max(1, valid // 64)))
-        size = len(vocabulary)
+        size = len(text.vocabulary)
+        if size < 2:
+            only = text.vocabulary.characters
+            raise DataError(f"{name} has only the character {only!r}; a model needs at least two to choose from")
+        numbers, split = self._numbers(text), length - valid
+        held_out = Streams(numbers, min(setting.batch, max(1, valid // 64)), split)
         return Text(
             inputs=size,
             looked_up=True,
             head=f"softmax:classes={size}",
-            learnt=vocabulary,
-            train=Streams(numbers[:split], setting.batch),
-            valid=TextExamples(name=f"the held-out part of {name}", streams=held_out, vocabulary=vocabulary),
-            digest=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
+            learnt=text.vocabulary,
+            train=Streams(numbers, setting.batch, 0, split),
+            valid=TextExamples(name=f"the held-out part of {name}", streams=held_out, vocabulary=text.vocabulary),
+            digest=text.digest,
             steps=setting.steps,
         )
 
     def examples(self, data: str, learnt: Vocabulary, batch: int) -> TextExamples:
         """Return a text as one stream."""
-        text, name = read_text(data)
+        text = self._survey(data, learnt)
         if len(text) < 2:
             raise DataError(f"data file {data!r} has {len(text)} character; at least 2 are needed")
-        return TextExamples(name=name, streams=Streams(learnt.encode(text), 1), vocabulary=learnt)
+        return TextExamples(name=text.source.name, streams=Streams(self._numbers(text), 1), vocabulary=learnt)
+
+    def _survey(self, path: str | None, known: Vocabulary | None = None) -> TextFile:
+        source = HeldBytes(embedded_text().encode(), EMBEDDED) if path is None else open_bytes(path)
+        return TextFile.survey(source, known)
+
+    def _numbers(self, text: TextFile) -> Numbers:
+        return text.held() if text.source.size <= self.hold else text
 
     def alphabet(self, learnt: Vocabulary) -> Vocabulary:
         """Return the characters that the model knows."""

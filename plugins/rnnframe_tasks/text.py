@@ -1,7 +1,5 @@
 """Text as a stream of character numbers: what a character-level language model reads and writes."""
 
-from pathlib import Path
-
 import attrs
 import numpy as np
 from attrs.validators import and_, instance_of, min_len
@@ -38,36 +36,23 @@ class Vocabulary:
         numbers = np.searchsorted(known, codes)
         wrong = np.flatnonzero(known[np.minimum(numbers, len(known) - 1)] != codes)
         if len(wrong):
-            place = int(wrong[0])
-            raise DataError(
-                f"character {text[place]!r} at place {place} was not in the training text; "
-                f"the model knows {len(self)} characters: leave it out or train on text that has it"
-            )
+            raise self.unknown(text[int(wrong[0])], int(wrong[0]))
         return numbers.astype(np.int32)
+
+    def unknown(self, character: str, place: int) -> DataError:
+        """Return the error for a character that the model does not know."""
+        return DataError(
+            f"character {character!r} at place {place} was not in the training text; "
+            f"the model knows {len(self)} characters: leave it out or train on text that has it"
+        )
 
     def decode(self, numbers: Array) -> str:
         """Return the text of character numbers."""
         return "".join(self.characters[n] for n in numbers)
 
 
-def read_text(path: str | None) -> tuple[str, str]:
-    """Return a UTF-8 text file and its name; the embedded text for None. Raises `DataError`."""
-    if path is None:
-        from pydoc_data.topics import topics
+def embedded_text() -> str:
+    """Return the text that every Python interpreter carries."""
+    from pydoc_data.topics import topics
 
-        return "\n".join(topics[name] for name in sorted(topics)), EMBEDDED
-    try:
-        raw = Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read data file {path!r}: {error.strerror or error}") from None
-    if not raw:
-        raise DataError(f"data file {path!r} is empty; give a text file")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"data file {path!r} is no UTF-8 text: byte 0x{raw[error.start]:02x} at offset {error.start}; convert it"
-        ) from None
-    if "\0" in text:
-        raise DataError(f"data file {path!r} is binary: NUL at offset {raw.index(0)}; give a text file")
-    return text, path
+    return "\n".join(topics[name] for name in sorted(topics))

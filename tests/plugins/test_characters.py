@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import rnnframe as rf
 from rnnframe_tasks.characters import Streams
-from rnnframe_tasks.text import Vocabulary, read_text
+from rnnframe_tasks.text import Vocabulary, embedded_text
 
 
 @given(st.text(min_size=1))
@@ -63,6 +63,5 @@ def test_an_unknown_character_is_named_with_its_place() -> None:
 
 
 def test_the_embedded_text_is_large_enough_to_learn_from() -> None:
-    text, name = read_text(None)
-    assert len(text) > 300_000
-    assert "pydoc_data" in name
+    assert len(embedded_text()) > 300_000
+    assert "pydoc_data" in rf.task("characters").open(rf.Setting()).valid.name

@@ -1,36 +1,12 @@
-"""One chunk's data, checked: what a network takes, and what it is told of anything else."""
+"""What the caller hands in, checked: what a network takes, and what it is told of anything else."""
 
 from typing import Any
 
-import attrs
 import numpy as np
 
 from rnnframe.arrays import Array
 from rnnframe.errors import DataError
 from rnnframe.network import Network
-
-
-@attrs.frozen
-class Block:
-    """Inputs of some steps, and the targets `y` of the last len(y) of them (None where none counts).
-
-    `waits` tells whether the block stays with its chunk's tape: a view of the caller's data, which costs nothing. Any
-    other is dropped, and made anew when its chunk is reversed.
-    """
-
-    x: Array
-    y: Array | None
-    waits: bool = False
-
-    @property
-    def steps(self) -> int:
-        """Steps of the block."""
-        return len(self.x)
-
-    @property
-    def count(self) -> int:
-        """The number of losses: counted steps times samples."""
-        return 0 if self.y is None else len(self.y) * self.x.shape[1]
 
 
 def as_array(value: Any, what: str) -> Any:
@@ -107,3 +83,28 @@ class Checker:
                 f"x and y differ in {' or '.join(wanted)}: x begins with {list(x.shape[:2])}, y {list(y.shape)}"
             )
         return y
+
+
+def check_lengths(lengths: Any, x: Any) -> Array:
+    """Return the lengths of samples as integers [B], each of 1 to T."""
+    array = np.asarray(as_array(lengths, "lengths"))
+    steps, batch = int(x.shape[0]), int(x.shape[1])
+    if array.shape != (batch,) or array.dtype.kind not in "iu":
+        raise DataError(
+            f"lengths has shape {list(array.shape)} and holds {array.dtype}; expected integers [{batch}], one a sample"
+        )
+    low, high = int(array.min()), int(array.max())
+    if low < 1 or high > steps:
+        raise DataError(f"lengths holds {low if low < 1 else high}; x with {steps} steps takes 1 to {steps}")
+    return array.astype(np.intp)
+
+
+def check_resets(resets: Any, x: Any) -> Any:
+    """Check that resets are booleans [T, B], and return them."""
+    resets = as_array(resets, "resets")
+    lead = [int(size) for size in x.shape[:2]]
+    if list(resets.shape) != lead or resets.dtype.kind != "b":
+        raise DataError(
+            f"resets has shape {list(resets.shape)} and holds {resets.dtype}; expected booleans {lead}, as x has"
+        )
+    return resets

@@ -1,13 +1,12 @@
-"""The buffers that a network makes for the loop, and that nobody else looks into: weights, tapes, working arrays."""
+"""The buffers that a network makes for the loop, and that nobody else looks into: weights and working arrays."""
 
-import itertools
 from typing import Any
 
 import attrs
 import numpy as np
 
-from rnnframe.arrays import Array, Shapes, Vector, size_of
-from rnnframe.contracts import Cell, Sizes, Tapes
+from rnnframe.arrays import Array, Vector, size_of
+from rnnframe.contracts import Cell, Sizes
 from rnnframe.heads import Head
 
 
@@ -64,75 +63,6 @@ def _weights_from(layers: tuple[Layer, ...], head: Head, dtype: np.dtype[Any], f
     return weights
 
 
-_numbers = itertools.count(1)
-
-
-class Working:
-    """The arrays of a chunk's tape that are not kept with it: one set, which all tapes of a shard share.
-
-    `holds` is the number of the tape whose arrays they are at the moment.
-    """
-
-    def __init__(self, shapes: Shapes, tapes: Tapes, dtype: np.dtype[Any]) -> None:
-        self.tapes = tapes
-        self.arrays = Vector(shapes, dtype)
-        self.holds = 0
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the arrays."""
-        return self.arrays.nbytes
-
-
-class Tape:
-    """What one chunk leaves for its reverse, of all layers: what is kept in one flat vector, the rest in `working`.
-
-    Of a state that is not kept, the rows before and after the chunk are (`ends`).
-    """
-
-    def __init__(self, kept: Vector, working: Working, layers: tuple[Layer, ...]) -> None:
-        self.number = next(_numbers)
-        self.working = working
-        self._kept, self._layers = kept, layers
-        self._views: dict[int, list[dict[str, Array]]] = {}
-        self.ends = [
-            {name.removesuffix(ENDS): view for name, view in kept.group(layer.prefix).items() if name.endswith(ENDS)}
-            for layer in layers
-        ]
-
-    def layers(self, steps: int) -> list[dict[str, Array]]:
-        """Return the arrays of each layer for a chunk of `steps` steps; a state has one row more."""
-        if steps not in self._views:
-            self._views[steps] = [self._cut(layer, steps) for layer in self._layers]
-        return self._views[steps]
-
-    def _cut(self, layer: Layer, steps: int) -> dict[str, Array]:
-        state, tape = layer.cell.state(), layer.cell.tape()
-        views = self._kept.group(layer.prefix) | self.working.arrays.group(layer.prefix)
-        rows = {name: steps + (name in state) for name in tape}
-        return {name: views[name][: rows.get(name, 2)] for name in {**state, **tape}}
-
-
-ENDS = "@ends"
-
-
-def tape_shapes(layers: tuple[Layer, ...], steps: int, batch: int, tapes: Tapes) -> tuple[Shapes, Shapes]:
-    """Return the shapes of what stays with a chunk, and of what does not; it begins with the state at its start."""
-    kept: dict[str, tuple[int, ...]] = {}
-    working: dict[str, tuple[int, ...]] = {}
-    for layer in layers:
-        state, tape = layer.cell.state(), layer.cell.tape()
-        stays = tape if tapes == "whole" else layer.cell.keeps(tapes)
-        for name, width in tape.items():
-            into = kept if name in stays else working
-            into[f"{layer.prefix}.{name}"] = (steps + (name in state), batch, width)
-        for name in sorted(state.keys() - tape.keys()):
-            kept[f"{layer.prefix}.{name}"] = (2, batch, state[name])
-        for name in sorted(state.keys() & tape.keys() - set(stays)):
-            kept[f"{layer.prefix}.{name}{ENDS}"] = (2, batch, state[name])
-    return kept, working
-
-
 class Scratch:
     """What both directions work in while they are at one chunk: nothing here outlives it."""
 
@@ -152,18 +82,33 @@ class Scratch:
         """Bytes of all working arrays."""
         return self._shared.nbytes + self._gradients.nbytes
 
-    def parts(self, steps: int) -> list[dict[str, Array]]:
-        """Return the working arrays of each layer, and of the head as the last, for a chunk of `steps` steps."""
+    def parts(self, steps: int, samples: int | None = None) -> list[dict[str, Array]]:
+        """Return the working arrays of each layer, and of the head as the last, for `steps` steps.
+
+        samples: how many of the batch there are, in arrays that are dense all the same; by default all.
+        """
+        if samples is not None and samples != self._batch:
+            return self._views_of(steps, samples)
         if steps not in self._views:
-            self._views[steps] = [
-                {name: view if isinstance(size[name], tuple) else view[:steps] for name, view in arrays.items()}
-                for arrays, size in zip(self._arrays, self._sizes, strict=True)
-            ]
+            self._views[steps] = self._views_of(steps, self._batch)
         return self._views[steps]
 
-    def gradient(self, name: str, steps: int, width: int) -> Array:
-        """Return one of the arrays [L, B, width] in which dL/dh travels from layer to layer: "a", and below it "b"."""
-        return self._gradients[name][: steps * self._batch * width].reshape(steps, self._batch, width)
+    def _views_of(self, steps: int, samples: int) -> list[dict[str, Array]]:
+        return [
+            {name: v if isinstance(size[name], tuple) else _dense(v, steps, samples) for name, v in arrays.items()}
+            for arrays, size in zip(self._arrays, self._sizes, strict=True)
+        ]
+
+    def gradient(self, name: str, size: tuple[int, int], width: int) -> Array:
+        """Return one of the arrays [*size, width] in which dL/dh travels from layer to layer: "a", and below it "b"."""
+        steps, samples = size
+        return self._gradients[name][: steps * samples * width].reshape(steps, samples, width)
+
+
+def _dense(view: Array, steps: int, samples: int) -> Array:
+    """Return the beginning of an array [L, B, width] as one of [steps, samples, width], contiguous again."""
+    width = view.shape[2]
+    return view.reshape(-1, width)[: steps * samples].reshape(steps, samples, width)
 
 
 def scratch_items(layers: tuple[Layer, ...], head: Head, steps: int, batch: int) -> int:

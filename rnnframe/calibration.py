@@ -10,6 +10,7 @@ import numpy as np
 from rnnframe.blas import one_thread
 from rnnframe.contracts import Tapes
 from rnnframe.network import Network
+from rnnframe.pieces import Block
 from rnnframe.plan import Plan
 from rnnframe.shards import Crew
 
@@ -63,6 +64,7 @@ class _Chunk:
         x = rng.standard_normal((steps, batch, network.inputs)).astype(network.dtype)
         shape = (steps, batch) if network.head.target_dims == 1 else (steps, batch, network.head.width)
         y = network.head.targets(np.zeros(shape, np.int64), network.dtype)
+        block = Block.whole(x, y)
         state, dstate = network.new_state(batch), network.new_state(batch)
         scratch, gradients = network.new_scratch(steps, batch), network.new_gradients()
         working = network.new_working(steps, batch, kept)
@@ -70,9 +72,9 @@ class _Chunk:
         tapes = [network.new_tape(steps, batch, kept, working=working) for _ in range(4)]
         weights, turn = network.weights, itertools.cycle(tapes)
         for tape in tapes:
-            network.forward(weights, x, state, tape, scratch)
-        self.forward = lambda: network.forward(weights, x, state, next(turn), scratch)
-        self.reverse = lambda: network.reverse(weights, x, y, next(turn), dstate, gradients, scratch)
+            network.forward(weights, block, state, tape, scratch)
+        self.forward = lambda: network.forward(weights, block, state, next(turn), scratch)
+        self.reverse = lambda: network.reverse(weights, block, next(turn), dstate, gradients, scratch)
 
 
 def _slowest(works: list[Callable[[], object]]) -> float:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from rnnframe.arrays import Array, Arrays, Vector
+from rnnframe.columns import split_batch
 from rnnframe.contracts import StateStore
 from rnnframe.errors import OptionError
 from rnnframe.inference import Evaluation, Inference
@@ -20,7 +21,7 @@ from rnnframe.plan import Plan, RunPlan, make_plans
 from rnnframe.registry import Registry, default_registry
 from rnnframe.report import Report, Result
 from rnnframe.schedule import Action, Drop, Forget, Forward, Load, Reverse, Save, Schedule, Update
-from rnnframe.shards import Crew, split_batch, usual_shards
+from rnnframe.shards import Crew, usual_shards
 from rnnframe.sources import Reader, open_source
 from rnnframe.specs import render
 from rnnframe.states import fill_state, join_states
@@ -48,8 +49,8 @@ def execute(
                 reached = start
                 for block in reader.blocks(start, stop):  # fewer where the source ends before
                     waiting = block if block.waits else None
-                    tape = ring.push(reached, block.steps, waiting, weights) if keep else ring.spare()
-                    network.forward(weights, block.x, state, tape, scratch)
+                    tape = ring.push(reached, waiting, weights) if keep else ring.spare()
+                    network.forward(weights, block, state, tape, scratch)
                     tally.ran(reached, block.steps)
                     reached += 1
                 if reached == tally.chunks:  # as far as anyone has been: perhaps after the last step
@@ -60,7 +61,7 @@ def execute(
                 for place, chunk in enumerate(range(stop - 1, start - 1, -1)):
                     entry = ring.from_right(place if keep else 0)
                     block = reader.again(chunk, entry.block, losses=chunk >= first)
-                    loss = network.reverse(entry.weights, block.x, block.y, entry.tape, dstate, gradients, scratch)
+                    loss = network.reverse(entry.weights, block, entry.tape, dstate, gradients, scratch)
                     tally.reversed(block.steps, loss, block.count)
                     if not keep:
                         ring.pop()
@@ -73,8 +74,7 @@ def execute(
                 states.save(slot, state, far)
             case Load(slot):
                 if slot is None:
-                    newest = ring.from_right(0)
-                    network.resume(newest.tape, newest.steps, state)
+                    network.resume(ring.from_right(0).tape, state)
                 else:
                     states.load(slot, state)
             case Drop(slot):
@@ -145,7 +145,14 @@ class Engine:
                 self._plans[steps, sizes] = make_plans(self.running, self.store, steps, sizes, self.chunk, self._stores)
         return self._plans[steps, sizes]
 
-    def gradients(self, x: Any, y: Any, state: Arrays | None = None) -> Result:
+    def gradients(
+        self,
+        x: Any,
+        y: Any,
+        state: Arrays | None = None,
+        lengths: Any | None = None,
+        resets: Any | None = None,
+    ) -> Result:
         """Return loss, gradients and final state of one sequence; the parameters are not changed.
 
         x: integers [T, B] that are looked up, or numbers [T, B, inputs]; anything that can be sliced along time, or
@@ -153,21 +160,33 @@ class Engine:
         without the first dimension where the head counts the last step only; an iterator (or None, with pairs
         (x, y) in x) for a stream. state: what an earlier result returned; zeros by default.
 
-        Raises `DataError` for x, y or state that do not fit, `NonFiniteError` for a loss that is not finite; a
-        gradient that overflows beside a finite loss is returned as it is.
+        lengths: integers [B], the steps of each sample, 1 to T; what stands behind them in x and y is never looked at,
+        and a sample that has ended costs nothing, holds its state, and has no loss (with at=last it counts at its own
+        last step). resets: booleans [T, B], true where a sample begins anew: its state is zero before that step, and no
+        gradient crosses it. A stream yields them as (x, y, resets). Both give what the samples give one by one.
+
+        Raises `DataError` for what does not fit, `NonFiniteError` for a loss that is not finite; a gradient that
+        overflows beside a finite loss is returned as it is.
         """
-        return self.run(x, y, state, take=None)
+        return self.run(x, y, state, None, lengths, resets)
 
     @np.errstate(over="ignore", invalid="ignore")  # as above, for what is done for all shards at once
-    def run(self, x: Any, y: Any, state: Arrays | None, take: Take | None) -> Result:
+    def run(
+        self,
+        x: Any,
+        y: Any,
+        state: Arrays | None,
+        take: Take | None,
+        lengths: Any | None = None,
+        resets: Any | None = None,
+    ) -> Result:
         """Do what `gradients` does, and hand mean gradient and loss to `take` at each update.
 
         An update comes where the schedule has one, and at the end if any loss is left. `take` may overwrite the
         gradient; afterwards a new one begins at zero, so `Result.gradients` is zero.
         """
-        source = open_source(x, y, self.running)
-        columns = self._split(source.batch)
-        source.share(len(columns))
+        source = open_source(x, y, self.running, lengths, resets)
+        columns = source.deal(len(self._split(source.batch)))
         plans = self.shard_plans(source.steps, source.batch)
         memories = self._memories_for(plans)
         for part, memory in zip(columns, memories, strict=True):
@@ -237,10 +256,22 @@ class Engine:
             data_bytes=data_bytes,
         )
 
-    def evaluate(self, x: Any, y: Any, state: Arrays | None = None) -> Evaluation:
+    def evaluate(
+        self,
+        x: Any,
+        y: Any,
+        state: Arrays | None = None,
+        lengths: Any | None = None,
+        resets: Any | None = None,
+    ) -> Evaluation:
         """Return the mean loss and the final state of one sequence; nothing is remembered but the current state."""
-        return Inference(self.running, self.chunk, NUMPY).evaluate(x, y, state)
+        return Inference(self.running, self.chunk, NUMPY).evaluate(x, y, state, lengths, resets)
 
-    def predict(self, x: Any, state: Arrays | None = None) -> tuple[Array, Vector]:
-        """Return what the head predicts at every step, [T, B, outputs], and the final state."""
-        return Inference(self.running, self.chunk, NUMPY).predict(x, state)
+    def predict(
+        self, x: Any, state: Arrays | None = None, lengths: Any | None = None, resets: Any | None = None
+    ) -> tuple[Array, Vector]:
+        """Return what the head predicts at every step, [T, B, outputs], and the final state.
+
+        Behind the end of a sample that `lengths` names, predictions are zero.
+        """
+        return Inference(self.running, self.chunk, NUMPY).predict(x, state, lengths, resets)

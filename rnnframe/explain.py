@@ -12,6 +12,7 @@ import numpy as np
 from rnnframe.arrays import Array
 from rnnframe.contracts import Cell
 from rnnframe.network import Network
+from rnnframe.pieces import Block
 
 BATCH = 2
 
@@ -69,7 +70,7 @@ class _Step:
         network = self.network
         tape, scratch = network.new_tape(1, BATCH), network.new_scratch(1, BATCH)
         x = self.x.copy()
-        network.forward(network.weights, x, self.state.copy(), tape, scratch)
+        network.forward(network.weights, Block.whole(x, None), self.state.copy(), tape, scratch)
         arrays, weights = tape.layers(1)[0], network.weights.layers[0]
         if name == "x_t":
             x *= factor

@@ -8,15 +8,17 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, Arrays, Vector
-from rnnframe.blocks import Block
-from rnnframe.buffers import Scratch, Tape
+from rnnframe.buffers import Scratch
+from rnnframe.columns import Columns, count_of
 from rnnframe.contracts import ROWS
 from rnnframe.errors import NonFiniteError
 from rnnframe.kernels import AUTO, Kernels, choose
 from rnnframe.network import Network
+from rnnframe.pieces import Block
 from rnnframe.registry import default_registry
 from rnnframe.sources import Source, open_inputs, open_source
-from rnnframe.states import fill_state
+from rnnframe.states import fill_state, join_states
+from rnnframe.tapes import Tape
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -30,11 +32,12 @@ class Evaluation:
 
 @attrs.frozen
 class _Passed:
-    """A chunk that was run forward: its data, its top layer's h, and the working arrays at its disposal."""
+    """A chunk that was run forward: its data, its tape, the working arrays, and the batch's columns in its order."""
 
     block: Block
-    h: Array
+    tape: Tape
     scratch: Scratch
+    columns: Columns
 
 
 class Inference:
@@ -46,32 +49,56 @@ class Inference:
         self._buffers: dict[tuple[int, int], tuple[Vector, Tape, Scratch]] = {}
 
     @np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is an error of its own
-    def evaluate(self, x: Any, y: Any, state: Arrays | None = None) -> Evaluation:
-        """Return the mean loss of one sequence; x, y and state as `Engine.gradients` takes them."""
-        loss, count = 0.0, 0
-        for passed in self._forward(open_source(x, y, self.network), state):
-            targets = passed.block.y
-            if targets is not None:
-                loss += self.network.evaluate(self.network.weights, passed.h, targets, passed.scratch)
-                count += targets.shape[0] * targets.shape[1]
+    def evaluate(
+        self,
+        x: Any,
+        y: Any,
+        state: Arrays | None = None,
+        lengths: Any | None = None,
+        resets: Any | None = None,
+    ) -> Evaluation:
+        """Return the mean loss of one sequence; all arguments as `Engine.gradients` takes them."""
+        loss, count, network = 0.0, 0, self.network
+        source = open_source(x, y, network, lengths, resets)
+        for passed in self._forward(source, state):
+            for piece, h in network.outputs(passed.block, passed.tape):
+                loss += network.evaluate(network.weights, piece, h, passed.scratch)
+            count += passed.block.count
         if not math.isfinite(loss):
             raise NonFiniteError(f"the loss is {loss}; the parameters are too large or not finite")
-        return Evaluation(loss=loss / max(1, count), count=count, state=self._final())
+        return Evaluation(loss=loss / max(1, count), count=count, state=self._final(source))
 
-    def predict(self, x: Any, state: Arrays | None = None) -> tuple[Array, Vector]:
-        """Return what the head predicts at every step, [T, B, outputs], and the final state."""
-        outputs = []
-        for passed in self._forward(open_inputs(x, self.network), state):
-            outputs.append(self.network.predict(self.network.weights, passed.h, passed.scratch).copy())
-        return np.concatenate(outputs), self._final()
+    def predict(
+        self, x: Any, state: Arrays | None = None, lengths: Any | None = None, resets: Any | None = None
+    ) -> tuple[Array, Vector]:
+        """Return what the head predicts at every step, [T, B, outputs], and the final state.
 
-    def _final(self) -> Vector:
+        Behind the end of a sample that `lengths` names, predictions are zero.
+        """
+        source = open_inputs(x, self.network, lengths, resets)
+        parts = [self._predicted(passed) for passed in self._forward(source, state)]
+        behind = 0 if source.steps is None else len(x) - source.steps
+        if behind:
+            parts.append(np.zeros((behind, *parts[-1].shape[1:]), self.network.dtype))
+        return np.concatenate(parts), self._final(source)
+
+    def _predicted(self, passed: _Passed) -> Array:
+        """Return the predictions for a chunk, in the caller's order of the samples."""
+        network, start = self.network, 0
+        predicted = np.zeros((passed.block.steps, count_of(passed.columns), network.head.width), network.dtype)
+        for piece, h in network.outputs(passed.block, passed.tape):
+            columns = passed.columns if isinstance(passed.columns, slice) else passed.columns[piece.first :]
+            predicted[start : start + len(h), columns] = network.predict(network.weights, h, passed.scratch)
+            start += len(h)
+        return predicted
+
+    def _final(self, source: Source) -> Vector:
         ((state, _, _),) = self._buffers.values()
-        return state.copy()
+        return join_states([state], source.deal(1))
 
     def _forward(self, source: Source, given: Arrays | None) -> Iterator[_Passed]:
         network = self.network
-        columns = slice(0, source.batch)
+        (columns,) = source.deal(1)
         steps = self._chunk or -(-ROWS // source.batch)
         steps = steps if source.steps is None else min(steps, source.steps)
         state, tape, scratch = self._buffers_for(steps, source.batch)
@@ -84,9 +111,9 @@ class Inference:
             if block is None:
                 return
             source.release(start)
-            h = network.forward(network.weights, block.x, state, tape, scratch)
-            yield _Passed(block, h, scratch)
-            start += len(block.x)
+            network.forward(network.weights, block, state, tape, scratch)
+            yield _Passed(block, tape, scratch, columns)
+            start += block.steps
 
     def _buffers_for(self, steps: int, batch: int) -> tuple[Vector, Tape, Scratch]:
         if (steps, batch) not in self._buffers:

@@ -12,13 +12,14 @@ from typing import Any
 import attrs
 
 from rnnframe.arrays import Array, Vector
-from rnnframe.blocks import Block
-from rnnframe.buffers import Tape, Weights
+from rnnframe.buffers import Weights
 from rnnframe.media import SnapshotLayout, Snapshots
 from rnnframe.network import Network
+from rnnframe.pieces import Block
 from rnnframe.places import Places
 from rnnframe.plan import Plan
 from rnnframe.registry import Naming
+from rnnframe.tapes import Tape
 
 
 @attrs.define
@@ -26,7 +27,6 @@ class Entry:
     """A chunk in the ring: its tape and where that is, the weights that made it, its data where they cost nothing."""
 
     chunk: int
-    steps: int
     block: Block | None
     place: int
     tape: Tape
@@ -50,14 +50,19 @@ class Ring:
         """The number of tapes that were ever made."""
         return len(self._tapes)
 
+    @property
+    def nbytes_beyond(self) -> int:
+        """Bytes that tapes took beside their buffers."""
+        return sum(tape.nbytes_beyond for tape in self._tapes)
+
     def spare(self) -> Tape:
         """Return a tape that is free for the moment: what is written there is overwritten by the next chunk."""
         return self._tape(self._places.next())
 
-    def push(self, chunk: int, steps: int, block: Block | None, weights: Weights) -> Tape:
+    def push(self, chunk: int, block: Block | None, weights: Weights) -> Tape:
         """Take a tape for `chunk` at the right end of the ring."""
         place = self._places.take()
-        self._entries.append(Entry(chunk, steps, block, place, self._tape(place), weights))
+        self._entries.append(Entry(chunk, block, place, self._tape(place), weights))
         return self._entries[-1].tape
 
     def from_right(self, place: int) -> Entry:
@@ -214,6 +219,7 @@ class Memory:
         states = 3 * self.plan.costs.snapshot  # state, final and dstate
         flat = self._room.flat
         room = self.ring.buffers * self.plan.costs.tape if flat is None else flat.nbytes
+        room += self.ring.nbytes_beyond
         return room + self.states.far_bytes + states + self.scratch.nbytes + self._room.working.nbytes
 
 

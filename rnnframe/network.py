@@ -5,21 +5,23 @@ runs one chunk, `reverse` takes it back. The loop hands the buffers on without l
 """
 
 import copy
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, Vector, aligned_bytes, aligned_empty, size_of
-from rnnframe.buffers import Layer, Scratch, Tape, Weights, Working, scratch_items, tape_shapes
+from rnnframe.buffers import Layer, Scratch, Weights, scratch_items
 from rnnframe.contracts import Cell, Tapes
 from rnnframe.errors import OptionError, UsageError
 from rnnframe.heads import Head
 from rnnframe.kernels import NUMPY, Kernels
-from rnnframe.registry import Naming, Registry, default_registry
+from rnnframe.pieces import Block, Piece
+from rnnframe.registry import Registry, default_registry
 from rnnframe.specs import render
+from rnnframe.stack import Stack
+from rnnframe.tapes import Tape, Working, tape_shapes
 
 DTYPES = ("float32", "float64")
 
@@ -69,6 +71,7 @@ class Network:
         )
         self.kernels = (NUMPY,) * len(self.layers)
         """The name of the kernels that compute each layer."""
+        self._stack = Stack(self.layers, self.head)
         self.weights = self.new_weights()
         rng = np.random.default_rng(seed)
         for layer in self.layers:
@@ -93,6 +96,7 @@ class Network:
             attrs.evolve(layer, cell=twin or layer.cell) for layer, twin in zip(self.layers, twins, strict=True)
         )
         running.kernels = tuple(kernels.name if twin else NUMPY for twin in twins)
+        running._stack = Stack(running.layers, self.head)
         running.weights = Weights(running.layers, self.head, self.dtype, self.parameters)
         running.weights.derive()
         return running
@@ -165,93 +169,45 @@ class Network:
         """Bytes of the working arrays for one chunk."""
         return scratch_items(self.layers, self.head, steps, batch) * self.dtype.itemsize
 
-    def forward(self, weights: Weights, x: Array, state: Vector, tape: Tape, scratch: Scratch) -> Array:
-        """Run one chunk from `state`, which becomes the state after it; return the top layer's h [L, B, H]."""
-        arrays, working = tape.layers(len(x)), scratch.parts(len(x))
-        for n, layer in enumerate(self.layers):
-            held = state.group(layer.prefix)
-            for name, value in held.items():
-                arrays[n][name][0] = value
-            with Naming(f"in {layer.prefix}", "cell", type(layer.cell)):
-                layer.cell.forward(weights.layers[n], x, arrays[n], working[n])
-            for name, value in held.items():
-                value[...] = arrays[n][name][-1]
-            for name, ends in tape.ends[n].items():
-                ends[0], ends[1] = arrays[n][name][0], arrays[n][name][-1]
-            x = arrays[n]["h"][1:]
-        tape.working.holds = tape.number
-        return x
+    def forward(self, weights: Weights, block: Block, state: Vector, tape: Tape, scratch: Scratch) -> None:
+        """Run one chunk from `state`, which becomes the state after it, or after a sample's end within it."""
+        tape.begin(block, state)
+        for piece, arrays in zip(block.pieces, tape.pieces, strict=True):
+            self._stack.forward(weights, piece, arrays, scratch)
+        tape.end(state)
 
-    def resume(self, tape: Tape, steps: int, state: Vector) -> None:
-        """Make `state` the one after the chunk of `steps` steps that left the tape."""
-        for n, (layer, arrays) in enumerate(zip(self.layers, tape.layers(steps), strict=True)):
-            for name, value in state.group(layer.prefix).items():
-                value[...] = tape.ends[n].get(name, arrays[name])[-1]
-
-    def _rebuild(self, weights: Weights, x: Array, tape: Tape, scratch: Scratch) -> None:
-        """Make the arrays of a tape again that are not kept with it."""
-        arrays, working = tape.layers(len(x)), scratch.parts(len(x))
-        for n, layer in enumerate(self.layers):
-            for name, ends in tape.ends[n].items():
-                arrays[n][name][0] = ends[0]
-            with Naming(f"in {layer.prefix}", "cell", type(layer.cell)):
-                layer.cell.rebuild(weights.layers[n], x, arrays[n], working[n], tape.working.tapes)
-            x = arrays[n]["h"][1:]
-        tape.working.holds = tape.number
+    def resume(self, tape: Tape, state: Vector) -> None:
+        """Make `state` the one after the chunk that left the tape."""
+        tape.resume(state)
 
     def reverse(
-        self,
-        weights: Weights,
-        x: Array,
-        y: Array | None,
-        tape: Tape,
-        dstate: Vector,
-        gradients: Vector,
-        scratch: Scratch,
+        self, weights: Weights, block: Block, tape: Tape, dstate: Vector, gradients: Vector, scratch: Scratch
     ) -> float:
-        """Take one chunk back: readout, loss, then every layer from the top; return the sum of the losses.
+        """Take one chunk back, its pieces from the last to the first; return the sum of the losses.
 
-        y holds the targets of the last len(y) steps of the chunk, None where no loss counts. `dstate` is the
-        gradient that reaches the state after the chunk, and becomes that of the state before it.
+        `dstate` is the gradient that reaches the state after the chunk, and becomes that of the state before it.
         """
-        steps = len(x)
-        if tape.working.arrays and tape.working.holds != tape.number:
-            self._rebuild(weights, x, tape, scratch)
-        arrays, working = tape.layers(steps), scratch.parts(steps)
-        below = [x, *(layer["h"][1:] for layer in arrays)]
-        gradient = partial(scratch.gradient, steps=steps)
-        dh = gradient("a", width=self.layers[-1].cell.hidden)
-        counted = 0 if y is None else len(y)
-        dh[: steps - counted] = 0
+        if tape.misses_arrays:
+            tape.begin_again()
+            for piece, arrays in zip(block.pieces, tape.pieces, strict=True):
+                self._stack.rebuild(weights, piece, arrays, scratch, tape.working.tapes)
         loss = 0.0
-        if y is not None:
-            tail = slice(steps - counted, steps)
-            loss = self.head.reverse(weights.head, below[-1][tail], y, dh[tail], gradients.group("head"), working[-1])
-        for n in reversed(range(len(self.layers))):
-            layer = self.layers[n]
-            dx = gradient("ba"[(len(self.layers) - n) % 2 == 0], width=layer.inputs) if n else None
-            with Naming(f"in {layer.prefix}", "cell", type(layer.cell)):
-                layer.cell.backward(
-                    weights.layers[n],
-                    below[n],
-                    arrays[n],
-                    dh,
-                    dstate.group(layer.prefix),
-                    gradients.group(layer.prefix),
-                    working[n],
-                    dx,
-                )
-            if dx is not None:
-                dh = dx
+        for piece, arrays in zip(reversed(block.pieces), reversed(tape.pieces), strict=True):
+            loss += self._stack.reverse(weights, piece, arrays, dstate, gradients, scratch)
         return loss
 
-    def evaluate(self, weights: Weights, h: Array, y: Array, scratch: Scratch) -> float:
-        """Return the sum of the losses of the last len(y) steps of a block of the top layer's h."""
-        return self.head.loss(weights.head, h[len(h) - len(y) :], y, scratch.parts(len(h))[-1])
+    def outputs(self, block: Block, tape: Tape) -> Iterator[tuple[Piece, Array]]:
+        """Yield each piece of the chunk that left the tape with the top layer's h [l, n, H]."""
+        for piece, arrays in zip(block.pieces, tape.pieces, strict=True):
+            yield piece, arrays[-1]["h"][1:]
+
+    def evaluate(self, weights: Weights, piece: Piece, h: Array, scratch: Scratch) -> float:
+        """Return the sum of the losses of a piece with the top layer's h."""
+        return self._stack.evaluate(weights, piece, h, scratch)
 
     def predict(self, weights: Weights, h: Array, scratch: Scratch) -> Array:
-        """Return what the head predicts [L, B, outputs] for a block of h, in a working array."""
-        outputs = self.head.readout(weights.head, h, scratch.parts(len(h))[-1])
+        """Return what the head predicts [l, n, outputs] for a block of h, in a working array."""
+        outputs = self.head.readout(weights.head, h, scratch.parts(*h.shape[:2])[-1])
         self.head.prediction(outputs)
         return outputs
 

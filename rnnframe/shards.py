@@ -4,7 +4,6 @@ The parts meet where the schedule has an `Update`: all wait, one of them acts fo
 """
 
 import contextvars
-import itertools
 import os
 import threading
 import weakref
@@ -38,13 +37,6 @@ def usable_cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not every system tells
         return os.cpu_count() or 1
-
-
-def split_batch(batch: int, shards: int) -> list[slice]:
-    """Split `batch` columns into at most `shards` parts whose sizes differ by one at most."""
-    count = min(batch, shards)
-    bounds = [batch * n // count for n in range(count + 1)]
-    return [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
 
 
 class StoppedError(Exception):

@@ -12,9 +12,12 @@ from typing import Any, Protocol
 import attrs
 import numpy as np
 
-from rnnframe.blocks import Block, Checker, as_array
+from rnnframe.arrays import Array
+from rnnframe.blocks import Checker, as_array, check_lengths, check_resets
+from rnnframe.columns import Columns, count_of, deal_by_length, split_batch
 from rnnframe.errors import DataError
 from rnnframe.network import Network
+from rnnframe.pieces import Block, Piece, Span, cut
 from rnnframe.schedule import Grid
 from rnnframe.streams import Stream, is_stream
 
@@ -29,12 +32,15 @@ class Source(Protocol):
     batch: int
     data_bytes: int
 
-    def share(self, readers: int) -> None:
-        """Take note that so many readers will ask for each block; one unless told."""
+    def deal(self, shards: int) -> list[Columns]:
+        """Return the columns of each of at most `shards` parts of the batch, as `split_batch` sizes them.
+
+        Each part is to be read by a reader of its own; without a call there is one.
+        """
         ...
 
-    def block(self, start: int, stop: int, columns: slice) -> Block | None:
-        """Return the steps [start, stop), or fewer or None where the source ends before."""
+    def block(self, start: int, stop: int, columns: Columns) -> Block | None:
+        """Return the steps [start, stop) of a part of `deal`, or fewer or None where the source ends before."""
         ...
 
     def release(self, start: int) -> None:
@@ -51,7 +57,7 @@ class Reader:
 
     source: Source
     grid: Grid
-    columns: slice
+    columns: Columns
     check: Callable[[], None]
 
     def block(self, chunk: int) -> Block | None:
@@ -67,7 +73,7 @@ class Reader:
         self.check()
         block = waited or self.block(chunk)
         assert block is not None  # it was there before
-        return block if losses else Block(block.x, None)
+        return block if losses else block.without_targets()
 
     def blocks(self, start: int, stop: int | None) -> Iterator[Block]:
         """Yield the blocks of the chunks [start, stop), stop=None until the end; fewer where the source ends before."""
@@ -82,47 +88,95 @@ class Reader:
             yield block
 
 
-def open_source(x: Any, y: Any, network: Network) -> Source:
+def open_source(x: Any, y: Any, network: Network, lengths: Any | None = None, resets: Any | None = None) -> Source:
     """Return a source over arrays, or over iterators of blocks."""
     if is_stream(x):
-        return Stream(x, y, network)
+        return _stream(x, y, network, lengths, resets)
     if y is None:
         raise DataError("y is missing; give the targets as an array, or pairs (x, y) in an iterator as x")
-    return Sequence(x, y, network)
+    return Sequence(x, y, network, lengths, resets)
 
 
-def open_inputs(x: Any, network: Network) -> Source:
+def open_inputs(x: Any, network: Network, lengths: Any | None = None, resets: Any | None = None) -> Source:
     """Return a source of inputs alone; a stream is one of pairs (x, y) here too."""
-    return Stream(x, None, network) if is_stream(x) else Sequence(x, None, network)
+    if is_stream(x):
+        return _stream(x, None, network, lengths, resets)
+    return Sequence(x, None, network, lengths, resets)
+
+
+def _stream(x: Any, y: Any, network: Network, lengths: Any | None, resets: Any | None) -> Stream:
+    if lengths is not None or resets is not None:
+        name = "lengths" if resets is None else "resets"
+        raise DataError(f"{name} go with arrays; a stream is cut by what it yields itself: (x, y, resets)")
+    return Stream(x, y, network)
 
 
 class Sequence:
-    """A source over arrays, or anything that has a shape and a dtype and can be sliced along time."""
+    """A source over arrays, or anything that has a shape and a dtype and can be sliced along time.
+
+    lengths: the steps of each sample [B], what stands behind them is not looked at. resets: booleans [T, B], where a
+    sample begins anew. Samples of different lengths are dealt in the order in which they end, so that those that
+    still run are the last columns of a part, and so that the parts have about as many steps each.
+    """
 
     steps: int | None
     data_bytes: int = 0
 
-    def __init__(self, x: Any, y: Any, network: Network) -> None:
+    def __init__(self, x: Any, y: Any, network: Network, lengths: Any | None = None, resets: Any | None = None) -> None:
         self._checker = Checker(network)
         self._x = as_array(x, "x")
         self._checker.check_inputs(self._x)
         self._last_only = network.head.at == "last"
         self._y = None if y is None else self._checker.check_pair(self._x, as_array(y, "y"))
-        self.length = int(self._x.shape[0])
+        ends = None if lengths is None else check_lengths(lengths, self._x)
+        self._resets = None if resets is None else check_resets(resets, self._x)
+        self.length = int(self._x.shape[0] if ends is None else ends.max())
+        self._ends = None if ends is None or ends.min() == self.length else ends  # None: all end with the last step
         self.steps = self.length
         self.batch = int(self._x.shape[1])
 
-    def share(self, readers: int) -> None:
-        """Nothing is held for anyone."""
+    def deal(self, shards: int) -> list[Columns]:
+        """Return slices, or the numbers of columns with those that end first in front."""
+        parts = split_batch(self.batch, shards)
+        if self._ends is None:
+            return [*parts]
+        return deal_by_length(self._ends, [part.stop - part.start for part in parts])
 
-    def block(self, start: int, stop: int, columns: slice) -> Block | None:
+    def block(self, start: int, stop: int, columns: Columns) -> Block | None:
         """Return the steps [start, stop); arrays of the right dtype and order are viewed, not copied."""
-        x = self._checker.inputs(self._x[start:stop][:, columns], start)
-        is_view = isinstance(self._x, np.ndarray) and np.may_share_memory(x, self._x)
-        if self._y is None or (self._last_only and stop < self.length):
-            return Block(x, None, waits=is_view)
-        y = self._checker.targets(self._y[columns][None] if self._last_only else self._y[start:stop][:, columns])
-        return Block(x, y, waits=is_view and isinstance(self._y, np.ndarray) and np.may_share_memory(y, self._y))
+        stop = min(stop, self.length)
+        x = self._x[start:stop]
+        pieces = [self._piece(x, start, span, columns) for span in self._spans(start, stop, columns)]
+        return Block(stop - start, pieces, waits=all(self._is_view(piece) for piece in pieces))
+
+    def _spans(self, start: int, stop: int, columns: Columns) -> Iterator[Span]:
+        resets = None if self._resets is None else np.asarray(self._resets[start:stop][:, columns])
+        ends = None if self._ends is None else self._ends[columns] - start
+        return cut(stop - start, count_of(columns), ends, resets)
+
+    def _piece(self, x: Any, start: int, span: Span, columns: Columns) -> Piece:
+        running = columns if isinstance(columns, slice) else columns[span.first :]
+        first, stop = start + span.start, start + span.stop
+        inputs = self._checker.inputs(x[span.start : span.stop][:, running], first)
+        y = self._targets(first, stop, running, span.ending)
+        return Piece(inputs, None if y is None else self._checker.targets(y), span.first, span.fresh)
+
+    def _targets(self, start: int, stop: int, running: Columns, ending: int) -> Any:
+        """Return the targets of the steps [start, stop): all of them, or those of samples whose last step is there."""
+        if self._y is None:
+            return None
+        if not self._last_only:
+            return self._y[start:stop][:, running]
+        if isinstance(running, slice):  # which end together
+            return self._y[running][None] if stop == self.length else None
+        return self._y[running[:ending]][None] if ending else None
+
+    def _is_view(self, piece: Piece) -> bool:
+        return _shares(piece.x, self._x) and (piece.y is None or _shares(piece.y, self._y))
 
     def release(self, start: int) -> None:
         """Nothing is held: the arrays are the caller's."""
+
+
+def _shares(part: Array, given: Any) -> bool:
+    return isinstance(given, np.ndarray) and np.may_share_memory(part, given)

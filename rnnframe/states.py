@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from rnnframe.arrays import Arrays, Vector
+from rnnframe.columns import Columns, count_of
 from rnnframe.errors import DataError
 
 
-def fill_state(target: Vector, given: Arrays | None, batch: int, columns: slice) -> None:
+def fill_state(target: Vector, given: Arrays | None, batch: int, columns: Columns) -> None:
     """Write some batch columns of a given state into `target`; zeros where none is given."""
     if given is None:
         target.flat.fill(0)
@@ -29,9 +30,9 @@ def fill_state(target: Vector, given: Arrays | None, batch: int, columns: slice)
         view[...] = value[columns]
 
 
-def join_states(parts: list[Vector], columns: list[slice], factor: float = 1.0) -> Vector:
+def join_states(parts: list[Vector], columns: list[Columns], factor: float = 1.0) -> Vector:
     """Return a new state over the whole batch from those of the shards, scaled by `factor`."""
-    batch = columns[-1].stop
+    batch = sum(count_of(where) for where in columns)
     shapes = {name: (batch, width) for name, (_, width) in parts[0].shapes.items()}
     whole = Vector(shapes, parts[0].flat.dtype)
     for part, where in zip(parts, columns, strict=True):

@@ -9,9 +9,11 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.blocks import Block, Checker, as_array
+from rnnframe.blocks import Checker, as_array, check_resets
+from rnnframe.columns import Columns, count_of, split_batch
 from rnnframe.errors import DataError, ScheduleError
 from rnnframe.network import Network
+from rnnframe.pieces import Block, Piece, Span, cut
 
 
 def is_stream(x: Any) -> bool:
@@ -31,26 +33,58 @@ def _paired(x: Iterable[Any], y: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         yield pair
 
 
+@attrs.frozen(eq=False)
+class _Part:
+    """Steps of a stream: x, y and the resets, None where no sample begins anew."""
+
+    x: Array
+    y: Array
+    resets: Array | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all three."""
+        return int(self.x.nbytes + self.y.nbytes + (0 if self.resets is None else self.resets.nbytes))
+
+    def steps(self, start: int, stop: int | None) -> "_Part":
+        """Return some of the steps."""
+        resets = None if self.resets is None else self.resets[start:stop]
+        return _Part(self.x[start:stop], self.y[start:stop], resets)
+
+    def copy(self) -> "_Part":
+        """Return a copy: an iterator may use its buffers again."""
+        resets = None if self.resets is None else np.array(self.resets)
+        return _Part(np.array(self.x), np.array(self.y), resets)
+
+
+def _joined(parts: list[_Part]) -> _Part:
+    if len(parts) == 1:
+        return parts[0]
+    resets = None
+    if any(part.resets is not None for part in parts):
+        resets = [np.zeros(part.x.shape[:2], bool) if part.resets is None else part.resets for part in parts]
+    return _Part(
+        np.concatenate([part.x for part in parts]),
+        np.concatenate([part.y for part in parts]),
+        None if resets is None else np.concatenate(resets),
+    )
+
+
 @attrs.define
 class _Held:
     """What was read of a stream for one chunk, and how many readers have not released it."""
 
-    x: Array
-    y: Array
+    part: _Part
     readers: int
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of x and y."""
-        return int(self.x.nbytes + self.y.nbytes)
 
 
 class Stream:
-    """A source over iterators of blocks of any length: pairs (x, y), or x and y in two iterators.
+    """A source over iterators of blocks of any length: (x, y) or (x, y, resets), or x and y in two iterators.
 
-    Blocks are cut and joined to the lengths that the loop asks for; nothing is read before its step is due. What was
-    read is held until every reader has released it, since it cannot be had again: as it came, or in the network's dtype
-    where that is smaller.
+    resets: booleans [T, B], true where the state of a sample is zero before that step; None where it never is. Blocks
+    are cut and joined to the lengths that the loop asks for; nothing is read before its step is due. What was read is
+    held until every reader has released it, since it cannot be had again: as it came, or in the network's dtype where
+    that is smaller.
     """
 
     steps: int | None = None
@@ -69,36 +103,45 @@ class Stream:
         self.held_bytes = 0
         self.data_bytes = 0
         self._next = 0  # the first step that was not read
-        self._rest: tuple[Array, Array] | None = self._pull()
+        self._rest: _Part | None = self._pull()
         if self._rest is None:
             raise DataError("the stream is empty; expected at least one block (x, y)")
-        self.batch = int(self._rest[0].shape[1])
+        self.batch = int(self._rest.x.shape[1])
         self._readers = 1
 
-    def share(self, readers: int) -> None:
-        """Hold each block until so many readers have released it."""
-        self._readers = readers
-
-    def _pull(self) -> tuple[Array, Array] | None:
+    def _pull(self) -> _Part | None:
         pair = next(self._pairs, _END)
         if pair is _END:
             self._pairs = iter(())  # the end is the same for every reader, even where an iterator goes on after it
             return None
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
+        if not isinstance(pair, tuple | list) or len(pair) not in (2, 3):
             found = type(pair).__name__ + (f" of {len(pair)}" if isinstance(pair, tuple | list) else "")
-            raise DataError(f"a stream yields pairs (x, y) of blocks, not {found}")
+            raise DataError(f"a stream yields pairs (x, y) of blocks, or (x, y, resets), not {found}")
         x, y = as_array(pair[0], "x"), as_array(pair[1], "y")
         self._checker.check_inputs(x)
-        return x, self._checker.check_pair(x, y)
+        resets = None if len(pair) == 2 or pair[2] is None else check_resets(pair[2], x)
+        return _Part(x, self._checker.check_pair(x, y), resets)
 
-    def block(self, start: int, stop: int, columns: slice) -> Block | None:
+    def deal(self, shards: int) -> list[Columns]:
+        """Return ranges of columns; each block is held until a reader of each of them has released it."""
+        parts = split_batch(self.batch, shards)
+        self._readers = len(parts)
+        return [*parts]
+
+    def block(self, start: int, stop: int, columns: Columns) -> Block | None:
         """Return steps that come next or are held; every reader asks for the same ranges, the new ones in order."""
         with self._lock:
             held = self._held.get(start) or self._read(start, stop - start)
         if held is None:
             return None
-        x, y = held.x[:, columns], held.y[:, columns]
-        return Block(self._checker.inputs(x, start), self._checker.targets(y))
+        part, resets = held.part, None if held.part.resets is None else held.part.resets[:, columns]
+        steps = len(part.x)
+        spans = cut(steps, count_of(columns), None, resets)
+        return Block(steps, [self._piece(part, start, span, columns) for span in spans])
+
+    def _piece(self, part: _Part, start: int, span: Span, columns: Columns) -> Piece:
+        inputs = self._checker.inputs(part.x[span.start : span.stop, columns], start + span.start)
+        return Piece(inputs, self._checker.targets(part.y[span.start : span.stop, columns]), fresh=span.fresh)
 
     def release(self, start: int) -> None:
         """Let go of the block that began at `start` once every reader has."""
@@ -106,29 +149,30 @@ class Stream:
             held = self._held[start]
             held.readers -= 1
             if not held.readers:
-                self.held_bytes -= self._held.pop(start).nbytes
+                self.held_bytes -= self._held.pop(start).part.nbytes
 
     def _read(self, start: int, steps: int) -> _Held | None:
         if start < self._next:
             raise ScheduleError(f"the schedule runs step {start} of a stream again after its tape was released")
-        parts: list[tuple[Array, Array]] = []
+        parts: list[_Part] = []
         while steps:
             self._rest = self._rest or self._pull()
             if self._rest is None:
                 break
-            x, y = self._rest
-            if x.shape[1] != self.batch:
-                raise DataError(f"a block of the stream has batch {x.shape[1]}, the first one had {self.batch}")
-            parts.append((np.array(x[:steps]), np.array(y[:steps])))  # the iterator may use its buffers again
-            self._rest = (x[steps:], y[steps:]) if len(x) > steps else None
-            steps -= len(parts[-1][0])
+            rest = self._rest
+            if rest.x.shape[1] != self.batch:
+                raise DataError(f"a block of the stream has batch {rest.x.shape[1]}, the first one had {self.batch}")
+            parts.append(rest.steps(0, steps).copy())
+            self._rest = rest.steps(steps, None) if len(rest.x) > steps else None
+            steps -= len(parts[-1].x)
         if not parts:
             return None
-        x, y = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
-        held = _Held(_smaller(self._checker.inputs(x, start), x), _smaller(self._checker.targets(y), y), self._readers)
+        part = _joined(parts)
+        x, y = self._checker.inputs(part.x, start), self._checker.targets(part.y)
+        held = _Held(_Part(_smaller(x, part.x), _smaller(y, part.y), part.resets), self._readers)
         self._next = start + len(x)
         self._held[start] = held
-        self.held_bytes += held.nbytes
+        self.held_bytes += held.part.nbytes
         self.data_bytes = max(self.data_bytes, self.held_bytes)
         return held
 

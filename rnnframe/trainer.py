@@ -61,13 +61,20 @@ class Trainer:
         self.slots = Vector.zeros(dict.fromkeys(self.optimizer.slots(), (parameters.flat.size,)), engine.network.dtype)
         self._norm = self._lr = 0.0
 
-    def step(self, x: Any, y: Any, state: Arrays | None = None) -> StepResult:
-        """Train on one sequence (x, y and state as `Engine.gradients` takes them).
+    def step(
+        self,
+        x: Any,
+        y: Any,
+        state: Arrays | None = None,
+        lengths: Any | None = None,
+        resets: Any | None = None,
+    ) -> StepResult:
+        """Train on one sequence (x, y, state, lengths and resets as `Engine.gradients` takes them).
 
         Exact stores make one update at the end; truncated ones update after every window. Raises `NonFiniteError`
         where a loss or a gradient is not finite: that update is not made, those of earlier windows stay.
         """
-        result = self.engine.run(x, y, state, take=self._take)
+        result = self.engine.run(x, y, state, self._take, lengths, resets)
         return StepResult(
             loss=result.loss,
             count=result.count,

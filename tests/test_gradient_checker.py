@@ -14,9 +14,9 @@ class Wrong(rf.Engine):
         super().__init__(network)
         self.fault = where, name, index, error
 
-    def gradients(self, x, y, state=None):
+    def gradients(self, *data):
         where, name, index, error = self.fault
-        result = super().gradients(x, y, state)
+        result = super().gradients(*data)
         getattr(result, where)[name][index] += error
         return result
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from step_cells import BUILT_IN, EVERY_CELL, AutoElman, AutoGRU, AutoLSTM, StepElman, StepGRU, StepLSTM
 
 import rnnframe as rf
-from rnnframe.buffers import tape_shapes
 from rnnframe.explain import needs_of
+from rnnframe.pieces import Block
 from rnnframe.step_cell import StepCell, sigmoid
+from rnnframe.tapes import tape_shapes
 from rnnframe.testing import check_gradients
 from rnnframe.vjp import step_gradients
 
@@ -127,7 +128,7 @@ def test_backward_adds_to_the_gradients_and_leaves_its_inputs_alone(cls):
     cell, network = cls(hidden=3), network_of(cls(hidden=3))
     x, _, state = data_of(network, 4, 2, lookup=False)
     tape, scratch = network.new_tape(4, 2), network.new_scratch(4, 2)
-    network.forward(network.weights, x, state, tape, scratch)
+    network.forward(network.weights, Block.whole(x, None), state, tape, scratch)
     arrays, working, weights = tape.layers(4)[0], scratch.parts(4)[0], network.weights.layers[0]
     before = {name: array.copy() for name, array in arrays.items()}
     sums = []

@@ -8,6 +8,7 @@ import attrs
 import numpy as np
 
 from rnnframe import Cell, Network
+from rnnframe.pieces import Block
 from rnnframe_compiled.twins import Twin
 
 TOLD = 1.0
@@ -33,10 +34,10 @@ def _run(cell: Twin, dtype: np.dtype[Any]) -> None:
     small = attrs.evolve(cell, hidden=2, cell=attrs.evolve(cell.cell, hidden=2))
     network = Network([small], "mse:outputs=1", inputs=1, dtype=str(dtype))
     steps, batch = 2, 1
-    x, y = np.zeros((steps, batch, 1), dtype), np.zeros((steps, batch, 1), dtype)
+    block = Block.whole(np.zeros((steps, batch, 1), dtype), np.zeros((steps, batch, 1), dtype))
     for tapes in ("whole", "lean", "states"):
         state, dstate = network.new_state(batch), network.new_state(batch)
         tape, scratch = network.new_tape(steps, batch, tapes), network.new_scratch(steps, batch)
-        network.forward(network.weights, x, state, tape, scratch)
+        network.forward(network.weights, block, state, tape, scratch)
         tape.working.holds = 0
-        network.reverse(network.weights, x, y, tape, dstate, network.new_gradients(), scratch)
+        network.reverse(network.weights, block, tape, dstate, network.new_gradients(), scratch)

@@ -21,15 +21,23 @@ STEP = 1e-3
 RESOLUTION = 4 * float(np.finfo(np.float64).eps) / STEP  # of a slope, per unit of loss
 
 
-def numeric_gradients(engine: Engine, x: Any, y: Any, state: Arrays | None = None) -> Vector:
+def numeric_gradients(
+    engine: Engine,
+    x: Any,
+    y: Any,
+    state: Arrays | None = None,
+    lengths: Any | None = None,
+    resets: Any | None = None,
+) -> Vector:
     """Return dL/dparameters by central differences of fourth order, with the names and shapes of the parameters.
 
-    x, y, state: arrays as `Engine.gradients` takes them. The losses come from running the network forward alone, four
-    times for each parameter; the engine's store has no part in them. The parameters are put back bit for bit.
+    x, y, state, lengths, resets: arrays as `Engine.gradients` takes them. The losses come from running the network
+    forward alone, four times for each parameter; the engine's store has no part in them. The parameters are put back
+    bit for bit.
 
     Raises `UsageError` for a float32 network, whose rounding errors drown the differences, and for a stream.
     """
-    losses = _Losses(engine, x, y)
+    losses = _Losses(engine, x, y, lengths, resets)
     parameters = engine.network.parameters
     slopes = Vector.zeros(parameters.shapes, engine.network.dtype)
     try:
@@ -39,12 +47,19 @@ def numeric_gradients(engine: Engine, x: Any, y: Any, state: Arrays | None = Non
     return slopes
 
 
-def numeric_state_gradient(engine: Engine, x: Any, y: Any, state: Arrays | None = None) -> Vector:
+def numeric_state_gradient(
+    engine: Engine,
+    x: Any,
+    y: Any,
+    state: Arrays | None = None,
+    lengths: Any | None = None,
+    resets: Any | None = None,
+) -> Vector:
     """Return dL/dstate before the first step, with the names and shapes of a state [B, width]; zeros by default.
 
     Method, arguments and errors are those of `numeric_gradients`.
     """
-    losses = _Losses(engine, x, y)
+    losses = _Losses(engine, x, y, lengths, resets)
     batch = int(np.shape(x)[1])
     start = engine.network.new_state(batch)
     fill_state(start, state, batch, slice(None))
@@ -53,7 +68,15 @@ def numeric_state_gradient(engine: Engine, x: Any, y: Any, state: Arrays | None 
     return slopes
 
 
-def check_gradients(engine: Engine, x: Any, y: Any, state: Arrays | None = None, tolerance: float = 1e-7) -> float:
+def check_gradients(
+    engine: Engine,
+    x: Any,
+    y: Any,
+    state: Arrays | None = None,
+    tolerance: float = 1e-7,
+    lengths: Any | None = None,
+    resets: Any | None = None,
+) -> float:
     """Compare gradients and state gradient of `engine` with differences and return the largest relative difference.
 
     The relative difference of an array is max |analytic - numeric| / max |numeric| over its entries, so that an entry
@@ -65,10 +88,11 @@ def check_gradients(engine: Engine, x: Any, y: Any, state: Arrays | None = None,
     or where the loss is not that of the forward run; `UsageError` as `numeric_gradients`.
     """
     numeric = {
-        **numeric_gradients(engine, x, y, state),
-        **_of_state(numeric_state_gradient(engine, x, y, state)),
+        **numeric_gradients(engine, x, y, state, lengths, resets),
+        **_of_state(numeric_state_gradient(engine, x, y, state, lengths, resets)),
     }
-    result, forward = engine.gradients(x, y, state), engine.evaluate(x, y, state).loss
+    result = engine.gradients(x, y, state, lengths, resets)
+    forward = engine.evaluate(x, y, state, lengths, resets).loss
     if not np.isclose(result.loss, forward, rtol=1e-12, atol=0):
         raise AssertionError(f"the loss is {result.loss!r} in training and {forward!r} in a forward run")
     analytic = {**result.gradients, **_of_state(result.state_gradient)}
@@ -90,7 +114,7 @@ def _of_state(arrays: Arrays) -> dict[str, Array]:
 class _Losses:
     """The loss as a function of any vector that the network reads."""
 
-    def __init__(self, engine: Engine, x: Any, y: Any) -> None:
+    def __init__(self, engine: Engine, x: Any, y: Any, lengths: Any | None, resets: Any | None) -> None:
         network = engine.network
         if network.dtype != np.float64:
             raise UsageError(f"finite differences of a {network.dtype} network are noise; make it with dtype='float64'")
@@ -98,6 +122,7 @@ class _Losses:
             raise UsageError(f"finite differences read x many times; give arrays, not a {type(x).__name__}")
         self._inference = Inference(network, engine.chunk)
         self._x, self._y = x, y
+        self._cuts = lengths, resets
 
     def differentiate(self, point: Array, slopes: Array, state: Arrays | None) -> None:
         """Write the slope of the loss along each entry of `point` into `slopes`; `point` is moved and put back."""
@@ -109,8 +134,8 @@ class _Losses:
         value = point[n]
         try:
             point[n] = value + step
-            ahead = self._inference.evaluate(self._x, self._y, state).loss
+            ahead = self._inference.evaluate(self._x, self._y, state, *self._cuts).loss
             point[n] = value - step
-            return ahead - self._inference.evaluate(self._x, self._y, state).loss
+            return ahead - self._inference.evaluate(self._x, self._y, state, *self._cuts).loss
         finally:
             point[n] = value

@@ -1,0 +1,40 @@
+"""Which samples of a batch each shard takes, and in which order they stand there."""
+
+import itertools
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from rnnframe.arrays import Array
+
+Columns: TypeAlias = slice | Array
+"""Some samples of a batch: a range of columns, or their numbers."""
+
+
+def split_batch(batch: int, shards: int) -> list[slice]:
+    """Split `batch` columns into at most `shards` parts whose sizes differ by one at most."""
+    count = min(batch, shards)
+    bounds = [batch * n // count for n in range(count + 1)]
+    return [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
+
+
+def deal_by_length(lengths: Array, sizes: Sequence[int]) -> list[Columns]:
+    """Deal samples to parts of these sizes, so that each has about as many steps; in a part the shortest come first.
+
+    The longest sample that is left goes to the part with the fewest steps that has room (Graham 1969, "Bounds on
+    multiprocessing timing anomalies").
+    """
+    parts: list[list[int]] = [[] for _ in sizes]
+    steps = [0] * len(sizes)
+    for sample in np.argsort(lengths, kind="stable")[::-1].tolist():
+        open_parts = (n for n, size in enumerate(sizes) if len(parts[n]) < size)
+        n = min(open_parts, key=steps.__getitem__)
+        parts[n].append(sample)
+        steps[n] += int(lengths[sample])
+    return [np.array(part[::-1], np.intp) for part in parts]
+
+
+def count_of(columns: Columns) -> int:
+    """Return how many columns there are."""
+    return columns.stop - columns.start if isinstance(columns, slice) else len(columns)

@@ -1,0 +1,100 @@
+"""A chunk's data, cut into pieces: dense blocks of the samples that run from one cut to the next.
+
+A cut is where a sample ends, or where it begins anew with a state of zeros. Samples stand in the order in which they
+end, so those that still run are always the last columns, and a cell sees nothing but dense blocks [l, n, inputs].
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import attrs
+import numpy as np
+
+from rnnframe.arrays import Array
+
+
+@attrs.frozen(kw_only=True)
+class Span:
+    """The steps [start, stop) of a chunk between two cuts.
+
+    The columns from `first` on run; the first `ending` of them end at `stop`. `fresh` names those, counted from
+    `first`, whose state is zero at `start`; None where there are none.
+    """
+
+    start: int
+    stop: int
+    first: int
+    ending: int
+    fresh: Array | None
+
+
+def cut(steps: int, samples: int, ends: Array | None, resets: Array | None) -> Iterator[Span]:
+    """Cut a chunk of `steps` steps where samples end or begin anew; steps at which none runs are in no span.
+
+    ends: [samples], rising; the step of this chunk at which each one ends, below 1 or above `steps` where it does not
+    end in it; None where none does. resets: booleans [steps, samples], true where the state is zero before a step.
+    """
+    cuts = {0, steps}
+    if ends is not None:
+        cuts.update(int(end) for end in ends if 0 < end < steps)
+        if resets is not None:
+            resets = resets & (np.arange(steps)[:, None] < ends)
+    if resets is not None:
+        cuts.update(np.flatnonzero(resets.any(axis=1)).tolist())
+    for start, stop in itertools.pairwise(sorted(cuts)):
+        first, last = (0, 0) if ends is None else np.searchsorted(ends, (start, stop), side="right").tolist()
+        if first == samples:
+            return
+        fresh = np.flatnonzero(resets[start, first:]) if resets is not None else np.empty(0, np.intp)
+        yield Span(start=start, stop=stop, first=first, ending=last - first, fresh=fresh if fresh.size else None)
+
+
+@attrs.frozen(eq=False)
+class Piece:
+    """Steps of a chunk at which the same samples run: those in the columns from `first` on.
+
+    x: [l, n, inputs], or row numbers [l, n]. y: the targets of the last len(y) steps of the first y.shape[1] of these
+    samples; None where no loss counts. fresh: which of the n samples have a state of zeros before the piece.
+    """
+
+    x: Array
+    y: Array | None
+    first: int = 0
+    fresh: Array | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Steps l and samples n."""
+        return self.x.shape[0], self.x.shape[1]
+
+    @property
+    def counted(self) -> tuple[int, int]:
+        """How many steps, from the last one back, and how many samples, from the first one on, carry a loss."""
+        return (0, 0) if self.y is None else (self.y.shape[0], self.y.shape[1])
+
+
+@attrs.frozen(eq=False)
+class Block:
+    """The data of one chunk of `steps` steps: its pieces in the order of time; none where no sample runs any more.
+
+    `waits` tells whether the block stays with its chunk's tape: a view of the caller's data, which costs nothing. Any
+    other is dropped, and made anew when its chunk is reversed.
+    """
+
+    steps: int
+    pieces: Sequence[Piece]
+    waits: bool = False
+
+    @classmethod
+    def whole(cls, x: Array, y: Array | None, *, waits: bool = False) -> "Block":
+        """Return a block without a cut: one piece."""
+        return cls(len(x), [Piece(x, y)], waits)
+
+    @property
+    def count(self) -> int:
+        """The number of losses: counted steps of every sample."""
+        return sum(steps * samples for steps, samples in (piece.counted for piece in self.pieces))
+
+    def without_targets(self) -> "Block":
+        """Return the same block with no loss."""
+        return attrs.evolve(self, pieces=[attrs.evolve(piece, y=None) for piece in self.pieces])

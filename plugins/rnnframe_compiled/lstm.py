@@ -11,7 +11,7 @@ from rnnframe.arrays import Array
 from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, expect_read, expect_write, lanewise
 from rnnframe_compiled.products import ROWS4, add, add_gradients, add_looked_up, copy, multiply_add
-from rnnframe_compiled.tiles import lstm_tile
+from rnnframe_compiled.tiles import both4
 
 
 @lanewise
@@ -45,6 +45,7 @@ def reverse_step(i: Any, f: Any, g: Any, o: Any, c: Any, c_old: Any, dh: Any, dc
 def forward(
     unit: Any,
     x: int,
+    I: int,
     numbers: Array,
     sums: Array,
     PU: Array,
@@ -59,7 +60,6 @@ def forward(
     z = bytes_of(unit)
     V = BYTES // z
     L, B, H = gates.shape[0], gates.shape[1], h.shape[2]
-    I = PU.shape[1] if x else 0
     pu, pw, pb, rows = address_of(PU), address_of(PW), address_of(Pb), address_of(sums)
     at_gates, at_c, at_h = address_of(gates), address_of(c), address_of(h)
     buffer = address_of(work) + (len(work) - ROWS4 * 4 * V) * z
@@ -74,7 +74,7 @@ def forward(
                 first = B * i // tiles
                 count = B * (i + 1) // tiles - first
                 row = t * B + first
-                lstm_tile(
+                both4(
                     unit,
                     count,
                     V,

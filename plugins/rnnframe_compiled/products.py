@@ -7,7 +7,7 @@ from numba import njit
 
 from rnnframe.arrays import Array
 from rnnframe_compiled.lanes import BYTES, bytes_of, lanewise
-from rnnframe_compiled.tiles import WIDE, rows_of, tile1, tile2, tile3, tile4
+from rnnframe_compiled.tiles import WIDE, both1, both2, both3, both4, rows_of, tile1, tile2, tile3, tile4
 
 ROWS1, ROWS2, ROWS3, ROWS4 = (rows_of(vectors) for vectors in (1, 2, 3, 4))
 TERMS = 192
@@ -53,18 +53,34 @@ def pack(W: Array, first: int, gap: int, count: int, width: int, L: int, out: Ar
 
 
 @njit(nogil=True, cache=True)
-def pack_transposed(W: Array, L: int, out: Array) -> None:
-    """Write Wᵀ [n, m] of W [m, n] in panels of WIDE vectors: out[p, k, j] = W[p·WIDE·L + j, k]."""
-    m, n = W.shape
+def pack_columns(W: Array, first: int, width: int, L: int, out: Array) -> None:
+    """Write the columns [first, first + width) of W in panels of WIDE vectors: W[k, first + p·WIDE·L + j]."""
+    terms = W.shape[0]
+    vectors = -(-width // L)
+    for p in range(0, vectors, WIDE):
+        across = min(WIDE, vectors - p) * L
+        base = p * L * terms
+        n = min(across, width - p * L)
+        for k in range(terms):
+            for j in range(n):
+                out[base + k * across + j] = W[k, first + p * L + j]
+            for j in range(n, across):
+                out[base + k * across + j] = 0
+
+
+@njit(nogil=True, cache=True)
+def pack_transposed(W: Array, first: int, width: int, L: int, out: Array) -> None:
+    """Write the transpose of the columns [first, first + width) of W in panels, as `pack_columns` does."""
+    m = W.shape[0]
     vectors = -(-m // L)
     for p in range(0, vectors, WIDE):
         across = min(WIDE, vectors - p) * L
-        base = p * L * n
-        for start in range(0, n, L):  # squares that stay in the cache
+        base = p * L * width
+        for start in range(0, width, L):  # squares that stay in the cache
             for j in range(across):
                 row = p * L + j
-                for k in range(start, min(start + L, n)):
-                    out[base + k * across + j] = W[row, k] if row < m else 0
+                for k in range(start, min(start + L, width)):
+                    out[base + k * across + j] = W[row, first + k] if row < m else 0
 
 
 @njit(nogil=True, cache=True)
@@ -93,6 +109,36 @@ def multiply_add(unit: Any, a: int, rows: int, stride: int, terms: int, packed: 
                 tile2(unit, count, last, at, at, product)
             else:
                 tile1(unit, count, last, at, at, product)
+
+
+@njit(nogil=True, cache=True)
+def multiply_both(
+    unit: Any, x: int, I: int, U: int, h: int, H: int, W: int, bias: int, rows: int, width: int, out: int, stride: int
+) -> None:
+    """out [rows, width] = bias + x [rows, I] · U + h [rows, H] · W, packed by `pack_columns`; rows `stride` apart."""
+    z = bytes_of(unit)
+    L = BYTES // z
+    vectors = -(-width // L)
+    for p in range(0, vectors, WIDE):
+        across = min(WIDE, vectors - p)
+        last = min(L, width - (p + across - 1) * L)
+        most = ROWS4 if across == 4 else ROWS3 if across == 3 else ROWS2 if across == 2 else ROWS1
+        tiles = -(-rows // most)
+        start = (bias + p * L * z, 0, L)
+        for i in range(tiles):
+            r = rows * i // tiles
+            count = rows * (i + 1) // tiles - r
+            at = (out + (r * stride + p * L) * z, stride, L)
+            one = (x + r * I * z, I, 1, U + p * L * I * z, across * L, I)
+            other = (h + r * H * z, H, 1, W + p * L * H * z, across * L, H)
+            if across == 4:
+                both4(unit, count, last, start, at, one, other)
+            elif across == 3:
+                both3(unit, count, last, start, at, one, other)
+            elif across == 2:
+                both2(unit, count, last, start, at, one, other)
+            else:
+                both1(unit, count, last, start, at, one, other)
 
 
 @njit(nogil=True, cache=True)

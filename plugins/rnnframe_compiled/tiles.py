@@ -120,12 +120,12 @@ def _one_product(across: int) -> Any:
     return tile
 
 
-def _two_products(*segments: tuple[int, ...]) -> Any:
-    across = 1 + max(max(segment) for segment in segments)
+def _two_products(first: tuple[int, ...], second: tuple[int, ...]) -> Any:
+    across = 1 + max(*first, *second)
 
     @intrinsic
-    def tile(typingctx: Any, unit: Any, rows: Any, last: Any, start: Any, out: Any, first: Any, second: Any) -> Any:
-        return types.intp(unit, types.intp, types.intp, start, out, first, second), _tile(across, *segments)
+    def tile(typingctx: Any, unit: Any, rows: Any, last: Any, start: Any, out: Any, one: Any, other: Any) -> Any:
+        return types.intp(unit, types.intp, types.intp, start, out, one, other), _tile(across, first, second)
 
     return tile
 
@@ -135,5 +135,6 @@ def _two_products(*segments: tuple[int, ...]) -> Any:
 # out[r, v] = start[r, v] + Σ_k a[r, k] b[k, v] for `rows` rows r; `last` is how many lanes of the last vector exist.
 # Addresses, each with its strides in values; the vectors of b's terms are contiguous.
 tile1, tile2, tile3, tile4 = map(_one_product, (1, 2, 3, 4))
-lstm_tile = _two_products((0, 1, 2, 3), (0, 1, 2, 3))
-gru_tile = _two_products((0, 1, 2), (0, 1, 3))
+both1, both2, both3, both4 = (_two_products(of, of) for of in ((0,), (0, 1), (0, 1, 2), (0, 1, 2, 3)))
+candidate_tile = _two_products((0, 1, 2), (0, 1, 3))
+"""r, z, n and q of a GRU: x contributes to n where h contributes to q."""

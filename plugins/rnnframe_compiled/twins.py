@@ -10,9 +10,11 @@ from rnnframe import Cell
 from rnnframe.arrays import Array, Arrays
 from rnnframe.contracts import Sizes, Tapes, Widths
 from rnnframe.products import is_lookup, project, rows
+from rnnframe_cells.elman import Elman
+from rnnframe_cells.gru import GRU
 from rnnframe_cells.lstm import LSTM
-from rnnframe_compiled import lstm
-from rnnframe_compiled.products import TERMS, lanes, pack, pack_transposed, vectors_for
+from rnnframe_compiled import elman, gru, lstm
+from rnnframe_compiled.products import TERMS, lanes, pack, pack_columns, pack_transposed, vectors_for
 from rnnframe_compiled.tiles import WIDE, rows_of
 
 PACKED = 1024
@@ -53,9 +55,14 @@ class Twin(Cell):
         """As the cell."""
         return self.cell.keeps(tapes)
 
-    def work(self, gates: int) -> tuple[int]:
-        """Return the shape of the working array: a one, a panel of dz, and a tile of sums."""
-        return (self.lanes * (1 + TERMS * WIDE + rows_of(gates) * gates),)
+    @property
+    def work(self) -> tuple[int]:
+        """The shape of the working array: a one, a panel of gradients, and a tile of sums."""
+        return (self.lanes * (1 + TERMS * WIDE + rows_of(4) * 4),)
+
+    def packed(self, terms: int, width: int) -> tuple[int]:
+        """Return the shape of a matrix [terms, width] in panels of vectors."""
+        return (vectors_for(width, self.dtype) * self.lanes * terms,)
 
 
 @attrs.frozen(kw_only=True)
@@ -67,13 +74,13 @@ class CompiledLSTM(Twin):
 
     def scratch(self, inputs: int) -> Sizes:
         """The working array first, where it is aligned, and dz."""
-        return {"work": self.work(4), "dz": 4 * self.hidden}
+        return {"work": self.work, "dz": 4 * self.hidden}
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """U, W and b, a panel for every vector of hidden units with its four gates side by side; Wᵀ in panels."""
         panels, width = vectors_for(self.hidden, self.dtype), 4 * self.lanes
         return {
-            "PU": (panels, inputs if inputs <= PACKED else 0, width),
+            "PU": (panels, _packed(inputs), width),
             "PW": (panels, self.hidden, width),
             "Pb": (panels, 1, width),
             "PWT": (panels * self.lanes * 4 * self.hidden,),
@@ -86,7 +93,7 @@ class CompiledLSTM(Twin):
             pack(weights["U"], 0, H, 4, H, V, weights["PU"])
         pack(weights["W"], 0, H, 4, H, V, weights["PW"])
         pack(weights["b"][None], 0, H, 4, H, V, weights["Pb"])
-        pack_transposed(weights["W"], V, weights["PWT"])
+        pack_transposed(weights["W"], 0, 4 * H, V, weights["PWT"])
 
     def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
         """Run the block."""
@@ -150,29 +157,271 @@ class CompiledLSTM(Twin):
             np.matmul(rows(dz), weights["U"].T, out=rows(dx))
 
 
-def twin_of(cell: Cell, dtype: np.dtype[Any]) -> Cell | None:
+@attrs.frozen(kw_only=True)
+class CompiledElman(Twin):
+    """Simple recurrent layer; formulas in `rnnframe_compiled.elman`."""
+
+    name: ClassVar[str] = "elman"
+    cell: Elman
+
+    @property
+    def kind(self) -> int:
+        """The number of the activation."""
+        return ("tanh", "sigmoid", "relu", "identity").index(self.cell.activation)
+
+    def scratch(self, inputs: int) -> Sizes:
+        """The working array first, where it is aligned, and dz."""
+        return {"work": self.work, "dz": self.hidden}
+
+    def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
+        """U, W and Wᵀ in panels."""
+        H = self.hidden
+        return {"PU": self.packed(_packed(inputs), H), "PW": self.packed(H, H), "PWT": self.packed(H, H)}
+
+    def derive(self, weights: Arrays) -> None:
+        """Pack."""
+        H, V = self.hidden, self.lanes
+        if weights["PU"].size:
+            pack_columns(weights["U"], 0, H, V, weights["PU"])
+        pack_columns(weights["W"], 0, H, V, weights["PW"])
+        pack_transposed(weights["W"], 0, H, V, weights["PWT"])
+
+    def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
+        """Run the block."""
+        unit, inputs = self.dtype.type(1), _inputs(x, weights, scratch["dz"])
+        elman.forward(unit, self.kind, *inputs, weights["PU"], weights["PW"], weights["b"], tape["h"])
+
+    def backward(
+        self,
+        weights: Arrays,
+        x: Array,
+        tape: Arrays,
+        dh: Array,
+        dstate: Arrays,
+        gradients: Arrays,
+        scratch: Arrays,
+        dx: Array | None,
+    ) -> None:
+        """Reverse the block."""
+        dz = scratch["dz"]
+        elman.backward(
+            self.dtype.type(1),
+            self.kind,
+            *_terms(x),
+            weights["PWT"],
+            tape["h"],
+            dh,
+            dstate["h"],
+            dz,
+            gradients["U"],
+            gradients["W"],
+            gradients["b"],
+            scratch["work"],
+        )
+        if dx is not None:
+            np.matmul(rows(dz), weights["U"].T, out=rows(dx))
+
+
+@attrs.frozen(kw_only=True)
+class CompiledGRU(Twin):
+    """Gated recurrent unit with reset=after; formulas in `rnnframe_compiled.gru`."""
+
+    name: ClassVar[str] = "gru"
+    cell: GRU
+
+    def scratch(self, inputs: int) -> Sizes:
+        """The working array first, where it is aligned, and the gradients of the sums of r and z, of q and n's sum."""
+        return {"work": self.work, "d": 4 * self.hidden}
+
+    def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
+        """U, W and the biases, a panel for every vector of hidden units with its gates side by side; Wᵀ in panels."""
+        H, V = self.hidden, self.lanes
+        panels = vectors_for(H, self.dtype)
+        return {
+            "PU": (panels, _packed(inputs), 3 * V),
+            "PW": (panels, H, 3 * V),
+            "Pb": (panels, 1, 4 * V),
+            "PWT": self.packed(3 * H, H),
+        }
+
+    def derive(self, weights: Arrays) -> None:
+        """Pack."""
+        H, V = self.hidden, self.lanes
+        if weights["PU"].size:
+            pack(weights["U"], 0, H, 3, H, V, weights["PU"])
+        pack(weights["W"], 0, H, 3, H, V, weights["PW"])
+        biases = np.concatenate([weights["b"], weights["bn"]])
+        pack(biases[None], 0, H, 4, H, V, weights["Pb"])
+        pack_transposed(weights["W"], 0, 3 * H, V, weights["PWT"])
+
+    def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
+        """Run the block."""
+        unit, gates, packed = self.dtype.type(1), tape["gates"], [weights[name] for name in ("PU", "PW", "Pb")]
+        inputs = _inputs(x, weights, gates)
+        gru.forward_after(unit, *inputs, *packed, gates, tape["q"], tape["h"], scratch["work"])
+
+    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, tapes: Tapes) -> None:
+        """Make h again, or the gates and q from h."""
+        unit, gates, q, h, H = self.dtype.type(1), tape["gates"], tape["q"], tape["h"], self.hidden
+        if tapes == "lean":
+            gru.rebuild(unit, gates, h)
+            return
+        project(x, weights["U"], gates)
+        gates += weights["b"]
+        product = scratch["d"].reshape(-1)[: gates.size].reshape(gates.shape)
+        np.matmul(rows(h[:-1]), weights["W"], out=rows(product))
+        gates[..., : 2 * H] += product[..., : 2 * H]
+        np.add(product[..., 2 * H :], weights["bn"], out=q)
+        gru.activate_after(unit, gates, q)
+
+    def backward(
+        self,
+        weights: Arrays,
+        x: Array,
+        tape: Arrays,
+        dh: Array,
+        dstate: Arrays,
+        gradients: Arrays,
+        scratch: Arrays,
+        dx: Array | None,
+    ) -> None:
+        """Reverse the block."""
+        d, H = scratch["d"], self.hidden
+        gru.backward_after(
+            self.dtype.type(1),
+            *_terms(x),
+            weights["PWT"],
+            tape["gates"],
+            tape["q"],
+            tape["h"],
+            dh,
+            dstate["h"],
+            d,
+            gradients["U"],
+            gradients["W"],
+            gradients["b"],
+            gradients["bn"],
+            scratch["work"],
+        )
+        if dx is not None:
+            np.copyto(d[..., 2 * H : 3 * H], d[..., 3 * H :])  # x meets n's sum, not q
+            np.matmul(rows(d)[:, : 3 * H], weights["U"].T, out=rows(dx))
+
+
+@attrs.frozen(kw_only=True)
+class CompiledResetBefore(Twin):
+    """Gated recurrent unit with reset=before; formulas in `rnnframe_compiled.gru`."""
+
+    name: ClassVar[str] = "gru"
+    cell: GRU
+
+    def scratch(self, inputs: int) -> Sizes:
+        """The working array first, where it is aligned, the gradients of the sums, and r h."""
+        return {"work": self.work, "d": 3 * self.hidden, "reset": self.hidden}
+
+    def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
+        """U, W and Wᵀ in panels, of r and z and of n apart."""
+        H, packed = self.hidden, self.packed
+        return {
+            "PUrz": packed(_packed(inputs), 2 * H),
+            "PU": packed(_packed(inputs), H),
+            "PWrz": packed(H, 2 * H),
+            "PWn": packed(H, H),
+            "PWTrz": packed(2 * H, H),
+            "PWTn": packed(H, H),
+        }
+
+    def derive(self, weights: Arrays) -> None:
+        """Pack."""
+        H, V, U, W = self.hidden, self.lanes, weights["U"], weights["W"]
+        if weights["PU"].size:
+            pack_columns(U, 0, 2 * H, V, weights["PUrz"])
+            pack_columns(U, 2 * H, H, V, weights["PU"])
+        pack_columns(W, 0, 2 * H, V, weights["PWrz"])
+        pack_columns(W, 2 * H, H, V, weights["PWn"])
+        pack_transposed(W, 0, 2 * H, V, weights["PWTrz"])
+        pack_transposed(W, 2 * H, H, V, weights["PWTn"])
+
+    def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
+        """Run the block."""
+        packed = [weights[name] for name in ("PUrz", "PU", "PWrz", "PWn", "b")]
+        inputs = _inputs(x, weights, scratch["d"])
+        gru.forward_before(self.dtype.type(1), *inputs, *packed, tape["gates"], tape["h"], scratch["reset"])
+
+    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, tapes: Tapes) -> None:
+        """Make h again, or as the cell does from h."""
+        if tapes == "lean":
+            gru.rebuild(self.dtype.type(1), tape["gates"], tape["h"])
+        else:
+            names = {"dz": scratch["d"], "extra": scratch["reset"]}
+            H, W = self.hidden, weights["W"]
+            self.cell.rebuild({**weights, "Wrz": W[:, : 2 * H], "Wn": W[:, 2 * H :]}, x, tape, names, tapes)
+
+    def backward(
+        self,
+        weights: Arrays,
+        x: Array,
+        tape: Arrays,
+        dh: Array,
+        dstate: Arrays,
+        gradients: Arrays,
+        scratch: Arrays,
+        dx: Array | None,
+    ) -> None:
+        """Reverse the block."""
+        d = scratch["d"]
+        gru.backward_before(
+            self.dtype.type(1),
+            *_terms(x),
+            weights["PWTrz"],
+            weights["PWTn"],
+            tape["gates"],
+            tape["h"],
+            dh,
+            dstate["h"],
+            d,
+            scratch["reset"],
+            gradients["U"],
+            gradients["W"],
+            gradients["b"],
+            scratch["work"],
+        )
+        if dx is not None:
+            np.matmul(rows(d), weights["U"].T, out=rows(dx))
+
+
+def twin_of(cell: Cell, dtype: np.dtype[Any]) -> Twin | None:
     """Return the twin of a cell; None where there is none."""
     if type(cell) is LSTM:
         return CompiledLSTM(hidden=cell.hidden, cell=cell, dtype=dtype)
+    if type(cell) is GRU:
+        kind = CompiledGRU if cell.reset == "after" else CompiledResetBefore
+        return kind(hidden=cell.hidden, cell=cell, dtype=dtype)
+    if type(cell) is Elman:
+        return CompiledElman(hidden=cell.hidden, cell=cell, dtype=dtype)
     return None
 
 
-def _inputs(x: Array, weights: Arrays, sums: Array) -> tuple[int, Array, Array]:
-    """Return where the inputs of a block come from: the address of dense x, numbers of rows, and the rows to add.
+def _packed(inputs: int) -> int:
+    return inputs if inputs <= PACKED else 0
+
+
+def _inputs(x: Array, weights: Arrays, sums: Array) -> tuple[int, int, Array, Array]:
+    """Return where inputs come from: address and width of dense x, numbers of rows, and the rows that they stand for.
 
     Dense x is multiplied by packed weights as the block runs (and no row is added). Looked-up rows are those of U with
     these numbers. Inputs too wide to be packed are multiplied here, into `sums`, whose rows are then added.
     """
     if is_lookup(x):
-        return 0, np.array(x.reshape(-1), np.int64), weights["U"]
+        return 0, 0, np.array(x.reshape(-1), np.int64), weights["U"]
     if weights["PU"].size:
-        return x.ctypes.data, _NO_ROWS, weights["U"]
+        return x.ctypes.data, x.shape[-1], _NO_ROWS, weights["U"]
     project(x, weights["U"], sums)
-    return 0, np.arange(sums.shape[0] * sums.shape[1]), rows(sums)
+    return 0, 0, np.arange(sums.shape[0] * sums.shape[1]), rows(sums)
 
 
 def _terms(x: Array) -> tuple[int, int, Array]:
-    """Return what dU is made of: the address and the width of dense x, or the numbers of rows."""
+    """Return what dU is made of: address and width of dense x, or the numbers of rows."""
     if is_lookup(x):
         return 0, 0, np.array(x.reshape(-1), np.int64)
     return x.ctypes.data, x.shape[-1], _NO_ROWS

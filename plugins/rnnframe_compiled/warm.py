@@ -8,6 +8,7 @@ import attrs
 import numpy as np
 
 from rnnframe import Cell, Network
+from rnnframe.contracts import Tapes
 from rnnframe.pieces import Block
 from rnnframe_compiled.twins import Twin
 
@@ -35,7 +36,8 @@ def _run(cell: Twin, dtype: np.dtype[Any]) -> None:
     network = Network([small], "mse:outputs=1", inputs=1, dtype=str(dtype))
     steps, batch = 2, 1
     block = Block.whole(np.zeros((steps, batch, 1), dtype), np.zeros((steps, batch, 1), dtype))
-    for tapes in ("whole", "lean", "states"):
+    kept: tuple[Tapes, ...] = ("whole", "lean", "states")
+    for tapes in kept:
         state, dstate = network.new_state(batch), network.new_state(batch)
         tape, scratch = network.new_tape(steps, batch, tapes), network.new_scratch(steps, batch)
         network.forward(network.weights, block, state, tape, scratch)

@@ -1,0 +1,124 @@
+"""Block kernels of the simple recurrent layer; the formulas are those of `rnnframe_cells.elman`, on lanes."""
+
+from typing import Any
+
+from numba import njit
+
+from rnnframe.arrays import Array
+from rnnframe_compiled import functions
+from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
+from rnnframe_compiled.products import add, add_gradients, add_looked_up, copy, multiply_add, multiply_both
+
+tanh, sigmoid, relu = map(lanewise, (functions.tanh, functions.sigmoid, functions.relu))
+
+
+@lanewise
+def reverse_tanh(h: Any, dh: Any) -> Any:
+    """dh (1 - h²)."""
+    return dh * (1.0 - h * h)
+
+
+@lanewise
+def reverse_sigmoid(h: Any, dh: Any) -> Any:
+    """dh h (1 - h)."""
+    return dh * (h * (1.0 - h))
+
+
+@lanewise
+def reverse_relu(h: Any, dh: Any) -> Any:
+    """dh where h is above zero."""
+    return dh * h.above_zero()
+
+
+@njit(nogil=True, cache=True)
+def forward(
+    unit: Any, kind: int, x: int, I: int, numbers: Array, sums: Array, PU: Array, PW: Array, b: Array, h: Array
+) -> None:
+    """Run the block: x [L·B, I] dense at an address, or rows of `sums` with the numbers [L·B] that are added."""
+    z = bytes_of(unit)
+    V = BYTES // z
+    L, B, H = h.shape[0] - 1, h.shape[1], h.shape[2]
+    pu, pw, bias, rows, at_h = address_of(PU), address_of(PW), address_of(b), address_of(sums), address_of(h)
+    for t in range(L):
+        before = at_h + t * B * H * z
+        after = before + B * H * z
+        multiply_both(unit, x + t * B * I * z, I, pu, before, H, pw, bias, B, H, after, H)
+        for r in range(B if len(numbers) else 0):
+            u = rows + numbers[t * B + r] * H * z
+            place = after + r * H * z
+            for j in range(0, H, V):
+                add(unit, H - j, (place + j * z, u + j * z), (place + j * z,))
+        for j in range(0, B * H, V):
+            place, n = after + j * z, B * H - j
+            if kind == 0:
+                tanh(unit, n, (place,), (place,))
+            elif kind == 1:
+                sigmoid(unit, n, (place,), (place,))
+            elif kind == 2:
+                relu(unit, n, (place,), (place,))
+
+
+@njit(nogil=True, cache=True)
+def backward(
+    unit: Any,
+    kind: int,
+    x: int,
+    I: int,
+    numbers: Array,
+    PWT: Array,
+    h: Array,
+    dh: Array,
+    carried: Array,
+    dz: Array,
+    dU: Array,
+    dW: Array,
+    db: Array,
+    work: Array,
+) -> None:
+    """Reverse the block."""
+    z = bytes_of(unit)
+    V = BYTES // z
+    L, B, H = dz.shape
+    at_h, at_dh, at_dz, dh_t, pwt = address_of(h), address_of(dh), address_of(dz), address_of(carried), address_of(PWT)
+    size = B * H
+    for j in range(0, size, V):
+        add(unit, size - j, (dh_t + j * z, at_dh + ((L - 1) * size + j) * z), (dh_t + j * z,))
+    for t in range(L - 1, -1, -1):
+        d = at_dz + t * size * z
+        for j in range(0, size, V):
+            given, made, n = (at_h + ((t + 1) * size + j) * z, dh_t + j * z), (d + j * z,), size - j
+            if kind == 0:
+                reverse_tanh(unit, n, given, made)
+            elif kind == 1:
+                reverse_sigmoid(unit, n, given, made)
+            elif kind == 2:
+                reverse_relu(unit, n, given, made)
+            else:
+                copy(unit, n, (dh_t + j * z,), made)
+        if t:
+            for j in range(0, size, V):
+                copy(unit, size - j, (at_dh + ((t - 1) * size + j) * z,), (dh_t + j * z,))
+        else:
+            carried[:] = 0
+        multiply_add(unit, d, B, H, H, pwt, H, dh_t)
+    work[0] = 1
+    one = address_of(work)
+    add_gradients(
+        unit,
+        one,
+        x,
+        I,
+        at_h,
+        H,
+        at_dz,
+        H,
+        H,
+        L * B,
+        address_of(dU) if x else 0,
+        address_of(dW),
+        address_of(db),
+        H,
+        one + BYTES,
+    )
+    if len(numbers):
+        add_looked_up(unit, numbers, at_dz, H, H, address_of(dU), H)

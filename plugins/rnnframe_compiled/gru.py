@@ -1,0 +1,339 @@
+"""Block kernels of the GRU in both of its forms; the formulas are those of `rnnframe_cells.gru`, on lanes."""
+
+from typing import Any
+
+from numba import njit
+
+from rnnframe.arrays import Array
+from rnnframe_compiled.functions import sigmoid, tanh
+from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, expect_read, expect_write, lanewise
+from rnnframe_compiled.products import ROWS4, add, add_gradients, add_looked_up, multiply_add, multiply_both
+from rnnframe_compiled.tiles import candidate_tile
+
+
+@lanewise
+def step_after(s_r: Any, s_z: Any, s_n: Any, q: Any, h_old: Any) -> Any:
+    """Return r, z, n, q and h, where r scales q = h W + bn."""
+    r, z = sigmoid(s_r), sigmoid(s_z)
+    n = tanh(r.fma(q, s_n))
+    return r, z, n, q, z.fma(h_old - n, n)
+
+
+@lanewise
+def gates_after(s_r: Any, s_z: Any, s_n: Any, q: Any) -> Any:
+    """Return r, z and n: as in `step_after`."""
+    r, z = sigmoid(s_r), sigmoid(s_z)
+    return r, z, tanh(r.fma(q, s_n))
+
+
+@lanewise
+def remember(z: Any, n: Any, h_old: Any) -> Any:
+    """Return h from the gates: as in the steps."""
+    return z.fma(h_old - n, n)
+
+
+@lanewise
+def reverse_step_after(r: Any, z: Any, n: Any, q: Any, h_old: Any, dh: Any) -> Any:
+    """Return the gradients of the sums of r and z, of q and of n's sum, and dh's way past the gates."""
+    d_n = dh * (1.0 - z) * (1.0 - n * n)
+    d_z = dh * (h_old - n) * (z * (1.0 - z))
+    return d_n * q * (r * (1.0 - r)), d_z, d_n * r, d_n, dh * z
+
+
+@lanewise
+def reset_before(s_r: Any, s_z: Any, h_old: Any) -> Any:
+    """Return r, z and r h."""
+    r = sigmoid(s_r)
+    return r, sigmoid(s_z), r * h_old
+
+
+@lanewise
+def step_before(s_n: Any, z: Any, h_old: Any) -> Any:
+    """Return n and h."""
+    n = tanh(s_n)
+    return n, z.fma(h_old - n, n)
+
+
+@lanewise
+def reverse_step_before(z: Any, n: Any, h_old: Any, dh: Any) -> Any:
+    """Return the gradients of the sums of z and n, and dh's way past the gates."""
+    return dh * (h_old - n) * (z * (1.0 - z)), dh * (1.0 - z) * (1.0 - n * n), dh * z
+
+
+@lanewise
+def reverse_reset(r: Any, h_old: Any, ds: Any, dh: Any) -> Any:
+    """Return the gradient of r's sum, that of h through r h as well, and r h."""
+    return ds * h_old * (r * (1.0 - r)), ds.fma(r, dh), r * h_old
+
+
+@njit(nogil=True, cache=True)
+def forward_after(
+    unit: Any,
+    x: int,
+    I: int,
+    numbers: Array,
+    sums: Array,
+    PU: Array,
+    PW: Array,
+    Pb: Array,
+    gates: Array,
+    q: Array,
+    h: Array,
+    work: Array,
+) -> None:
+    """Run the block with reset=after; x and `sums` as in `rnnframe_compiled.lstm.forward`."""
+    z = bytes_of(unit)
+    V = BYTES // z
+    L, B, H = q.shape
+    pu, pw, pb, rows = address_of(PU), address_of(PW), address_of(Pb), address_of(sums)
+    at_gates, at_q, at_h = address_of(gates), address_of(q), address_of(h)
+    buffer = address_of(work) + (len(work) - ROWS4 * 4 * V) * z
+    tiles = -(-B // ROWS4)
+    panels = -(-H // V)
+    for t in range(L):
+        for p in range(panels):
+            n = min(V, H - p * V)
+            column = p * V
+            for i in range(tiles):
+                first = B * i // tiles
+                count = B * (i + 1) // tiles - first
+                row = t * B + first
+                candidate_tile(
+                    unit,
+                    count,
+                    V,
+                    (pb + p * 4 * V * z, 0, V),
+                    (buffer, 4 * V, V),
+                    (x + row * I * z, I, 1, pu + p * I * 3 * V * z, 3 * V, I),
+                    (at_h + row * H * z, H, 1, pw + p * H * 3 * V * z, 3 * V, H),
+                )
+                for r in range(count):
+                    a = buffer + r * 4 * V * z
+                    if len(numbers):
+                        u = rows + (numbers[row + r] * 3 * H + column) * z
+                        for g in range(3):
+                            s = a + g * V * z
+                            add(unit, n, (s, u + g * H * z), (s,))
+                    g = at_gates + ((row + r) * 3 * H + column) * z
+                    here = ((row + r) * H + column) * z
+                    after = here + B * H * z
+                    for k in range(3):
+                        expect_write(g + (B * 3 * H + k * H) * z)
+                    expect_write(at_q + after)
+                    expect_write(at_h + after + B * H * z)
+                    step_after(
+                        unit,
+                        n,
+                        (a, a + V * z, a + 2 * V * z, a + 3 * V * z, at_h + here),
+                        (g, g + H * z, g + 2 * H * z, at_q + here, at_h + after),
+                    )
+
+
+@njit(nogil=True, cache=True)
+def activate_after(unit: Any, gates: Array, q: Array) -> None:
+    """Make gates of their sums and q, in place."""
+    z = bytes_of(unit)
+    L, B, H = q.shape
+    for row in range(L * B):
+        for j in range(0, H, BYTES // z):
+            g = address_of(gates) + (row * 3 * H + j) * z
+            gates_after(
+                unit,
+                H - j,
+                (g, g + H * z, g + 2 * H * z, address_of(q) + (row * H + j) * z),
+                (g, g + H * z, g + 2 * H * z),
+            )
+
+
+@njit(nogil=True, cache=True)
+def rebuild(unit: Any, gates: Array, h: Array) -> None:
+    """Make h again from the gates."""
+    z = bytes_of(unit)
+    L, B, H = h.shape[0] - 1, h.shape[1], h.shape[2]
+    for row in range(L * B):
+        for j in range(0, H, BYTES // z):
+            g = address_of(gates) + (row * 3 * H + j) * z
+            here = address_of(h) + (row * H + j) * z
+            remember(unit, H - j, (g + H * z, g + 2 * H * z, here), (here + B * H * z,))
+
+
+@njit(nogil=True, cache=True)
+def backward_after(
+    unit: Any,
+    x: int,
+    I: int,
+    numbers: Array,
+    PWT: Array,
+    gates: Array,
+    q: Array,
+    h: Array,
+    dh: Array,
+    carried: Array,
+    d: Array,
+    dU: Array,
+    dW: Array,
+    db: Array,
+    dbn: Array,
+    work: Array,
+) -> None:
+    """Reverse the block with reset=after; d [L, B, 4H] receives dL/dsum of r and z, dL/dq, and dL/dsum of n."""
+    z = bytes_of(unit)
+    V = BYTES // z
+    L, B, H = q.shape
+    at_gates, at_q, at_h, at_dh, at_d = address_of(gates), address_of(q), address_of(h), address_of(dh), address_of(d)
+    dh_t, size = address_of(carried), B * H
+    for j in range(0, size, V):
+        add(unit, size - j, (dh_t + j * z, at_dh + ((L - 1) * size + j) * z), (dh_t + j * z,))
+    for t in range(L - 1, -1, -1):
+        for r in range(B):
+            row = t * B + r
+            for j in range(0, H, V):
+                g = at_gates + (row * 3 * H + j) * z
+                here = (row * H + j) * z
+                s = at_d + (row * 4 * H + j) * z
+                past = dh_t + (r * H + j) * z
+                for k in range(3):
+                    expect_read(g + (k * H - B * 3 * H) * z)
+                expect_read(at_q + here - size * z)
+                expect_read(at_h + here - size * z)
+                expect_read(at_dh + here - size * z)
+                reverse_step_after(
+                    unit,
+                    H - j,
+                    (g, g + H * z, g + 2 * H * z, at_q + here, at_h + here, past),
+                    (s, s + H * z, s + 2 * H * z, s + 3 * H * z, past),
+                )
+        for j in range(0, size if t else 0, V):
+            add(unit, size - j, (dh_t + j * z, at_dh + ((t - 1) * size + j) * z), (dh_t + j * z,))
+        multiply_add(unit, at_d + t * B * 4 * H * z, B, 4 * H, 3 * H, address_of(PWT), H, dh_t)
+    work[0] = 1
+    one = address_of(work)
+    panel = one + BYTES
+    u, w, b = address_of(dU) if x else 0, address_of(dW), address_of(db)
+    u_n = u + 2 * H * z if x else 0
+    add_gradients(unit, one, x, I, at_h, H, at_d, 4 * H, 2 * H, L * B, u, w, b, 3 * H, panel)
+    add_gradients(
+        unit, one, 0, 0, at_h, H, at_d + 2 * H * z, 4 * H, H, L * B, 0, w + 2 * H * z, address_of(dbn), 3 * H, panel
+    )
+    add_gradients(unit, one, x, I, at_h, H, at_d + 3 * H * z, 4 * H, H, L * B, u_n, 0, b + 2 * H * z, 3 * H, panel)
+    if len(numbers):
+        u = address_of(dU)
+        add_looked_up(unit, numbers, at_d, 4 * H, 2 * H, u, 3 * H)
+        add_looked_up(unit, numbers, at_d + 3 * H * z, 4 * H, H, u + 2 * H * z, 3 * H)
+
+
+@njit(nogil=True, cache=True)
+def forward_before(
+    unit: Any,
+    x: int,
+    I: int,
+    numbers: Array,
+    sums: Array,
+    PUrz: Array,
+    PUn: Array,
+    PWrz: Array,
+    PWn: Array,
+    bias: Array,
+    gates: Array,
+    h: Array,
+    reset: Array,
+) -> None:
+    """Run the block with reset=before; `reset` [L, B, H] is overwritten, its first step holds r h."""
+    z = bytes_of(unit)
+    V = BYTES // z
+    L, B, H = h.shape[0] - 1, h.shape[1], h.shape[2]
+    rows, b, at_gates, at_h, rh = (
+        address_of(sums),
+        address_of(bias),
+        address_of(gates),
+        address_of(h),
+        address_of(reset),
+    )
+    for t in range(L):
+        g, before = at_gates + t * B * 3 * H * z, at_h + t * B * H * z
+        xs = x + t * B * I * z
+        multiply_both(unit, xs, I, address_of(PUrz), before, H, address_of(PWrz), b, B, 2 * H, g, 3 * H)
+        for r in range(B):
+            for j in range(0, H, V):
+                a, here = g + (r * 3 * H + j) * z, (r * H + j) * z
+                if len(numbers):
+                    u = rows + (numbers[t * B + r] * 3 * H + j) * z
+                    add(unit, H - j, (a, u), (a,))
+                    add(unit, H - j, (a + H * z, u + H * z), (a + H * z,))
+                reset_before(unit, H - j, (a, a + H * z, before + here), (a, a + H * z, rh + here))
+        multiply_both(unit, xs, I, address_of(PUn), rh, H, address_of(PWn), b + 2 * H * z, B, H, g + 2 * H * z, 3 * H)
+        for r in range(B):
+            for j in range(0, H, V):
+                a, here = g + (r * 3 * H + j) * z, (r * H + j) * z
+                c = a + 2 * H * z
+                if len(numbers):
+                    add(unit, H - j, (c, rows + (numbers[t * B + r] * 3 * H + 2 * H + j) * z), (c,))
+                step_before(unit, H - j, (c, a + H * z, before + here), (c, before + here + B * H * z))
+
+
+@njit(nogil=True, cache=True)
+def backward_before(
+    unit: Any,
+    x: int,
+    I: int,
+    numbers: Array,
+    PWTrz: Array,
+    PWTn: Array,
+    gates: Array,
+    h: Array,
+    dh: Array,
+    carried: Array,
+    d: Array,
+    reset: Array,
+    dU: Array,
+    dW: Array,
+    db: Array,
+    work: Array,
+) -> None:
+    """Reverse the block with reset=before; d [L, B, 3H] becomes the gradients of the sums, `reset` [L, B, H] r h."""
+    z = bytes_of(unit)
+    V = BYTES // z
+    L, B, H = h.shape[0] - 1, h.shape[1], h.shape[2]
+    at_gates, at_h, at_dh, at_d, rh = address_of(gates), address_of(h), address_of(dh), address_of(d), address_of(reset)
+    dh_t, size = address_of(carried), B * H
+    for j in range(0, size, V):
+        add(unit, size - j, (dh_t + j * z, at_dh + ((L - 1) * size + j) * z), (dh_t + j * z,))
+    for t in range(L - 1, -1, -1):
+        ds = rh + t * size * z  # until it is overwritten by r h
+        for r in range(B):
+            for j in range(0, H, V):
+                row = t * B + r
+                g, s = at_gates + (row * 3 * H + j) * z, at_d + (row * 3 * H + j) * z
+                past = dh_t + (r * H + j) * z
+                reverse_step_before(
+                    unit,
+                    H - j,
+                    (g + H * z, g + 2 * H * z, at_h + (row * H + j) * z, past),
+                    (s + H * z, s + 2 * H * z, past),
+                )
+        reset[t] = 0
+        multiply_add(unit, at_d + (t * B * 3 * H + 2 * H) * z, B, 3 * H, H, address_of(PWTn), H, ds)
+        for r in range(B):
+            for j in range(0, H, V):
+                row = t * B + r
+                past, product = dh_t + (r * H + j) * z, ds + (r * H + j) * z
+                reverse_reset(
+                    unit,
+                    H - j,
+                    (at_gates + (row * 3 * H + j) * z, at_h + (row * H + j) * z, product, past),
+                    (at_d + (row * 3 * H + j) * z, past, product),
+                )
+        for j in range(0, size if t else 0, V):
+            add(unit, size - j, (dh_t + j * z, at_dh + ((t - 1) * size + j) * z), (dh_t + j * z,))
+        multiply_add(unit, at_d + t * B * 3 * H * z, B, 3 * H, 2 * H, address_of(PWTrz), H, dh_t)
+    work[0] = 1
+    one = address_of(work)
+    panel = one + BYTES
+    u, w, b = address_of(dU) if x else 0, address_of(dW), address_of(db)
+    u_n = u + 2 * H * z if x else 0
+    add_gradients(unit, one, x, I, at_h, H, at_d, 3 * H, 2 * H, L * B, u, w, b, 3 * H, panel)
+    add_gradients(
+        unit, one, x, I, rh, H, at_d + 2 * H * z, 3 * H, H, L * B, u_n, w + 2 * H * z, b + 2 * H * z, 3 * H, panel
+    )
+    if len(numbers):
+        add_looked_up(unit, numbers, at_d, 3 * H, 3 * H, address_of(dU), 3 * H)

@@ -2,9 +2,9 @@
 
 import sys
 
-from tests.benchmarks import long, memory, speed
+from tests.benchmarks import epoch, long, memory, speed
 
-MEASUREMENTS = {"memory": memory.main, "long": long.main, "speed": speed.main}
+MEASUREMENTS = {"epoch": epoch.main, "memory": memory.main, "long": long.main, "speed": speed.main}
 
 if len(sys.argv) < 2 or sys.argv[1] not in MEASUREMENTS:
     sys.exit(f"usage: python -m tests.benchmarks {{{','.join(MEASUREMENTS)}}} [options]")

@@ -1,9 +1,12 @@
-"""The parent's side of `worker`: a process for each library, started once, asked in turns."""
+"""A library in a process of its own, started once and asked in turns: the parent's side and the child's."""
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 from tests.benchmarks.machine import surroundings
 
@@ -12,12 +15,12 @@ REST = 0.3
 
 
 class Worker:
-    """A library in a process of its own, held to a number of threads."""
+    """The parent's side: a module that serves, for one subject, held to a number of threads."""
 
-    def __init__(self, subject: str, threads: int) -> None:
+    def __init__(self, module: str, subject: str, threads: int, *words: str) -> None:
         self.subject = subject
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.worker", subject, str(threads)],
+            [sys.executable, "-m", module, subject, str(threads), *words],
             env=surroundings(threads),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -38,3 +41,17 @@ class Worker:
     def close(self) -> None:
         """End the process."""
         self._process.communicate()
+
+
+def serve(threads: int, answer: Callable[[dict], dict]) -> None:
+    """The child's side: answer requests until there are no more, on as many cores as threads."""
+    with contextlib.suppress(AttributeError, OSError):  # Linux only: the same cores for every library
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is no answer
+    for line in sys.stdin:
+        try:
+            answered = answer(json.loads(line))
+        except ImportError as error:
+            answered = {"missing": str(error).splitlines()[0]}
+        print(json.dumps(answered), file=answers, flush=True)

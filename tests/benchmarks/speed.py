@@ -19,10 +19,12 @@ import statistics
 import attrs
 
 from tests.benchmarks.machine import machine_line
+from tests.benchmarks.options import names_of, numbers
 from tests.benchmarks.problems import GATES, SHAPES, Problem, Setting
 from tests.benchmarks.processes import Worker
 from tests.benchmarks.worker import MATMUL, SUBJECTS
 
+MODULE = "tests.benchmarks.worker"
 OTHERS = ("torch", "jax")
 MODULES = {"lstm": "nn.LSTM", "gru": "nn.GRU", "elman": "nn.RNN"}
 
@@ -42,8 +44,8 @@ def main(words: list[str]) -> None:
     print(machine_line(), flush=True)
     missing: dict[str, str] = {}
     for threads in options.threads:
-        matmul = Worker(MATMUL, threads)
-        workers = {name: Worker(name, threads) for name in options.only}
+        matmul = Worker(MODULE, MATMUL, threads)
+        workers = {name: Worker(MODULE, name, threads) for name in options.only}
         for cell in options.cells:
             for setting in options.settings:
                 peak = matmul.ask(seconds=0.2)
@@ -55,24 +57,6 @@ def main(words: list[str]) -> None:
             worker.close()
     for name, why in missing.items():
         print(f"\n{name} was left out: {why}")
-
-
-def names_of(allowed):
-    """Return the type of an option that lists some of these names."""
-
-    def parse(text: str) -> list[str]:
-        found = text.split(",")
-        wrong = [name for name in found if name not in allowed]
-        if wrong:
-            raise argparse.ArgumentTypeError(f"{wrong[0]!r} is none of {', '.join(allowed)}")
-        return found
-
-    return parse
-
-
-def numbers(text: str) -> list[int]:
-    """Read "1,2"."""
-    return [int(word) for word in text.split(",")]
 
 
 def table(

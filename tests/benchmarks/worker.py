@@ -1,17 +1,12 @@
-"""One library in a process of its own: reads a request a line, writes an answer a line.
+"""What `speed` asks of a library: `python -m tests.benchmarks.worker SUBJECT THREADS`."""
 
-python -m tests.benchmarks.worker SUBJECT THREADS
-"""
-
-import contextlib
 import importlib
-import json
-import os
 import sys
 import time
 
 from tests.benchmarks.machine import blas_kernels
 from tests.benchmarks.problems import Problem, Shape
+from tests.benchmarks.processes import serve
 
 # name -> module with `prepare`, its options
 SUBJECTS = {
@@ -23,38 +18,24 @@ SUBJECTS = {
 MATMUL = "matmul"
 
 
-def main(subject: str, threads: int) -> None:
-    """Answer requests until there are no more."""
-    with contextlib.suppress(AttributeError, OSError):  # Linux only: the same cores for every library
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints is no answer
-    prepared = None, None
-    for line in sys.stdin:
-        request = json.loads(line)
-        if subject == MATMUL:
-            from tests.benchmarks.matmul_subject import best_gflops
+class Subject:
+    """A library that is timed on one problem after the other."""
 
-            answer = {"gflops": best_gflops(request["seconds"]), "blas": blas_kernels()}
-        else:
-            problem = Problem(request["cell"], Shape(*request["shape"]), request["setting"])
-            try:
-                if prepared[0] != problem:
-                    prepared = None, None
-                    prepared = problem, warm(subject, problem, threads)
-                answer = timed(prepared[1], request["seconds"])
-            except (ImportError, ValueError) as error:
-                answer = {"missing": str(error).splitlines()[0]}
-        print(json.dumps(answer), file=answers, flush=True)
+    def __init__(self, name: str, threads: int) -> None:
+        self._name, self._threads = name, threads
+        self._prepared = None, None
 
-
-def warm(subject: str, problem: Problem, threads: int):
-    """Return the function to be timed, after two calls."""
-    module, options = SUBJECTS[subject]
-    run = importlib.import_module(module).prepare(problem, threads, **options)
-    run()
-    run()
-    return run
+    def answer(self, request: dict) -> dict:
+        """Return the times of some calls, after two that do not count when the problem is new."""
+        problem = Problem(request["cell"], Shape(*request["shape"]), request["setting"])
+        if self._prepared[0] != problem:
+            self._prepared = None, None
+            module, options = SUBJECTS[self._name]
+            run = importlib.import_module(module).prepare(problem, self._threads, **options)
+            run()
+            run()
+            self._prepared = problem, run
+        return timed(self._prepared[1], request["seconds"])
 
 
 def timed(run, seconds: float) -> dict:
@@ -68,5 +49,13 @@ def timed(run, seconds: float) -> dict:
     return {"times": times, "norms": [float(scale) * float((g**2).sum() ** 0.5) for g in gradients]}
 
 
+def best_product(request: dict) -> dict:
+    """Return the best rate of a plain matrix product."""
+    from tests.benchmarks.matmul_subject import best_gflops
+
+    return {"gflops": best_gflops(request["seconds"]), "blas": blas_kernels()}
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    name, threads = sys.argv[1], int(sys.argv[2])
+    serve(threads, best_product if name == MATMUL else Subject(name, threads).answer)

@@ -2,9 +2,15 @@
 
 import sys
 
-from tests.benchmarks import epoch, long, memory, speed
+from tests.benchmarks import epoch, long, memory, scaling, speed
 
-MEASUREMENTS = {"epoch": epoch.main, "memory": memory.main, "long": long.main, "speed": speed.main}
+MEASUREMENTS = {
+    "epoch": epoch.main,
+    "memory": memory.main,
+    "long": long.main,
+    "scaling": scaling.main,
+    "speed": speed.main,
+}
 
 if len(sys.argv) < 2 or sys.argv[1] not in MEASUREMENTS:
     sys.exit(f"usage: python -m tests.benchmarks {{{','.join(MEASUREMENTS)}}} [options]")

@@ -1,22 +1,25 @@
 """Bytes and time of one gradient for every store, beside torch's: each in a process of its own, taking turns.
 
-    python -m tests.benchmarks memory [STEPS ...] [--threads N] [--turns N]
+    python -m tests.benchmarks memory [STEPS ...] [--threads N] [--turns N] [--kernels numpy|compiled]
 
 One LSTM of 128 on 64 inputs, batch 32, a linear readout with squared error at every step, float32; the input gradient
 is not asked for. "above idle" is the peak of the resident set above what the process holds with its data in memory and
-everything imported (Linux). Times are medians of the turns.
+everything imported (Linux). Times are medians of the turns. Below each table stands which of ours hold at most 3 % of
+what torch holds by default, and how long they take beside it.
 """
 
 import argparse
 import gc
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+
+from tests.benchmarks.kernels import KERNELS
+from tests.benchmarks.machine import machine_line, surroundings
 
 BATCH, INPUTS, HIDDEN, OUTPUTS = 32, 64, 128, 8
 STORES = (
@@ -31,6 +34,7 @@ STORES = (
     "circular-queue:k1=32,k2=64",
 )
 TORCH = ("torch", "torch checkpoint")
+SMALL = 0.03  # of torch's peak
 
 
 def main(words: list[str]) -> None:
@@ -39,36 +43,55 @@ def main(words: list[str]) -> None:
     parser.add_argument("steps", type=int, nargs="*", default=[1000])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--kernels", choices=KERNELS, default="numpy")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args(words)
     if options.one:
-        print(json.dumps(measure(options.one, options.steps[0], options.threads)))
+        print(json.dumps(measure(options.one, options.steps[0], options.threads, options.kernels)))
         return
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, {options.threads} thread(s), Python {platform.python_version()}"
-    )
+    print(f"{machine_line()}; {options.threads} thread(s), kernels: {options.kernels}")
     for steps in options.steps:
         rows: dict[str, list[dict]] = {subject: [] for subject in (*STORES, *TORCH)}
         for _ in range(options.turns):
             for subject in rows:
-                rows[subject].append(in_a_process(subject, steps, options.threads))
+                rows[subject].append(in_a_process(subject, steps, options))
         print(f"\nT={steps}, B={BATCH}, inputs={INPUTS}, H={HIDDEN}")
         print(f"{'':36}{'predicted':>12}{'above idle':>12}{'time':>12}{'forward/T':>11}")
-        for subject, results in rows.items():
-            print(line(subject, [result for result in results if result]))
+        medians = {subject: median_of(results) for subject, results in rows.items() if any(results)}
+        for subject in rows:
+            print(line(subject, medians.get(subject)))
+        for pairing in pairings(medians):
+            print(pairing)
 
 
-def line(subject: str, results: list[dict]) -> str:
+def median_of(results: list[dict]) -> dict:
+    """Return the medians of what was measured in some turns."""
+    medians = {name: statistics.median(found[name] for found in results) for name in ("above_idle", "seconds")}
+    return results[0] | medians
+
+
+def line(subject: str, found: dict | None) -> str:
     """Return one row of the table."""
-    if not results:
+    if found is None:
         return f"{subject:36}{'not installed':>24}"
-    predicted, forward = results[0]["predicted"], results[0]["forward"]
-    above = statistics.median(result["above_idle"] for result in results)
-    seconds = statistics.median(result["seconds"] for result in results)
+    predicted, forward = found["predicted"], found["forward"]
     return (
-        f"{subject:36}{mebibytes(predicted) if predicted else '-':>12}{mebibytes(above):>12}"
-        f"{seconds * 1e3:>9.0f} ms{f'{forward:.2f}' if forward else '-':>11}"
+        f"{subject:36}{mebibytes(predicted) if predicted else '-':>12}{mebibytes(found['above_idle']):>12}"
+        f"{found['seconds'] * 1e3:>9.0f} ms{f'{forward:.2f}' if forward else '-':>11}"
     )
+
+
+def pairings(medians: dict[str, dict]) -> list[str]:
+    """Return a line for each exact one of ours in 3 % of torch's memory, with its time beside torch's."""
+    if "torch" not in medians:
+        return []
+    torch = medians["torch"]
+    return [
+        f"{subject}: {found['above_idle'] / torch['above_idle']:.1%} of torch's memory, "
+        f"{torch['seconds'] / found['seconds']:.2f} times its speed"
+        for subject, found in medians.items()
+        if found.get("exact") and found["above_idle"] <= SMALL * torch["above_idle"]
+    ]
 
 
 def mebibytes(count: float) -> str:
@@ -76,23 +99,11 @@ def mebibytes(count: float) -> str:
     return f"{count / 2**20:.1f} MiB"
 
 
-def in_a_process(subject: str, steps: int, threads: int) -> dict:
+def in_a_process(subject: str, steps: int, options: argparse.Namespace) -> dict:
     """Measure one subject in a fresh process; empty where its library is missing."""
-    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-    environment = os.environ | dict.fromkeys(names, str(threads))
-    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):  # set on some machines, where they slow numpy down
-        environment.pop(name, None)
-    command = [
-        sys.executable,
-        "-m",
-        "tests.benchmarks",
-        "memory",
-        str(steps),
-        "--threads",
-        str(threads),
-        "--one",
-        subject,
-    ]
+    command = [sys.executable, "-m", "tests.benchmarks", "memory", str(steps), "--threads", str(options.threads)]
+    command += ["--kernels", options.kernels, "--one", subject]
+    environment = surroundings(options.threads)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         if "No module named 'torch'" in done.stderr:
@@ -101,14 +112,14 @@ def in_a_process(subject: str, steps: int, threads: int) -> dict:
     return json.loads(done.stdout)
 
 
-def measure(subject: str, steps: int, threads: int) -> dict:
+def measure(subject: str, steps: int, threads: int, kernels: str) -> dict:
     """Measure one subject in this process."""
     import numpy as np
 
     rng = np.random.default_rng(0)
     x = rng.standard_normal((steps, BATCH, INPUTS), np.float32)
     y = rng.standard_normal((steps, BATCH, OUTPUTS), np.float32)
-    subject_of = torch_subject if subject in TORCH else our_subject
+    subject_of = torch_subject if subject in TORCH else partial(our_subject, kernels=kernels)
     warm, _ = subject_of(subject, x, y, threads)
     warm(32)  # everything imported
     del warm
@@ -126,19 +137,20 @@ def measure(subject: str, steps: int, threads: int) -> dict:
     return {"above_idle": above, "seconds": min(times), **report(steps)}
 
 
-def our_subject(store, x, y, threads):
+def our_subject(store, x, y, threads, kernels):
     """Return a function that computes a gradient with rnnframe, and one that reports on it."""
     import rnnframe as rf
+    from tests.benchmarks.kernels import engine_options
 
     network = rf.Network(cells=[f"lstm:hidden={HIDDEN}"], head=f"mse:outputs={OUTPUTS}", inputs=INPUTS)
-    engine, last = rf.Engine(network, store=store, shards=threads), {}
+    engine, last = rf.Engine(network, store=store, shards=threads, **engine_options(kernels)), {}
 
     def gradient(steps):
         last["result"] = engine.gradients(x[:steps], y[:steps])
 
     def report(steps):
         told = last["result"].report
-        return {"predicted": told.predicted_bytes, "forward": told.forward_steps / steps}
+        return {"predicted": told.predicted_bytes, "forward": told.forward_steps / steps, "exact": told.exact}
 
     return gradient, report
 

@@ -1,6 +1,5 @@
 """rnnframe as a subject: what is timed is one call of `Engine.gradients`."""
 
-import inspect
 from typing import ClassVar, Literal
 
 import attrs
@@ -8,6 +7,7 @@ import numpy as np
 
 import rnnframe as rf
 from rnnframe.heads import Head
+from tests.benchmarks.kernels import engine_options
 from tests.benchmarks.problems import CLASSES, Problem
 
 
@@ -52,11 +52,6 @@ class Given(Head):
 
 def prepare(problem: Problem, threads: int, kernels: str = "numpy"):
     """Return a function that computes the gradients of U and W once."""
-    options = {"shards": threads}
-    if "kernels" in inspect.signature(rf.Engine).parameters:
-        options["kernels"] = kernels
-    elif kernels != "numpy":
-        raise ImportError(f"Engine has no kernels={kernels}")
     data, shape = problem.arrays(), problem.shape
     head = Given(units=shape.H) if problem.setting == "layer" else f"softmax:classes={CLASSES}"
     network = rf.Network([f"{problem.cell}:hidden={shape.H}"], head, shape.I)
@@ -66,7 +61,7 @@ def prepare(problem: Problem, threads: int, kernels: str = "numpy"):
         parameters[f"layer0.{name}"][...] = getattr(data, name)
     if problem.setting == "model":
         parameters["head.V"][...] = data.V
-    engine = rf.Engine(network, **options)
+    engine = rf.Engine(network, shards=threads, **engine_options(kernels))
     y = data.dh if problem.setting == "layer" else data.y
 
     def run():

@@ -39,6 +39,7 @@ class Job:
     batch: int
     chunk: int
     shards: int
+    kernels: str
     store: str
     gradient: str
     plugins: list[str] = attrs.field(factory=list)
@@ -50,6 +51,7 @@ class Measured:
 
     store: str
     exact: bool
+    kernels: list[str]
     predicted_bytes: int | None
     held_bytes: int
     above_idle_bytes: int | None
@@ -73,10 +75,10 @@ def measure(job: Job) -> Measured:
     network = Network(cells=job.cells, head=job.head, inputs=job.inputs, dtype=job.dtype)
     x, y = batch_of(network, job.steps, job.batch)
     first = y if network.head.at == "last" else y[:1]
-    Engine(network, "full-history", chunk=1, shards=job.shards).gradients(
+    Engine(network, "full-history", chunk=1, shards=job.shards, kernels=job.kernels).gradients(
         x[:1], first
     )  # imports what is imported late, and holds little
-    engine = Engine(network, job.store, job.chunk, job.shards)
+    engine = Engine(network, job.store, job.chunk, job.shards, kernels=job.kernels)
     idle = _begin_peak()
     result = engine.gradients(x, y)
     above = None if idle is None else max(0, (_resident("VmHWM") or 0) - idle)
@@ -90,6 +92,7 @@ def measure(job: Job) -> Measured:
     return Measured(
         store=report.store,
         exact=report.exact,
+        kernels=list(report.kernels),
         predicted_bytes=report.predicted_bytes,
         held_bytes=report.peak_bytes,
         above_idle_bytes=above,

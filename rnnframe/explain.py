@@ -11,6 +11,7 @@ import numpy as np
 
 from rnnframe.arrays import Array
 from rnnframe.contracts import Cell
+from rnnframe.kernels import Kernels
 from rnnframe.network import Network
 from rnnframe.pieces import Block
 
@@ -27,24 +28,26 @@ class Need:
     gradients: tuple[str, ...]
 
 
-def needs_of(cell: Cell, inputs: int) -> list[Need]:
+def needs_of(cell: Cell, inputs: int, kernels: Kernels | None = None) -> list[Need]:
     """Return every array of one step of `cell`, with the gradients that cannot be computed without it.
+
+    It is asked of the cell as it is written, or of its twin where kernels are given that have one.
 
     Names: x_t, the state before the step (h_(t-1)), what the step leaves (h_t, gates_t, ...), and the parameters.
     """
-    network = Network(cells=[cell], head="mse:outputs=1", inputs=inputs, dtype="float64")
+    network = Network(cells=[cell], head="mse:outputs=1", inputs=inputs, dtype="float64").on(kernels)
     rng = np.random.default_rng(0)
     network.parameters.flat[:] = rng.uniform(-0.5, 0.5, network.parameters.flat.shape)
     network.weights.derive()
-    step = _Step(network, cell, inputs, rng)
+    step = _Step(network, inputs, rng)
     return [Need(name, role, values, step.spoilt_by(name)) for name, role, values in step.arrays()]
 
 
 class _Step:
     """One step of the first layer of a network, run forward; it can be reversed with any array spoilt."""
 
-    def __init__(self, network: Network, cell: Cell, inputs: int, rng: np.random.Generator) -> None:
-        self.network, self.cell = network, cell
+    def __init__(self, network: Network, inputs: int, rng: np.random.Generator) -> None:
+        self.network, self.cell = network, network.layers[0].cell
         self.x = rng.standard_normal((1, BATCH, inputs))
         self.state = network.new_state(BATCH)
         self.state.flat[:] = rng.uniform(-0.5, 0.5, self.state.flat.shape)

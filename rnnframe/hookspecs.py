@@ -45,10 +45,10 @@ def rnnframe_media() -> Iterable[type[Medium]]:
 
 
 @hookspec
-def rnnframe_kernels() -> Iterable[type[Kernels]]:
-    """Return kernel classes: other ways to compute what cells compute."""
+def rnnframe_tasks() -> Iterable[type[Task]]:
+    """Return task classes: what a network is trained for, with its data."""
 
 
 @hookspec
-def rnnframe_tasks() -> Iterable[type[Task]]:
-    """Return task classes: what a network is trained for, with its data."""
+def rnnframe_kernels() -> Iterable[type[Kernels]]:
+    """Return kernel classes: other ways to compute what cells compute."""

@@ -6,6 +6,7 @@ The cell as it was written, on numpy, is the reference, and what runs where no k
 """
 
 import abc
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
@@ -37,6 +38,11 @@ class Kernels(abc.ABC):
     def prepare(self, cell: Cell, dtype: np.dtype[Any]) -> None:
         """Make a twin ready for its first block, which must not be what pays for it: compile, load, warm up."""
         return
+
+
+def kernels_used(kernels: Sequence[str]) -> str:
+    """Return in a word what computes the layers of a network: one name if it is the same for all, else one a layer."""
+    return ", ".join(kernels if len(set(kernels)) > 1 else kernels[:1])
 
 
 def choose(given: str | Kernels, registry: "Registry") -> Kernels | None:

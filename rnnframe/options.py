@@ -65,6 +65,10 @@ class TrainingOptions:
         validator=optional(ge(1)),
         metadata={"help": "threads that share the batch; none: as many as cores, if each has enough to do"},
     )
+    kernels: str = attrs.field(
+        default="auto",
+        metadata={"help": "what computes the cells: numpy, compiled, or auto for the fastest that can be used here"},
+    )
     save_every: int | None = attrs.field(
         default=None, validator=optional(ge(1)), metadata={"help": "batches between checkpoints; none: an epoch"}
     )

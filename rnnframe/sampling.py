@@ -5,6 +5,7 @@ import numpy as np
 from rnnframe.arrays import Array
 from rnnframe.errors import OptionError
 from rnnframe.inference import Inference
+from rnnframe.kernels import AUTO, Kernels
 from rnnframe.network import Network
 from rnnframe.tasks import Alphabet
 
@@ -17,6 +18,7 @@ def sample_text(
     prime: str | None = None,
     temperature: float = 0.8,
     seed: int = 0,
+    kernels: str | Kernels = AUTO,
 ) -> str:
     """Return `length` characters that follow `prime` (by default what the alphabet says).
 
@@ -30,7 +32,7 @@ def sample_text(
     if not before:
         raise OptionError("prime is empty; give at least one character")
     rng = np.random.default_rng(seed)
-    inference = Inference(network, chunk=1)
+    inference = Inference(network, chunk=1, kernels=kernels)
     numbers = alphabet.encode(before)
     state, drawn = None, []
     for number in numbers[:, None, None]:

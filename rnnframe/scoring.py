@@ -7,7 +7,6 @@ import attrs
 from rnnframe.arrays import Arrays
 from rnnframe.errors import DataError
 from rnnframe.inference import Inference
-from rnnframe.network import Network
 from rnnframe.tasks import Examples, Predicted
 
 
@@ -20,12 +19,12 @@ class Score:
     measures: Mapping[str, float]
 
 
-def score(network: Network, examples: Examples, chunk: int | None = None) -> Score:
+def score(inference: Inference, examples: Examples) -> Score:
     """Return how well a network does; raises `DataError` for examples without any targets.
 
     A batch without targets is run for its state.
     """
-    inference, loss, count = Inference(network, chunk), 0.0, 0
+    loss, count = 0.0, 0
     state: Arrays | None = None
     for batch in examples.batches():
         before = state if batch.carry else None
@@ -39,13 +38,13 @@ def score(network: Network, examples: Examples, chunk: int | None = None) -> Sco
     return Score(
         loss=loss / count,
         count=count,
-        measures=dict(examples.measure(predictions(network, examples, chunk))),
+        measures=dict(examples.measure(predictions(inference, examples))),
     )
 
 
-def predictions(network: Network, examples: Examples, chunk: int | None = None) -> Iterator[Predicted]:
+def predictions(inference: Inference, examples: Examples) -> Iterator[Predicted]:
     """Yield what a network predicts, batch by batch."""
-    inference, state = Inference(network, chunk), None
+    state: Arrays | None = None
     for batch in examples.batches():
         outputs, state = inference.predict(batch.x, state if batch.carry else None)
         yield Predicted(batch, outputs)

@@ -14,6 +14,8 @@ from rnnframe.arrays import Array, Vector
 from rnnframe.checkpoints import Checkpoint
 from rnnframe.engine import Engine
 from rnnframe.errors import NonFiniteError, RunError
+from rnnframe.inference import Inference
+from rnnframe.kernels import NUMPY, kernels_used
 from rnnframe.models import Model
 from rnnframe.network import Network
 from rnnframe.options import TrainingOptions
@@ -60,6 +62,7 @@ class Moment:
     unit: str
     steps_per_second: float
     peak_bytes: int
+    kernels: str
     epoch_ended: bool
 
 
@@ -83,20 +86,21 @@ class Training:
         )
         self.model = Model(network=network, task=task, learnt=data.learnt)
         self.shapes = Counter(data.shape(number) for number in range(data.batches))
-        engine = Engine(network, options.store, options.chunk, options.shards, registry)
+        engine = Engine(network, options.store, options.chunk, options.shards, registry, options.kernels)
         rate = registry.learning_rate(options.rate).over(options.epochs * self._updates_per_epoch(engine))
         self.trainer = Trainer(engine, options.optimizer, options.clip, rate, registry)
         self.progress = Progress()
         self.state: Vector | None = None
 
     def settled_options(self) -> TrainingOptions:
-        """Return the options with the store and the number of shards that are really used, to go on with them for sure.
+        """Return the options with the store, shards and kernels that are really used, to go on with them for sure.
 
-        What chose a store may choose otherwise another day, and a number of shards on another machine.
+        What chose a store may choose otherwise another day, and shards or kernels on another machine.
         """
         engine, options = self.trainer.engine, self.options
         plans = engine.shard_plans(*max(self.shapes))
-        options = attrs.evolve(options, shards=len(plans))
+        kernels = next((name for name in engine.running.kernels if name != NUMPY), NUMPY)
+        options = attrs.evolve(options, shards=len(plans), kernels=kernels)
         if plans[0].store == engine.store:
             return options
         return attrs.evolve(options, store=render(plans[0].store), chunk=plans[0].grid.longest)
@@ -106,6 +110,7 @@ class Training:
         engine, optimizer = self.trainer.engine, self.trainer.optimizer
         used = [("cell", cell.name) for cell in self.model.network.cells]
         used += [("task", self.model.task.name), ("store", engine.store.name), ("optimizer", optimizer.name)]
+        used += [("kernels", name) for name in engine.running.kernels]
         owners = [owner for owner in (registry.owner(kind, name) for kind, name in used) if owner]
         return tuple(sorted({owner.source for owner in owners if owner.source}))
 
@@ -220,7 +225,8 @@ class Training:
 
     def evaluate(self) -> Score:
         """Return how well the network does on the held-out part."""
-        return score(self.model.network, self.data.valid, self.options.chunk)
+        running = self.trainer.engine.running
+        return score(Inference(running, self.options.chunk, NUMPY), self.data.valid)
 
     def _moment(self, outcome: StepResult, clock: "_Clock", ended: bool) -> Moment:
         progress = self.progress
@@ -235,6 +241,7 @@ class Training:
             unit=self.model.task.unit,
             steps_per_second=clock.rate,
             peak_bytes=outcome.report.peak_bytes,
+            kernels=kernels_used(outcome.report.kernels),
             epoch_ended=ended,
         )
 

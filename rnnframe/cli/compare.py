@@ -10,12 +10,13 @@ import numpy as np
 
 from rnnframe.arrays import Array
 from rnnframe.calibration import Calibration
-from rnnframe.cli.network import SHARDS, network_of, network_options
+from rnnframe.cli.network import KERNELS, SHARDS, network_of, network_options
 from rnnframe.cli.output import print_json, print_table
 from rnnframe.cli.picture import plot_option
 from rnnframe.comparison import Job, Measured, difference, measure_apart
 from rnnframe.contracts import ROWS
 from rnnframe.engine import Engine
+from rnnframe.kernels import kernels_used
 from rnnframe.plan import RunPlan
 from rnnframe.registry import default_registry
 from rnnframe.shards import usual_shards
@@ -31,6 +32,7 @@ STORES = ("full-history", "checkpoint", "checkpoint:policy=revolve", "circular-q
 @click.option("--steps", type=click.IntRange(min=1), default=500, show_default=True, metavar="N", help="length")
 @click.option("--chunk", type=click.IntRange(min=1), metavar="N", help="steps per chunk, the same for all")
 @SHARDS
+@KERNELS
 @click.option("--store", multiple=True, default=STORES, metavar="SPEC", help="a store to compare with full history")
 @plot_option("predicted and measured bytes and times")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
@@ -39,6 +41,7 @@ def command(
     steps: int,
     chunk: int | None,
     shards: int | None,
+    kernels: str,
     store: tuple[str, ...],
     plot: Path | None,
     as_json: bool,
@@ -51,13 +54,14 @@ def command(
     chunk length.
     """
     network = network_of(**of)
-    calibration = Calibration(network)
+    running = Engine(network, kernels=kernels).running
+    calibration = Calibration(running)
     shards = min(batch, shards or usual_shards(batch, network.recurrent))
     length = min(steps, chunk or -(-ROWS // -(-batch // shards)))
     rows = []
 
     def plan(spec: str) -> RunPlan:
-        return RunPlan(tuple(Engine(network, spec, length, shards).shard_plans(steps, batch)))
+        return RunPlan(tuple(Engine(network, spec, length, shards, kernels=kernels).shard_plans(steps, batch)))
 
     with tempfile.TemporaryDirectory() as folder:
 
@@ -72,6 +76,7 @@ def command(
                 batch=batch,
                 chunk=length,
                 shards=shards,
+                kernels=kernels,
                 store=spec,
                 gradient=str(file),
                 plugins=default_registry().sources(),
@@ -90,7 +95,8 @@ def command(
             }
             rows.append(attrs.asdict(measured) | compared)
     if as_json:
-        print_json({"steps": steps, "batch": batch, "chunk": length, "shards": shards, "stores": rows})
+        about = {"steps": steps, "batch": batch, "chunk": length, "shards": shards, "kernels": running.kernels}
+        print_json({**about, "stores": rows})
     else:
         print_table(
             [
@@ -105,6 +111,7 @@ def command(
             ],
             [_cells(row, steps) for row in rows],
         )
+        click.echo(f"\nkernels: {kernels_used(running.kernels)}")
     if plot is not None:
         _draw(plot, rows, f"{steps:,} steps in chunks of {length:,}, batch {batch:,}, threads: {shards}")
 

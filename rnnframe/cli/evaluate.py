@@ -5,8 +5,10 @@ from pathlib import Path
 
 import click
 
+from rnnframe.cli.network import KERNELS
 from rnnframe.cli.output import print_json
 from rnnframe.errors import RunError
+from rnnframe.inference import Inference
 from rnnframe.local_plugins import check_named
 from rnnframe.models import Model
 from rnnframe.options import TrainingOptions
@@ -22,8 +24,9 @@ from rnnframe.tasks import Examples
 @click.option(
     "--data", metavar="FILE", help="file to evaluate on, all of it; by default the held-out part of the run's data"
 )
+@KERNELS
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def command(run: str, data: str | None, as_json: bool) -> None:
+def command(run: str, data: str | None, kernels: str, as_json: bool) -> None:
     """Print the loss of the model in the folder RUN, and what else its task measures."""
     folder = RunFolder.open(run)
     check_named(folder.plugins(), default_registry(), f"run {run!r}")
@@ -33,10 +36,11 @@ def command(run: str, data: str | None, as_json: bool) -> None:
         examples = _held_out(folder, model, options)
     else:
         examples = model.task.examples(data, model.learnt, options.batch)
-    judged, unit, counted = score(model.network, examples), model.task.unit, model.task.counted
+    inference = Inference(model.network, kernels=kernels)
+    judged, unit, counted = score(inference, examples), model.task.unit, model.task.counted
     if as_json:
         figures = {"loss": judged.loss, "unit": unit, "count": judged.count, "measures": judged.measures}
-        print_json({"run": run, "data": data, **figures})
+        print_json({"run": run, "data": data, "kernels": inference.network.kernels, **figures})
         return
     quantity, _, per = unit.partition("/")
     bits = f" ({judged.loss / math.log(2):.4f} bits/{per})" if quantity == "nats" else ""

@@ -11,6 +11,7 @@ from rnnframe.cli.picture import plot_option
 from rnnframe.engine import Engine
 from rnnframe.explain import Need, needs_of
 from rnnframe.fates import Habits
+from rnnframe.kernels import NUMPY, choose
 from rnnframe.network import Network
 from rnnframe.registry import default_registry
 
@@ -26,6 +27,13 @@ STORES = ("full-history", "states", "circular-queue", "checkpoint")
 @click.option("--store", multiple=True, default=STORES, metavar="SPEC", help="a store to tell the habits of")
 @click.option("--steps", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="length")
 @click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, metavar="N", help="samples")
+@click.option(
+    "--kernels",
+    default=NUMPY,
+    show_default=True,
+    metavar="NAME",
+    help="whose code is asked: numpy for the cell as it is written, or what computes in its place, such as compiled",
+)
 @plot_option("which gradient needs which array")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(
@@ -35,6 +43,7 @@ def command(
     store: tuple[str, ...],
     steps: int,
     batch: int,
+    kernels: str,
     plot: Path | None,
     as_json: bool,
 ) -> None:
@@ -44,15 +53,17 @@ def command(
     that are spoilt with it are named. What a store does follows from its schedule for --steps steps of --batch samples.
     Both work for any cell and store, from any plugin.
     """
-    made = default_registry().cell(cell)
+    made, chosen = default_registry().cell(cell), choose(kernels, default_registry())
     hidden = made.hidden
     needs = [
-        *(_with_readout(need) for need in needs_of(made, inputs)),
+        *(_with_readout(need) for need in needs_of(made, inputs, chosen)),
         Need("V", "parameter", hidden * outputs, ("dh_t",)),
         Need("o_t, do_t", "output", outputs, ("dV", "dc", "dh_t")),
     ]
-    network = Network(cells=[made], head=f"mse:outputs={outputs}", inputs=inputs)
-    habits = {spec: Habits.of(Engine(network, spec, shards=1).plan(steps, batch), made) for spec in store}
+    network = Network(cells=[made], head=f"mse:outputs={outputs}", inputs=inputs).on(chosen)
+    habits = {
+        spec: Habits.of(Engine(network, spec, shards=1, kernels=NUMPY).plan(steps, batch), made) for spec in store
+    }
     fates = {spec: [of.fate(need) for need in needs] for spec, of in habits.items()}
     rows = [
         {
@@ -65,7 +76,8 @@ def command(
         for n, need in enumerate(needs)
     ]
     if as_json:
-        print_json({"cell": cell, "inputs": inputs, "steps": steps, "batch": batch, "arrays": rows})
+        about = {"cell": cell, "inputs": inputs, "steps": steps, "batch": batch, "kernels": network.kernels}
+        print_json({**about, "arrays": rows})
     else:
         _print(rows, list(fates), steps, batch)
     if plot is not None:

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
+from rnnframe.kernels import AUTO
 from rnnframe.network import Network
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -38,6 +39,14 @@ SHARDS = click.option(
     type=click.IntRange(min=1),
     metavar="N",
     help="threads that share the batch; by default as many as cores, if each has enough to do",
+)
+
+KERNELS = click.option(
+    "--kernels",
+    default=AUTO,
+    show_default=True,
+    metavar="NAME",
+    help="what computes the cells: numpy, compiled, or auto for the fastest that can be used here",
 )
 
 

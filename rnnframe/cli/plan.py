@@ -7,11 +7,13 @@ from typing import Any
 import click
 
 from rnnframe.calibration import Calibration
-from rnnframe.cli.network import SHARDS, network_of, network_options
+from rnnframe.cli.network import KERNELS, SHARDS, network_of, network_options
 from rnnframe.cli.output import print_json, print_table
 from rnnframe.cli.picture import plot_option
 from rnnframe.engine import Engine
 from rnnframe.errors import OptionError, UsageError
+from rnnframe.kernels import kernels_used
+from rnnframe.network import Network
 from rnnframe.plan import RunPlan
 from rnnframe.registry import default_registry
 from rnnframe.shards import usual_shards
@@ -29,6 +31,7 @@ STORES = ("full-history", "checkpoint", "checkpoint:policy=revolve", "circular-q
 )
 @click.option("--chunk", type=click.IntRange(min=1), metavar="N", help="steps per chunk; by default 512 rows")
 @SHARDS
+@KERNELS
 @click.option("--budget", metavar="BYTES", help="also what store auto would choose within so many bytes, such as 64MiB")
 @click.option("--store", multiple=True, metavar="SPEC", help="plan these stores instead of the usual ones")
 @plot_option("memory and time of the strategies, and the schedule of one of them")
@@ -41,6 +44,7 @@ def command(
     steps: int,
     chunk: int | None,
     shards: int | None,
+    kernels: str,
     budget: str | None,
     store: tuple[str, ...],
     plot: Path | None,
@@ -64,17 +68,18 @@ def command(
     shards = min(batch, shards or usual_shards(batch, network.recurrent))
 
     def plan(spec: str) -> RunPlan:
-        return RunPlan(tuple(Engine(network, spec, chunk, shards).shard_plans(steps, batch)))
+        return RunPlan(tuple(Engine(network, spec, chunk, shards, kernels=kernels).shard_plans(steps, batch)))
 
     plans = _plans(plan, asked, () if store else _further())
     drawn = plan(shown) if plot else None
-    calibration = Calibration(network)
+    running = Engine(network, kernels=kernels).running
+    calibration = Calibration(running)
     rows = _rows(plans, calibration)
     if as_json:
-        parameters = network.parameters.nbytes
-        print_json({"steps": steps, "batch": batch, "shards": shards, "parameter_bytes": parameters, "plans": rows})
+        about = {"steps": steps, "batch": batch, "shards": shards, "kernels": running.kernels}
+        print_json({**about, "parameter_bytes": network.parameters.nbytes, "plans": rows})
     else:
-        _print(rows, network.parameters.nbytes, steps, shards)
+        _print(rows, running, steps, shards)
     if within and not as_json:
         click.echo(_reason(rows, chosen[0], within))
     if plot is not None and drawn is not None:
@@ -83,7 +88,7 @@ def command(
         draw_plans(plot, plan, [made for _, made in plans], drawn, within, calibration)
 
 
-def _print(rows: list[dict[str, Any]], parameters: int, steps: int, shards: int) -> None:
+def _print(rows: list[dict[str, Any]], running: Network, steps: int, shards: int) -> None:
     print_table(
         ["store", "chunk", "bytes", "forward/T", "time", "gradient"],
         [
@@ -99,7 +104,9 @@ def _print(rows: list[dict[str, Any]], parameters: int, steps: int, shards: int)
         ],
     )
     each = f"the gradients of each of {shards} threads" if shards > 1 else "gradients"
-    click.echo(f"\nparameters {human_bytes(parameters)}, and as much again for {each} and for each optimizer slot")
+    parameters = human_bytes(running.parameters.nbytes)
+    click.echo(f"\nkernels: {kernels_used(running.kernels)}")
+    click.echo(f"parameters {parameters}, and as much again for {each} and for each optimizer slot")
 
 
 def _reason(rows: list[dict[str, Any]], asked: str, budget: int) -> str:

@@ -2,7 +2,9 @@
 
 import click
 
+from rnnframe.cli.network import KERNELS
 from rnnframe.cli.output import print_json
+from rnnframe.inference import Inference
 from rnnframe.local_plugins import check_named
 from rnnframe.options import TrainingOptions
 from rnnframe.registry import default_registry
@@ -16,8 +18,9 @@ from rnnframe.tables import check_suffix, write_table
 @click.argument("run", metavar="RUN")
 @click.option("--data", required=True, metavar="FILE", help="file to predict for, all of it")
 @click.option("--out", required=True, metavar="FILE", help="where to write, a row a prediction: .csv or .npz")
+@KERNELS
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def command(run: str, data: str, out: str, as_json: bool) -> None:
+def command(run: str, data: str, out: str, kernels: str, as_json: bool) -> None:
     """Write down what the model in the folder RUN predicts for a file; its targets, if any, are not needed."""
     check_suffix(out)
     folder = RunFolder.open(run)
@@ -25,8 +28,9 @@ def command(run: str, data: str, out: str, as_json: bool) -> None:
     model = load_model(folder.path)
     options = build(TrainingOptions, folder.config(), "configuration", str(folder.path / "config.toml"))
     examples = model.task.examples(data, model.learnt, options.batch)
-    rows = write_table(out, examples.table(predictions(model.network, examples)))
+    inference = Inference(model.network, kernels=kernels)
+    rows = write_table(out, examples.table(predictions(inference, examples)))
     if as_json:
-        print_json({"run": run, "data": data, "out": out, "rows": rows})
+        print_json({"run": run, "data": data, "out": out, "rows": rows, "kernels": inference.network.kernels})
     else:
         click.echo(f"{rows:,} predictions for {examples.name} in {out}")

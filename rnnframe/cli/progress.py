@@ -18,7 +18,7 @@ def line_of(moment: Moment) -> str:
     return (
         f"epoch {moment.epoch}/{moment.epochs}  batch {moment.batch}/{moment.batches}  "
         f"loss {moment.loss:.3f}{valid} {moment.unit}{measures}  {moment.steps_per_second:,.0f} steps/s  "
-        f"store {human_bytes(moment.peak_bytes)}"
+        f"store {human_bytes(moment.peak_bytes)}  kernels {moment.kernels}"
     )
 
 

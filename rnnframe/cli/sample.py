@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from rnnframe.cli.network import KERNELS
 from rnnframe.cli.output import print_json
 from rnnframe.local_plugins import check_named
 from rnnframe.registry import default_registry
@@ -17,13 +18,18 @@ from rnnframe.sampling import sample_text
 @click.option("--temperature", type=float, default=0.8, show_default=True, help="0: always the likeliest; 1: as learnt")
 @click.option("--prime", help="text to go on from  [default: a new line]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="of the draws")
+@KERNELS
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def command(run: str, length: int, temperature: float, prime: str | None, seed: int, as_json: bool) -> None:
+def command(
+    run: str, length: int, temperature: float, prime: str | None, seed: int, kernels: str, as_json: bool
+) -> None:
     """Write text with the model in the folder RUN."""
     folder = RunFolder.open(Path(run))
     check_named(folder.plugins(), default_registry(), f"run {run!r}")
     model = load_model(folder.path)
-    text = sample_text(model.network, model.alphabet(), length, prime=prime, temperature=temperature, seed=seed)
+    text = sample_text(
+        model.network, model.alphabet(), length, prime=prime, temperature=temperature, seed=seed, kernels=kernels
+    )
     if as_json:
         print_json({"run": run, "prime": prime, "temperature": temperature, "seed": seed, "text": text})
     else:

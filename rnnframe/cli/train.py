@@ -17,6 +17,7 @@ from rnnframe.cli.options import given, options_of
 from rnnframe.cli.output import print_json
 from rnnframe.cli.progress import progress_for
 from rnnframe.errors import UsageError
+from rnnframe.kernels import NUMPY
 from rnnframe.local_plugins import check_named
 from rnnframe.options import TrainingOptions
 from rnnframe.registry import default_registry
@@ -148,7 +149,8 @@ def _signals() -> Iterator[list[int]]:
 def _report(training: Training, *, done: bool, sample_length: int, as_json: bool) -> None:
     progress, run, model = training.progress, training.run, training.model
     alphabet = model.task.alphabet(model.learnt)
-    text = sample_text(model.network, alphabet, sample_length, seed=training.options.seed) if done and alphabet else ""
+    running, seed = training.trainer.engine.running, training.options.seed
+    text = sample_text(running, alphabet, sample_length, seed=seed, kernels=NUMPY) if done and alphabet else ""
     if as_json:
         print_json(
             {
@@ -160,6 +162,7 @@ def _report(training: Training, *, done: bool, sample_length: int, as_json: bool
                 "train_loss": progress.train_loss,
                 "valid_loss": progress.valid_loss,
                 "measures": progress.measures,
+                "kernels": training.trainer.engine.running.kernels,
                 "sample": text,
             }
         )

@@ -36,7 +36,7 @@ def test_threads_are_compared_as_they_are_planned(run: Run) -> None:
 
 def test_the_table_has_a_row_for_every_usual_store(run: Run) -> None:
     lines = run("compare", *SMALL).out.splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 7
     assert all("bit-identical" in line for line in lines[1:4])
     assert "relative error" in lines[4]
 

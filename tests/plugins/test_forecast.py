@@ -123,7 +123,7 @@ def test_the_errors_are_those_of_the_predictions_written_down(
 def test_the_loss_of_the_held_out_part_counts_what_lies_in_it_alone(series: Path) -> None:
     data = opened(series, "forecast:column=price,horizon=3")
     network = rf.Network(["gru:hidden=4"], data.head, data.inputs)
-    assert score(network, data.valid).count == round(0.2 * ROWS) - 3 + 1
+    assert score(rf.Inference(network), data.valid).count == round(0.2 * ROWS) - 3 + 1
 
 
 def test_a_season_on_a_trend_is_forecast_better_than_by_repeating_the_season(

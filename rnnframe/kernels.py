@@ -14,6 +14,7 @@ import numpy as np
 
 from rnnframe.contracts import Cell
 from rnnframe.errors import OptionError, UsageError, unknown_name
+from rnnframe.heads import Head
 
 if TYPE_CHECKING:
     from rnnframe.registry import Registry
@@ -35,7 +36,11 @@ class Kernels(abc.ABC):
     def twin(self, cell: Cell, dtype: np.dtype[Any]) -> Cell | None:
         """Return the cell that computes in place of `cell`, None where there is none."""
 
-    def prepare(self, cell: Cell, dtype: np.dtype[Any]) -> None:
+    def head(self, head: Head, dtype: np.dtype[Any]) -> Head | None:
+        """Return the head that computes in place of `head`, None where there is none."""
+        return None
+
+    def prepare(self, twin: Cell | Head, dtype: np.dtype[Any]) -> None:
         """Make a twin ready for its first block, which must not be what pays for it: compile, load, warm up."""
         return
 

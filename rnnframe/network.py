@@ -89,14 +89,16 @@ class Network:
         if kernels is None:
             return self
         twins = [kernels.twin(cell, self.dtype) for cell in self.cells]
-        for twin in filter(None, twins):
+        head = kernels.head(self.head, self.dtype)
+        made: list[Cell | Head | None] = [*twins, head]
+        for twin in filter(None, made):
             kernels.prepare(twin, self.dtype)
         running = copy.copy(self)
         running.layers = tuple(
             attrs.evolve(layer, cell=twin or layer.cell) for layer, twin in zip(self.layers, twins, strict=True)
         )
         running.kernels = tuple(kernels.name if twin else NUMPY for twin in twins)
-        running._stack = Stack(running.layers, self.head)
+        running._stack = Stack(running.layers, head or self.head)
         running.weights = Weights(running.layers, self.head, self.dtype, self.parameters)
         running.weights.derive()
         return running
@@ -151,7 +153,7 @@ class Network:
 
     def new_scratch(self, steps: int, batch: int) -> Scratch:
         """Return working arrays for chunks of up to `steps` steps."""
-        return Scratch(self.layers, self.head, steps, batch, self.dtype)
+        return Scratch(self.layers, self._stack.head, steps, batch, self.dtype)
 
     def state_bytes(self, batch: int) -> int:
         """Bytes of one state, which are those of one snapshot; rounded up, so that the next one begins aligned."""
@@ -167,7 +169,7 @@ class Network:
 
     def scratch_bytes(self, steps: int, batch: int) -> int:
         """Bytes of the working arrays for one chunk."""
-        return scratch_items(self.layers, self.head, steps, batch) * self.dtype.itemsize
+        return scratch_items(self.layers, self._stack.head, steps, batch) * self.dtype.itemsize
 
     def forward(self, weights: Weights, block: Block, state: Vector, tape: Tape, scratch: Scratch) -> None:
         """Run one chunk from `state`, which becomes the state after it, or after a sample's end within it."""
@@ -207,7 +209,7 @@ class Network:
 
     def predict(self, weights: Weights, h: Array, scratch: Scratch) -> Array:
         """Return what the head predicts [l, n, outputs] for a block of h, in a working array."""
-        outputs = self.head.readout(weights.head, h, scratch.parts(*h.shape[:2])[-1])
+        outputs = self._stack.head.readout(weights.head, h, scratch.parts(*h.shape[:2])[-1])
         self.head.prediction(outputs)
         return outputs
 

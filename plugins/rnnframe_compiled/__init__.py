@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 
 from rnnframe import Cell, Kernels, hookimpl
+from rnnframe.heads import HEADS, Head
 
 
 @attrs.frozen(kw_only=True)
@@ -28,13 +29,24 @@ class Compiled(Kernels):
 
         return twin_of(cell, dtype)
 
-    def prepare(self, cell: Cell, dtype: np.dtype[Any]) -> None:
+    def head(self, head: Head, dtype: np.dtype[Any]) -> Head | None:
+        """Return a head that leaves its loss to the given one; what is no built-in head may compute in its own way."""
+        if type(head) not in HEADS.values():
+            return None
+        from rnnframe_compiled.heads import CompiledHead
+
+        return CompiledHead(head=head, at=head.at, dtype=dtype)
+
+    def prepare(self, twin: Cell | Head, dtype: np.dtype[Any]) -> None:
         """Compile what a twin is made of, or load it, and say so where it took a while."""
+        from rnnframe_compiled.heads import CompiledHead, warm_up_head
         from rnnframe_compiled.twins import Twin
         from rnnframe_compiled.warm import warm_up
 
-        if isinstance(cell, Twin):
-            warm_up(cell, dtype)
+        if isinstance(twin, Twin):
+            warm_up(twin, dtype)
+        elif isinstance(twin, CompiledHead):
+            warm_up_head(dtype)
 
 
 @hookimpl

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from rnnframe.arrays import Array
-from rnnframe_compiled.lanes import BYTES, bytes_of, lanewise
+from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, copy_padded, lanewise, transpose_square
 from rnnframe_compiled.tiles import WIDE, both1, both2, both3, both4, rows_of, tile1, tile2, tile3, tile4
 
 ROWS1, ROWS2, ROWS3, ROWS4 = (rows_of(vectors) for vectors in (1, 2, 3, 4))
@@ -37,50 +37,57 @@ def add(x: Any, y: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def pack(W: Array, first: int, gap: int, count: int, width: int, L: int, out: Array) -> None:
-    """Write out[p, k, g·L + j] = W[k, first + g·gap + p·L + j] for `count` gates g; zeros where p·L + j ≥ width."""
-    panels, terms, _ = out.shape
+def pack(unit: Any, W: Array, first: int, gap: int, count: int, width: int, out: Array) -> None:
+    """Write out[p, k, g·L + j] = W[k, first + g·gap + p·L + j] for `count` gates g; zeros where p·L + j ≥ width.
+
+    L is the number of values in a vector; W is contiguous.
+    """
+    z = bytes_of(unit)
+    L = BYTES // z
+    terms, stride = W.shape
+    panels = -(-width // L)
+    source, target = address_of(W) + first * z, address_of(out)
     for p in range(panels):
-        n = min(L, width - p * L)
         for k in range(terms):
-            row = out[p, k]
             for g in range(count):
-                begin = first + g * gap + p * L
-                for j in range(n):
-                    row[g * L + j] = W[k, begin + j]
-                for j in range(n, L):
-                    row[g * L + j] = 0
+                place = source + (k * stride + g * gap + p * L) * z
+                copy_padded(unit, width - p * L, place, target + ((p * terms + k) * count + g) * BYTES)
 
 
 @njit(nogil=True, cache=True)
-def pack_columns(W: Array, first: int, width: int, L: int, out: Array) -> None:
+def pack_columns(unit: Any, W: Array, first: int, width: int, out: Array) -> None:
     """Write the columns [first, first + width) of W in panels of WIDE vectors: W[k, first + p·WIDE·L + j]."""
-    terms = W.shape[0]
+    z = bytes_of(unit)
+    L = BYTES // z
+    terms, stride = W.shape
     vectors = -(-width // L)
+    source, target = address_of(W) + first * z, address_of(out)
     for p in range(0, vectors, WIDE):
-        across = min(WIDE, vectors - p) * L
-        base = p * L * terms
-        n = min(across, width - p * L)
+        across = min(WIDE, vectors - p)
         for k in range(terms):
-            for j in range(n):
-                out[base + k * across + j] = W[k, first + p * L + j]
-            for j in range(n, across):
-                out[base + k * across + j] = 0
+            for v in range(across):
+                n = width - (p + v) * L
+                copy_padded(
+                    unit, n, source + (k * stride + (p + v) * L) * z, target + (p * terms + k * across + v) * BYTES
+                )
 
 
 @njit(nogil=True, cache=True)
-def pack_transposed(W: Array, first: int, width: int, L: int, out: Array) -> None:
+def pack_transposed(unit: Any, W: Array, first: int, width: int, out: Array) -> None:
     """Write the transpose of the columns [first, first + width) of W in panels, as `pack_columns` does."""
-    m = W.shape[0]
+    z = bytes_of(unit)
+    L = BYTES // z
+    m, stride = W.shape
     vectors = -(-m // L)
+    source, target = address_of(W) + first * z, address_of(out)
     for p in range(0, vectors, WIDE):
-        across = min(WIDE, vectors - p) * L
-        base = p * L * width
-        for start in range(0, width, L):  # squares that stay in the cache
-            for j in range(across):
-                row = p * L + j
-                for k in range(start, min(start + L, width)):
-                    out[base + k * across + j] = W[row, first + k] if row < m else 0
+        across = min(WIDE, vectors - p)
+        for k in range(0, width, L):
+            for v in range(across):
+                row = (p + v) * L
+                place = source + (row * stride + k) * z
+                into = target + (p * width + k * across + v) * BYTES
+                transpose_square(unit, m - row, width - k, place, stride, into, across * L)
 
 
 @njit(nogil=True, cache=True)

@@ -88,12 +88,12 @@ class CompiledLSTM(Twin):
 
     def derive(self, weights: Arrays) -> None:
         """Pack."""
-        H, V = self.hidden, self.lanes
+        H, unit = self.hidden, self.dtype.type(1)
         if weights["PU"].size:
-            pack(weights["U"], 0, H, 4, H, V, weights["PU"])
-        pack(weights["W"], 0, H, 4, H, V, weights["PW"])
-        pack(weights["b"][None], 0, H, 4, H, V, weights["Pb"])
-        pack_transposed(weights["W"], 0, 4 * H, V, weights["PWT"])
+            pack(unit, weights["U"], 0, H, 4, H, weights["PU"])
+        pack(unit, weights["W"], 0, H, 4, H, weights["PW"])
+        pack(unit, weights["b"][None], 0, H, 4, H, weights["Pb"])
+        pack_transposed(unit, weights["W"], 0, 4 * H, weights["PWT"])
 
     def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
         """Run the block."""
@@ -180,11 +180,11 @@ class CompiledElman(Twin):
 
     def derive(self, weights: Arrays) -> None:
         """Pack."""
-        H, V = self.hidden, self.lanes
+        H, unit = self.hidden, self.dtype.type(1)
         if weights["PU"].size:
-            pack_columns(weights["U"], 0, H, V, weights["PU"])
-        pack_columns(weights["W"], 0, H, V, weights["PW"])
-        pack_transposed(weights["W"], 0, H, V, weights["PWT"])
+            pack_columns(unit, weights["U"], 0, H, weights["PU"])
+        pack_columns(unit, weights["W"], 0, H, weights["PW"])
+        pack_transposed(unit, weights["W"], 0, H, weights["PWT"])
 
     def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
         """Run the block."""
@@ -246,13 +246,13 @@ class CompiledGRU(Twin):
 
     def derive(self, weights: Arrays) -> None:
         """Pack."""
-        H, V = self.hidden, self.lanes
+        H, unit = self.hidden, self.dtype.type(1)
         if weights["PU"].size:
-            pack(weights["U"], 0, H, 3, H, V, weights["PU"])
-        pack(weights["W"], 0, H, 3, H, V, weights["PW"])
+            pack(unit, weights["U"], 0, H, 3, H, weights["PU"])
+        pack(unit, weights["W"], 0, H, 3, H, weights["PW"])
         biases = np.concatenate([weights["b"], weights["bn"]])
-        pack(biases[None], 0, H, 4, H, V, weights["Pb"])
-        pack_transposed(weights["W"], 0, 3 * H, V, weights["PWT"])
+        pack(unit, biases[None], 0, H, 4, H, weights["Pb"])
+        pack_transposed(unit, weights["W"], 0, 3 * H, weights["PWT"])
 
     def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
         """Run the block."""
@@ -333,14 +333,14 @@ class CompiledResetBefore(Twin):
 
     def derive(self, weights: Arrays) -> None:
         """Pack."""
-        H, V, U, W = self.hidden, self.lanes, weights["U"], weights["W"]
+        H, U, W, unit = self.hidden, weights["U"], weights["W"], self.dtype.type(1)
         if weights["PU"].size:
-            pack_columns(U, 0, 2 * H, V, weights["PUrz"])
-            pack_columns(U, 2 * H, H, V, weights["PU"])
-        pack_columns(W, 0, 2 * H, V, weights["PWrz"])
-        pack_columns(W, 2 * H, H, V, weights["PWn"])
-        pack_transposed(W, 0, 2 * H, V, weights["PWTrz"])
-        pack_transposed(W, 2 * H, H, V, weights["PWTn"])
+            pack_columns(unit, U, 0, 2 * H, weights["PUrz"])
+            pack_columns(unit, U, 2 * H, H, weights["PU"])
+        pack_columns(unit, W, 0, 2 * H, weights["PWrz"])
+        pack_columns(unit, W, 2 * H, H, weights["PWn"])
+        pack_transposed(unit, W, 0, 2 * H, weights["PWTrz"])
+        pack_transposed(unit, W, 2 * H, H, weights["PWTn"])
 
     def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
         """Run the block."""

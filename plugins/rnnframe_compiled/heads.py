@@ -1,0 +1,146 @@
+"""The twin of a head: its products by tiles over a packed V; its loss is the head's own."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import attrs
+import numpy as np
+from numba import njit
+
+from rnnframe.arrays import Array, Arrays, Vector
+from rnnframe.heads import Head, MeanSquaredError
+from rnnframe.products import rows
+from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
+from rnnframe_compiled.products import (
+    TERMS,
+    add_gradients,
+    copy,
+    lanes,
+    multiply_add,
+    pack_columns,
+    pack_transposed,
+    vectors_for,
+)
+from rnnframe_compiled.tiles import WIDE
+
+
+@njit(nogil=True, cache=True)
+def readout(unit: Any, h: Array, V: Array, c: Array, packed: Array, o: Array) -> None:
+    """o [rows, outputs] = h [rows, H] V + c."""
+    z = bytes_of(unit)
+    H, width = V.shape
+    pack_columns(unit, V, 0, width, packed)
+    for row in range(len(o)):
+        for j in range(0, width, BYTES // z):
+            copy(unit, width - j, (address_of(c) + j * z,), (address_of(o) + (row * width + j) * z,))
+    multiply_add(unit, address_of(h), len(o), H, H, address_of(packed), width, address_of(o))
+
+
+@njit(nogil=True, cache=True)
+def reverse(
+    unit: Any, h: Array, do: Array, V: Array, packed: Array, dh: Array, dV: Array, dc: Array, work: Array
+) -> None:
+    """Add hᵀ·do to dV and the column sums of do to dc; dh = do Vᵀ."""
+    H, width = V.shape
+    pack_transposed(unit, V, 0, width, packed)
+    dh[:] = 0
+    multiply_add(unit, address_of(do), len(do), width, width, address_of(packed), H, address_of(dh))
+    work[0] = 1
+    one = address_of(work)
+    add_gradients(
+        unit,
+        one,
+        0,
+        0,
+        address_of(h),
+        H,
+        address_of(do),
+        width,
+        width,
+        len(do),
+        0,
+        address_of(dV),
+        address_of(dc),
+        width,
+        one + BYTES,
+    )
+
+
+@attrs.frozen(kw_only=True)
+class CompiledHead(Head):
+    """A head in front of compiled products."""
+
+    name: ClassVar[str] = "compiled"
+    head: Head
+    dtype: np.dtype[Any]
+
+    @property
+    def width(self) -> int:
+        """As the head."""
+        return self.head.width
+
+    @property
+    def target_dims(self) -> int:
+        """As the head."""
+        return self.head.target_dims
+
+    def targets(self, y: Array, dtype: np.dtype[Any]) -> Array:
+        """As the head."""
+        return self.head.targets(y, dtype)
+
+    def loss_and_gradient(self, o: Array, y: Array) -> float:
+        """As the head."""
+        return self.head.loss_and_gradient(o, y)
+
+    def prediction(self, o: Array) -> None:
+        """As the head."""
+        self.head.prediction(o)
+
+    def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
+        """As the head."""
+        return self.head.parameters(inputs)
+
+    def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:
+        """As the head."""
+        self.head.initialize(parameters, rng)
+
+    def scratch(self, inputs: int) -> Mapping[str, int | tuple[int, ...]]:
+        """The packed V or Vᵀ and a panel, first, where they are aligned; the outputs of one chunk."""
+        L = lanes(self.dtype)
+        across, down = (vectors_for(size, self.dtype) * L for size in (self.width, inputs))
+        packed = -(-max(across * inputs, down * self.width) // L) * L
+        return {"packed": (packed,), "work": (L * (1 + TERMS * WIDE),), "o": self.width}
+
+    def readout(self, weights: Arrays, h: Array, scratch: Arrays) -> Array:
+        """Return o [L, B, outputs] of a block of h, in the working array."""
+        o = scratch["o"][: len(h)]
+        readout(self.dtype.type(1), rows(h), weights["V"], weights["c"], scratch["packed"], rows(o))
+        return o
+
+    def reverse(self, weights: Arrays, h: Array, y: Array, dh: Array, gradients: Arrays, scratch: Arrays) -> float:
+        """Return the sum of the losses of a block; add into dV and dc and write dL/dh."""
+        o = rows(self.readout(weights, h, scratch))
+        loss = self.loss_and_gradient(o, y)
+        reverse(
+            self.dtype.type(1),
+            rows(h),
+            o,
+            weights["V"],
+            scratch["packed"],
+            rows(dh),
+            gradients["V"],
+            gradients["c"],
+            scratch["work"],
+        )
+        return loss
+
+
+@functools.cache
+def warm_up_head(dtype: np.dtype[Any]) -> None:
+    """Run small products, so that their code is there."""
+    head = CompiledHead(head=MeanSquaredError(), at="every", dtype=dtype)
+    weights, gradients = (Vector.zeros(head.parameters(1), dtype) for _ in range(2))
+    widths = {name: size if isinstance(size, tuple) else (1, 1, size) for name, size in head.scratch(1).items()}
+    scratch, h, y = Vector.zeros(widths, dtype), np.zeros((1, 1, 1), dtype), np.zeros((1, 1, 1), dtype)
+    head.reverse(weights, h, y, np.zeros_like(h), gradients, scratch)

@@ -29,9 +29,9 @@ def score(inference: Inference, examples: Examples) -> Score:
     for batch in examples.batches():
         before = state if batch.carry else None
         if batch.y is None:
-            _, state = inference.predict(batch.x, before)
+            _, state = inference.predict(batch.x, before, batch.lengths, batch.resets)
             continue
-        outcome = inference.evaluate(batch.x, batch.y, before)
+        outcome = inference.evaluate(batch.x, batch.y, before, batch.lengths, batch.resets)
         loss, count, state = loss + outcome.loss * outcome.count, count + outcome.count, outcome.state
     if not count:
         raise DataError(f"{examples.name} has no targets to judge by; add them, or use `rnnframe predict`")
@@ -46,5 +46,5 @@ def predictions(inference: Inference, examples: Examples) -> Iterator[Predicted]
     """Yield what a network predicts, batch by batch."""
     state: Arrays | None = None
     for batch in examples.batches():
-        outputs, state = inference.predict(batch.x, state if batch.carry else None)
+        outputs, state = inference.predict(batch.x, state if batch.carry else None, batch.lengths, batch.resets)
         yield Predicted(batch, outputs)

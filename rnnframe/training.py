@@ -166,7 +166,8 @@ class Training:
             batch = self.data.batch(progress.epoch, progress.batch)
             clock.start()
             try:
-                outcome = self.trainer.step(batch.x, batch.y, self.state if batch.carry else None)
+                state = self.state if batch.carry else None
+                outcome = self.trainer.step(batch.x, batch.y, state, batch.lengths, batch.resets)
             except NonFiniteError as error:
                 raise NonFiniteError(f"epoch {progress.epoch + 1}, batch {progress.batch + 1}: {error}") from None
             clock.stop(batch.steps)

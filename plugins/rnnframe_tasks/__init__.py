@@ -1,15 +1,17 @@
-"""The tasks that come with rnnframe: characters, forecast, adding, copy."""
+"""The tasks that come with rnnframe: characters, forecast, classify, rolls, adding, copy."""
 
 from collections.abc import Iterable
 
 from rnnframe import Task, hookimpl
 from rnnframe_tasks.adding import Adding
 from rnnframe_tasks.characters import Characters
+from rnnframe_tasks.classify import Classify
 from rnnframe_tasks.copying import Copy
 from rnnframe_tasks.forecast import Forecast
+from rnnframe_tasks.rolls import Rolls
 
 
 @hookimpl
 def rnnframe_tasks() -> Iterable[type[Task]]:
     """Provide the built-in tasks."""
-    return [Characters, Forecast, Adding, Copy]
+    return [Characters, Forecast, Classify, Rolls, Adding, Copy]

@@ -41,10 +41,10 @@ def read_npz(path: str) -> dict[str, Array]:
     """Return the arrays of a NPZ file by name; raises `DataError`, also for arrays of Python objects."""
     raw = read_bytes(path)
     try:
-        with np.load(io.BytesIO(raw), allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise DataError(f"data file {path!r} holds a single array; write it with numpy.savez(file, x=...)")
-            return {name: file[name] for name in file.files}
+        file = np.load(io.BytesIO(raw), allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise DataError(f"data file {path!r} holds a single array; write it with numpy.savez(file, x=...)")
+        return {name: file[name] for name in file.files}
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         if isinstance(error, DataError):
             raise

@@ -8,6 +8,7 @@ from itertools import takewhile
 from pathlib import Path
 from textwrap import dedent
 
+import numpy as np
 import pytest
 
 from rnnframe.cli import with_commands
@@ -43,8 +44,31 @@ SHORTER = {  # command -> options that make it take a moment where it would take
     "--cell gru:hidden=32 --steps 104 --held-out 0.2 --epochs 12 --out run1": "--epochs 1",
     "train --task adding:length=100,samples=20000 --cell lstm:hidden=64 --batch 50 --optimizer adam:lr=1e-2 "
     "--epochs 4": "--epochs 1 --task adding:length=9,samples=50",
+    "train --task classify --data JapaneseVowels_TRAIN.ts --cell gru:hidden=64 --batch 16 --epochs 30 "
+    "--out run2": "--epochs 1",
+    "train --task classify --data digits_train.npz --cell gru:hidden=128 --batch 16 "
+    "--optimizer adamw:lr=5e-3,weight_decay=0.1 --epochs 30 --out run3": "--epochs 1",
+    "train --task rolls --data jsb_chorales.npz --cell lstm:hidden=200 --batch 8 --optimizer adam:lr=1e-2 "
+    "--epochs 40 --out run4": "--epochs 1",
     "compare --cell lstm:hidden=128 --steps 1000 --plot compare.png": "--steps 50",
 }
+
+
+def lay_out(folder: Path) -> None:
+    """Write what the commands of pages read."""
+    for name, content in FILES.items():
+        (folder / name).write_text(content)
+    steps = np.arange(12.0)
+    x, y = np.stack([steps * (1 - 2 * (n % 2)) for n in range(40)])[..., None], np.arange(40) % 2
+    for part in ("train", "test"):
+        np.savez(folder / f"digits_{part}.npz", x=x, y=y)
+        lines = (f"{','.join(map(str, sample))}:{label}\n" for sample, label in zip(x[..., 0].tolist(), y, strict=True))
+        head = "@timestamps false\n@classLabel true 0 1\n@data\n"
+        (folder / f"JapaneseVowels_{part.upper()}.ts").write_text(head + "".join(lines))
+    roll = np.eye(3, dtype=np.uint8)[np.arange(30) % 3]
+    parts = dict.fromkeys(("train", "valid", "test"), roll)
+    lengths = {f"{name}_lengths": np.array([10, 8, 12]) for name in parts}
+    np.savez(folder / "jsb_chorales.npz", **parts, **lengths)
 
 
 def commands_of(text: str) -> list[str]:
@@ -64,8 +88,7 @@ def typed(command: str, folder: Path) -> str:
 
 @pytest.mark.parametrize("page", sorted(page for page in PAGES.keys() - ELSEWHERE if commands_of(PAGES[page])))
 def test_every_command_of_a_page_works(page: str, tmp_path: Path) -> None:
-    for name, content in FILES.items():
-        (tmp_path / name).write_text(content)
+    lay_out(tmp_path)
     (tmp_path / "my_cell.py").write_text("".join(PYTHON.findall(PAGES[page])[:1]))
     (tmp_path / "run.toml").write_text(dedent("".join(TOML.findall(PAGES[page]))))
     for command in commands_of(PAGES[page]):

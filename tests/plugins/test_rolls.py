@@ -58,10 +58,11 @@ def test_the_measure_is_the_mean_over_rolls_of_the_loss_of_each_alone(file: Path
         roll = values[start : start + length, None].astype(float)
         losses.append(rf.Engine(network).evaluate(roll[:-1], roll[1:]).loss)
         start += length
-    judged = score(network, data.valid)
+    inference = rf.Inference(network)
+    judged = score(inference, data.valid)
     assert judged.measures["nats/step, mean over rolls"] == pytest.approx(np.mean(losses), rel=1e-9)
     assert judged.loss == pytest.approx(np.average(losses, weights=lengths - 1), rel=1e-9)
-    rows = list(data.valid.table(predictions(network, data.valid)))
+    rows = list(data.valid.table(predictions(inference, data.valid)))
     assert [len(row["step"]) for row in rows] == (lengths - 1).tolist()
     assert [row["roll"][0] for row in rows] == list(range(7))
 

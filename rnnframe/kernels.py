@@ -6,7 +6,9 @@ The cell as it was written, on numpy, is the reference, and what runs where no k
 """
 
 import abc
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
@@ -40,14 +42,40 @@ class Kernels(abc.ABC):
         """Return the head that computes in place of `head`, None where there is none."""
         return None
 
+    def cells(self) -> Iterable[str]:
+        """Return specs of cells that have twins, one of every kind of code, for `rnnframe warmup`."""
+        return ()
+
+    def is_ready(self, twin: Cell | Head, dtype: np.dtype[Any]) -> bool:
+        """Tell, at once, whether `prepare` will be quick; if not, people are told that they wait for it."""
+        return True
+
     def prepare(self, twin: Cell | Head, dtype: np.dtype[Any]) -> None:
         """Make a twin ready for its first block, which must not be what pays for it: compile, load, warm up."""
         return
+
+    def place(self) -> str:
+        """Return the folder where code is kept that was compiled; an empty text where it is not kept."""
+        return ""
 
 
 def kernels_used(kernels: Sequence[str]) -> str:
     """Return in a word what computes the layers of a network: one name if it is the same for all, else one a layer."""
     return ", ".join(kernels if len(set(kernels)) > 1 else kernels[:1])
+
+
+def make_ready(kernels: Kernels, twin: Cell | Head, dtype: np.dtype[Any]) -> None:
+    """Have a twin prepared; where that takes a while, say so on stderr before, and how long it took after."""
+    if kernels.is_ready(twin, dtype):
+        kernels.prepare(twin, dtype)
+        return
+    what = "heads" if isinstance(twin, Head) else twin.name
+    print(f"rnnframe: compiling {what} for {dtype}, once on this machine ...", file=sys.stderr, flush=True)
+    begun = time.perf_counter()
+    kernels.prepare(twin, dtype)
+    place = kernels.place()
+    fate = f"the code is kept in {place}" if place else "the code is not kept: no folder for it can be written to"
+    print(f"rnnframe: compiled in {time.perf_counter() - begun:.1f} s; {fate}", file=sys.stderr, flush=True)
 
 
 def choose(given: str | Kernels, registry: "Registry") -> Kernels | None:

@@ -16,7 +16,7 @@ from rnnframe.buffers import Layer, Scratch, Weights, scratch_items
 from rnnframe.contracts import Cell, Tapes
 from rnnframe.errors import OptionError, UsageError
 from rnnframe.heads import Head
-from rnnframe.kernels import NUMPY, Kernels
+from rnnframe.kernels import NUMPY, Kernels, make_ready
 from rnnframe.pieces import Block, Piece
 from rnnframe.registry import Registry, default_registry
 from rnnframe.specs import render
@@ -91,8 +91,9 @@ class Network:
         twins = [kernels.twin(cell, self.dtype) for cell in self.cells]
         head = kernels.head(self.head, self.dtype)
         made: list[Cell | Head | None] = [*twins, head]
-        for twin in filter(None, made):
-            kernels.prepare(twin, self.dtype)
+        for twin in made:
+            if twin is not None:
+                make_ready(kernels, twin, self.dtype)
         running = copy.copy(self)
         running.layers = tuple(
             attrs.evolve(layer, cell=twin or layer.cell) for layer, twin in zip(self.layers, twins, strict=True)

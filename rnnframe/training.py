@@ -15,7 +15,7 @@ from rnnframe.checkpoints import Checkpoint
 from rnnframe.engine import Engine
 from rnnframe.errors import NonFiniteError, RunError
 from rnnframe.inference import Inference
-from rnnframe.kernels import NUMPY, kernels_used
+from rnnframe.kernels import NUMPY, choose, kernels_used
 from rnnframe.models import Model
 from rnnframe.network import Network
 from rnnframe.options import TrainingOptions
@@ -86,7 +86,9 @@ class Training:
         )
         self.model = Model(network=network, task=task, learnt=data.learnt)
         self.shapes = Counter(data.shape(number) for number in range(data.batches))
-        engine = Engine(network, options.store, options.chunk, options.shards, registry, options.kernels)
+        kernels = choose(options.kernels, registry)
+        self._kernels = kernels.name if kernels else NUMPY
+        engine = Engine(network, options.store, options.chunk, options.shards, registry, kernels or NUMPY)
         rate = registry.learning_rate(options.rate).over(options.epochs * self._updates_per_epoch(engine))
         self.trainer = Trainer(engine, options.optimizer, options.clip, rate, registry)
         self.progress = Progress()
@@ -99,8 +101,7 @@ class Training:
         """
         engine, options = self.trainer.engine, self.options
         plans = engine.shard_plans(*max(self.shapes))
-        kernels = next((name for name in engine.running.kernels if name != NUMPY), NUMPY)
-        options = attrs.evolve(options, shards=len(plans), kernels=kernels)
+        options = attrs.evolve(options, shards=len(plans), kernels=self._kernels)
         if plans[0].store == engine.store:
             return options
         return attrs.evolve(options, store=render(plans[0].store), chunk=plans[0].grid.longest)
@@ -110,7 +111,7 @@ class Training:
         engine, optimizer = self.trainer.engine, self.trainer.optimizer
         used = [("cell", cell.name) for cell in self.model.network.cells]
         used += [("task", self.model.task.name), ("store", engine.store.name), ("optimizer", optimizer.name)]
-        used += [("kernels", name) for name in engine.running.kernels]
+        used += [("kernels", self._kernels)]
         owners = [owner for owner in (registry.owner(kind, name) for kind, name in used) if owner]
         return tuple(sorted({owner.source for owner in owners if owner.source}))
 

@@ -79,6 +79,8 @@ def typed(command: str, folder: Path) -> str:
     words = shlex.split(f"{command} {SHORTER.get(command, '')}")
     if "--plot" in words:
         pytest.importorskip("matplotlib")
+    if words[0] == "warmup":
+        pytest.importorskip("numba")
     done = subprocess.run(
         [sys.executable, "-m", "rnnframe", *words], cwd=folder, capture_output=True, text=True, check=False
     )

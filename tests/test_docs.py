@@ -57,7 +57,7 @@ def test_every_hook_is_in_the_reference_with_its_exact_signature() -> None:
 def test_every_method_of_a_contract_is_in_the_plugin_reference() -> None:
     text = (ROOT / "docs" / "reference" / "plugins.md").read_text()
     contracts = (rnnframe.Cell, rnnframe.StepCell, rnnframe.Optimizer, rnnframe.StateStore, rnnframe.Medium)
-    for contract in (*contracts, rnnframe.Task, rnnframe.Dataset, rnnframe.Examples):
+    for contract in (*contracts, rnnframe.Kernels, rnnframe.Task, rnnframe.Dataset, rnnframe.Examples):
         for name, member in vars(contract).items():
             if not name.startswith("_") and (callable(member) or isinstance(member, property)):
                 assert re.search(rf"`{name}\b", text), f"{contract.__name__}.{name}"

@@ -4,6 +4,7 @@ numba makes machine code for this processor on first use and keeps it on the dis
 """
 
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any, ClassVar
 
 import attrs
@@ -11,6 +12,8 @@ import numpy as np
 
 from rnnframe import Cell, Kernels, hookimpl
 from rnnframe.heads import HEADS, Head
+
+INSTALL = "pip install 'rnnframe[fast]'"
 
 
 @attrs.frozen(kw_only=True)
@@ -20,33 +23,57 @@ class Compiled(Kernels):
     name: ClassVar[str] = "compiled"
 
     def missing(self) -> str:
-        """Ask for numba."""
-        return "" if find_spec("numba") else "numba is not installed; pip install 'rnnframe[fast]'"
+        """Ask for numba, and for a folder to compile into."""
+        if not find_spec("numba"):
+            return f"numba is not installed; {INSTALL}"
+        try:
+            from rnnframe_compiled.place import place
+        except Exception as error:  # numba refuses versions of numpy and Python that it does not know
+            return f"numba cannot be imported ({' '.join(str(error).split())}); {INSTALL} in a fresh environment"
+        return "" if place() else "there is no folder to compile into; set NUMBA_CACHE_DIR to one that can be written"
 
     def twin(self, cell: Cell, dtype: np.dtype[Any]) -> Cell | None:
         """Return the compiled twin of a built-in cell."""
-        from rnnframe_compiled.twins import twin_of
+        twin: Cell | None = _compiled().twins.twin_of(cell, dtype)
+        return twin
 
-        return twin_of(cell, dtype)
+    def cells(self) -> tuple[str, ...]:
+        """Return a cell of every kind of code."""
+        return "lstm", "gru", "gru:reset=before", "elman"
 
     def head(self, head: Head, dtype: np.dtype[Any]) -> Head | None:
         """Return a head that leaves its loss to the given one; what is no built-in head may compute in its own way."""
         if type(head) not in HEADS.values():
             return None
-        from rnnframe_compiled.heads import CompiledHead
+        found: Head = _compiled().heads.CompiledHead(head=head, at=head.at, dtype=dtype)
+        return found
 
-        return CompiledHead(head=head, at=head.at, dtype=dtype)
+    def is_ready(self, twin: Cell | Head, dtype: np.dtype[Any]) -> bool:
+        """Tell whether a twin's code was compiled before."""
+        return bool(_compiled().warm.is_ready(twin, dtype))
 
     def prepare(self, twin: Cell | Head, dtype: np.dtype[Any]) -> None:
-        """Compile what a twin is made of, or load it, and say so where it took a while."""
-        from rnnframe_compiled.heads import CompiledHead, warm_up_head
-        from rnnframe_compiled.twins import Twin
-        from rnnframe_compiled.warm import warm_up
+        """Compile what a twin is made of, or load it."""
+        _compiled().warm.warm_up(twin, dtype)
 
-        if isinstance(twin, Twin):
-            warm_up(twin, dtype)
-        elif isinstance(twin, CompiledHead):
-            warm_up_head(dtype)
+    def place(self) -> str:
+        """Return the folder that code is kept in."""
+        from rnnframe_compiled.place import place
+
+        found = place()
+        return str(found.folder) if found and found.lasts else ""
+
+
+def _compiled() -> ModuleType:
+    """Return the package with its modules: numba decides where code is kept when a function is defined."""
+    from rnnframe_compiled.place import kept
+
+    with kept():
+        import rnnframe_compiled.heads
+        import rnnframe_compiled.twins
+        import rnnframe_compiled.warm
+
+    return rnnframe_compiled
 
 
 @hookimpl

@@ -16,10 +16,11 @@ from numba import njit
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-_FEATURES = llvm.get_host_cpu_features()
-BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16
+from rnnframe_compiled.processor import X86, has
+
+BYTES = 64 if has("avx512f") else 32 if has("avx") else 16
 """Bytes of a vector register here: AVX-512, AVX, or the 16 bytes that every other processor has."""
-REGISTERS = 16 if BYTES == 32 or (_FEATURES.get("sse2") and BYTES == 16) else 32
+REGISTERS = 16 if X86 and BYTES < 64 else 32
 """Vector registers here."""
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
 _SCALARS = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}

@@ -1,34 +1,42 @@
 """Compiling ahead of the first use: once for a cell and a type on a machine, then loaded from the disk."""
 
-import sys
-import time
 from typing import Any
 
 import attrs
 import numpy as np
 
-from rnnframe import Cell, Network
+from rnnframe import Network
 from rnnframe.contracts import Tapes
 from rnnframe.pieces import Block
+from rnnframe_compiled.heads import CompiledHead, warm_up_head
+from rnnframe_compiled.place import place
 from rnnframe_compiled.twins import Twin
 
-TOLD = 1.0
-"""Seconds from which on compiling is worth a word."""
-_ready: set[tuple[type[Cell], np.dtype[Any]]] = set()
+_ready: set[str] = set()
 
 
-def warm_up(cell: Twin, dtype: np.dtype[Any]) -> float:
-    """Run a small block of a twin forward and back, so that all its code is there; return the seconds it took."""
-    kind = type(cell), np.dtype(dtype)
+def is_ready(twin: Twin | CompiledHead, dtype: np.dtype[Any]) -> bool:
+    """Tell whether the code of a twin is there, in this process or on the disk."""
+    kind, found = _kind(twin, dtype), place()
+    return kind in _ready or (found is not None and found.note(kind).exists())
+
+
+def warm_up(twin: Twin | CompiledHead, dtype: np.dtype[Any]) -> None:
+    """Run what a twin computes on a few numbers, so that all its code is there."""
+    kind, found = _kind(twin, dtype), place()
     if kind in _ready:
-        return 0.0
-    begun = time.perf_counter()
-    _run(cell, np.dtype(dtype))
+        return
+    if isinstance(twin, CompiledHead):
+        warm_up_head(np.dtype(dtype))
+    else:
+        _run(twin, np.dtype(dtype))
     _ready.add(kind)
-    seconds = time.perf_counter() - begun
-    if seconds >= TOLD:
-        print(f"rnnframe: compiled {cell.name} for {dtype} in {seconds:.1f} s; the code is kept", file=sys.stderr)
-    return seconds
+    if found is not None:
+        found.note(kind).touch()
+
+
+def _kind(twin: Twin | CompiledHead, dtype: np.dtype[Any]) -> str:
+    return f"{type(twin).__name__}-{np.dtype(dtype)}"
 
 
 def _run(cell: Twin, dtype: np.dtype[Any]) -> None:

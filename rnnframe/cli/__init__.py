@@ -46,9 +46,23 @@ def _trace(line: str) -> None:
 
 def with_commands() -> click.Group:
     """Return the command `rnnframe` with all of its subcommands, which are imported only now."""
-    from rnnframe.cli import check, compare, evaluate, explain, new, plan, plugins, predict, report, sample, show, train
+    from rnnframe.cli import (
+        check,
+        compare,
+        evaluate,
+        explain,
+        new,
+        plan,
+        plugins,
+        predict,
+        report,
+        sample,
+        show,
+        train,
+        warmup,
+    )
 
-    for module in (train, evaluate, predict, sample, report, plan, compare, explain, new, check, plugins, show):
+    for module in (train, evaluate, predict, sample, report, plan, compare, explain, new, check, plugins, show, warmup):
         cli.add_command(module.command)
     return cli
 

@@ -139,3 +139,54 @@ def test_a_misspelt_name_is_told_the_right_one(run: Run) -> None:
     outcome = run("plan", "--kernels", "compield")
     assert outcome.code == 2
     assert "did you mean 'compiled'" in outcome.err
+
+
+def test_warmup_tells_the_seconds_of_every_cell_and_type_and_where_the_code_is_kept(run: Run) -> None:
+    pytest.importorskip("numba")
+    outcome = run("warmup")
+    *lines, place = outcome.out.splitlines()
+    told = [tuple(line.split()[:2]) for line in lines]
+    cells = rf.default_registry().kernels("compiled").cells()
+    assert told == [(code, dtype) for code in (*cells, "heads") for dtype in ("float32", "float64")]
+    assert all(line.endswith(" s") for line in lines)
+    assert Path(place.removeprefix("kept in ")).is_dir()
+    again = json.loads(run("warmup", "--json", "--cell", "lstm:hidden=99", "--dtype", "float64").out)
+    assert [made["code"] for made in again["made"]] == ["lstm:hidden=99", "heads"]
+    assert again["place"] in place
+
+
+def test_every_cell_that_warmup_compiles_for_has_a_twin_and_no_other_built_in_cell_has_one() -> None:
+    pytest.importorskip("numba")
+    registry = rf.default_registry()
+    kernels = registry.kernels("compiled")
+    names = {n for n in registry.names("cell") if kernels.twin(registry.cell(f"{n}:hidden=2"), np.dtype("f4"))}
+    assert names == {cell.partition(":")[0] for cell in kernels.cells()}
+
+
+@pytest.mark.usefixtures("without_numba")
+def test_warmup_without_numba_says_what_to_install(run: Run) -> None:
+    outcome = run("warmup")
+    assert outcome.code == 2
+    assert outcome.err == "rnnframe: error: kernels='compiled': numba is not installed; pip install 'rnnframe[fast]'\n"
+
+
+def test_warmup_of_a_cell_without_kernels_names_those_that_have_some(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("numba")
+    outcome = run("warmup", "--cell", "elman")
+    assert outcome.code == 0
+    (tmp_path / "own.py").write_text(OWN)
+    outcome = run("--plugin", tmp_path / "own.py", "warmup", "--cell", "own")
+    assert outcome.code == 2
+    assert "kernels 'compiled' have none for cell 'own'; they have some for lstm, gru, " in outcome.err
+    assert run("warmup", "--kernels", "numpy").code == 2
+
+
+OWN = """
+import attrs
+from typing import ClassVar
+from rnnframe_cells.elman import Elman
+
+@attrs.frozen(kw_only=True)
+class Own(Elman):
+    name: ClassVar[str] = "own"
+"""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
-from rnnframe_tasks.characters import Streams
+from rnnframe_tasks.streams import Streams
 from rnnframe_tasks.text import Vocabulary, embedded_text
 
 

@@ -1,0 +1,110 @@
+"""Numbers in a row, such as those of characters, read as streams side by side: what language models learn from."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
+
+import attrs
+import numpy as np
+
+from rnnframe import Batch, DataError, Dataset, Examples, Predicted, Setting
+from rnnframe.arrays import Array
+
+PIECE = 1024
+"""Steps that are judged or predicted at once."""
+
+
+class Numbers(Protocol):
+    """Numbers in a row: an array, or a text file that is read as its slices are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> Array: ...
+
+
+@attrs.frozen(eq=False)
+class Streams:
+    """Numbers [start, stop) cut into `batch` equal pieces that are read side by side; the targets are one number on.
+
+    Up to `batch` numbers at the end are left over. Nothing is read but what is asked for.
+    """
+
+    numbers: Numbers
+    batch: int
+    start: int = 0
+    stop: int | None = None
+
+    def __len__(self) -> int:
+        stop = len(self.numbers) if self.stop is None else self.stop
+        return (stop - self.start - 1) // self.batch
+
+    def cut(self, start: int, stop: int) -> tuple[Array, Array]:
+        """Return x and y [steps, batch] of the steps [start, stop), or as far as they go."""
+        length = len(self)
+        first, last = self.start + start, self.start + min(stop, length) + 1
+        rows = [self.numbers[first + n * length : last + n * length] for n in range(self.batch)]
+        numbers = np.stack(rows, axis=1).astype(np.int32, copy=False)
+        return numbers[:-1], numbers[1:]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class TextExamples(Examples):
+    """Streams to be judged on, piece by piece.
+
+    symbols: what each number stands for, as it is written down under the name `what`.
+    """
+
+    streams: Streams
+    symbols: Array
+    what: str
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield pieces of some steps; the state is carried from one to the next."""
+        for start in range(0, len(self.streams), PIECE):
+            x, y = self.streams.cut(start, start + PIECE)
+            yield Batch(x, y, carry=start > 0)
+
+    def table(self, predicted: Iterable[Predicted]) -> Iterator[Mapping[str, Array]]:
+        """Each symbol, what it cost in nats, and the one that was the likeliest in its place."""
+        for each in predicted:
+            y, outputs = each.batch.y.T.ravel(), np.swapaxes(each.outputs, 0, 1)
+            p = outputs.reshape(len(y), -1)
+            with np.errstate(divide="ignore"):
+                nats = -np.log(p[np.arange(len(y)), y])
+            yield {self.what: self.symbols[y], "nats": nats, "likeliest": self.symbols[p.argmax(axis=1)]}
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Text(Dataset):
+    """A text in two parts, the last of which is held out."""
+
+    train: Streams
+    steps: int
+
+    @property
+    def batches(self) -> int:
+        """As many as cover the streams."""
+        return -(-len(self.train) // self.steps)
+
+    def shape(self, number: int) -> tuple[int, int]:
+        """Return `steps` and the streams; the last batch is shorter."""
+        return min(self.steps, len(self.train) - number * self.steps), self.train.batch
+
+    def batch(self, epoch: int, number: int) -> Batch:
+        """Return the next steps of every stream; the first batch of an epoch begins with a state of zeros."""
+        start = number * self.steps
+        x, y = self.train.cut(start, start + self.steps)
+        return Batch(x, y, carry=number > 0)
+
+
+def parted(length: int, setting: Setting, name: str, what: str) -> tuple[int, int]:
+    """Return where the held-out part of so many numbers begins, and in how many streams it is read.
+
+    Raises `DataError` where they are too few for the batch in either part.
+    """
+    valid, needed = int(length * setting.held_out), 2 * setting.batch + 1
+    if length - valid < needed or valid < 3:
+        raise DataError(
+            f"{name} has {length} {what}, {valid} of them held out; batch={setting.batch} needs at least "
+            f"{needed} to train on and 3 held out: lower --batch or give a longer text"
+        )
+    return length - valid, min(setting.batch, max(1, valid // 64))

@@ -22,7 +22,11 @@ ALIGNMENT = 64
 
 def aligned_empty(size: int, dtype: np.dtype[Any]) -> Array:
     """Return an uninitialised vector of `size` items that begins on a 64-byte boundary."""
-    raw = np.empty(size * dtype.itemsize + ALIGNMENT, np.uint8)
+    nbytes = size * dtype.itemsize + ALIGNMENT
+    try:
+        raw = np.empty(nbytes, np.uint8)
+    except ValueError:  # more than can be addressed
+        raise MemoryError(f"Unable to allocate {nbytes} bytes") from None
     skip = -raw.ctypes.data % ALIGNMENT
     return raw[skip : skip + size * dtype.itemsize].view(dtype)
 

@@ -17,17 +17,23 @@ _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(o
 
 
 def open_plain(path: Path, flags: int, mode: int = 0o666) -> int:
-    """Return a descriptor of a plain file; raises `OSError` where there is a link, a folder, a pipe or a device."""
+    """Return a descriptor of a plain file; raises `OSError` where there is a link, a folder, a pipe or a device.
+
+    Nor is a file opened for writing that has other names, which may lie anywhere (hard links).
+    """
     try:
         descriptor = os.open(path, flags | _FLAGS, mode)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise OSError(errno.ELOOP, "it is a link; put the file itself there") from None
         raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no file")
-    return descriptor
+    about = os.fstat(descriptor)
+    if stat.S_ISREG(about.st_mode) and (about.st_nlink == 1 or not flags & (os.O_WRONLY | os.O_RDWR)):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISREG(about.st_mode):
+        raise OSError(errno.EMLINK, "it has other names (hard links), which would change too; put a copy there")
+    raise OSError(errno.EINVAL, "it is no file")
 
 
 def check_plain(path: Path) -> None:
@@ -98,11 +104,9 @@ class Journal:
         """Keep the first `size` bytes of a file and go on from there; raises `OSError`, also where it is shorter."""
         file = FileIO(open_plain(path, os.O_RDWR | os.O_APPEND), "ab")
         try:
-            about = os.fstat(file.fileno())
-            if about.st_size < size:
-                raise OSError(errno.EINVAL, f"it has {about.st_size} bytes, at the last checkpoint {size}; put it back")
-            if about.st_nlink > 1:
-                raise OSError(errno.EMLINK, "it has other names (hard links), which would change too; put a copy there")
+            there = os.fstat(file.fileno()).st_size
+            if there < size:
+                raise OSError(errno.EINVAL, f"it has {there} bytes, at the last checkpoint {size}; put it back")
             file.truncate(size)
         except OSError:
             file.close()

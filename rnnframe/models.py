@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
+import numpy as np
 
 from rnnframe.errors import RunError
 from rnnframe.network import Network
@@ -29,7 +30,14 @@ class Model:
         registry = registry or default_registry()
         task = registry.task(about["task"])
         network = Network(**about["network"], registry=registry)
-        return cls(network=network, task=task, learnt=task.learns(**about["learnt"]))
+        learnt = task.learns(**about["learnt"])
+        alphabet = task.alphabet(learnt)
+        if alphabet is not None:
+            try:
+                alphabet.decode(np.array([network.head.width - 1]))
+            except IndexError:
+                raise RunError(f"a network of {network.head.width} outputs writes more than what was learnt") from None
+        return cls(network=network, task=task, learnt=learnt)
 
     def describe(self) -> dict[str, Any]:
         """Return what makes the same model again but for its parameters, as JSON has it."""

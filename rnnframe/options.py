@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 import attrs
-from attrs.validators import and_, ge, gt, in_, lt, optional
+from attrs.validators import and_, ge, gt, in_, le, lt, optional
 
 from rnnframe.errors import OptionError
 from rnnframe.tasks import Setting, Task
@@ -29,7 +29,9 @@ class TrainingOptions:
         converter=_specs,
         metadata={"help": "cell of a layer; several from the input upwards"},
     )
-    layers: int = attrs.field(default=1, validator=ge(1), metadata={"help": "how often the cells are stacked"})
+    layers: int = attrs.field(
+        default=1, validator=and_(ge(1), le(1000)), metadata={"help": "how often the cells are stacked"}
+    )
     store: str = attrs.field(default="full-history", metadata={"help": "what is remembered of the past"})
     optimizer: str = attrs.field(default="adam:lr=5e-3", metadata={"help": "rule of the updates"})
     rate: str = attrs.field(default="cosine:floor=0.05", metadata={"help": "learning-rate schedule"})
@@ -49,7 +51,7 @@ class TrainingOptions:
     seed: int = attrs.field(default=0, validator=ge(0), metadata={"help": "of the starting values and every draw"})
     embedding_std: float = attrs.field(
         default=2.0,
-        validator=gt(0.0),
+        validator=and_(gt(0.0), le(1e6)),
         metadata={"help": "spread of the starting rows of U, where inputs are looked up there"},
     )
     dtype: Literal["float32", "float64"] = attrs.field(
@@ -68,6 +70,25 @@ class TrainingOptions:
     kernels: str = attrs.field(
         default="auto",
         metadata={"help": "what computes the cells: numpy, compiled, or auto for the fastest that can be used here"},
+    )
+    accumulate: int = attrs.field(
+        default=1, validator=ge(1), metadata={"help": "batches whose gradients make one update together"}
+    )
+    on_nonfinite: Literal["stop", "skip"] = attrs.field(
+        default="stop",
+        validator=in_(("stop", "skip")),
+        metadata={"help": "what a loss or gradient that is NaN or infinite does: stop the run, or skip the batch"},
+    )
+    evaluate_every: int | None = attrs.field(
+        default=None, validator=optional(ge(1)), metadata={"help": "batches between evaluations; none: an epoch"}
+    )
+    patience: int | None = attrs.field(
+        default=None,
+        validator=optional(ge(1)),
+        metadata={"help": "evaluations without a better one before the run stops; none: to the last epoch"},
+    )
+    keep: int = attrs.field(
+        default=2, validator=ge(1), metadata={"help": "checkpoints that stay, the best one not counted"}
     )
     save_every: int | None = attrs.field(
         default=None, validator=optional(ge(1)), metadata={"help": "batches between checkpoints; none: an epoch"}

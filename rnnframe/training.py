@@ -4,66 +4,30 @@ Every batch follows from the data, the options and its number, and the state is 
 gradient is not); so parameters, slots, state and position are all that a resumed run needs to go on bit for bit.
 """
 
-import time
+import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import attrs
 
-from rnnframe.arrays import Array, Vector
-from rnnframe.checkpoints import Checkpoint
+from rnnframe.arrays import Vector
 from rnnframe.engine import Engine
 from rnnframe.errors import NonFiniteError, RunError
 from rnnframe.inference import Inference
 from rnnframe.kernels import NUMPY, choose, kernels_used
+from rnnframe.measuring import BatchRecord, Clock, EpochRecord, EvaluationRecord, Moment, SkippedRecord
 from rnnframe.models import Model
 from rnnframe.network import Network
+from rnnframe.non_finite import first_non_finite
 from rnnframe.options import TrainingOptions
+from rnnframe.progress import Progress
 from rnnframe.registry import Registry
 from rnnframe.runs import RunFolder
+from rnnframe.saving import checkpoint_of, take_up
 from rnnframe.scoring import Score, score
 from rnnframe.specs import render
 from rnnframe.tasks import Batch, Dataset, Task
-from rnnframe.tensors import restore
-from rnnframe.trainer import StepResult, Trainer
-
-KEPT = 2
-"""Checkpoints that stay in a run folder."""
-
-
-@attrs.define(kw_only=True)
-class Progress:
-    """Where a training is: all of it, with parameters, slots and state, goes into a checkpoint.
-
-    `loss_sum` and `count` are of the running epoch, the two losses and the measures of the last finished one.
-    """
-
-    epoch: int = 0
-    batch: int = 0
-    updates: int = 0
-    loss_sum: float = 0.0
-    count: int = 0
-    train_loss: float | None = None
-    valid_loss: float | None = None
-    measures: dict[str, float] = attrs.field(factory=dict)
-
-
-@attrs.frozen(kw_only=True)
-class Moment:
-    """What is shown of a training after each batch; the losses are in the task's unit."""
-
-    epoch: int
-    epochs: int
-    batch: int
-    batches: int
-    loss: float
-    valid_loss: float | None
-    measures: Mapping[str, float]
-    unit: str
-    steps_per_second: float
-    peak_bytes: int
-    kernels: str
-    epoch_ended: bool
+from rnnframe.trainer import Trainer
 
 
 class Training:
@@ -90,8 +54,12 @@ class Training:
         self._kernels = kernels.name if kernels else NUMPY
         engine = Engine(network, options.store, options.chunk, options.shards, registry, kernels or NUMPY)
         rate = registry.learning_rate(options.rate).over(options.epochs * self._updates_per_epoch(engine))
-        self.trainer = Trainer(engine, options.optimizer, options.clip, rate, registry)
+        self.trainer = Trainer(engine, options.optimizer, options.clip, rate, registry, options.accumulate)
+        for shape in self.shapes:
+            self.trainer.check_accumulation(*shape)
         self.progress = Progress()
+        self.clock = Clock()
+        self.peak_bytes = 0
         self.state: Vector | None = None
 
     def settled_options(self) -> TrainingOptions:
@@ -116,153 +84,180 @@ class Training:
         return tuple(sorted({owner.source for owner in owners if owner.source}))
 
     def _updates_per_epoch(self, engine: Engine) -> int:
+        if self.options.accumulate > 1:
+            return -(-self.data.batches // self.options.accumulate)
         return sum(n * max(1, engine.plan(*shape).simulation.updates) for shape, n in self.shapes.items())
 
     def resume(self) -> None:
-        """Take parameters, slots, state and progress from the run folder's checkpoint."""
+        """Take parameters, slots, state and progress from the run folder's checkpoint; raises `RunError`."""
         assert self.run is not None
         where = f"the checkpoint of {str(self.run.path)!r}"
         checkpoint = self.run.load()
-        groups, progress = checkpoint.groups, checkpoint.progress
-        try:
-            metrics_size, digest = progress.pop("metrics_size"), progress.pop("data")
-            self.progress = Progress(**progress)
-        except (KeyError, TypeError):
-            raise RunError(f"{where} is of another version: progress {progress}") from None
-        if digest != self.data.digest:
+        self.progress = Progress.read(checkpoint.progress, where)
+        if self.progress.data != self.data.digest:
             raise RunError(f"the data has changed since {where} was made; put the old one back or start a new run")
-        restore(self.model.network.parameters, groups.get("parameters", {}), where)
-        restore(self.trainer.slots, groups.get("slots", {}), where)
-        if "state" in groups:
-            self.state = self._state_like(groups["state"], where)
-        self.trainer.updates = self.progress.updates
-        self.run.cut_metrics(metrics_size)
-
-    def _state_like(self, saved: dict[str, Array], where: str) -> Vector:
-        state = self.model.network.new_state(max((len(array) for array in saved.values() if array.ndim), default=1))
-        restore(state, saved, where)
-        return state
+        if self.progress.batch >= self.data.batches:
+            raise RunError(f"{where} is after batch {self.progress.batch} of an epoch, which has {self.data.batches}")
+        self.state = take_up(checkpoint, self.progress, self.model, self.trainer, where)
+        self.run.cut_metrics(self.progress.metrics_size)
 
     def save(self) -> None:
-        """Write a checkpoint and the weights, if there is a run folder."""
-        if self.run is None:
-            return
-        groups = {"parameters": dict(self.model.network.parameters), "slots": dict(self.trainer.slots)}
-        if self.state is not None:
-            groups["state"] = dict(self.state)
-        now = self.progress
-        progress = attrs.asdict(now) | {"metrics_size": self.run.metrics_size(), "data": self.data.digest}
-        number = now.epoch * self.data.batches + now.batch
-        checkpoint = Checkpoint(number=number, groups=groups, progress=progress, model=self.model.describe())
-        self.run.save(checkpoint, keep=KEPT)
+        """Write a checkpoint, and the weights where none were better, if there is a run folder."""
+        if self.run is not None:
+            self.progress.data, self.progress.metrics_size = self.data.digest, self.run.metrics_size()
+            checkpoint = checkpoint_of(self.model, self.trainer, self.progress, self.state, self.number)
+            self.run.save(checkpoint, keep=self.options.keep)
+
+    @property
+    def number(self) -> int:
+        """Batches trained so far, in all epochs."""
+        return self.progress.epoch * self.data.batches + self.progress.batch
+
+    @property
+    def ended(self) -> str | None:
+        """Why there is nothing more to train, if so."""
+        patience = self.options.patience
+        if self.progress.epoch >= self.options.epochs:
+            return f"has finished its {self.progress.epoch} epochs; give a larger --epochs to go on"
+        if patience is not None and self.progress.stale >= patience:
+            return f"ended after {self.progress.stale} evaluations without a better one; give a larger --patience"
+        return None
 
     def go(self, watch: Callable[[Moment], None], stop: Callable[[], bool]) -> bool:
         """Train to the end, or until `stop` says so after a batch; return whether the end was reached.
 
-        Raises `NonFiniteError` with the batch named; the checkpoint before it stays.
+        Raises `NonFiniteError` with the batch, the step and the layer named, unless such batches are to be skipped;
+        the checkpoint before it stays.
         """
-        options, progress, batches = self.options, self.progress, self.data.batches
-        clock = _Clock()
-        while progress.epoch < options.epochs:
-            batch = self.data.batch(progress.epoch, progress.batch)
-            clock.start()
-            try:
-                state = self.state if batch.carry else None
-                outcome = self.trainer.step(batch.x, batch.y, state, batch.lengths, batch.resets)
-            except NonFiniteError as error:
-                raise NonFiniteError(f"epoch {progress.epoch + 1}, batch {progress.batch + 1}: {error}") from None
-            clock.stop(batch.steps)
-            self._advance(batch, outcome, clock)
-            ended = progress.batch == batches
-            if ended:
-                self._end_epoch(outcome, clock)
-            if ended or (options.save_every and progress.batch % options.save_every == 0):
+        while not self.ended:
+            self._do(self.data.batch(self.progress.epoch, self.progress.batch))
+            epoch_ended = self.progress.batch == self.data.batches
+            better = False
+            if epoch_ended:
+                better = self._end_epoch()
+            elif self._due(self.options.evaluate_every):
+                better = self._evaluate_midway()
+            if better or epoch_ended or self._due(self.options.save_every) or self.ended:
                 self.save()
-            watch(self._moment(outcome, clock, ended))
-            if stop() and progress.epoch < options.epochs:
+            watch(self._moment(epoch_ended))
+            if stop() and not self.ended:
                 self.save()
                 return False
         return True
 
-    def _advance(self, batch: Batch, outcome: StepResult, clock: "_Clock") -> None:
-        progress = self.progress
-        self.state = outcome.state
-        progress.batch += 1
-        progress.updates = self.trainer.updates
-        progress.loss_sum += outcome.loss * outcome.count
-        progress.count += outcome.count
-        if self.run is not None:
-            record = {
-                "kind": "batch",
-                "epoch": progress.epoch + 1,
-                "batch": progress.batch,
-                "update": progress.updates,
-                "loss": outcome.loss,
-                "gradient_norm": outcome.gradient_norm,
-                "learning_rate": outcome.learning_rate,
-                "steps": batch.steps,
-                "seconds": clock.last,
-                "peak_bytes": outcome.report.peak_bytes,
-            }
-            self.run.append(record)
+    def _due(self, every: int | None) -> bool:
+        return every is not None and self.progress.batch % every == 0
 
-    def _end_epoch(self, outcome: StepResult, clock: "_Clock") -> None:
+    def _do(self, batch: Batch) -> None:
+        """Train on a batch, or skip it."""
+        progress, before = self.progress, self.state if batch.carry else None
+        self.clock.start()
+        try:
+            outcome = self.trainer.step(batch.x, batch.y, before, batch.lengths, batch.resets)
+        except NonFiniteError as error:
+            self._skip(batch, before, error)
+            return
+        self.clock.stop(batch.steps)
+        self.state, self.peak_bytes = outcome.state, outcome.report.peak_bytes
+        progress.add(outcome.loss, outcome.count)
+        progress.updates = self.trainer.updates
+        gradient_norm, learning_rate = self.trainer.last
+        self._write(
+            BatchRecord(
+                epoch=progress.epoch + 1,
+                batch=progress.batch,
+                update=progress.updates,
+                loss=outcome.loss,
+                gradient_norm=gradient_norm,
+                learning_rate=learning_rate,
+                steps=batch.steps,
+                seconds=self.clock.last,
+                peak_bytes=outcome.report.peak_bytes,
+            )
+        )
+
+    def _skip(self, batch: Batch, before: Vector | None, error: NonFiniteError) -> None:
+        """Leave a batch out whose loss or gradient is not finite; the next one begins with a state of zeros."""
         progress = self.progress
-        progress.train_loss = progress.loss_sum / progress.count
-        judged = self.evaluate()
-        progress.valid_loss, progress.measures = judged.loss, dict(judged.measures)
-        progress.epoch, progress.batch, progress.loss_sum, progress.count = progress.epoch + 1, 0, 0.0, 0
-        if self.run is not None:
-            record = {
-                "kind": "epoch",
-                "epoch": progress.epoch,
-                "update": progress.updates,
-                "train_loss": progress.train_loss,
-                "valid_loss": progress.valid_loss,
-                "measures": progress.measures,
-                "steps_per_second": clock.rate,
-                "peak_bytes": outcome.report.peak_bytes,
-            }
-            self.run.append(record)
+        place = first_non_finite(self.model.network, batch, before)
+        reason = f"epoch {progress.epoch + 1}, batch {progress.batch + 1}: {error}; not finite first: {place}"
+        if self.options.on_nonfinite == "stop":
+            raise NonFiniteError(reason) from None
+        self.state = None
+        progress.skip()
+        progress.updates = self.trainer.updates
+        if progress.batch == self.data.batches and not progress.count:
+            raise NonFiniteError(f"every batch of an epoch was skipped; the last: {reason}") from None
+        self._write(
+            SkippedRecord(epoch=progress.epoch + 1, batch=progress.batch, update=progress.updates, reason=reason)
+        )
+
+    def _evaluate_midway(self) -> bool:
+        better = self._judge(self.number)
+        now = self.progress
+        self._write(
+            EvaluationRecord(
+                epoch=now.epoch + 1,
+                batch=now.batch,
+                update=now.updates,
+                valid_loss=now.valid_loss or 0.0,
+                measures=now.measures,
+            )
+        )
+        return better
+
+    def _end_epoch(self) -> bool:
+        self.trainer.finish()
+        now = self.progress
+        now.updates = self.trainer.updates
+        now.end_epoch()
+        better = self._judge(self.number)
+        self._write(
+            EpochRecord(
+                epoch=now.epoch,
+                update=now.updates,
+                train_loss=now.train_loss or 0.0,
+                valid_loss=now.valid_loss or 0.0,
+                measures=now.measures,
+                skipped=now.skipped,
+                steps_per_second=self.clock.rate,
+                peak_bytes=self.peak_bytes,
+            )
+        )
+        return better
+
+    def _judge(self, number: int) -> bool:
+        try:
+            judged = self.evaluate()
+        except NonFiniteError:
+            if self.options.on_nonfinite == "stop":
+                raise
+            return self.progress.judge(math.inf, {}, number)
+        return self.progress.judge(judged.loss, judged.measures, number)
 
     def evaluate(self) -> Score:
         """Return how well the network does on the held-out part."""
         running = self.trainer.engine.running
         return score(Inference(running, self.options.chunk, NUMPY), self.data.valid)
 
-    def _moment(self, outcome: StepResult, clock: "_Clock", ended: bool) -> Moment:
+    def _write(self, record: BatchRecord | SkippedRecord | EvaluationRecord | EpochRecord) -> None:
+        if self.run is not None:
+            self.run.append(attrs.asdict(record))
+
+    def _moment(self, epoch_ended: bool) -> Moment:
         progress = self.progress
+        running = progress.loss_sum / max(1, progress.count)
         return Moment(
-            epoch=progress.epoch if ended else progress.epoch + 1,
+            epoch=progress.epoch if epoch_ended else progress.epoch + 1,
             epochs=self.options.epochs,
-            batch=self.data.batches if ended else progress.batch,
+            batch=self.data.batches if epoch_ended else progress.batch,
             batches=self.data.batches,
-            loss=progress.train_loss if ended and progress.train_loss else progress.loss_sum / max(1, progress.count),
+            loss=(progress.train_loss or 0.0) if epoch_ended else running,
             valid_loss=progress.valid_loss,
             measures=progress.measures,
             unit=self.model.task.unit,
-            steps_per_second=clock.rate,
-            peak_bytes=outcome.report.peak_bytes,
-            kernels=kernels_used(outcome.report.kernels),
-            epoch_ended=ended,
+            steps_per_second=self.clock.rate,
+            peak_bytes=self.peak_bytes,
+            kernels=kernels_used(self.trainer.engine.running.kernels),
+            epoch_ended=epoch_ended,
         )
-
-
-class _Clock:
-    """Steps per second of training; validation and the making of batches are left out."""
-
-    def __init__(self) -> None:
-        self.last = self._seconds = self._started = 0.0
-        self._steps = 0
-
-    def start(self) -> None:
-        self._started = time.perf_counter()
-
-    def stop(self, steps: int) -> None:
-        self.last = time.perf_counter() - self._started
-        self._seconds += self.last
-        self._steps += steps
-
-    @property
-    def rate(self) -> float:
-        return self._steps / max(1e-9, self._seconds)

@@ -10,6 +10,9 @@ import rnnframe
 from rnnframe.errors import RnnframeError, unknown_name
 from rnnframe.registry import Registry, using
 
+LONGEST = 1200
+"""Characters of an error; one that lists all known names may need hundreds."""
+
 
 class _Group(click.Group):
     """A group that suggests the nearest command for a misspelt one."""
@@ -97,6 +100,8 @@ def _run() -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit
         return 1
+    except MemoryError as error:
+        return _fail(error, f"out of memory: {error}; make the network, the batch or the sequences smaller", 1)
     except Exception as error:  # the last net: of a plugin, of a damaged file, of ourselves
         return _fail(error, f"{type(error).__name__}: {error}", 1, "RNNFRAME_TRACEBACK=1 shows where")
 
@@ -105,5 +110,11 @@ def _fail(error: BaseException, message: str, code: int, *remarks: str) -> int:
     if os.environ.get("RNNFRAME_TRACEBACK", "") not in ("", "0"):
         raise error
     more = "; ".join([*getattr(error, "__notes__", ()), *remarks])
-    click.echo(f"rnnframe: error: {' '.join(message.split())}{f' ({more})' if more else ''}", err=True)
+    click.echo(f"rnnframe: error: {_one_line(message)}{f' ({_one_line(more)})' if more else ''}", err=True)
     return code
+
+
+def _one_line(message: str) -> str:
+    """Return a message on one line that a terminal can print, without the middle where a damaged file made it long."""
+    text = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in " ".join(message.split()))
+    return text if len(text) <= LONGEST else f"{text[: LONGEST * 2 // 3]} ... {text[-LONGEST // 3 :]}"

@@ -27,13 +27,18 @@ from rnnframe.specs import build, chosen_options
 from rnnframe.toml_files import read_toml
 from rnnframe.training import Training
 
+LATER = ("epochs", "patience")
+"""What may change when a run goes on."""
+
 
 @click.command("train", short_help="Train a network on a task.")
 @options_of(TrainingOptions)
 @click.option("--config", metavar="FILE.toml", help="read options from a file; those on the command line come first")
 @click.option("--out", metavar="RUN", help="write config, metrics, weights and checkpoints into this new folder")
 @click.option("--force", is_flag=True, help="replace the run in an existing folder")
-@click.option("--resume", metavar="RUN", help="go on with a run from its last checkpoint; takes --epochs only")
+@click.option(
+    "--resume", metavar="RUN", help="go on with a run from its last checkpoint; takes --epochs and --patience only"
+)
 @click.option("--stop-after", type=click.IntRange(min=1), metavar="N", help="save and stop after N batches")
 @click.option(
     "--sample",
@@ -64,12 +69,11 @@ def command(
     asked = given(values)
     if resume is not None:
         more = {"out": out, "config": config, "force": force}
-        wrong = [name for name in (*more, *sorted(asked)) if name != "epochs" and more.get(name, True)]
+        wrong = [name for name in (*more, *sorted(asked)) if name not in LATER and more.get(name, True)]
         if wrong:
             flags = ", ".join("--" + name.replace("_", "-") for name in wrong)
-            raise UsageError(
-                f"--resume takes its options from {resume!r}; leave out {flags} (only --epochs may change)"
-            )
+            later = " and ".join("--" + name for name in LATER)
+            raise UsageError(f"--resume takes its options from {resume!r}; leave out {flags} (only {later} may change)")
         training = _resumed(resume, asked)
     else:
         if force and out is None:
@@ -112,10 +116,8 @@ def _resumed(path: str, asked: dict[str, Any]) -> Training:
     task = registry.task(options.task)
     training = Training(options, task, task.open(options.setting(task)), registry, run)
     training.resume()
-    if training.progress.epoch >= options.epochs:
-        raise UsageError(
-            f"run {path!r} has finished its {training.progress.epoch} epochs; give a larger --epochs to go on"
-        )
+    if training.ended:
+        raise UsageError(f"run {path!r} {training.ended}")
     run.write_config(chosen_options(attrs.evolve(options, plugin=training.plugins(registry))))
     return training
 

@@ -39,7 +39,11 @@ WRONG = [
         "--force replaces the run that --out names; give --out RUN",
     ),
     (("train", "--resume", "nowhere"), 1, "there is no run folder 'nowhere'; make one with `rnnframe train --out`"),
-    (("train", "--resume", "nowhere", "--batch", "3"), 2, "leave out --batch (only --epochs may change)"),
+    (
+        ("train", "--resume", "nowhere", "--batch", "3"),
+        2,
+        "leave out --batch (only --epochs and --patience may change)",
+    ),
     (("train", "--config", "nowhere.toml"), 1, "cannot read 'nowhere.toml': No such file"),
     (("train", "--data", "nowhere.txt"), 2, "cannot read data file 'nowhere.txt': No such file"),
     (("train", "--data", "none"), 2, "cannot read data file 'none': No such file"),

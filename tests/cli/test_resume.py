@@ -97,7 +97,7 @@ def test_a_signal_finishes_the_batch_and_leaves_a_run_that_goes_on_bit_for_bit(
         time.sleep(0.01)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == code
+    assert process.returncode == code, err
     assert err.startswith("stopped after epoch ")
     done = [record for record in lines(tmp_path / "run") if record["kind"] == "batch"]
     epochs = done[-1]["epoch"] + 1

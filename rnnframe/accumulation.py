@@ -1,0 +1,40 @@
+"""The gradients of several batches, added up until one update is made from all of them."""
+
+from rnnframe.arrays import Vector
+
+
+class Accumulation:
+    """The sum of the gradients of up to `size` batches.
+
+    Their mean is that over all losses, as if the batches had been one: a batch with more losses counts for more.
+    `sums` [parameters] with `batches`, `count` and `loss` is all that a resumed training needs to go on.
+    """
+
+    def __init__(self, like: Vector, size: int) -> None:
+        self.size = size
+        self.sums = Vector.zeros(like.shapes, like.flat.dtype)
+        self.batches = self.count = 0
+        self.loss = 0.0
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time for the update."""
+        return self.batches >= self.size
+
+    def add(self, gradients: Vector, loss: float, count: int) -> None:
+        """Add a batch with its mean gradient, mean loss, and number of losses; the gradients are overwritten."""
+        gradients.flat *= gradients.flat.dtype.type(count)
+        self.sums.flat += gradients.flat
+        self.batches, self.count, self.loss = self.batches + 1, self.count + count, self.loss + loss * count
+
+    def mean(self) -> tuple[Vector, float]:
+        """Return the mean gradient, in `sums` itself, and the mean loss; `clear` before the next batch is added."""
+        count = max(1, self.count)
+        self.sums.flat *= self.sums.flat.dtype.type(1 / count)
+        return self.sums, self.loss / count
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.sums.flat.fill(0)
+        self.batches = self.count = 0
+        self.loss = 0.0

@@ -1,0 +1,90 @@
+"""Where a training is: with parameters, slots and state all that a resumed run needs."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from attrs.validators import and_, deep_mapping, ge, instance_of, le, optional
+
+from rnnframe.errors import RunError
+
+_COUNTER: Any = and_(instance_of(int), ge(0), le(2**53))
+_LOSS: Any = instance_of((float, int))
+
+
+def _counter() -> int:
+    counter: int = attrs.field(default=0, validator=_COUNTER)
+    return counter
+
+
+def _loss() -> float | None:
+    loss: float | None = attrs.field(default=None, validator=optional(_LOSS))
+    return loss
+
+
+@attrs.define(kw_only=True)
+class Progress:
+    """Where a training is; it stands in every checkpoint.
+
+    epoch, batch: how many are done, the batches of the running epoch. updates: of the parameters. loss_sum, count: of
+    the running epoch. train_loss: of the last finished epoch. valid_loss, measures: of the last evaluation. best_loss,
+    best: the lowest `valid_loss`, and the number of the checkpoint that has it. stale: evaluations since then.
+    skipped: batches whose loss or gradient was not finite. gradient_norm, learning_rate: of the last update.
+    waiting_batches, waiting_count, waiting_loss: what is accumulated for the next update. metrics_size: bytes of the
+    metrics. data: the digest of the data.
+    """
+
+    epoch: int = _counter()
+    batch: int = _counter()
+    updates: int = _counter()
+    loss_sum: float = attrs.field(default=0.0, validator=_LOSS)
+    count: int = _counter()
+    train_loss: float | None = _loss()
+    valid_loss: float | None = _loss()
+    measures: dict[str, float] = attrs.field(factory=dict, validator=deep_mapping(instance_of(str), _LOSS))
+    best_loss: float | None = _loss()
+    best: int | None = attrs.field(default=None, validator=optional(_COUNTER))
+    stale: int = _counter()
+    skipped: int = _counter()
+    gradient_norm: float = attrs.field(default=0.0, validator=_LOSS)
+    learning_rate: float = attrs.field(default=0.0, validator=_LOSS)
+    waiting_batches: int = _counter()
+    waiting_count: int = _counter()
+    waiting_loss: float = attrs.field(default=0.0, validator=_LOSS)
+    metrics_size: int = _counter()
+    data: str = attrs.field(default="", validator=instance_of(str))
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any], where: str) -> "Progress":
+        """Return the progress that a checkpoint tells of; raises `RunError` for what is none."""
+        try:
+            return cls(**values)
+        except (TypeError, ValueError) as error:
+            reason = error.args[0] if error.args else error
+            raise RunError(f"{where} is damaged or of another version: {reason}") from None
+
+    def add(self, loss: float, count: int) -> None:
+        """Count a batch with the mean and the number of its losses."""
+        self.batch += 1
+        self.loss_sum += loss * count
+        self.count += count
+
+    def skip(self) -> None:
+        """Count a batch that nothing came of."""
+        self.batch += 1
+        self.skipped += 1
+
+    def judge(self, loss: float, measures: Mapping[str, float], number: int) -> bool:
+        """Take in an evaluation after `number` batches in all; return whether it is the best so far."""
+        self.valid_loss, self.measures = loss, dict(measures)
+        if math.isfinite(loss) and (self.best_loss is None or loss < self.best_loss):
+            self.best_loss, self.best, self.stale = loss, number, 0
+            return True
+        self.stale += 1
+        return False
+
+    def end_epoch(self) -> None:
+        """Take the mean of the epoch's losses and begin the next one."""
+        self.train_loss = self.loss_sum / max(1, self.count)
+        self.epoch, self.batch, self.loss_sum, self.count = self.epoch + 1, 0, 0.0, 0

@@ -16,17 +16,18 @@ from rnnframe.specs import Spec, field_types
 UNITS = "5"  # of a cell whose option `hidden` is not given: differences are taken along every parameter
 
 
-@click.command("check", short_help="Put a cell, store, medium, optimizer or head through the conformance suite.")
+@click.command("check", short_help="Put a plugin through the conformance suite of its kind.")
 @click.argument("what", metavar="NAME|MODULE:CLASS[:OPTIONS]")
 @click.option("--kind", metavar="KIND", help="which one, where plugins of several kinds share a name")
+@click.option("--data", metavar="FILE", help="a small file to check a task on")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def command(what: str, kind: str | None, as_json: bool) -> int:
+def command(what: str, kind: str | None, data: str | None, as_json: bool) -> int:
     """Put a plugin through the conformance suite of its kind: one line a check, and what is wrong in detail.
 
     NAME may have options, as in lstm:hidden=3; MODULE:CLASS need not be installed, as in my_cell:MyCell:hidden=3.
     Exit code 1 means that a check failed.
     """
-    from rnnframe.testing import SUITES, run
+    from rnnframe.testing import SUITES, TaskTests, run
 
     if kind is not None and kind not in SUITES:
         raise unknown_name("kind", kind, SUITES)
@@ -35,7 +36,12 @@ def command(what: str, kind: str | None, as_json: bool) -> int:
     if found == "cell" and "hidden" in field_types(cls):
         options.setdefault("hidden", UNITS)
     subject = default_registry().build(cls, options, found, spec.name)
-    report = run(type("Checked", (SUITES[found],), {found: subject})())
+    body: dict[str, Any] = {found: subject}
+    if data is not None:
+        if found != "task":
+            raise UsageError(f"--data is for tasks, and {what!r} is a {found}; leave it out")
+        body["setting"] = attrs.evolve(TaskTests.setting, data=data)
+    report = run(type("Checked", (SUITES[found],), body)())
     if as_json:
         print_json(attrs.asdict(report) | {"passed": report.passed})
     else:

@@ -1,4 +1,4 @@
-"""What a plugin's author checks a cell, a store, a medium, an optimizer or a head with; needs no test framework.
+"""What a plugin's author checks a cell, store, medium, optimizer, head or task with; needs no test framework.
 
     class TestMyCell(rnnframe.testing.CellTests):  # for pytest
         cell = MyCell(hidden=5)
@@ -15,6 +15,7 @@ from typing import Any
 from rnnframe.contracts import Cell, Optimizer, StateStore
 from rnnframe.heads import Head
 from rnnframe.media import Medium
+from rnnframe.tasks import Task
 from rnnframe.testing.cells import CellTests, check_cell
 from rnnframe.testing.gradients import check_gradients, numeric_gradients, numeric_state_gradient
 from rnnframe.testing.heads import HeadTests, check_head
@@ -22,13 +23,21 @@ from rnnframe.testing.media import MediumTests, check_medium
 from rnnframe.testing.optimizers import OptimizerTests, check_optimizer
 from rnnframe.testing.stores import StateStoreTests, check_store
 from rnnframe.testing.suite import CheckOutcome, CheckReport, Suite, run
+from rnnframe.testing.tasks import TaskTests, check_task
 
 SUITES: Mapping[str, type[Suite]] = MappingProxyType(
-    {"cell": CellTests, "store": StateStoreTests, "medium": MediumTests, "optimizer": OptimizerTests, "head": HeadTests}
+    {
+        "cell": CellTests,
+        "store": StateStoreTests,
+        "medium": MediumTests,
+        "optimizer": OptimizerTests,
+        "head": HeadTests,
+        "task": TaskTests,
+    }
 )
 """Kind of plugin -> its suite."""
 BASES: Mapping[str, type[Any]] = MappingProxyType(
-    {"cell": Cell, "store": StateStore, "medium": Medium, "optimizer": Optimizer, "head": Head}
+    {"cell": Cell, "store": StateStore, "medium": Medium, "optimizer": Optimizer, "head": Head, "task": Task}
 )
 """Kind of plugin -> the contract that its classes derive from."""
 
@@ -43,12 +52,14 @@ __all__ = [
     "OptimizerTests",
     "StateStoreTests",
     "Suite",
+    "TaskTests",
     "check_cell",
     "check_gradients",
     "check_head",
     "check_medium",
     "check_optimizer",
     "check_store",
+    "check_task",
     "numeric_gradients",
     "numeric_state_gradient",
     "run",

@@ -1,0 +1,145 @@
+"""The conformance suite of tasks: what a network is trained for, with its data."""
+
+import json
+from typing import Any, ClassVar
+
+import attrs
+import numpy as np
+
+from rnnframe.arrays import Array
+from rnnframe.engine import Engine
+from rnnframe.errors import DataError
+from rnnframe.inference import Inference
+from rnnframe.network import Network
+from rnnframe.scoring import predictions, score
+from rnnframe.tasks import Batch, Dataset, Setting, Task
+from rnnframe.testing.suite import CheckReport, Suite, fail, run, skip
+from rnnframe.testing.tables import expect_same_bits
+from rnnframe.trainer import Trainer
+
+MOST = 4  # batches of an epoch that are looked at, the last one among them
+
+
+class TaskTests(Suite):
+    """All that a task must hold to.
+
+        class TestMyTask(rnnframe.testing.TaskTests):
+            task = MyTask()
+            setting = rnnframe.Setting(data="small.csv", batch=4)
+
+    task: the task or its spec. setting: what it is opened with; a small file makes for quick checks.
+    """
+
+    kind: ClassVar[str] = "task"
+    task: ClassVar[Task | str]
+    setting: ClassVar[Setting] = Setting(batch=4)
+
+    def test_a_batch_is_the_same_whenever_it_is_asked_for(self) -> None:
+        """It follows from the data, the setting, the epoch and its number: another order changes nothing."""
+        one, other = self._opened(), self._opened()
+        numbers = _some(one)
+        wanted = {(epoch, n): one.batch(epoch, n) for epoch in range(2) for n in numbers}
+        for (epoch, n), batch in reversed(wanted.items()):
+            _expect_same(f"batch {n} of epoch {epoch}", other.batch(epoch, n), batch)
+
+    def test_the_digest_is_the_same_for_the_same_data(self) -> None:
+        """A training is resumed where the digest is that of its checkpoint."""
+        digests = [self._opened().digest for _ in range(2)]
+        if digests[0] != digests[1] or not isinstance(digests[0], str):
+            fail(f"digest is {digests[0]!r} and then {digests[1]!r}; expected one text for the same data")
+
+    def test_a_batch_has_the_shape_that_was_announced(self) -> None:
+        """`shape` says the samples of a batch, and its steps at most."""
+        data = self._opened()
+        for n in _some(data):
+            steps, samples = data.shape(n)
+            found = data.batch(0, n).x.shape[:2]
+            if found[0] > steps or found[1] != samples:
+                fail(f"batch {n} has {found[0]} steps and {found[1]} samples; shape({n}) said {steps} and {samples}")
+
+    def test_a_network_learns_from_every_batch(self) -> None:
+        """`inputs` and `head` make a network that takes the batches, and the loss is finite."""
+        data = self._opened()
+        trainer, state = Trainer(Engine(_network(data), shards=1, kernels="numpy"), "sgd:lr=1e-3"), None
+        for n in _some(data):
+            batch = data.batch(0, n)
+            if batch.y is None:
+                fail(f"batch {n} has no targets; there is nothing to learn from")
+            carried = state if batch.carry else None
+            state = trainer.step(batch.x, batch.y, carried, batch.lengths, batch.resets).state
+
+    def test_what_is_held_out_is_always_the_same(self) -> None:
+        """`valid` gives the same batches each time, so that epochs can be compared."""
+        data = self._opened()
+        pairs = zip(data.valid.batches(), data.valid.batches(), strict=True)
+        count = 0
+        for number, (first, second) in enumerate(pairs):
+            _expect_same(f"held-out batch {number}", second, first)
+            count += 1
+        if not count:
+            fail("nothing is held out; every validation needs at least one batch")
+
+    def test_the_held_out_part_is_judged(self) -> None:
+        """It has targets, and each measure is a finite number under a name."""
+        data = self._opened()
+        judged = score(Inference(_network(data)), data.valid)
+        for name, value in judged.measures.items():
+            if not isinstance(name, str) or not isinstance(value, float) or not np.isfinite(value):
+                fail(f"measure {name!r} is {value!r}; expected a finite float under a text")
+
+    def test_predictions_are_pieces_of_one_table(self) -> None:
+        """All pieces of `table` have the same columns, and in a piece all are as long."""
+        data = self._opened()
+        names: list[str] | None = None
+        try:
+            for piece in data.valid.table(predictions(Inference(_network(data)), data.valid)):
+                names = names or list(piece)
+                lengths = {name: len(column) for name, column in piece.items()}
+                if list(piece) != names or len(set(lengths.values())) != 1:
+                    fail(f"a piece has the columns {lengths}; expected {names}, all as long as each other")
+        except DataError as error:
+            skip(str(error))
+
+    def test_what_is_learnt_comes_back_from_a_file(self) -> None:
+        """`learns` makes an equal object of what was written down as JSON."""
+        task, learnt = self.subject, self._opened().learnt
+        if not isinstance(learnt, task.learns):
+            fail(f"learnt is {learnt!r}; expected a {task.learns.__name__}, since that is what `learns` says")
+        again = task.learns(**json.loads(json.dumps(attrs.asdict(learnt))))
+        if again != learnt:
+            fail(f"{learnt!r} becomes {again!r}; let its fields be texts, numbers and lists of them, with converters")
+
+    def _opened(self) -> Dataset:
+        opened: Dataset = self.subject.open(self.setting)
+        return opened
+
+
+def _some(data: Dataset) -> list[int]:
+    return sorted({*range(min(MOST - 1, data.batches)), data.batches - 1})
+
+
+def _network(data: Dataset) -> Network:
+    return Network(["gru:hidden=3"], data.head, data.inputs)
+
+
+def _whole(array: Any) -> Array:
+    """Return an array, or what can be sliced like one, as an array."""
+    whole: Array = np.asarray(array[0 : array.shape[0]])
+    return whole
+
+
+def _expect_same(what: str, found: Batch, wanted: Batch) -> None:
+    if found.carry != wanted.carry:
+        fail(f"{what}: carry is {found.carry}, and was {wanted.carry} before")
+    for name in ("x", "y", "lengths", "resets"):
+        one, other = getattr(found, name), getattr(wanted, name)
+        if (one is None) != (other is None):
+            fail(f"{what}: {name} is there once and missing once")
+        if one is not None:
+            expect_same_bits(f"{name} of {what}", _whole(one), _whole(other), ("again", "first"))
+
+
+def check_task(task: Task | str, setting: Setting | None = None) -> CheckReport:
+    """Put a task through `TaskTests` without pytest; `setting` as there."""
+    body: dict[str, Any] = {"task": task} | ({} if setting is None else {"setting": setting})
+    return run(type("Checked", (TaskTests,), body)())

@@ -52,7 +52,7 @@ def harmed(raw: bytes, harm: list[tuple[int, int, bytes]]) -> bytes:
 
 
 @pytest.mark.parametrize("name", CASES)
-@settings(max_examples=3000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(harm=HARM, end=st.none() | st.integers(0, 2000))
 @example(harm=[], end=None)
 def test_a_harmed_file_makes_a_dataset_or_one_line(

@@ -35,7 +35,7 @@ class CellNetworkChecks(CellSuite):
 
     def test_in_a_network_recomputed_blocks_give_the_same_bits(self) -> None:
         """Loss, gradients and state are equal to the last bit whether tapes are kept or made again."""
-        for dtype in ("float32", "float64"):
+        for dtype in self.dtypes:
             for chunk in (1, 3, STEPS):
                 network, data = self._network(dtype), self._data(dtype)
                 kept, again = (

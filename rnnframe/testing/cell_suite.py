@@ -15,7 +15,7 @@ class CellSuite(Suite):
 
     cell: the cell or its spec, with few units, as differences are taken along every parameter. inputs: the width of x.
     lookup: whether x may also be integers that are looked up in U. tolerance: of differences, relative to the largest
-    entry of an array. seeds: of parameters and data.
+    entry of an array. seeds: of parameters and data. dtypes: what the cell computes in; "float64" must be among them.
     """
 
     kind: ClassVar[str] = "cell"
@@ -24,6 +24,7 @@ class CellSuite(Suite):
     lookup: ClassVar[bool] = True
     tolerance: ClassVar[float] = 1e-6
     seeds: ClassVar[tuple[int, ...]] = (0, 1)
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
 
     def bench(self, seed: int = 0, dtype: str = "float64") -> Bench:
         """Return the cell with random parameters."""

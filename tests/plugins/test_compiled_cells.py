@@ -1,0 +1,207 @@
+"""Networks on compiled kernels beside the same ones on numpy: same losses, gradients and states but for rounding."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rnnframe as rf
+from rnnframe.testing import check_gradients
+
+pytest.importorskip("numba", reason="numba is not installed")
+
+CELLS = ["lstm", "gru", "gru:reset=before", "elman", "elman:activation=sigmoid", "elman:activation=identity"]
+HEADS = ["softmax:classes=5", "mse:outputs=3", "bernoulli:outputs=2", "softmax:classes=70,at=last"]
+DTYPES = ["float32", "float64"]
+NEAR = {"float32": 2e-5, "float64": 1e-12}  # relative to the largest value of an array
+
+
+def spec(cell, hidden):
+    return f"{cell}{',' if ':' in cell else ':'}hidden={hidden}"
+
+
+def network_of(cells, hidden, inputs, dtype, head="mse:outputs=3", seed=0, spread=0.4):
+    network = rf.Network([spec(cell, hidden) for cell in cells], head, inputs, dtype=dtype)
+    rng = np.random.default_rng(seed)
+    network.parameters.flat[:] = rng.normal(scale=spread, size=network.parameters.flat.shape)
+    return network
+
+
+def data_of(network, steps, batch, *, lookup=False, seed=1):
+    """Return x, y and a state."""
+    rng, head = np.random.default_rng(seed), network.head
+    lead = (steps, batch)
+    x = rng.integers(0, network.inputs, lead) if lookup else rng.normal(size=(*lead, network.inputs))
+    y = rng.integers(0, head.width, lead) if head.target_dims == 1 else rng.uniform(size=(*lead, head.width))
+    state = network.new_state(batch)
+    state.flat[:] = rng.normal(scale=0.5, size=state.flat.shape)
+    return x if lookup else x.astype(network.dtype), y if head.at == "every" else y[-1], state
+
+
+def compiled(network, store="full-history", chunk=4, shards=1):
+    engine = rf.Engine(network, store, chunk=chunk, shards=shards, kernels="compiled")
+    assert set(engine.running.kernels) == {"compiled"}
+    return engine
+
+
+def expect_near(found, wanted, dtype):
+    assert abs(found.loss - wanted.loss) <= NEAR[dtype] * abs(wanted.loss)
+    assert found.count == wanted.count
+    for what in ("gradients", "state", "state_gradient"):
+        for name, array in getattr(wanted, what).items():
+            error = np.abs(getattr(found, what)[name] - array).max(initial=0)
+            assert error <= NEAR[dtype] * np.abs(array).max(initial=1e-3), f"{what} {name}"
+
+
+def expect_same_as_numpy(network, *data, **how):
+    found = compiled(network, **how).gradients(*data)
+    engine = rf.Engine(network, how.get("store", "full-history"), chunk=4, shards=1, kernels="numpy")
+    expect_near(found, engine.gradients(*data), network.dtype.name)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_number_of_units_and_samples_up_to_forty(cell, dtype):
+    for n in range(1, 41):
+        network = network_of([cell], n, 1 + n % 7, dtype)
+        expect_same_as_numpy(network, *data_of(network, 3, 41 - n))
+
+
+@given(
+    cells=st.lists(st.sampled_from(CELLS), min_size=1, max_size=3),
+    head=st.sampled_from(HEADS),
+    dtype=st.sampled_from(DTYPES),
+    hidden=st.integers(1, 70),
+    inputs=st.integers(1, 40),
+    steps=st.integers(1, 9),
+    batch=st.integers(1, 40),
+    chunk=st.integers(1, 9),
+    shards=st.integers(1, 3),
+    lookup=st.booleans(),
+    store=st.sampled_from(["full-history", "full-history:keep=lean", "states", "checkpoint:slots=2"]),
+    seed=st.integers(0, 999),
+)
+@settings(max_examples=60)
+def test_any_network_and_batch(cells, head, dtype, hidden, inputs, steps, batch, chunk, shards, lookup, store, seed):
+    network = network_of(cells, hidden, inputs, dtype, head, seed, spread=1 / np.sqrt(hidden + inputs))
+    data = data_of(network, steps, batch, lookup=lookup, seed=seed)
+    expect_same_as_numpy(network, *data, store=store, chunk=chunk, shards=shards)
+
+
+@given(
+    cells=st.lists(st.sampled_from(CELLS), min_size=1, max_size=2),
+    dtype=st.sampled_from(DTYPES),
+    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=8),
+    often=st.sampled_from([0, 0.1, 0.5]),
+    lookup=st.booleans(),
+    shards=st.integers(1, 2),
+    store=st.sampled_from(["full-history", "full-history:keep=lean", "states", "checkpoint:slots=2"]),
+    seed=st.integers(0, 999),
+)
+@settings(max_examples=60)
+def test_samples_that_end_and_begin_anew(cells, dtype, lengths, often, lookup, shards, store, seed):
+    network = network_of(cells, 9, 5, dtype, seed=seed)
+    x, y, state = data_of(network, max(lengths), len(lengths), lookup=lookup, seed=seed)
+    resets = np.random.default_rng(seed).random(x.shape[:2]) < often
+    expect_same_as_numpy(network, x, y, state, np.array(lengths), resets, store=store, shards=shards)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("cell", CELLS)
+def test_inputs_that_are_too_wide_to_be_packed(cell, dtype):
+    from rnnframe_compiled.twins import PACKED
+
+    for inputs in (PACKED, PACKED + 1):
+        network = network_of([cell], 10, inputs, dtype, spread=0.05)
+        for lookup in (False, True):
+            expect_same_as_numpy(network, *data_of(network, 6, 3, lookup=lookup))
+
+
+@pytest.mark.parametrize("at", ["every", "last"])
+@pytest.mark.parametrize("head", ["softmax:classes=4", "mse:outputs=2", "bernoulli:outputs=2"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_gradients_are_those_of_finite_differences(cell, head, at):
+    network = network_of([cell, cell], 3, 2, "float64", f"{head},at={at}")
+    check_gradients(compiled(network, chunk=3), *data_of(network, 7, 2))
+
+
+def contrary(x):
+    """Return the same numbers in every form in which a caller may have them."""
+    read_only = x.copy()
+    read_only.flags.writeable = False
+    wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)
+    wide[..., ::2] = x
+    return {
+        "read-only": read_only,
+        "strided": wide[..., ::2],
+        "batch first": np.ascontiguousarray(x.swapaxes(0, 1)).swapaxes(0, 1),
+        "Fortran order": np.asfortranarray(x),
+        "backwards": np.ascontiguousarray(x[::-1])[::-1],
+        "unaligned": np.frombuffer(b"_" + x.tobytes(), x.dtype, offset=1).reshape(x.shape),
+        "other byte order": x.astype(x.dtype.newbyteorder()),
+        "list": x.tolist(),
+    }
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("lookup", [False, True])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "elman"])
+def test_inputs_may_lie_in_memory_as_they_like(cell, lookup, shards, tmp_path):
+    network = network_of([cell], 7, 6, "float32")
+    x, y, state = data_of(network, 9, 5, lookup=lookup)
+    engine = compiled(network, shards=shards)
+    expected = engine.gradients(x, y, state)
+    np.save(tmp_path / "x.npy", x)
+    forms = contrary(x) | {"mapped": np.load(tmp_path / "x.npy", mmap_mode="r")}
+    for form, other in forms.items():
+        found = engine.gradients(other, y, state)
+        assert found.loss == expected.loss, form
+        assert np.array_equal(found.gradients.flat, expected.gradients.flat), form
+
+
+def test_parameters_written_between_runs_are_seen_by_the_packed_weights():
+    network = network_of(["lstm", "gru"], 9, 4, "float64")
+    data = data_of(network, 6, 3)
+    engine = compiled(network)
+    engine.gradients(*data)
+    network.parameters.flat[:] *= 0.5
+    expect_near(engine.gradients(*data), rf.Engine(network, chunk=4, kernels="numpy").gradients(*data), "float64")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", ["layer0.U", "layer0.W", "layer0.b", "head.V"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "elman", "elman:activation=relu"])
+@np.errstate(all="ignore")
+def test_what_is_not_finite_spreads_as_it_does_with_numpy(cell, where, value):
+    network = network_of([cell], 9, 3, "float64")
+    x, _, state = data_of(network, 5, 3)
+    network.parameters[where][..., 1] = value
+    outputs, ends = zip(
+        *(rf.Engine(network, chunk=4, kernels=kernels).predict(x, state) for kernels in ("numpy", "compiled")),
+        strict=True,
+    )
+    assert np.allclose(*outputs, equal_nan=True)
+    assert np.allclose(ends[0].flat, ends[1].flat, equal_nan=True)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru:reset=before", "elman"])
+def test_no_run_compiles_anything(cell):
+    from rnnframe_compiled import elman, gru, heads, lstm, products
+
+    functions = [
+        function
+        for module in (elman, gru, heads, lstm, products)
+        for function in vars(module).values()
+        if hasattr(function, "signatures")
+    ]
+    network = network_of([cell, cell], 9, 4, "float32")
+    engine = compiled(network, "states", shards=2)
+    before = {function: len(function.signatures) for function in functions}
+    for lookup in (False, True):
+        x, y, state = data_of(network, 9, 5, lookup=lookup)
+        x.flags.writeable = False
+        engine.gradients(x, y, state)
+        engine.gradients(x, y, state, np.array([9, 5, 5, 1, 2]), np.random.default_rng(0).random((9, 5)) < 0.3)
+        engine.gradients(x[:, :1], y[:, :1])
+        engine.predict(x)
+    assert {function: len(function.signatures) for function in functions} == before

@@ -1,0 +1,180 @@
+"""Packed matrices and the products of tiles beside numpy, for sizes that fill vectors and tiles and that do not."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+place = pytest.importorskip("rnnframe_compiled.place", reason="numba is not installed")
+
+with place.kept():
+    from rnnframe_compiled import products
+    from rnnframe_compiled.tiles import WIDE, rows_of
+
+DTYPES = ["float32", "float64"]
+NEAR = {"float32": 2e-6, "float64": 4e-15}  # relative to the sum of the absolute values of the terms
+SIZES = st.integers(1, 40)
+GUARD = 77.0
+
+
+class Arrays:
+    """Random arrays of one type, and results that stand between guards."""
+
+    def __init__(self, dtype, seed):
+        self.dtype, self.rng = np.dtype(dtype), np.random.default_rng(seed)
+        self.unit = self.dtype.type(1)
+        self.guarded = []
+
+    def random(self, *shape):
+        return self.rng.normal(size=shape).astype(self.dtype)
+
+    def result(self, start):
+        """Return a copy of an array with guards before and behind it."""
+        room = np.full(start.size + 64, GUARD, self.dtype)
+        self.guarded.append((room, start.size))
+        inside = room[32 : 32 + start.size].reshape(start.shape)
+        inside[...] = start
+        return inside
+
+    def packed(self, terms, width):
+        vectors = products.vectors_for(width, self.dtype)
+        return self.result(np.full(terms * vectors * products.lanes(self.dtype), np.nan, self.dtype))
+
+    def verify(self):
+        for room, size in self.guarded:
+            assert (room[:32] == GUARD).all()
+            assert (room[32 + size :] == GUARD).all()
+
+    def near(self, found, wanted, size):
+        """Assert that products differ by rounding alone; `size` is the product of the absolute values."""
+        assert np.all(np.abs(found - wanted) <= NEAR[self.dtype.name] * (size + np.abs(wanted)))
+        self.verify()
+
+
+def address(array):
+    return array.ctypes.data
+
+
+def doubled(*arrays):
+    return [array.astype(np.float64) for array in arrays]
+
+
+def absolute(a, b):
+    return np.abs(a.astype(np.float64)) @ np.abs(b.astype(np.float64))
+
+
+cases = given(
+    dtype=st.sampled_from(DTYPES), rows=SIZES, terms=SIZES, width=st.integers(1, 150), seed=st.integers(0, 99)
+)
+
+
+@cases
+@settings(max_examples=150)
+def test_a_packed_matrix_is_multiplied_and_added(dtype, rows, terms, width, seed):
+    arrays = Arrays(dtype, seed)
+    a, B, start = arrays.random(rows, terms), arrays.random(terms, width), arrays.random(rows, width)
+    packed, out = arrays.packed(terms, width), arrays.result(start)
+    products.pack_columns(arrays.unit, B, 0, width, packed)
+    products.multiply_add(arrays.unit, address(a), rows, terms, terms, address(packed), width, address(out))
+    wanted = start + np.matmul(*doubled(a, B))
+    arrays.near(out, wanted, absolute(a, B) + np.abs(start))
+
+
+@cases
+@settings(max_examples=150)
+def test_some_columns_are_packed_transposed(dtype, rows, terms, width, seed):
+    arrays = Arrays(dtype, seed)
+    first, beyond = arrays.rng.integers(0, 9, 2)
+    W = arrays.random(width, first + terms + beyond)
+    part = W[:, first : first + terms]
+    a, packed, out = arrays.random(rows, terms), arrays.packed(terms, width), arrays.result(np.zeros((rows, width)))
+    products.pack_transposed(arrays.unit, W, first, terms, packed)
+    products.multiply_add(arrays.unit, address(a), rows, terms, terms, address(packed), width, address(out))
+    arrays.near(out, np.matmul(*doubled(a, part.T)), absolute(a, part.T))
+
+
+@cases
+@settings(max_examples=100)
+def test_two_products_and_a_bias_are_added_at_once(dtype, rows, terms, width, seed):
+    arrays = Arrays(dtype, seed)
+    H = int(arrays.rng.integers(0, 40))
+    x, U, h, W, b = (
+        arrays.random(*shape) for shape in ((rows, terms), (terms, width), (rows, H), (H, width), (width,))
+    )
+    PU, PW, out = arrays.packed(terms, width), arrays.packed(H, width), arrays.result(np.zeros((rows, width)))
+    products.pack_columns(arrays.unit, U, 0, width, PU)
+    products.pack_columns(arrays.unit, W, 0, width, PW)
+    bias = np.zeros(products.vectors_for(width, arrays.dtype) * products.lanes(arrays.dtype), dtype)
+    bias[:width] = b
+    products.multiply_both(
+        arrays.unit, address(x), terms, address(PU), address(h), H, address(PW), address(bias), rows, width,
+        address(out), width,
+    )  # fmt: skip
+    wanted = np.matmul(*doubled(x, U)) + np.matmul(*doubled(h, W)) + b
+    arrays.near(out, wanted, absolute(x, U) + absolute(h, W) + np.abs(b))
+
+
+@cases
+@settings(max_examples=100)
+def test_a_value_does_not_depend_on_the_rows_beside_it(dtype, rows, terms, width, seed):
+    arrays = Arrays(dtype, seed)
+    a, B = arrays.random(rows, terms), arrays.random(terms, width)
+    packed, together, alone = arrays.packed(terms, width), np.zeros((rows, width), dtype), np.zeros((1, width), dtype)
+    products.pack_columns(arrays.unit, B, 0, width, packed)
+    products.multiply_add(arrays.unit, address(a), rows, terms, terms, address(packed), width, address(together))
+    k = rows - 1
+    products.multiply_add(arrays.unit, address(a[k:]), 1, terms, terms, address(packed), width, address(alone))
+    assert np.array_equal(together[k:], alone)
+
+
+@given(dtype=st.sampled_from(DTYPES), rows=st.integers(1, 450), I=SIZES, H=SIZES, width=SIZES, seed=st.integers(0, 99))
+@settings(max_examples=100)
+def test_products_of_a_whole_block_are_added_to_the_gradients(dtype, rows, I, H, width, seed):
+    arrays = Arrays(dtype, seed)
+    apart = width + int(arrays.rng.integers(0, 9))  # dz is part of wider rows
+    x, h, rest = arrays.random(rows, I), arrays.random(rows, H), arrays.random(rows, apart)
+    dz = rest[:, :width]
+    starts = [arrays.random(*shape) for shape in ((I, width), (H, width), (width,))]
+    dU, dW, db = (arrays.result(start) for start in starts)
+    panel = arrays.result(np.zeros(products.TERMS * WIDE * products.lanes(arrays.dtype), dtype))
+    one = np.ones(1, dtype)
+    products.add_gradients(
+        arrays.unit, address(one), address(x), I, address(h), H, address(rest), apart, width, rows,
+        address(dU), address(dW), address(db), width, address(panel),
+    )  # fmt: skip
+    ones = np.ones((rows, 1))
+    for found, start, left in zip((dU, dW, db[None]), (*starts[:2], starts[2][None]), (x, h, ones), strict=True):
+        arrays.near(found, start + np.matmul(*doubled(left.T, dz)), absolute(left.T, dz) + np.abs(start))
+
+
+@given(dtype=st.sampled_from(DTYPES), rows=st.integers(1, 60), inputs=SIZES, width=SIZES, seed=st.integers(0, 99))
+def test_rows_that_were_looked_up_are_added_to_in_the_order_of_the_steps(dtype, rows, inputs, width, seed):
+    arrays = Arrays(dtype, seed)
+    numbers, dz = arrays.rng.integers(0, inputs, rows), arrays.random(rows, width)
+    dU = arrays.result(arrays.random(inputs, width))
+    wanted = dU.copy()
+    products.add_looked_up(arrays.unit, numbers, address(dz), width, width, address(dU), width)
+    np.add.at(wanted, numbers, dz)
+    assert np.array_equal(dU, wanted)
+    arrays.verify()
+
+
+@given(dtype=st.sampled_from(DTYPES), terms=SIZES, width=SIZES, count=st.integers(1, 4), seed=st.integers(0, 99))
+def test_gates_are_packed_side_by_side_with_zeros_where_there_are_no_units(dtype, terms, width, count, seed):
+    arrays = Arrays(dtype, seed)
+    L, first = products.lanes(arrays.dtype), int(arrays.rng.integers(0, 5))
+    gap = width + int(arrays.rng.integers(0, 5))
+    W = arrays.random(terms, first + count * gap)
+    panels = products.vectors_for(width, arrays.dtype)
+    out = arrays.result(np.full((panels, terms, count * L), np.nan, dtype))
+    products.pack(arrays.unit, W, first, gap, count, width, out)
+    gates = out.reshape(panels, terms, count, L).transpose(2, 1, 0, 3).reshape(count, terms, panels * L)
+    for g in range(count):
+        begin = first + g * gap
+        assert np.array_equal(gates[g, :, :width], W[:, begin : begin + width])
+        assert not gates[g, :, width:].any()
+    arrays.verify()
+
+
+def test_tiles_fit_into_the_registers():
+    assert all(1 <= rows_of(vectors) <= 6 for vectors in (1, 2, 3, 4))

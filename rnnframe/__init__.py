@@ -27,10 +27,10 @@ from rnnframe.kernels import Kernels
 from rnnframe.learning_rates import LearningRate
 from rnnframe.media import Medium, SnapshotLayout, Snapshots
 from rnnframe.network import Network
-from rnnframe.plan import Plan
+from rnnframe.plan import Plan, RunPlan
 from rnnframe.prefetch import Prefetch
 from rnnframe.registry import Registry, default_registry
-from rnnframe.report import Report, Result
+from rnnframe.report import Outcome, Report, Result
 from rnnframe.schedule import Drop, Forget, Forward, Grid, Load, Reverse, Save, Schedule, Update
 from rnnframe.simulate import Simulation, simulate
 from rnnframe.step_cell import StepCell
@@ -62,6 +62,7 @@ __all__ = [
     "NonFiniteError",
     "Optimizer",
     "OptionError",
+    "Outcome",
     "Plan",
     "PluginError",
     "Predicted",
@@ -73,6 +74,7 @@ __all__ = [
     "Reverse",
     "RnnframeError",
     "RunError",
+    "RunPlan",
     "Save",
     "Schedule",
     "ScheduleError",

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from rnnframe.arrays import Array, Arrays, Vector
-from rnnframe.columns import split_batch
+from rnnframe.columns import Columns, split_batch
 from rnnframe.contracts import StateStore
 from rnnframe.errors import OptionError
 from rnnframe.inference import Evaluation, Inference
@@ -19,11 +19,10 @@ from rnnframe.memory import Memory, OldWeights
 from rnnframe.network import Network
 from rnnframe.plan import Plan, RunPlan, make_plans
 from rnnframe.registry import Registry, default_registry
-from rnnframe.report import Report, Result
+from rnnframe.report import Outcome, Report, Result
 from rnnframe.schedule import Action, Drop, Forget, Forward, Load, Reverse, Save, Schedule, Update
 from rnnframe.shards import Crew, usual_shards
 from rnnframe.sources import Reader, open_source
-from rnnframe.specs import render
 from rnnframe.states import fill_state, join_states
 from rnnframe.sums import Sums, Tally
 
@@ -121,7 +120,7 @@ class Engine:
         self.chunk = chunk
         self.shards = shards
         self._stores = tuple(registry.find("store", name) for name in registry.names("store"))
-        self._plans: dict[tuple[int | None, tuple[int, ...]], list[Plan]] = {}
+        self._plans: dict[tuple[int | None, tuple[int, ...]], RunPlan] = {}
         self._memories: list[Memory] = []
         self._old_weights = OldWeights(self.running)
         self._crew = Crew()
@@ -137,12 +136,17 @@ class Engine:
 
     def shard_plans(self, steps: int | None, batch: int) -> list[Plan]:
         """Return the plans of all shards: one store and one grid, each for its part of the `batch` samples."""
+        return list(self.run_plan(steps, batch).shards)
+
+    def run_plan(self, steps: int | None, batch: int) -> RunPlan:
+        """Return the same with what they are together, such as the bytes of all."""
         sizes = tuple(part.stop - part.start for part in self._split(batch))
         if (steps, sizes) not in self._plans:
             if len(self._plans) == PLANS_KEPT:  # lengths that vary from call to call shall not pile up
                 self._plans.clear()
             with self._registry.blame("store", type(self.store)):
-                self._plans[steps, sizes] = make_plans(self.running, self.store, steps, sizes, self.chunk, self._stores)
+                plans = make_plans(self.running, self.store, steps, sizes, self.chunk, self._stores)
+            self._plans[steps, sizes] = RunPlan(tuple(plans))
         return self._plans[steps, sizes]
 
     def gradients(
@@ -168,26 +172,42 @@ class Engine:
         Raises `DataError` for what does not fit, `NonFiniteError` for a loss that is not finite; a gradient that
         overflows beside a finite loss is returned as it is.
         """
-        return self.run(x, y, state, None, lengths, resets)
+        outcome, columns = self._run(x, y, state, None, lengths, resets)
+        memories, factor = self._memories, 1 / max(1, outcome.count)
+        return Result(
+            loss=outcome.loss,
+            count=outcome.count,
+            state=outcome.state,
+            report=outcome.report,
+            gradients=memories[0].gradients.copy(),
+            state_gradient=join_states([memory.dstate for memory in memories], columns, factor),
+        )
 
-    @np.errstate(over="ignore", invalid="ignore")  # as above, for what is done for all shards at once
     def run(
         self,
         x: Any,
         y: Any,
         state: Arrays | None,
-        take: Take | None,
+        take: Take,
         lengths: Any | None = None,
         resets: Any | None = None,
-    ) -> Result:
-        """Do what `gradients` does, and hand mean gradient and loss to `take` at each update.
+    ) -> Outcome:
+        """Do what `gradients` does, but hand mean gradient and loss to `take` at each update, and copy nothing.
 
         An update comes where the schedule has one, and at the end if any loss is left. `take` may overwrite the
-        gradient; afterwards a new one begins at zero, so `Result.gradients` is zero.
+        gradient, which is a buffer of the engine; afterwards a new one begins at zero.
         """
+        return self._run(x, y, state, take, lengths, resets)[0]
+
+    @np.errstate(over="ignore", invalid="ignore")  # as above, for what is done for all shards at once
+    def _run(
+        self, x: Any, y: Any, state: Arrays | None, take: Take | None, lengths: Any | None, resets: Any | None
+    ) -> tuple[Outcome, list[Columns]]:
+        """Return what came out and which samples each shard had; where nothing is taken, the mean gradient stays."""
         source = open_source(x, y, self.running, lengths, resets)
         columns = source.deal(len(self._split(source.batch)))
-        plans = self.shard_plans(source.steps, source.batch)
+        run_plan = self.run_plan(source.steps, source.batch)
+        plans = run_plan.shards
         memories = self._memories_for(plans)
         for part, memory in zip(columns, memories, strict=True):
             memory.reset()
@@ -196,17 +216,19 @@ class Engine:
         self._old_weights.most = 0
         sums = Sums(self.running, memories)
 
-        def update() -> None:
+        def update() -> bool:
             if take is None or not sums.waiting:
-                return
+                return False
             gradients, loss = sums.close()
-            if plans[0].store.stores_weights:
+            if run_plan.stores_weights:
                 self._old_weights.keep(self.running.weights, [memory.ring for memory in memories])
             take(gradients, loss)
-            sums.begin()
+            sums.updates += 1
+            return True
 
         def update_between() -> None:
-            update()
+            if update():
+                sums.begin()
             self.running.weights.derive()
 
         def work(n: int, meet: Callable[[], None], check: Callable[[], None]) -> None:
@@ -217,41 +239,40 @@ class Engine:
         update()
         if take is None:
             sums.close()
-        return Result(
+        outcome = Outcome(
             loss=sums.loss / max(1, sums.count),
             count=sums.count,
             state=join_states([memory.final for memory in memories], columns),
-            gradients=memories[0].gradients.copy(),
-            state_gradient=join_states([memory.dstate for memory in memories], columns, 1 / max(1, sums.count)),
-            report=self._report(plans, memories, sums, source.data_bytes),
+            report=self._report(run_plan, memories, sums, source.data_bytes),
         )
+        return outcome, columns
 
-    def _memories_for(self, plans: list[Plan]) -> list[Memory]:
+    def _memories_for(self, plans: tuple[Plan, ...]) -> list[Memory]:
         """Return buffers for each shard: those of the last run where they are large enough."""
         if not self._serve(plans):
             self._memories = []  # first free the old ones
             self._memories = [Memory(self.running, plan) for plan in plans]
         return self._memories
 
-    def _serve(self, plans: list[Plan]) -> bool:
+    def _serve(self, plans: tuple[Plan, ...]) -> bool:
         kept = self._memories
         return len(kept) == len(plans) and all(old.serves(plan) for old, plan in zip(kept, plans, strict=True))
 
-    def _report(self, plans: list[Plan], memories: list[Memory], sums: Sums, data_bytes: int) -> Report:
-        first = sums.tallies[0]
+    def _report(self, run_plan: RunPlan, memories: list[Memory], sums: Sums, data_bytes: int) -> Report:
+        first, plan = sums.tallies[0], run_plan.shards[0]
         return Report(
-            store=render(plans[0].store),
-            exact=plans[0].exact,
+            store=run_plan.store,
+            exact=run_plan.exact,
             steps=first.steps,
-            batch=sum(plan.batch for plan in plans),
+            batch=run_plan.batch,
             kernels=self.running.kernels,
-            chunk=plans[0].grid.longest,
+            chunk=plan.grid.longest,
             chunks=first.chunks,
-            shards=len(plans),
+            shards=len(memories),
             forward_steps=first.forward_steps,
             reverse_steps=first.reverse_steps,
             updates=sums.updates,
-            predicted_bytes=RunPlan(tuple(plans)).predicted_bytes,
+            predicted_bytes=run_plan.predicted_bytes,
             peak_bytes=sum(memory.peak_bytes for memory in memories) + self._old_weights.peak_bytes,
             data_bytes=data_bytes,
         )

@@ -9,6 +9,7 @@ from rnnframe.errors import OptionError, ScheduleError
 from rnnframe.network import Network
 from rnnframe.schedule import Grid, Schedule
 from rnnframe.simulate import Simulation, simulate
+from rnnframe.specs import render
 
 
 @attrs.frozen(kw_only=True)
@@ -44,22 +45,46 @@ class Plan:
 
 @attrs.frozen
 class RunPlan:
-    """The plans of all shards of a run, which differ by a sample at most."""
+    """The plans of all shards of a run, which differ by a sample at most, and what they are together.
+
+    `store` is the spec of the one that is really used; `predicted_bytes` are held at the peak by all shards, None where
+    there is no bound. They are made once, as a run may be short.
+    """
 
     shards: tuple[Plan, ...]
+    store: str = attrs.field(init=False)
+    exact: bool = attrs.field(init=False)
+    stores_weights: bool = attrs.field(init=False)
+    batch: int = attrs.field(init=False)
+    predicted_bytes: int | None = attrs.field(init=False)
+
+    @store.default
+    def _store_spec(self) -> str:
+        return render(self.shards[0].store)
+
+    @exact.default
+    def _is_exact(self) -> bool:
+        return self.shards[0].exact
+
+    @stores_weights.default
+    def _keeps_weights(self) -> bool:
+        return self.shards[0].store.stores_weights
+
+    @batch.default
+    def _samples(self) -> int:
+        return sum(plan.batch for plan in self.shards)
+
+    @predicted_bytes.default
+    def _bytes_of_all(self) -> int | None:
+        predictions = [plan.predicted_bytes for plan in self.shards]
+        first = self.shards[0]
+        shared = first.simulation.versions * first.costs.weights  # old weights serve every shard
+        return None if None in predictions else sum(filter(None, predictions)) - (len(predictions) - 1) * shared
 
     @property
     def largest(self) -> Plan:
         """The plan of a shard that the others wait for."""
         return max(self.shards, key=lambda plan: plan.batch)
-
-    @property
-    def predicted_bytes(self) -> int | None:
-        """Bytes held at the peak by all shards together; None where there is no bound."""
-        predictions = [plan.predicted_bytes for plan in self.shards]
-        first = self.shards[0]
-        shared = first.simulation.versions * first.costs.weights  # old weights serve every shard
-        return None if None in predictions else sum(filter(None, predictions)) - (len(predictions) - 1) * shared
 
 
 def costs_of(network: Network, store: StateStore, batch: int, chunk: int, shards: int) -> Costs:

@@ -35,16 +35,25 @@ class Report:
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Result:
-    """Loss (mean over counted steps and samples, nats for softmax and Bernoulli heads), gradients and state.
+class Outcome:
+    """Loss (mean over counted steps and samples, nats for softmax and Bernoulli heads), their number, and final state.
 
-    `gradients` has the names and shapes of the parameters, `state` and `state_gradient` those of a state: the state
-    after the last step, and dL/dstate before the first one (of the last window where the store truncates).
+    `state` has the names and shapes of a state of the whole batch: that after the last step.
     """
 
     loss: float
     count: int
     state: Vector
+    report: Report
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Result(Outcome):
+    """An outcome with gradients.
+
+    `gradients` has the names and shapes of the parameters; `state_gradient` is dL/dstate before the first step (of the
+    last window where the store truncates).
+    """
+
     gradients: Vector
     state_gradient: Vector
-    report: Report

@@ -71,6 +71,5 @@ class Sums:
 
     def begin(self) -> None:
         """Begin new gradients after an update."""
-        self.updates += 1
         for gradients in self._gradients:
             gradients.flat.fill(0)

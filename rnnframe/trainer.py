@@ -151,7 +151,7 @@ def global_norm(gradients: Vector) -> float:
     flat = gradients.flat
     square = float(np.dot(flat, flat))
     if not math.isfinite(square) or square < np.finfo(flat.dtype).tiny:
-        return float(np.linalg.norm(flat.astype(np.float64)))
+        return math.sqrt(float(np.einsum("i,i->", flat, flat, dtype=np.float64)))
     return math.sqrt(square)
 
 

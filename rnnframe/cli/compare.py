@@ -61,7 +61,7 @@ def command(
     rows = []
 
     def plan(spec: str) -> RunPlan:
-        return RunPlan(tuple(Engine(network, spec, length, shards, kernels=kernels).shard_plans(steps, batch)))
+        return Engine(network, spec, length, shards, kernels=kernels).run_plan(steps, batch)
 
     with tempfile.TemporaryDirectory() as folder:
 

@@ -68,7 +68,7 @@ def command(
     shards = min(batch, shards or usual_shards(batch, network.recurrent))
 
     def plan(spec: str) -> RunPlan:
-        return RunPlan(tuple(Engine(network, spec, chunk, shards, kernels=kernels).shard_plans(steps, batch)))
+        return Engine(network, spec, chunk, shards, kernels=kernels).run_plan(steps, batch)
 
     plans = _plans(plan, asked, () if store else _further())
     drawn = plan(shown) if plot else None

@@ -11,7 +11,7 @@ from rnnframe.errors import OptionError
 
 T = TypeVar("T")
 
-PATIENCE = 10.0  # seconds that `close` waits for an item in preparation
+PATIENCE = 5.0  # seconds that `close` waits for an item in preparation
 
 
 class Prefetch(Generic[T]):
@@ -51,7 +51,7 @@ class Prefetch(Generic[T]):
         return item
 
     def close(self) -> None:
-        """Stop reading, drop what lies ready, and wait for the thread: at most as long as one item, or ten seconds.
+        """Stop reading, drop what lies ready, and wait for the thread: at most as long as one item, or five seconds.
 
         A source that blocks for longer than that, such as a pipe nobody writes to, ends its thread with its next item.
         """

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
@@ -65,8 +66,13 @@ class FileBytes:
 
 
 def open_bytes(path: str) -> ByteSource:
-    """Return the bytes of a file: of a plain one as they are asked for, of a pipe all at once. Raises `DataError`."""
+    """Return the bytes of a plain file as they are asked for; of a pipe or standard input (-) all at once.
+
+    Raises `DataError`.
+    """
     try:
+        if path == "-":
+            return HeldBytes(sys.stdin.buffer.read(), "standard input")
         if stat.S_ISREG(os.stat(path).st_mode):
             return FileBytes(path)
         with open(path, "rb") as file:

@@ -9,6 +9,7 @@ from attrs.validators import ge
 from rnnframe import DataError, Setting, Task
 from rnnframe.sizes import ByteSize
 from rnnframe_tasks.byte_sources import HeldBytes, open_bytes
+from rnnframe_tasks.standard_input import NAME, STDIN, StandardInput, TextCharacters, open_input
 from rnnframe_tasks.streams import Numbers, Streams, Text, TextExamples, parted
 from rnnframe_tasks.text import EMBEDDED, Vocabulary, embedded_text
 from rnnframe_tasks.text_files import TextFile
@@ -19,7 +20,8 @@ class Characters(Task):
     """A language model: the next character of a text, from those before it.
 
     The text is read as `--batch` streams side by side, `--steps` characters at a time; the state is carried from batch
-    to batch, the gradient is not. Without `--data`: the Python documentation topics of this interpreter.
+    to batch, the gradient is not. Without `--data`: the Python documentation topics of this interpreter. `--data -`:
+    standard input, read once; its beginning is held out.
     """
 
     hold: ByteSize = attrs.field(
@@ -28,14 +30,25 @@ class Characters(Task):
         metadata={"help": "bytes of a text that is held in memory; a larger one is read as its characters are due"},
     )
 
+    vocabulary: str | None = attrs.field(
+        default=None,
+        metadata={"help": "file with the characters to know; none: those of the text"},
+    )
+    epoch: int = attrs.field(
+        default=1000, validator=ge(1), metadata={"help": "batches of an epoch where the text is standard input"}
+    )
+
     name: ClassVar[str] = "characters"
     unit: ClassVar[str] = "nats/char"
     counted: ClassVar[str] = "characters"
     learns: ClassVar[type[Any]] = Vocabulary
 
-    def open(self, setting: Setting) -> Text:
+    def open(self, setting: Setting) -> Text | StandardInput:
         """Go through a text, split and cut it; raises `DataError` where it is too short for the batch in both parts."""
-        text = self._survey(setting.data)
+        known = None if self.vocabulary is None else TextFile.survey(open_bytes(self.vocabulary)).vocabulary
+        if setting.data == STDIN:
+            return self._open_input(setting, known)
+        text = self._survey(setting.data, known)
         name = text.source.name
         split, held_out = parted(len(text), setting, name, "characters")
         size = len(text.vocabulary)
@@ -53,6 +66,18 @@ class Characters(Task):
             digest=text.digest,
             steps=setting.steps,
         )
+
+    def _open_input(self, setting: Setting, known: Vocabulary | None) -> StandardInput:
+        if known is None:
+            raise DataError(
+                f"which characters {NAME} has is not known beforehand; name a file that has them all with "
+                "--task characters:vocabulary=FILE, or use --task bytes"
+            )
+
+        def examples(name: str, streams: Streams) -> TextExamples:
+            return _examples(name, streams, known)
+
+        return open_input(TextCharacters(0, known), setting, self.epoch, len(known), known, examples)
 
     def examples(self, data: str, learnt: Vocabulary, batch: int) -> TextExamples:
         """Return a text as one stream."""

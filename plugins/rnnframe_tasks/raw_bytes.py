@@ -5,11 +5,13 @@ from typing import ClassVar
 
 import attrs
 import numpy as np
+from attrs.validators import ge
 
 from rnnframe import DataError, Setting, Task
 from rnnframe.arrays import Array
 from rnnframe.tasks import NothingLearnt
 from rnnframe_tasks.byte_sources import ByteSource, blocks, open_bytes
+from rnnframe_tasks.standard_input import STDIN, ByteCharacters, StandardInput, open_input
 from rnnframe_tasks.streams import Streams, Text, TextExamples, parted
 
 VALUES = 256
@@ -48,17 +50,24 @@ class Utf8:
 class Bytes(Task):
     """A language model of bytes: the next byte of any file, from those before it.
 
-    Read as `characters` are, but with 256 rows of U whatever the file holds, and never held in memory.
+    Read as `characters` are, but with 256 rows of U whatever the file holds, and never held in memory. `--data -`:
+    standard input, read once; its beginning is held out.
     """
+
+    epoch: int = attrs.field(
+        default=1000, validator=ge(1), metadata={"help": "batches of an epoch where the data is standard input"}
+    )
 
     name: ClassVar[str] = "bytes"
     unit: ClassVar[str] = "nats/byte"
     counted: ClassVar[str] = "bytes"
 
-    def open(self, setting: Setting) -> Text:
+    def open(self, setting: Setting) -> Text | StandardInput:
         """Go through a file; raises `DataError` where it is too short for the batch in both parts."""
         if setting.data is None:
             raise DataError("task 'bytes' has no data of its own; give a file with --data FILE")
+        if setting.data == STDIN:
+            return open_input(ByteCharacters(0), setting, self.epoch, VALUES, NothingLearnt(), _examples)
         source = open_bytes(setting.data)
         split, held_out = parted(source.size, setting, source.name, "bytes")
         digest = hashlib.sha256()

@@ -11,6 +11,8 @@ from rnnframe.arrays import Array
 
 PIECE = 1024
 """Steps that are judged or predicted at once."""
+PAGE = 1 << 16
+"""Numbers that are read at once, of all streams together."""
 
 
 class Numbers(Protocol):
@@ -22,16 +24,32 @@ class Numbers(Protocol):
 
 
 @attrs.frozen(eq=False)
+class Page:
+    """Numbers [steps + 1, batch] of all streams from step `start` on, of which the last ones are targets alone."""
+
+    start: int
+    numbers: Array
+
+    def cut(self, start: int, stop: int) -> tuple[Array, Array] | None:
+        """Return x and y of the steps [start, stop) if they are all here."""
+        first, last = start - self.start, stop - self.start
+        if first < 0 or last >= len(self.numbers):
+            return None
+        return self.numbers[first:last], self.numbers[first + 1 : last + 1]
+
+
+@attrs.define(eq=False)
 class Streams:
     """Numbers [start, stop) cut into `batch` equal pieces that are read side by side; the targets are one number on.
 
-    Up to `batch` numbers at the end are left over. Nothing is read but what is asked for.
+    Up to `batch` numbers at the end are left over. They are read a page at a time, as their steps are asked for.
     """
 
     numbers: Numbers
     batch: int
     start: int = 0
     stop: int | None = None
+    _page: Page | None = attrs.field(default=None, init=False)
 
     def __len__(self) -> int:
         stop = len(self.numbers) if self.stop is None else self.stop
@@ -39,11 +57,19 @@ class Streams:
 
     def cut(self, start: int, stop: int) -> tuple[Array, Array]:
         """Return x and y [steps, batch] of the steps [start, stop), or as far as they go."""
+        stop = min(stop, len(self))
+        found = self._page and self._page.cut(start, stop)
+        if not found:
+            page = self._page = self._read(start, max(stop, min(start + PAGE // self.batch, len(self))))
+            found = page.cut(start, stop)
+            assert found
+        return found
+
+    def _read(self, start: int, stop: int) -> Page:
         length = len(self)
-        first, last = self.start + start, self.start + min(stop, length) + 1
+        first, last = self.start + start, self.start + stop + 1
         rows = [self.numbers[first + n * length : last + n * length] for n in range(self.batch)]
-        numbers = np.stack(rows, axis=1).astype(np.int32, copy=False)
-        return numbers[:-1], numbers[1:]
+        return Page(start, np.stack(rows, axis=1).astype(np.int32, copy=False))
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -95,7 +95,7 @@ def _fresh(config: str | None, asked: dict[str, Any], out: str | None, *, force:
         check_free(Path(out), force=force)
     task = registry.task(options.task)
     data = task.open(options.setting(task))
-    if options.data is not None:
+    if options.data not in (None, "-"):  # standard input has no path
         options = attrs.evolve(options, data=str(Path(options.data).absolute()))
     training = Training(options, task, data, registry)
     settled = training.settled_options()

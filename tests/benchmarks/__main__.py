@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.benchmarks import epoch, long, memory, scaling, speed
+from tests.benchmarks import epoch, long, memory, scaling, speed, stream
 
 MEASUREMENTS = {
     "epoch": epoch.main,
@@ -10,6 +10,7 @@ MEASUREMENTS = {
     "long": long.main,
     "scaling": scaling.main,
     "speed": speed.main,
+    "stream": stream.main,
 }
 
 if len(sys.argv) < 2 or sys.argv[1] not in MEASUREMENTS:

@@ -29,6 +29,8 @@ def test_streams_read_neighbouring_pieces_side_by_side_and_the_target_is_the_nex
     assert x.shape == y.shape == ((len(numbers) - 1) // batch, batch)
     assert np.array_equal(y, x + 1)
     assert np.array_equal(x.T.ravel(), numbers[: x.size])
+    for start in np.random.default_rng(steps).permutation(len(streams))[:5]:  # in any order
+        assert np.array_equal(streams.cut(start, start + 1)[1], y[start : start + 1])
 
 
 def test_the_end_of_the_text_is_held_out_and_never_trained_on(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
-from rnnframe_tasks import byte_sources
+from rnnframe_tasks import byte_sources, streams
 from rnnframe_tasks.byte_sources import HeldBytes, open_bytes
 from rnnframe_tasks.text import Vocabulary
 from rnnframe_tasks.text_files import Index, TextFile
@@ -95,7 +95,11 @@ def story(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_text_that_is_not_held_gives_the_same_batches(story: Path) -> None:
+@pytest.mark.parametrize("page", [1, 700, 1 << 16])
+def test_a_text_that_is_not_held_gives_the_same_batches(
+    story: Path, page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "PAGE", page)
     setting = rf.Setting(data=str(story), batch=4, steps=50)
     held, read = (rf.task(spec).open(setting) for spec in ("characters", "characters:hold=0"))
     assert read.batches == held.batches > 5
@@ -107,6 +111,7 @@ def test_a_text_that_is_not_held_gives_the_same_batches(story: Path) -> None:
     ):
         assert np.array_equal(one.x, other.x)
         assert np.array_equal(one.y, other.y)  # type: ignore[arg-type]
+        assert other.x.flags.c_contiguous
 
 
 def test_a_model_is_judged_on_a_file_that_is_not_held(story: Path) -> None:
@@ -117,7 +122,10 @@ def test_a_model_is_judged_on_a_file_that_is_not_held(story: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["longer", "shorter", "other"])
-def test_a_file_that_changes_under_the_training_is_refused(story: Path, change: str) -> None:
+def test_a_file_that_changes_under_the_training_is_refused(
+    story: Path, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "PAGE", 200)
     data = rf.task("characters:hold=0").open(rf.Setting(data=str(story), batch=4, steps=50))
     data.batch(0, 0)
     raw = story.read_bytes()

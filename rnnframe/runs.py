@@ -124,15 +124,32 @@ class RunFolder:
     def save(self, checkpoint: Checkpoint, keep: int) -> None:
         """Write a checkpoint, of which the last `keep` and the best stay, and the weights if none were better.
 
-        Raises `RunError`; then all that was there before is there still.
+        The weights come first: where the checkpoint is not written any more, the run comes by here again. Raises
+        `RunError`; then all that was there before is there still.
         """
+        if checkpoint.best in (None, checkpoint.number):
+            self._write_weights(checkpoint)
         try:
             self.checkpoints.write(checkpoint, keep)
         except OSError as error:
             where = str(self.checkpoints.path(checkpoint.number))
             raise RunError(f"cannot write {where!r}: {error.strerror or error}") from None
-        if checkpoint.best in (None, checkpoint.number):
-            self._write(WEIGHTS, tensor_bytes(checkpoint.groups["parameters"], {"model": checkpoint.model}))
+
+    def _write_weights(self, checkpoint: Checkpoint) -> None:
+        about = {"model": checkpoint.model, "number": checkpoint.number}
+        self._write(WEIGHTS, tensor_bytes(checkpoint.groups["parameters"], about))
+
+    def mend_weights(self, newest: Checkpoint) -> None:
+        """Put the best weights back where a run was killed after writing others; raises `RunError`."""
+        number = newest.number if newest.best is None else newest.best
+        try:
+            _, about = read_tensors(self.path / WEIGHTS, prefix="none of them")
+        except RunError:
+            about = {}
+        if about.get("number") != number and number in self.checkpoints.numbers():
+            best = newest if number == newest.number else self.checkpoints.read(number)
+            if "parameters" in best.groups:
+                self._write_weights(best)
 
     def load(self) -> Checkpoint:
         """Return the newest checkpoint; raises `RunError`."""

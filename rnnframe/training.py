@@ -100,6 +100,7 @@ class Training:
             raise RunError(f"{where} is after batch {self.progress.batch} of an epoch, which has {self.data.batches}")
         self.state = take_up(checkpoint, self.progress, self.model, self.trainer, where)
         self.run.cut_metrics(self.progress.metrics_size)
+        self.run.mend_weights(checkpoint)
 
     def save(self) -> None:
         """Write a checkpoint, and the weights where none were better, if there is a run folder."""

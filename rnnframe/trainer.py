@@ -13,7 +13,7 @@ from rnnframe.engine import Engine
 from rnnframe.errors import NonFiniteError, OptionError
 from rnnframe.learning_rates import LearningRate
 from rnnframe.registry import Registry, default_registry
-from rnnframe.report import Report
+from rnnframe.report import Outcome, Report, Result
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -91,13 +91,10 @@ class Trainer:
         where a loss or a gradient is not finite: that update is not made, those of earlier windows stay. Of sequences
         that are accumulated the one at fault is left out.
         """
-        result = self.engine.run(x, y, state, None if self.accumulation else self._take, lengths, resets)
-        if self.accumulation:
-            self.check_accumulation(result.report.steps, result.report.batch)
-            self._check(result.gradients, result.loss)
-            self.accumulation.add(result.gradients, result.loss, result.count)
-            if self.accumulation.full:
-                self.finish()
+        if self.accumulation is None:
+            result = self.engine.run(x, y, state, self._take, lengths, resets)
+        else:
+            result = self._accumulate(self.accumulation, self.engine.gradients(x, y, state, lengths, resets))
         return StepResult(
             loss=result.loss,
             count=result.count,
@@ -106,6 +103,14 @@ class Trainer:
             learning_rate=self._lr,
             report=result.report,
         )
+
+    def _accumulate(self, waiting: Accumulation, result: Result) -> Outcome:
+        self.check_accumulation(result.report.steps, result.report.batch)
+        self._check(result.gradients, result.loss)
+        waiting.add(result.gradients, result.loss, result.count)
+        if waiting.full:
+            self.finish()
+        return result
 
     @property
     def last(self) -> tuple[float, float]:

@@ -85,6 +85,7 @@ def _tile(across: int, *segments: tuple[int, ...]) -> Any:
         _, rows, last, start, out, *products = values
         start, start_row, start_vector = unpacked(builder, start)
         out, out_row, out_vector = unpacked(builder, out)
+        whole = builder.icmp_signed(">=", last, INT64(vector.count))
         masks = [None] * (across - 1) + [first_lanes(builder, last, vector)]
 
         def place(base: Any, row: Any, step: Any, r: int, v: int) -> Any:
@@ -102,9 +103,13 @@ def _tile(across: int, *segments: tuple[int, ...]) -> Any:
             ]
             for into, product in zip(segments, products, strict=True):
                 sums = _accumulate(builder, dtype, sums, into, unpacked(builder, product))
-            for r in range(count):
-                for v in range(across):
-                    store(builder, sums[r][v], place(out, out_row, out_vector, r, v), masks[v])
+            places = [[place(out, out_row, out_vector, r, v) for v in range(across)] for r in range(count)]
+            with builder.if_else(whole, likely=True) as (then, otherwise):  # what a mask stored is slow to load again
+                for branch, last_mask in ((then, None), (otherwise, masks[-1])):
+                    with branch:
+                        for row, values_of in zip(places, sums, strict=True):
+                            for v in range(across):
+                                store(builder, values_of[v], row[v], last_mask if v == across - 1 else None)
             builder.branch(end)
         builder.position_at_end(end)
         return ir.Constant(INT64, 0)

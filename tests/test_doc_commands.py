@@ -39,6 +39,7 @@ SHORTER = {  # command -> options that make it take a moment where it would take
     "train --data book.txt --store circular-queue:k1=32,k2=64 --out run2": "--epochs 2 --cell gru:hidden=16",
     "train --data book.txt --batch 16 --cell lstm:hidden=256 --out run1": "--epochs 1 --cell lstm:hidden=16",
     "train --data book.txt --task characters:hold=0 --out run2": "--epochs 1 --cell lstm:hidden=16",
+    "train --data book.txt --out run1 --save-every 500 --evaluate-every 500 --patience 10 --keep 3": "--epochs 1",
     "train --resume run1": "--epochs 2",
     "train --task forecast:column=co2,horizon=12,season=52,difference=52,missing=last --data co2.csv "
     "--cell gru:hidden=32 --steps 104 --held-out 0.2 --epochs 12 --out run1": "--epochs 1",

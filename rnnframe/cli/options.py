@@ -17,6 +17,12 @@ def options_of(cls: type[Any]) -> Callable[[F], F]:
     def decorate(function: F) -> F:
         types = field_types(cls)
         for field in reversed([field for field in attrs.fields(cls) if "help" in field.metadata]):
+            if types[field.name] is bool:
+                flag = "--" + field.name.replace("_", "-")
+                function = click.option(flag, field.name, is_flag=True, default=None, help=field.metadata["help"])(
+                    function
+                )
+                continue
             multiple = get_origin(types[field.name]) is tuple
             choices = f" ({describe_type(types[field.name])})" if _is_choice(types[field.name]) else ""
             default = " ".join(field.default) if multiple else field.default
@@ -38,8 +44,8 @@ def _is_choice(kind: Any) -> bool:
 
 
 def _metavar(name: str, kind: Any) -> str:
-    if name == "data":
-        return "FILE"
+    if name in ("data", "out"):
+        return {"data": "FILE", "out": "RUN"}[name]
     parts = set(get_args(kind)) or {kind}
     if float in parts:
         return "NUMBER"

@@ -16,6 +16,7 @@ from rnnframe.blas import one_thread
 from rnnframe.cli.options import given, options_of
 from rnnframe.cli.output import print_json
 from rnnframe.cli.progress import progress_for
+from rnnframe.cli.train_options import AroundOptions, settle, settle_resumed
 from rnnframe.errors import UsageError
 from rnnframe.kernels import NUMPY
 from rnnframe.local_plugins import check_named
@@ -23,76 +24,44 @@ from rnnframe.options import TrainingOptions
 from rnnframe.registry import default_registry
 from rnnframe.runs import RunFolder, check_free
 from rnnframe.sampling import sample_text
-from rnnframe.specs import build, chosen_options
-from rnnframe.toml_files import read_toml
+from rnnframe.specs import chosen_options
 from rnnframe.training import Training
-
-LATER = ("epochs", "patience")
-"""What may change when a run goes on."""
 
 
 @click.command("train", short_help="Train a network on a task.")
 @options_of(TrainingOptions)
+@options_of(AroundOptions)
 @click.option("--config", metavar="FILE.toml", help="read options from a file; those on the command line come first")
-@click.option("--out", metavar="RUN", help="write config, metrics, weights and checkpoints into this new folder")
-@click.option("--force", is_flag=True, help="replace the run in an existing folder")
 @click.option(
     "--resume", metavar="RUN", help="go on with a run from its last checkpoint; takes --epochs and --patience only"
 )
-@click.option("--stop-after", type=click.IntRange(min=1), metavar="N", help="save and stop after N batches")
-@click.option(
-    "--sample",
-    "sample_length",
-    type=click.IntRange(min=0),
-    default=300,
-    metavar="N",
-    show_default=True,
-    help="characters to print at the end, where the network writes text",
-)
-@click.option("--json", "as_json", is_flag=True, help="print one JSON object at the end")
-@click.option("--quiet", is_flag=True, help="show no progress")
-def command(
-    config: str | None,
-    out: str | None,
-    force: bool,
-    resume: str | None,
-    stop_after: int | None,
-    sample_length: int,
-    as_json: bool,
-    quiet: bool,
-    **values: Any,
-) -> int:
+def command(config: str | None, resume: str | None, **values: Any) -> int:
     """Train a network on a task and its data; `rnnframe plugins` lists the tasks, `rnnframe show TASK` explains one.
 
     With no options: a language model, one LSTM on the text of the Python documentation topics, for about a minute.
     """
     asked = given(values)
     if resume is not None:
-        more = {"out": out, "config": config, "force": force}
-        wrong = [name for name in (*more, *sorted(asked)) if name not in LATER and more.get(name, True)]
-        if wrong:
-            flags = ", ".join("--" + name.replace("_", "-") for name in wrong)
-            later = " and ".join("--" + name for name in LATER)
-            raise UsageError(f"--resume takes its options from {resume!r}; leave out {flags} (only {later} may change)")
-        training = _resumed(resume, asked)
+        if config is not None:
+            raise UsageError(f"--resume takes its options from {resume!r}; leave out --config")
+        training, around = _resumed(resume, asked)
     else:
-        if force and out is None:
-            raise UsageError("--force replaces the run that --out names; give --out RUN")
-        training = _fresh(config, asked, out, force=force)
-
+        training, around = _fresh(config, asked)
     batches = itertools.count(1)
-    with _signals() as caught, progress_for(quiet=quiet) as progress, one_thread():
-        done = training.go(watch=progress.show, stop=lambda: next(batches) == stop_after or bool(caught))
-    _report(training, done=done, sample_length=sample_length, as_json=as_json)
+    with _signals() as caught, progress_for(quiet=around.quiet) as progress, one_thread():
+        done = training.go(watch=progress.show, stop=lambda: next(batches) == around.stop_after or bool(caught))
+    _report(training, done=done, sample_length=around.sample, as_json=around.json)
     return 128 + caught[0] if caught and not done else 0
 
 
-def _fresh(config: str | None, asked: dict[str, Any], out: str | None, *, force: bool) -> Training:
+def _fresh(config: str | None, asked: dict[str, Any]) -> tuple[Training, AroundOptions]:
     registry = default_registry()
-    options = _options((read_toml(Path(config)) if config else {}), config or "", asked)
+    options, around = settle(config, asked)
+    if around.force and around.out is None:
+        raise UsageError("--force replaces the run that --out names; give --out RUN")
     check_named(options.plugin, registry, f"configuration {config!r}")
-    if out is not None:
-        check_free(Path(out), force=force)
+    if around.out is not None:
+        check_free(Path(around.out), force=around.force)
     task = registry.task(options.task)
     data = task.open(options.setting(task))
     if options.data not in (None, "-"):  # standard input has no path
@@ -101,17 +70,19 @@ def _fresh(config: str | None, asked: dict[str, Any], out: str | None, *, force:
     settled = training.settled_options()
     if settled != options:
         options, training = settled, Training(settled, task, data, registry)
-    if out is not None:
+    if around.out is not None:
         options = attrs.evolve(options, plugin=training.plugins(registry))
-        run = RunFolder.create(out, chosen_options(options), force=force)
+        run = RunFolder.create(around.out, chosen_options(options), force=around.force)
         training.run = click.get_current_context().with_resource(run)
         training.save()
-    return training
+    return training, around
 
 
-def _resumed(path: str, asked: dict[str, Any]) -> Training:
+def _resumed(path: str, asked: dict[str, Any]) -> tuple[Training, AroundOptions]:
+    config = str(Path(path) / "config.toml")
+    settle_resumed({}, path, asked)  # wrong use is told before the folder is opened
     run, registry = click.get_current_context().with_resource(RunFolder.resume(path)), default_registry()
-    options = _options(run.config(), str(run.path / "config.toml"), asked)
+    options, around = settle_resumed(run.config(), config, asked)
     check_named(options.plugin, registry, f"run {path!r}")
     task = registry.task(options.task)
     training = Training(options, task, task.open(options.setting(task)), registry, run)
@@ -119,15 +90,7 @@ def _resumed(path: str, asked: dict[str, Any]) -> Training:
     if training.ended:
         raise UsageError(f"run {path!r} {training.ended}")
     run.write_config(chosen_options(attrs.evolve(options, plugin=training.plugins(registry))))
-    return training
-
-
-def _options(file: dict[str, Any], path: str, asked: dict[str, Any]) -> TrainingOptions:
-    """Return the options of a file under those of the command line; each is checked where it comes from."""
-    values = {name.replace("-", "_"): value for name, value in file.items()}
-    if values:
-        build(TrainingOptions, values, "configuration", path)
-    return build(TrainingOptions, values | asked, "command", "train")
+    return training, around
 
 
 @contextmanager

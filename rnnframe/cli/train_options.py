@@ -1,0 +1,69 @@
+"""The options of `rnnframe train`: those of the training, and those of what is done around it; from a file, too."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+from attrs.validators import ge, optional
+
+from rnnframe.errors import UsageError, unknown_name
+from rnnframe.options import TrainingOptions
+from rnnframe.specs import build, field_types
+from rnnframe.toml_files import read_toml
+
+LATER = ("epochs", "patience")
+"""What may change when a run goes on."""
+
+
+@attrs.frozen(kw_only=True)
+class AroundOptions:
+    """What is done around a training: no bit of its result depends on it, and a run folder does not write it down."""
+
+    out: str | None = attrs.field(
+        default=None, metadata={"help": "write config, metrics, weights and checkpoints into this new folder"}
+    )
+    force: bool = attrs.field(default=False, metadata={"help": "replace the run in an existing folder"})
+    stop_after: int | None = attrs.field(
+        default=None, validator=optional(ge(1)), metadata={"help": "save and stop after so many batches"}
+    )
+    sample: int = attrs.field(
+        default=300,
+        validator=ge(0),
+        metadata={"help": "characters to print at the end, where the network writes text"},
+    )
+    json: bool = attrs.field(default=False, metadata={"help": "print one JSON object at the end"})
+    quiet: bool = attrs.field(default=False, metadata={"help": "show no progress"})
+
+
+def settle(config: str | None, asked: Mapping[str, Any]) -> tuple[TrainingOptions, AroundOptions]:
+    """Return the options of a file under those of the command line; each is checked where it comes from."""
+    if config is None:
+        return _both(asked, "command", "train")
+    file = {name.replace("-", "_"): value for name, value in read_toml(Path(config)).items()}
+    _both(file, "configuration", config)
+    return _both({**file, **asked}, "command", "train")
+
+
+def settle_resumed(
+    written: Mapping[str, Any], where: str, asked: Mapping[str, Any]
+) -> tuple[TrainingOptions, AroundOptions]:
+    """Return the options that a run wrote down, with what may change when it goes on."""
+    around = field_types(AroundOptions)
+    wrong = [name for name in asked if name in ("out", "force") or (name not in LATER and name not in around)]
+    if wrong:
+        flags = ", ".join("--" + name.replace("_", "-") for name in sorted(wrong))
+        later = " and ".join("--" + name for name in LATER)
+        raise UsageError(f"--resume takes its options from {where!r}; leave out {flags} (only {later} may change)")
+    build(TrainingOptions, written, "configuration", where)
+    return _both({**written, **asked}, "command", "train")
+
+
+def _both(values: Mapping[str, Any], kind: str, name: str) -> tuple[TrainingOptions, AroundOptions]:
+    classes: tuple[type[TrainingOptions], type[AroundOptions]] = TrainingOptions, AroundOptions
+    known = [field_types(cls) for cls in classes]
+    for key in values:
+        if key not in known[0] | known[1]:
+            raise unknown_name(f"option of {kind} {name!r}:", key, known[0] | known[1])
+    training, around = ({key: value for key, value in values.items() if key in names} for names in known)
+    return build(TrainingOptions, training, kind, name), build(AroundOptions, around, kind, name)

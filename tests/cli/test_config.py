@@ -1,0 +1,96 @@
+"""Options in files: every one that the command line has, and no other."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from rnnframe.cli import with_commands
+
+from .conftest import Run
+from .test_resume import same
+
+
+def test_every_option_of_train_can_stand_in_a_file(run: Run, text: Path, tmp_path: Path) -> None:
+    values = {
+        "task": "characters",
+        "data": str(text),
+        "cell": ["gru:hidden=4", "elman:hidden=5"],
+        "layers": 1,
+        "store": "checkpoint:slots=2",
+        "optimizer": "sgd:lr=0.1",
+        "rate": "constant",
+        "clip": "none",
+        "batch": 2,
+        "steps": 20,
+        "epochs": 3,
+        "held_out": 0.2,
+        "seed": 4,
+        "embedding_std": 1,
+        "dtype": "float64",
+        "chunk": 7,
+        "shards": 1,
+        "kernels": "numpy",
+        "accumulate": 2,
+        "on_nonfinite": "skip",
+        "evaluate_every": 5,
+        "patience": 9,
+        "keep": 3,
+        "save_every": 4,
+        "out": str(tmp_path / "run"),
+        "force": False,
+        "stop_after": 11,
+        "sample": 3,
+        "json": True,
+        "quiet": True,
+    }
+    options = {name.replace("-", "_") for name in flags("train")} - {"config", "resume", "help"}
+    assert values.keys() == options
+    (tmp_path / "all.toml").write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()))
+    outcome = run("train", "--config", tmp_path / "all.toml")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert json.loads(outcome.out)["batch"] == 11
+    written = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
+    around = {"out", "force", "stop_after", "sample", "json", "quiet"}
+    assert {name: written[name] for name in values.keys() - around} == {
+        name: value for name, value in values.items() if name not in around
+    }
+    again = run("train", "--config", tmp_path / "run" / "config.toml", "--stop-after", 11, "--out", tmp_path / "again")
+    assert again.code == 0
+    assert same(tmp_path / "again", tmp_path / "run")
+
+
+def flags(name: str) -> list[str]:
+    command = with_commands().commands[name]
+    return [option.removeprefix("--") for parameter in command.params for option in parameter.opts]
+
+
+def test_the_command_line_comes_before_the_file(run: Run, text: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text('out = "nowhere"\nsample = 0\nstop_after = 3\nquiet = true\nbatch = 2\n')
+    words = ("--data", text, "--out", tmp_path / "run", "--cell", "elman:hidden=3", "--stop-after", 2)
+    assert run("train", "--config", tmp_path / "run.toml", *words).code == 0
+    assert not (tmp_path / "nowhere").exists()
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("stop-aftr = 3", "'stop_aftr'; did you mean 'stop_after'?"),
+        ('resume = "run"', "unknown option of configuration "),
+        ('sample = "many"', "sample=many is out of place; expected integer"),
+        ("force = 3", "force=3 is out of place; expected true or false"),
+        ("out = true", "out=True is out of place; expected text or none"),
+        ("keep = 0", "'keep' must be >= 1: 0"),
+        ("stop_after = 0", "'stop_after' must be >= 1: 0"),
+    ],
+)
+def test_a_wrong_line_is_named_with_its_file(run: Run, tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(line + "\n")
+    outcome = run("train", "--config", path)
+    assert outcome.code == 2
+    assert repr(str(path)) in outcome.err
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1

@@ -7,7 +7,7 @@ from numba import njit
 from rnnframe.arrays import Array
 from rnnframe_compiled import functions
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
-from rnnframe_compiled.products import add, add_gradients, add_looked_up, copy, multiply_add, multiply_both
+from rnnframe_compiled.products import FEW, add, add_gradients, add_looked_up, copy, multiply_add, multiply_both
 
 tanh, sigmoid, relu = map(lanewise, (functions.tanh, functions.sigmoid, functions.relu))
 
@@ -39,10 +39,16 @@ def forward(
     V = BYTES // z
     L, B, H = h.shape[0] - 1, h.shape[1], h.shape[2]
     pu, pw, bias, rows, at_h = address_of(PU), address_of(PW), address_of(b), address_of(sums), address_of(h)
+    few = x != 0 and B < FEW
+    if few:
+        multiply_both(unit, x, I, pu, at_h, 0, pw, bias, L * B, H, at_h + B * H * z, H)
     for t in range(L):
         before = at_h + t * B * H * z
         after = before + B * H * z
-        multiply_both(unit, x + t * B * I * z, I, pu, before, H, pw, bias, B, H, after, H)
+        if few:
+            multiply_add(unit, before, B, H, H, pw, H, after)
+        else:
+            multiply_both(unit, x + t * B * I * z, I, pu, before, H, pw, bias, B, H, after, H)
         for r in range(B if len(numbers) else 0):
             u = rows + numbers[t * B + r] * H * z
             place = after + r * H * z

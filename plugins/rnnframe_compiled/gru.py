@@ -7,7 +7,16 @@ from numba import njit
 from rnnframe.arrays import Array
 from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, expect_read, expect_write, lanewise
-from rnnframe_compiled.products import ROWS4, add, add_gradients, add_looked_up, multiply_add, multiply_both
+from rnnframe_compiled.products import (
+    FEW,
+    ROWS4,
+    add,
+    add_gradients,
+    add_looked_up,
+    multiply_add,
+    multiply_both,
+    project_gates,
+)
 from rnnframe_compiled.tiles import candidate_tile
 
 
@@ -88,6 +97,11 @@ def forward_after(
     pu, pw, pb, rows = address_of(PU), address_of(PW), address_of(Pb), address_of(sums)
     at_gates, at_q, at_h = address_of(gates), address_of(q), address_of(h)
     buffer = address_of(work) + (len(work) - ROWS4 * 4 * V) * z
+    few = x != 0 and B < FEW
+    terms = 0 if few else I
+    if few:
+        work[:V] = 0
+        project_gates(unit, x, I, pu, 3, H, L * B, address_of(work), at_gates)
     tiles = -(-B // ROWS4)
     panels = -(-H // V)
     for t in range(L):
@@ -104,13 +118,15 @@ def forward_after(
                     V,
                     (pb + p * 4 * V * z, 0, V),
                     (buffer, 4 * V, V),
-                    (x + row * I * z, I, 1, pu + p * I * 3 * V * z, 3 * V, I),
+                    (x + row * I * z, I, 1, pu + p * I * 3 * V * z, 3 * V, terms),
                     (at_h + row * H * z, H, 1, pw + p * H * 3 * V * z, 3 * V, H),
                 )
                 for r in range(count):
                     a = buffer + r * 4 * V * z
-                    if len(numbers):
-                        u = rows + (numbers[row + r] * 3 * H + column) * z
+                    if len(numbers) or few:
+                        u = at_gates + ((row + r) * 3 * H + column) * z
+                        if not few:
+                            u = rows + (numbers[row + r] * 3 * H + column) * z
                         for g in range(3):
                             s = a + g * V * z
                             add(unit, n, (s, u + g * H * z), (s,))

@@ -7,8 +7,23 @@ from numba import njit
 
 from rnnframe.arrays import Array
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, copy_padded, lanewise, transpose_square
-from rnnframe_compiled.tiles import WIDE, both1, both2, both3, both4, rows_of, tile1, tile2, tile3, tile4
+from rnnframe_compiled.tiles import (
+    WIDE,
+    both1,
+    both2,
+    both3,
+    both4,
+    gates3,
+    gates4,
+    rows_of,
+    tile1,
+    tile2,
+    tile3,
+    tile4,
+)
 
+FEW = 4
+"""Samples below which U is read for many steps at once."""
 ROWS1, ROWS2, ROWS3, ROWS4 = (rows_of(vectors) for vectors in (1, 2, 3, 4))
 TERMS = 192
 """Rows of a block whose part of a gradient is added at once: few enough to stay near, with what they meet there."""
@@ -88,6 +103,28 @@ def pack_transposed(unit: Any, W: Array, first: int, width: int, out: Array) -> 
                 place = source + (row * stride + k) * z
                 into = target + (p * width + k * across + v) * BYTES
                 transpose_square(unit, m - row, width - k, place, stride, into, across * L)
+
+
+@njit(nogil=True, cache=True)
+def project_gates(unit: Any, x: int, I: int, packed: int, count: int, H: int, rows: int, zeros: int, out: int) -> None:
+    """out [rows, count·H] = x [rows, I] · U, packed by `pack` for 3 or 4 gates; `zeros` is the address of a vector.
+
+    With few samples this reads U once for many steps, where a step alone would read it for them.
+    """
+    z = bytes_of(unit)
+    L = BYTES // z
+    most = ROWS4 if count == 4 else ROWS3
+    tiles = -(-rows // most)
+    for p in range(-(-H // L)):
+        last = min(L, H - p * L)
+        for i in range(tiles):
+            r = rows * i // tiles
+            at = (out + (r * count * H + p * L) * z, count * H, H)
+            product = (x + r * I * z, I, 1, packed + p * I * count * BYTES, count * L, I)
+            if count == 4:
+                gates4(unit, rows * (i + 1) // tiles - r, last, (zeros, 0, 0), at, product)
+            else:
+                gates3(unit, rows * (i + 1) // tiles - r, last, (zeros, 0, 0), at, product)
 
 
 @njit(nogil=True, cache=True)

@@ -3,7 +3,7 @@
 A tile is some rows by a few vectors of the result. Its sums are held in registers from the first term to the last, so
 each step of the sum loads a few vectors of the right matrix, which is packed in the order in which they are needed,
 and one value per row of the left one. Every value of a product is summed in the order of its terms, whatever the number
-of rows: results do not depend on how a batch is split.
+of rows: the results for a sample do not depend on those beside it (but for few samples, see `products.FEW`).
 """
 
 from typing import Any
@@ -73,10 +73,11 @@ def _accumulate(builder: Any, dtype: Any, sums: Any, into: tuple[int, ...], prod
     return result
 
 
-def _tile(across: int, *segments: tuple[int, ...]) -> Any:
+def _tile(across: int, *segments: tuple[int, ...], apart: bool = False) -> Any:
     """Return the code of a tile of `across` vectors whose sums are added to in turn by the products of `segments`.
 
-    A segment names the vectors that its terms go to; see `tile` for the arguments.
+    A segment names the vectors that its terms go to. `last` counts the lanes of the last vector, of vectors that stand
+    apart those of each; see `tile` for the arguments.
     """
 
     def emit(_: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -86,7 +87,8 @@ def _tile(across: int, *segments: tuple[int, ...]) -> Any:
         start, start_row, start_vector = unpacked(builder, start)
         out, out_row, out_vector = unpacked(builder, out)
         whole = builder.icmp_signed(">=", last, INT64(vector.count))
-        masks = [None] * (across - 1) + [first_lanes(builder, last, vector)]
+        mask = first_lanes(builder, last, vector)
+        masks = [mask if apart else None] * (across - 1) + [mask]
 
         def place(base: Any, row: Any, step: Any, r: int, v: int) -> Any:
             return address(builder, dtype, base, builder.add(builder.mul(row, INT64(r)), builder.mul(step, INT64(v))))
@@ -105,11 +107,11 @@ def _tile(across: int, *segments: tuple[int, ...]) -> Any:
                 sums = _accumulate(builder, dtype, sums, into, unpacked(builder, product))
             places = [[place(out, out_row, out_vector, r, v) for v in range(across)] for r in range(count)]
             with builder.if_else(whole, likely=True) as (then, otherwise):  # what a mask stored is slow to load again
-                for branch, last_mask in ((then, None), (otherwise, masks[-1])):
+                for branch, wanted in ((then, [None] * across), (otherwise, masks)):
                     with branch:
                         for row, values_of in zip(places, sums, strict=True):
                             for v in range(across):
-                                store(builder, values_of[v], row[v], last_mask if v == across - 1 else None)
+                                store(builder, values_of[v], row[v], wanted[v])
             builder.branch(end)
         builder.position_at_end(end)
         return ir.Constant(INT64, 0)
@@ -117,10 +119,11 @@ def _tile(across: int, *segments: tuple[int, ...]) -> Any:
     return emit
 
 
-def _one_product(across: int) -> Any:
+def _one_product(across: int, apart: bool = False) -> Any:
     @intrinsic
     def tile(typingctx: Any, unit: Any, rows: Any, last: Any, start: Any, out: Any, product: Any) -> Any:
-        return types.intp(unit, types.intp, types.intp, start, out, product), _tile(across, tuple(range(across)))
+        code = _tile(across, tuple(range(across)), apart=apart)
+        return types.intp(unit, types.intp, types.intp, start, out, product), code
 
     return tile
 
@@ -140,6 +143,7 @@ def _two_products(first: tuple[int, ...], second: tuple[int, ...]) -> Any:
 # out[r, v] = start[r, v] + Σ_k a[r, k] b[k, v] for `rows` rows r; `last` is how many lanes of the last vector exist.
 # Addresses, each with its strides in values; the vectors of b's terms are contiguous.
 tile1, tile2, tile3, tile4 = map(_one_product, (1, 2, 3, 4))
+gates3, gates4 = (_one_product(count, apart=True) for count in (3, 4))
 both1, both2, both3, both4 = (_two_products(of, of) for of in ((0,), (0, 1), (0, 1, 2), (0, 1, 2, 3)))
 candidate_tile = _two_products((0, 1, 2), (0, 1, 3))
 """r, z, n and q of a GRU: x contributes to n where h contributes to q."""

@@ -6,6 +6,7 @@ The cell as it was written, on numpy, is the reference, and what runs where no k
 """
 
 import abc
+import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -81,7 +82,8 @@ def make_ready(kernels: Kernels, twin: Cell | Head, dtype: np.dtype[Any]) -> Non
 def choose(given: str | Kernels, registry: "Registry") -> Kernels | None:
     """Return the kernels that a name stands for, None for numpy alone.
 
-    "auto" is the first that can be used here. Raises `OptionError` for named ones that cannot.
+    "auto" is what RNNFRAME_KERNELS names, or the first that can be used here. Raises `OptionError` for named ones that
+    cannot.
     """
     if isinstance(given, Kernels):
         found = given
@@ -89,6 +91,8 @@ def choose(given: str | Kernels, registry: "Registry") -> Kernels | None:
         raise UsageError(f"kernels are a name such as 'auto' or a Kernels, not {given!r}")
     elif given == NUMPY:
         return None
+    elif given == AUTO and os.environ.get("RNNFRAME_KERNELS", AUTO) not in ("", AUTO):
+        return choose(os.environ["RNNFRAME_KERNELS"], registry)
     elif given == AUTO:
         usable = (registry.kernels(name) for name in registry.names("kernels"))
         return next((kernels for kernels in usable if not kernels.missing()), None)

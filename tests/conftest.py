@@ -4,6 +4,8 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
+from importlib.util import find_spec
+
 import pytest
 from hypothesis import settings
 
@@ -13,3 +15,16 @@ pytest.register_assert_rewrite("interpreter", "layout")
 settings.register_profile("local", deadline=None, print_blob=True)
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+COMPILED = pytest.param(
+    "compiled", marks=pytest.mark.skipif(find_spec("numba") is None, reason="numba is not installed")
+)
+
+
+@pytest.fixture(scope="module", params=["numpy", COMPILED])
+def each_kernels(request):
+    """All kernels in turn, for whoever leaves the choice to `auto`; elsewhere it is compiled ones, if installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNFRAME_KERNELS", request.param)
+        yield request.param

@@ -1,5 +1,7 @@
 """All exact stores run the same operations on the same blocks in the same order: results equal to the last bit."""
 
+from importlib.util import find_spec
+
 import attrs
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ CELLS = [
 ]
 HEADS = ["softmax:classes=5", "softmax:classes=3,at=last", "mse:outputs=2", "bernoulli:outputs=2,at=last"]
 INPUTS = 6
+INSTALLED = ["numpy", "compiled"] if find_spec("numba") else ["numpy"]
 
 
 @attrs.frozen(kw_only=True)
@@ -33,6 +36,7 @@ class Case:
     shards: int
     lookup: bool
     seed: int
+    kernels: str = "numpy"
 
     def network(self):
         network = rf.Network(self.cells, self.head, INPUTS, dtype=self.dtype)
@@ -51,7 +55,7 @@ class Case:
         return x, y if head.at == "every" else y[-1], state
 
     def engine(self, network, store="full-history"):
-        return rf.Engine(network, store, chunk=self.chunk, shards=self.shards)
+        return rf.Engine(network, store, chunk=self.chunk, shards=self.shards, kernels=self.kernels)
 
 
 def cases(heads=HEADS):
@@ -66,6 +70,7 @@ def cases(heads=HEADS):
         shards=st.integers(1, 3),
         lookup=st.booleans(),
         seed=st.integers(0, 2**20),
+        kernels=st.sampled_from(INSTALLED),
     )
 
 
@@ -120,7 +125,8 @@ def test_all_exact_stores_give_equal_bits(case, slots, longer, window):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("chunk", [1, 7, 32])
-def test_all_exact_stores_give_equal_bits_at_the_sizes_of_real_networks(chunk, dtype):
+@pytest.mark.parametrize("kernels", INSTALLED)
+def test_all_exact_stores_give_equal_bits_at_the_sizes_of_real_networks(kernels, chunk, dtype):
     case = Case(
         cells=("lstm:hidden=64", "gru:hidden=48"),
         head="softmax:classes=30",
@@ -131,6 +137,7 @@ def test_all_exact_stores_give_equal_bits_at_the_sizes_of_real_networks(chunk, d
         shards=1,
         lookup=False,
         seed=1,
+        kernels=kernels,
     )
     network = case.network()
     x, y, state = case.data(network)
@@ -261,7 +268,8 @@ def test_training_evaluation_and_a_longer_past_of_the_engine_do_not_change_the_r
     assert evaluation.count == expected.count
 
 
-def test_a_memory_map_equals_the_array_that_it_holds(tmp_path):
+@pytest.mark.parametrize("kernels", INSTALLED)
+def test_a_memory_map_equals_the_array_that_it_holds(kernels, tmp_path):
     case = Case(
         cells=("lstm:hidden=8",),
         head="mse:outputs=2",
@@ -272,6 +280,7 @@ def test_a_memory_map_equals_the_array_that_it_holds(tmp_path):
         shards=2,
         lookup=False,
         seed=3,
+        kernels=kernels,
     )
     network = case.network()
     x, y, state = case.data(network)

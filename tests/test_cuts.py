@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 import rnnframe as rf
 
+pytestmark = pytest.mark.usefixtures("each_kernels")
+
 BIT_IDENTICAL = (
     "full-history",
     "full-history:keep=lean",

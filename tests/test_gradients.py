@@ -6,6 +6,8 @@ import pytest
 import rnnframe as rf
 from rnnframe.testing import check_gradients
 
+pytestmark = pytest.mark.usefixtures("each_kernels")
+
 SMOOTH_CELLS = [
     "elman:hidden=3,activation=sigmoid",
     "elman:hidden=3,activation=tanh",

@@ -7,6 +7,8 @@ import pytest
 
 import rnnframe as rf
 
+pytestmark = pytest.mark.usefixtures("each_kernels")
+
 INPUTS, STEPS, BATCH = 3, 6, 2
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(STEPS, BATCH, INPUTS))

@@ -10,6 +10,8 @@ from rnnframe.sources import Reader
 from rnnframe.streams import Stream
 from rnnframe.sums import Tally
 
+pytestmark = pytest.mark.usefixtures("each_kernels")
+
 INPUTS, CLASSES, BATCH = 3, 5, 3
 
 

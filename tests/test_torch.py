@@ -6,6 +6,7 @@ import pytest
 import rnnframe as rf
 
 torch = pytest.importorskip("torch", reason="torch is the independent implementation that is compared with")
+pytestmark = pytest.mark.usefixtures("each_kernels")
 
 HIDDEN, CLASSES, INPUTS = 6, 5, 4
 STEPS, BATCH = 9, 3

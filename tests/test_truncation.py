@@ -11,6 +11,8 @@ from surrogate import arrays_of, slope, step, stepped, window_loss, windows
 
 import rnnframe as rf
 
+pytestmark = pytest.mark.usefixtures("each_kernels")
+
 STACKS = [("elman",), ("lstm",), ("lstm", "elman")]
 
 

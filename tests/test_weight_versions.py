@@ -10,6 +10,8 @@ from surrogate import arrays_of, slope, step, stepped, window_loss, windows
 
 import rnnframe as rf
 
+pytestmark = pytest.mark.usefixtures("each_kernels")
+
 LR = 0.7  # large, so that versions of the weights differ
 
 
@@ -149,7 +151,7 @@ def test_no_more_versions_are_kept_than_windows_that_still_wait(k1, k2, steps):
     for engine in (stored, current):
         given = (x, y, state) if steps else (iter([(x, y)]), None, state)
         reports.append(rf.Trainer(engine, "sgd:lr=0.1").step(*given).report)
-    assert reports[0].peak_bytes - reports[1].peak_bytes == needed * stored.network.weights.nbytes
+    assert reports[0].peak_bytes - reports[1].peak_bytes == needed * stored.running.weights.nbytes
     assert reports[0].predicted_bytes == reports[0].peak_bytes
 
 

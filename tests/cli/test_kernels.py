@@ -135,6 +135,16 @@ def test_compiled_code_needs_the_same_arrays_of_the_past_as_the_formula(run: Run
     assert asked[0]["arrays"] == asked[1]["arrays"]
 
 
+def test_an_environment_variable_says_what_auto_means(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("plan", *NETWORK, "--steps", 20, "--store", "full-history", "--json")
+    monkeypatch.setenv("RNNFRAME_KERNELS", "numpy")
+    assert json.loads(run(*words).out)["kernels"] == ["numpy", "numpy"]
+    monkeypatch.setenv("RNNFRAME_KERNELS", "auto")
+    assert json.loads(run(*words).out)["kernels"] == used("auto")
+    monkeypatch.setenv("RNNFRAME_KERNELS", "nmpy")
+    assert "did you mean 'numpy'" in run(*words).err
+
+
 def test_a_misspelt_name_is_told_the_right_one(run: Run) -> None:
     outcome = run("plan", "--kernels", "compield")
     assert outcome.code == 2

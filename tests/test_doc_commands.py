@@ -29,6 +29,7 @@ FILES = {  # what the commands of a page read
     "book.txt": "A book of a few pages, so that to train on it takes a moment. " * 30,
     "co2.csv": "week,co2\n" + "".join(f"{n},{300 + n / 50 + n % 52}\n" for n in range(400)),
 }
+QUICK = "--cell gru:hidden=8 --kernels numpy"  # nothing to compile
 SHORTER = {  # command -> options that make it take a moment where it would take a minute
     "train": "--data book.txt --cell lstm:hidden=16",
     "train --store checkpoint --out run1": "--data book.txt",
@@ -42,15 +43,15 @@ SHORTER = {  # command -> options that make it take a moment where it would take
     "train --data book.txt --out run1 --save-every 500 --evaluate-every 500 --patience 10 --keep 3": "--epochs 1",
     "train --resume run1": "--epochs 2",
     "train --task forecast:column=co2,horizon=12,season=52,difference=52,missing=last --data co2.csv "
-    "--cell gru:hidden=32 --steps 104 --held-out 0.2 --epochs 12 --out run1": "--epochs 1",
+    "--cell gru:hidden=32 --steps 104 --held-out 0.2 --epochs 12 --out run1": f"--epochs 1 {QUICK}",
     "train --task adding:length=100,samples=20000 --cell lstm:hidden=64 --batch 50 --optimizer adam:lr=1e-2 "
-    "--epochs 4": "--epochs 1 --task adding:length=9,samples=50",
+    "--epochs 4": f"--epochs 1 --task adding:length=9,samples=50 {QUICK}",
     "train --task classify --data JapaneseVowels_TRAIN.ts --cell gru:hidden=64 --batch 16 --epochs 30 "
-    "--out run2": "--epochs 1",
+    "--out run2": f"--epochs 1 {QUICK}",
     "train --task classify --data digits_train.npz --cell gru:hidden=128 --batch 16 "
-    "--optimizer adamw:lr=5e-3,weight_decay=0.1 --epochs 30 --out run3": "--epochs 1",
+    "--optimizer adamw:lr=5e-3,weight_decay=0.1 --epochs 30 --out run3": f"--epochs 1 {QUICK}",
     "train --task rolls --data jsb_chorales.npz --cell lstm:hidden=200 --batch 8 --optimizer adam:lr=1e-2 "
-    "--epochs 40 --out run4": "--epochs 1",
+    "--epochs 40 --out run4": f"--epochs 1 {QUICK}",
     "compare --cell lstm:hidden=128 --steps 1000 --plot compare.png": "--steps 50",
 }
 

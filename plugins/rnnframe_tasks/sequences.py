@@ -1,5 +1,6 @@
 """Whole sequences of different lengths, laid end to end, and batches of them, padded."""
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -113,8 +114,14 @@ class Shuffled:
 
     def chosen(self, epoch: int, number: int) -> Array:
         """Return which samples are in a batch of an epoch."""
-        order = np.random.default_rng([self.seed, epoch]).permutation(self.count)
-        return order[number * self.batch : (number + 1) * self.batch]
+        return _order(self.count, self.seed, epoch)[number * self.batch : (number + 1) * self.batch]
+
+
+@functools.lru_cache(maxsize=2)  # an epoch asks for its order once a batch
+def _order(count: int, seed: int, epoch: int) -> Array:
+    order = np.random.default_rng([seed, epoch]).permutation(count)
+    order.flags.writeable = False
+    return order
 
 
 def in_order(count: int, batch: int) -> Iterator[Array]:

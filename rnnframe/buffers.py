@@ -73,42 +73,37 @@ class Scratch:
         self._shared = Vector({"": (shared,)}, dtype)
         self._gradients = Vector(dict.fromkeys("ab"[: _between(layers)], (between,)), dtype)
         self._arrays = [Vector(shape, dtype, self._shared.flat) for shape in shapes]
-        self._sizes = sizes
+        self._sized = [[name for name in size if not isinstance(size[name], tuple)] for size in sizes]
         self._batch = batch
-        self._views: dict[int, list[dict[str, Array]]] = {}
+        self._views: dict[tuple[int, int], dict[str, Array]] = {}
 
     @property
     def nbytes(self) -> int:
         """Bytes of all working arrays."""
         return self._shared.nbytes + self._gradients.nbytes
 
-    def parts(self, steps: int, samples: int | None = None) -> list[dict[str, Array]]:
-        """Return the working arrays of each layer, and of the head as the last, for `steps` steps.
+    def part(self, layer: int, size: tuple[int, int]) -> dict[str, Array]:
+        """Return the working arrays of a layer, or of the head as number -1, for so many steps and samples.
 
-        samples: how many of the batch there are, in arrays that are dense all the same; by default all.
+        They are dense also where there are fewer samples than in the batch.
         """
-        if samples is not None and samples != self._batch:
-            return self._views_of(steps, samples)
-        if steps not in self._views:
-            self._views[steps] = self._views_of(steps, self._batch)
-        return self._views[steps]
+        if size[1] != self._batch:
+            return self._views_of(layer, size)
+        if (layer, size[0]) not in self._views:
+            self._views[layer, size[0]] = self._views_of(layer, size)
+        return self._views[layer, size[0]]
 
-    def _views_of(self, steps: int, samples: int) -> list[dict[str, Array]]:
-        return [
-            {name: v if isinstance(size[name], tuple) else _dense(v, steps, samples) for name, v in arrays.items()}
-            for arrays, size in zip(self._arrays, self._sizes, strict=True)
-        ]
+    def _views_of(self, layer: int, size: tuple[int, int]) -> dict[str, Array]:
+        views = dict(self._arrays[layer])
+        for name in self._sized[layer]:
+            width = views[name].shape[2]
+            views[name] = views[name].reshape(-1)[: size[0] * size[1] * width].reshape(*size, width)
+        return views
 
     def gradient(self, name: str, size: tuple[int, int], width: int) -> Array:
         """Return one of the arrays [*size, width] in which dL/dh travels from layer to layer: "a", and below it "b"."""
         steps, samples = size
         return self._gradients[name][: steps * samples * width].reshape(steps, samples, width)
-
-
-def _dense(view: Array, steps: int, samples: int) -> Array:
-    """Return the beginning of an array [L, B, width] as one of [steps, samples, width], contiguous again."""
-    width = view.shape[2]
-    return view.reshape(-1, width)[: steps * samples].reshape(steps, samples, width)
 
 
 def scratch_items(layers: tuple[Layer, ...], head: Head, steps: int, batch: int) -> int:

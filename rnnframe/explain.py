@@ -87,7 +87,7 @@ class _Step:
         dh = np.ones((1, BATCH, self.cell.hidden))
         dstate = {key: np.full_like(value, 0.5) for key, value in network.new_state(BATCH).group("layer0").items()}
         with np.errstate(all="ignore"):
-            self.cell.backward(weights, x, arrays, dh, dstate, gradients, scratch.parts(1)[0], dx)
+            self.cell.backward(weights, x, arrays, dh, dstate, gradients, scratch.part(0, (1, BATCH)), dx)
         found = {f"d{key}": value for key, value in gradients.items()}
         return found | {"dx_t": dx} | {f"d{key}_(t-1)": value for key, value in dstate.items()}
 

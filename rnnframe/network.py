@@ -210,7 +210,7 @@ class Network:
 
     def predict(self, weights: Weights, h: Array, scratch: Scratch) -> Array:
         """Return what the head predicts [l, n, outputs] for a block of h, in a working array."""
-        outputs = self._stack.head.readout(weights.head, h, scratch.parts(*h.shape[:2])[-1])
+        outputs = self._stack.head.readout(weights.head, h, scratch.part(-1, (h.shape[0], h.shape[1])))
         self.head.prediction(outputs)
         return outputs
 

@@ -50,7 +50,7 @@ def _layers(network: Network, batch: Batch, state: Arrays | None) -> Iterator[tu
                 states = layer.cell.state()
                 yield begin, number, {name: a[1:] if name in states else a for name, a in made.items()}
             h = arrays[-1]["h"][1:]
-            outputs = network.head.readout(network.weights.head, h, scratch.parts(*piece.size)[-1])
+            outputs = network.head.readout(network.weights.head, h, scratch.part(-1, piece.size))
             yield begin, len(network.layers), {"outputs": outputs}
             begin += len(h)
         start += block.steps

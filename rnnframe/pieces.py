@@ -4,7 +4,6 @@ A cut is where a sample ends, or where it begins anew with a state of zeros. Sam
 end, so those that still run are always the last columns, and a cell sees nothing but dense blocks [l, n, inputs].
 """
 
-import itertools
 from collections.abc import Iterator, Sequence
 
 import attrs
@@ -36,17 +35,20 @@ def cut(steps: int, samples: int, ends: Array | None, resets: Array | None) -> I
     """
     cuts = {0, steps}
     if ends is not None:
-        cuts.update(int(end) for end in ends if 0 < end < steps)
+        cuts.update(ends[slice(*np.searchsorted(ends, (1, steps)))].tolist())
         if resets is not None:
             resets = resets & (np.arange(steps)[:, None] < ends)
     if resets is not None:
         cuts.update(np.flatnonzero(resets.any(axis=1)).tolist())
-    for start, stop in itertools.pairwise(sorted(cuts)):
-        first, last = (0, 0) if ends is None else np.searchsorted(ends, (start, stop), side="right").tolist()
+    bounds = sorted(cuts)
+    firsts = [0] * len(bounds) if ends is None else np.searchsorted(ends, bounds, side="right").tolist()
+    for n, (start, first) in enumerate(zip(bounds[:-1], firsts, strict=False)):
         if first == samples:
             return
-        fresh = np.flatnonzero(resets[start, first:]) if resets is not None else np.empty(0, np.intp)
-        yield Span(start=start, stop=stop, first=first, ending=last - first, fresh=fresh if fresh.size else None)
+        fresh = None if resets is None else np.flatnonzero(resets[start, first:])
+        if fresh is not None and not fresh.size:
+            fresh = None
+        yield Span(start=start, stop=bounds[n + 1], first=first, ending=firsts[n + 1] - first, fresh=fresh)
 
 
 @attrs.frozen(eq=False)

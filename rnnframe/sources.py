@@ -157,7 +157,7 @@ class Sequence:
     def _piece(self, x: Any, start: int, span: Span, columns: Columns) -> Piece:
         running = columns if isinstance(columns, slice) else columns[span.first :]
         first, stop = start + span.start, start + span.stop
-        inputs = self._checker.inputs(x[span.start : span.stop][:, running], first)
+        inputs = self._checker.inputs(_of(running, x[span.start : span.stop]), first)
         y = self._targets(first, stop, running, span.ending)
         return Piece(inputs, None if y is None else self._checker.targets(y), span.first, span.fresh)
 
@@ -166,7 +166,7 @@ class Sequence:
         if self._y is None:
             return None
         if not self._last_only:
-            return self._y[start:stop][:, running]
+            return _of(running, self._y[start:stop])
         if isinstance(running, slice):  # which end together
             return self._y[running][None] if stop == self.length else None
         return self._y[running[:ending]][None] if ending else None
@@ -176,6 +176,13 @@ class Sequence:
 
     def release(self, start: int) -> None:
         """Nothing is held: the arrays are the caller's."""
+
+
+def _of(columns: Columns, steps: Any) -> Any:
+    """Return some columns of some steps; numpy takes single ones faster than it indexes them."""
+    if isinstance(columns, slice) or not isinstance(steps, np.ndarray):
+        return steps[:, columns]
+    return steps.take(columns, axis=1)
 
 
 def _shares(part: Array, given: Any) -> bool:

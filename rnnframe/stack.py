@@ -25,20 +25,20 @@ class Stack:
 
     def forward(self, weights: Weights, piece: Piece, arrays: Sequence[Arrays], scratch: Scratch) -> None:
         """Run every cell from row 0 of its states."""
-        working, x = scratch.parts(*piece.size), piece.x
+        x = piece.x
         with self._begun_anew(piece, arrays):
             for n, layer in enumerate(self.layers):
                 with Naming(f"in {layer.prefix}", "cell", type(layer.cell)):
-                    layer.cell.forward(weights.layers[n], x, arrays[n], working[n])
+                    layer.cell.forward(weights.layers[n], x, arrays[n], scratch.part(n, piece.size))
                 x = arrays[n]["h"][1:]
 
     def rebuild(self, weights: Weights, piece: Piece, arrays: Sequence[Arrays], scratch: Scratch, tapes: Tapes) -> None:
         """Make the arrays again that are not kept; row 0 of every state is there."""
-        working, x = scratch.parts(*piece.size), piece.x
+        x = piece.x
         with self._begun_anew(piece, arrays):
             for n, layer in enumerate(self.layers):
                 with Naming(f"in {layer.prefix}", "cell", type(layer.cell)):
-                    layer.cell.rebuild(weights.layers[n], x, arrays[n], working[n], tapes)
+                    layer.cell.rebuild(weights.layers[n], x, arrays[n], scratch.part(n, piece.size), tapes)
                 x = arrays[n]["h"][1:]
 
     def reverse(
@@ -56,7 +56,6 @@ class Stack:
         piece it becomes that of the state before it, which is zero where they begin anew.
         """
         below = [piece.x, *(layer["h"][1:] for layer in arrays)]
-        working = scratch.parts(*piece.size)
         dh = scratch.gradient("a", piece.size, self.layers[-1].cell.hidden)
         loss = self._reverse_head(weights, piece, below[-1], dh, gradients, scratch)
         with self._begun_anew(piece, arrays):
@@ -72,7 +71,7 @@ class Stack:
                         dh,
                         {name: value[piece.first :] for name, value in dstate.group(layer.prefix).items()},
                         gradients.group(layer.prefix),
-                        working[n],
+                        scratch.part(n, piece.size),
                         dx,
                     )
                 if dx is not None:
@@ -92,7 +91,7 @@ class Stack:
         dh[:, samples:] = 0
         if piece.y is None:
             return 0.0
-        working = scratch.parts(len(h), samples)[-1]
+        working = scratch.part(-1, (len(h), samples))
         return self.head.reverse(weights.head, h[counted], piece.y, dh[counted], gradients.group("head"), working)
 
     def evaluate(self, weights: Weights, piece: Piece, h: Array, scratch: Scratch) -> float:
@@ -100,7 +99,7 @@ class Stack:
         if piece.y is None:
             return 0.0
         steps, samples = piece.counted
-        working = scratch.parts(len(h), samples)[-1]
+        working = scratch.part(-1, (len(h), samples))
         return self.head.loss(weights.head, h[len(h) - steps :, :samples], piece.y, working)
 
     @contextmanager

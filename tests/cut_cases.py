@@ -147,3 +147,21 @@ def _stretches(network, batch, sample):
         if start == 0 and 0 not in begins:
             state_gradient = {name: value * result.count for name, value in result.state_gradient.items()}
     return Alone(count=count, loss=loss, gradient=gradient, state=dict(state), state_gradient=state_gradient)
+
+
+PLAIN = Case(
+    cells=("lstm:hidden=4", "gru:hidden=3"),
+    head="softmax:classes=5",
+    lengths=(9, 3, 17, 1, 17, 6),
+    cut="lengths and resets",
+    often=0.1,
+    chunk=4,
+    shards=1,
+    lookup=False,
+    seed=2,
+)
+
+
+def near(one, other):
+    """Assert equality to the rounding of double precision."""
+    assert np.abs(one - other).max(initial=0) <= 1e-10 * max(1, np.abs(other).max(initial=0))

@@ -1,12 +1,17 @@
 """Lengths and resets: a batch gives what its samples give one by one, with every store, cell and head."""
 
+import itertools
+
+import attrs
 import numpy as np
 import pytest
-from cut_cases import Case, cases, one_by_one
+from cut_cases import PLAIN, cases, near, one_by_one
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from surrogate import arrays_of, cross_entropy, slope, step, stepped, windows
 
 import rnnframe as rf
+from rnnframe.testing import check_gradients
 
 pytestmark = pytest.mark.usefixtures("each_kernels")
 
@@ -21,22 +26,6 @@ BIT_IDENTICAL = (
     "checkpoint:policy=mixed,slots=3",
     "checkpoint:policy=mixed,slots=40,keep=lean",
 )
-PLAIN = Case(
-    cells=("lstm:hidden=4", "gru:hidden=3"),
-    head="softmax:classes=5",
-    lengths=(9, 3, 17, 1, 17, 6),
-    cut="lengths and resets",
-    often=0.1,
-    chunk=4,
-    shards=1,
-    lookup=False,
-    seed=2,
-)
-
-
-def near(one, other):
-    """Assert equality to the rounding of double precision."""
-    assert np.abs(one - other).max(initial=0) <= 1e-10 * max(1, np.abs(other).max(initial=0))
 
 
 @given(cases(), st.sampled_from([*BIT_IDENTICAL, "states"]))
@@ -72,3 +61,146 @@ def test_it_holds_what_was_predicted_for_the_longest_sample(store):
     trainer = rf.Trainer(PLAIN.engine(network, store), "sgd:lr=1e-3")
     report = trainer.step(*PLAIN.batch(network).all).report
     assert report.peak_bytes == report.predicted_bytes == trainer.engine.plan(17, 6).predicted_bytes
+
+
+def test_equal_lengths_are_the_bits_of_the_shorter_array():
+    x, y = np.random.default_rng(0).normal(size=(2, 20, 3, 2))
+    engine = rf.Engine(rf.Network(["lstm:hidden=4"], "mse:outputs=2", 2), chunk=6)
+    cut_off, short = engine.gradients(x, y, lengths=[14, 14, 14]), engine.gradients(x[:14], y[:14])
+    assert cut_off.loss == short.loss
+    assert np.array_equal(cut_off.gradients.flat, short.gradients.flat)
+
+
+def surrogate_gradient(case, network, batch, k1, k2):
+    """Return the mean slope of the windows' losses of every sample, found by complex steps, sample by sample."""
+    cells = [cell.name for cell in network.cells]
+    shapes, flat = network.parameters.shapes, network.parameters.flat
+    total, count = 0.0, 0
+    for sample in range(batch.x.shape[1]):
+        x, y, state, _, resets = batch.alone(sample)
+        if case.lookup:
+            x = np.eye(network.inputs)[x]
+        zeros = {name: np.zeros_like(value) for name, value in state.items()}
+
+        def state_at(t, before, resets=resets, zeros=zeros):
+            return zeros if resets is not None and resets[t, 0] else before
+
+        states = [dict(state)]
+        for t in range(len(x)):
+            states.append(step(cells, arrays_of(flat, shapes), x[t], state_at(t, states[-1])))
+        moved = arrays_of(stepped(flat), shapes)
+        for first, counted_from, end in windows(len(x), k1, k2):
+            state, loss = states[first], 0.0
+            for t in range(first, end):
+                state = step(cells, moved, x[t], state_at(t, state))
+                if t >= counted_from:
+                    loss = loss + cross_entropy(cells, moved, state, y[t])
+            total = total + slope(loss)
+        count += len(x)
+    return total / count
+
+
+@given(
+    cases(heads=["softmax:classes=3"], cells=["elman:hidden=3", "lstm:hidden=2"]), st.integers(1, 9), st.integers(0, 9)
+)
+@settings(max_examples=60)
+def test_a_truncated_gradient_is_that_of_each_samples_own_windows(case, k1, longer):
+    network = case.network()
+    batch = case.batch(network)
+    engine = case.engine(network, f"circular-queue:k1={k1},k2={k1 + longer}")
+    near(engine.gradients(*batch.all).gradients.flat, surrogate_gradient(case, network, batch, k1, k1 + longer))
+
+
+TRAINED = cases(heads=["softmax:classes=5"], cells=["elman:hidden=4", "lstm:hidden=3", "gru:hidden=4"])
+
+
+@given(TRAINED, st.integers(1, 9), st.integers(0, 9), st.sampled_from(["current", "stored"]))
+@settings(max_examples=60)
+def test_updates_on_the_way_are_those_of_the_samples_one_by_one(case, k1, longer, weights):
+    # given a run in which the parameters change after every window
+    store = f"circular-queue:k1={k1},k2={k1 + longer},weights={weights}"
+    network = case.network()
+    batch, gradients, versions = case.batch(network), [], [network.parameters.flat.copy()]
+
+    def take(gradient, loss):
+        gradients.append(gradient.flat.copy())
+        network.parameters.flat -= 0.1 * gradient.flat
+        versions.append(network.parameters.flat.copy())
+
+    case.engine(network, store).run(batch.x, batch.y, batch.state, take, batch.lengths, batch.resets)
+    # when each sample is run alone, with the same parameters at the same steps
+    sums, counts = np.zeros_like(gradients), np.zeros(len(gradients))
+    for sample in range(batch.x.shape[1]):
+        network.parameters.flat[:] = versions[0]
+        x, y, state, _, resets = batch.alone(sample)
+        window = iter(range(len(gradients)))
+
+        def replay(gradient, loss, window=window, x=x):
+            w = next(window)
+            count = min(len(x), (w + 1) * k1) - w * k1
+            sums[w] += gradient.flat * count
+            counts[w] += count
+            network.parameters.flat[:] = versions[w + 1]
+
+        rf.Engine(network, store, chunk=case.chunk).run(x, y, state, replay, None, resets)
+    # then their gradients add up to those of the batch
+    assert counts.sum() == sum(batch.length(sample) for sample in range(batch.x.shape[1]))
+    for gradient, total, count in zip(gradients, sums, counts, strict=True):
+        near(gradient, total / count)
+
+
+@pytest.mark.parametrize(
+    ("head", "store"),
+    [("softmax:classes=5", "full-history"), ("mse:outputs=2,at=last", "checkpoint:policy=mixed,slots=3")],
+)
+def test_with_lengths_and_resets_the_gradients_are_those_of_finite_differences(head, store):
+    case = attrs.evolve(PLAIN, head=head, seed=4)
+    network = case.network()
+    batch = case.batch(network)
+    assert batch.resets.any()
+    check_gradients(case.engine(network, store), *batch.all[:3], lengths=batch.lengths, resets=batch.resets)
+
+
+@given(cases())
+@settings(max_examples=40)
+def test_evaluation_and_prediction_are_those_of_the_samples_one_by_one(case):
+    network = case.network()
+    batch, engine = case.batch(network), case.engine(network)
+    alone = one_by_one(network, batch)
+    evaluation = engine.evaluate(*batch.all)
+    near(evaluation.loss, alone.loss / alone.count)
+    assert evaluation.count == alone.count
+    predicted, state = engine.predict(batch.x, *batch.all[2:])
+    assert predicted.shape == (*batch.x.shape[:2], network.head.width)
+    for name in batch.state:
+        near(state[name], alone.state[name])
+        near(evaluation.state[name], alone.state[name])
+    for sample in range(batch.x.shape[1]):
+        x, _, own, _, resets = batch.alone(sample)
+        near(predicted[: len(x), sample], rf.Inference(network).predict(x, own, resets=resets)[0][:, 0])
+        assert not predicted[len(x) :, sample].any()
+
+
+@given(cases(heads=["softmax:classes=5", "mse:outputs=2"]), st.lists(st.integers(1, 9), min_size=1, max_size=5))
+@settings(max_examples=40)
+def test_a_stream_with_resets_equals_the_array(case, blocks):
+    case = attrs.evolve(case, cut="resets")
+    network = case.network()
+    batch = case.batch(network)
+    for store in ("full-history", "circular-queue:k1=3,k2=8", "checkpoint:policy=online,slots=2"):
+        array = case.engine(network, store).gradients(*batch.all)
+        stream = case.engine(network, store).gradients(in_blocks(batch, blocks), None, batch.state)
+        for name in ("gradients", "state", "state_gradient"):
+            near(getattr(stream, name).flat, getattr(array, name).flat)
+            if "queue" not in store:  # which cuts a sequence otherwise that it knows to be short
+                assert np.array_equal(getattr(stream, name).flat, getattr(array, name).flat), name
+
+
+def in_blocks(batch, lengths):
+    """Yield (x, y, resets), and (x, y) where no sample begins anew."""
+    start, lengths = 0, itertools.cycle(lengths)
+    while start < len(batch.x):
+        here = slice(start, start + next(lengths))
+        resets = batch.resets[here]
+        yield (batch.x[here], batch.y[here], resets) if resets.any() else (batch.x[here], batch.y[here])
+        start = here.stop

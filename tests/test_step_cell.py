@@ -129,7 +129,7 @@ def test_backward_adds_to_the_gradients_and_leaves_its_inputs_alone(cls):
     x, _, state = data_of(network, 4, 2, lookup=False)
     tape, scratch = network.new_tape(4, 2), network.new_scratch(4, 2)
     network.forward(network.weights, Block.whole(x, None), state, tape, scratch)
-    arrays, working, weights = tape.layers(4)[0], scratch.parts(4)[0], network.weights.layers[0]
+    arrays, working, weights = tape.layers(4)[0], scratch.part(0, (4, 2)), network.weights.layers[0]
     before = {name: array.copy() for name, array in arrays.items()}
     sums = []
     for start in (0.0, 5.0):

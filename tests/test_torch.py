@@ -159,3 +159,27 @@ def test_a_torch_tensor_is_taken_as_the_array_it_holds():
     assert np.array_equal(
         engine.gradients(torch.tensor(x), torch.tensor(y)).gradients.flat, engine.gradients(x, y).gradients.flat
     )
+
+
+@pytest.mark.parametrize("store", ["full-history", "checkpoint:policy=mixed,slots=3"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_samples_of_different_lengths_are_those_of_a_packed_sequence(cell, store):
+    network, body, readout = make_both(cell, 2, "float64")
+    rng = np.random.default_rng(3)
+    lengths = np.array([4, STEPS, 1])
+    x, y = rng.normal(size=(STEPS, BATCH, INPUTS)), rng.integers(0, CLASSES, (STEPS, BATCH))
+    result = rf.Engine(network, store, chunk=2).gradients(x, y, lengths=lengths)
+
+    packed = torch.nn.utils.rnn.pack_padded_sequence(torch.tensor(x), torch.tensor(lengths), enforce_sorted=False)
+    targets = torch.nn.utils.rnn.pack_padded_sequence(torch.tensor(y), torch.tensor(lengths), enforce_sorted=False)
+    outputs, last = body(packed)
+    loss = torch.nn.functional.cross_entropy(readout(outputs.data), targets.data)
+    loss.backward()
+
+    assert result.count == lengths.sum()
+    assert result.loss == pytest.approx(loss.item(), rel=1e-12)
+    for name, theirs in torch_gradients(network, body, readout).items():
+        assert np.abs(result.gradients[name] - theirs).max() < PLACES["float64"], name
+    last = last[0] if isinstance(last, tuple) else last
+    for layer in range(2):
+        assert np.abs(result.state[f"layer{layer}.h"] - last[layer].detach().numpy()).max() < PLACES["float64"]

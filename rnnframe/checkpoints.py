@@ -5,8 +5,9 @@ validation; the file of a new one is on the disk, whole, before an old one is re
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -14,6 +15,8 @@ from rnnframe.arrays import Array
 from rnnframe.durable import BESIDE, make_folder, remove, write_whole
 from rnnframe.errors import RunError
 from rnnframe.tensors import read_tensors, tensor_bytes
+
+T = TypeVar("T")
 
 _NAME = re.compile(r"(\d{8,15})\.safetensors")
 
@@ -59,6 +62,16 @@ class Checkpoints:
                 f"there is no checkpoint in {str(self.folder)!r}: the run ended before its first; begin anew, --force"
             )
         return numbers[-1]
+
+    def of_newest(self, read: Callable[[int], T]) -> T:
+        """Return what `read` makes of the newest one, anew where the process that trains removes it meanwhile."""
+        while True:
+            number = self.newest()
+            try:
+                return read(number)
+            except RunError:
+                if self.path(number).exists() or not self.numbers():
+                    raise
 
     def write(self, checkpoint: Checkpoint, keep: int) -> None:
         """Write a checkpoint, then remove all but the last `keep` and the best; raises `OSError`."""

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from rnnframe.checkpoints import Checkpoint, Checkpoints
 from rnnframe.durable import BESIDE, Journal, check_plain, make_folder, remove, write_whole
-from rnnframe.errors import RnnframeError, RunError
+from rnnframe.errors import OptionError, RnnframeError, RunError
 from rnnframe.locks import Lock, is_lock
 from rnnframe.models import Model
 from rnnframe.tensors import read_tensors, restore, tensor_bytes
@@ -153,7 +153,7 @@ class RunFolder:
 
     def load(self) -> Checkpoint:
         """Return the newest checkpoint; raises `RunError`."""
-        return self.checkpoints.read(self.checkpoints.newest())
+        return self.checkpoints.of_newest(self.checkpoints.read)
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one line to the metrics."""
@@ -208,12 +208,33 @@ def _already(folder: Path) -> RunError:
     return RunError(f"{str(folder)!r} already holds a run; resume it with --resume, or replace it with --force")
 
 
-def load_model(path: Path) -> Model:
-    """Return the model of a weights file or of the run folder that holds one; raises `RunError`."""
-    file = path / WEIGHTS if path.is_dir() else path
+BEST, LAST = "best", "last"
+"""How the weights of a run folder are named; a number is that of a checkpoint."""
+
+
+def load_model(path: Path, checkpoint: str = BEST) -> Model:
+    """Return the model of a weights file or of a run folder, of which `checkpoint` says what weights are meant.
+
+    Raises `RunError`, `OptionError` for a checkpoint that there is not.
+    """
+    if not path.is_dir():
+        return _model(path, "")
+    if checkpoint == BEST:
+        return _model(path / WEIGHTS, "")
+    checkpoints = Checkpoints(path / CHECKPOINTS)
+    if checkpoint == LAST:
+        return checkpoints.of_newest(lambda number: _model(checkpoints.path(number), "parameters/"))
+    numbers = checkpoints.numbers()
+    if checkpoint not in map(str, numbers):
+        there = ", ".join(map(str, numbers)) or "none"
+        raise OptionError(f"checkpoint={checkpoint} is out of place; expected best, last or a number (there: {there})")
+    return _model(checkpoints.path(int(checkpoint)), "parameters/")
+
+
+def _model(file: Path, group: str) -> Model:
     if not file.exists():
         raise RunError(f"there is no {str(file)!r}; give a run folder made by `rnnframe train --out`")
-    tensors, about = read_tensors(file)
+    tensors, about = read_tensors(file, group)
     try:
         model = Model.described(about["model"])
     except (KeyError, ValueError, TypeError) as error:

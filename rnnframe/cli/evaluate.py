@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from rnnframe.cli.checkpoint import CHECKPOINT
 from rnnframe.cli.network import KERNELS
 from rnnframe.cli.output import print_json
 from rnnframe.errors import RunError
@@ -21,16 +22,17 @@ from rnnframe.tasks import Examples
 
 @click.command("evaluate", short_help="Print the loss of a trained model on data.")
 @click.argument("run", metavar="RUN")
+@CHECKPOINT
 @click.option(
     "--data", metavar="FILE", help="file to evaluate on, all of it; by default the held-out part of the run's data"
 )
 @KERNELS
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def command(run: str, data: str | None, kernels: str, as_json: bool) -> None:
+def command(run: str, checkpoint: str, data: str | None, kernels: str, as_json: bool) -> None:
     """Print the loss of the model in the folder RUN, and what else its task measures."""
     folder = RunFolder.open(run)
     check_named(folder.plugins(), default_registry(), f"run {run!r}")
-    model = load_model(folder.path)
+    model = load_model(folder.path, checkpoint)
     options = build(TrainingOptions, folder.config(), "configuration", str(Path(run) / "config.toml"))
     if data is None:
         examples = _held_out(folder, model, options)

@@ -2,6 +2,7 @@
 
 import click
 
+from rnnframe.cli.checkpoint import CHECKPOINT
 from rnnframe.cli.network import KERNELS
 from rnnframe.cli.output import print_json
 from rnnframe.inference import Inference
@@ -16,16 +17,17 @@ from rnnframe.tables import check_suffix, write_table
 
 @click.command("predict", short_help="Write down what a trained model predicts for data.")
 @click.argument("run", metavar="RUN")
+@CHECKPOINT
 @click.option("--data", required=True, metavar="FILE", help="file to predict for, all of it")
 @click.option("--out", required=True, metavar="FILE", help="where to write, a row a prediction: .csv or .npz")
 @KERNELS
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def command(run: str, data: str, out: str, kernels: str, as_json: bool) -> None:
+def command(run: str, checkpoint: str, data: str, out: str, kernels: str, as_json: bool) -> None:
     """Write down what the model in the folder RUN predicts for a file; its targets, if any, are not needed."""
     check_suffix(out)
     folder = RunFolder.open(run)
     check_named(folder.plugins(), default_registry(), f"run {run!r}")
-    model = load_model(folder.path)
+    model = load_model(folder.path, checkpoint)
     options = build(TrainingOptions, folder.config(), "configuration", str(folder.path / "config.toml"))
     examples = model.task.examples(data, model.learnt, options.batch)
     inference = Inference(model.network, kernels=kernels)

@@ -1,0 +1,34 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import Run
+from .test_stopping import of_kind
+
+
+def test_the_best_weights_the_last_and_those_of_any_checkpoint_can_be_used(
+    train: Run, run: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    words = ("--optimizer", "adam:lr=0.3", "--rate", "constant", "--epochs", 50, "--patience", 2, "--keep", 4)
+    train("--out", folder, *words)
+    losses = {epoch["epoch"]: epoch["valid_loss"] for epoch in of_kind(folder, "epoch")}
+    numbers = [int(path.stem) for path in sorted((folder / "checkpoints").iterdir())][-3:]
+    per_epoch = numbers[-1] // len(losses)
+
+    def judged(*more: object) -> float:
+        return json.loads(run("evaluate", folder, "--json", *more).out)["loss"]
+
+    assert judged() == judged("--checkpoint", "best") == min(losses.values())
+    assert judged("--checkpoint", "last") == losses[len(losses)] > min(losses.values())
+    assert [judged("--checkpoint", number) for number in numbers] == [losses[n // per_epoch] for n in numbers]
+    assert run("sample", folder, "--checkpoint", "last").out != run("sample", folder).out
+
+
+@pytest.mark.parametrize("command", ["evaluate", "sample"])
+def test_a_checkpoint_that_there_is_not_is_named(train: Run, run: Run, tmp_path: Path, command: str) -> None:
+    train("--out", tmp_path / "run", "--stop-after", 3)
+    outcome = run(command, tmp_path / "run", "--checkpoint", "../3")
+    assert outcome.code == 2
+    assert "checkpoint=../3 is out of place; expected best, last or a number (there: 0, 3)" in outcome.err

@@ -79,7 +79,7 @@ class Moment:
 
 
 class Clock:
-    """Steps per second of training; validation and the making of batches are left out."""
+    """Steps per second of training, waiting for batches included; validation is left out."""
 
     def __init__(self) -> None:
         self.last = self._seconds = self._started = 0.0

@@ -38,7 +38,7 @@ class Metrics:
     The x of every curve is the number of updates, the steps (of all samples) or the seconds until then. loss and
     valid_loss are in the units of the task; throughput in steps (of all samples) a second; memory in bytes. `measures`
     are the other numbers that evaluations told, by name. Seconds are those of the training steps, validation left out;
-    not_finite counts the batches whose loss was NaN or infinite.
+    not_finite counts the batches whose loss or gradient was NaN or infinite.
     """
 
     path: Path
@@ -159,6 +159,8 @@ class _Gather:
         kind = record.values.get("kind")
         if kind == "batch":
             self._batch(record)
+        elif kind == "skipped":
+            self.metrics.not_finite += 1
         elif kind in ("epoch", "evaluation"):
             self._evaluation(record, ended=kind == "epoch")
 

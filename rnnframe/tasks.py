@@ -133,7 +133,10 @@ class Dataset(abc.ABC):
 
     @abc.abstractmethod
     def batch(self, epoch: int, number: int) -> Batch:
-        """Return one batch; both count from 0. The same one each time, whatever was asked for in between."""
+        """Return one batch; both count from 0. The same one each time, whatever was asked for in between.
+
+        It is called in a thread of its own while the batch before is trained on, so that one must stay as it is.
+        """
 
     @abc.abstractmethod
     def shape(self, number: int) -> tuple[int, int]:

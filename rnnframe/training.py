@@ -1,12 +1,13 @@
 """Training a network on a task: epochs, validation, metrics, checkpoints.
 
 Every batch follows from the data, the options and its number, and the state is carried where the batch says so (the
-gradient is not); so parameters, slots, state and position are all that a resumed run needs to go on bit for bit.
+gradient is not); so parameters, slots, state and position are all that a resumed run needs to go on bit for bit. A
+thread makes the next batch while one is trained on.
 """
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import attrs
 
@@ -20,6 +21,7 @@ from rnnframe.models import Model
 from rnnframe.network import Network
 from rnnframe.non_finite import first_non_finite
 from rnnframe.options import TrainingOptions
+from rnnframe.prefetch import Prefetch
 from rnnframe.progress import Progress
 from rnnframe.registry import Registry
 from rnnframe.runs import RunFolder
@@ -130,21 +132,31 @@ class Training:
         Raises `NonFiniteError` with the batch, the step and the layer named, unless such batches are to be skipped;
         the checkpoint before it stays.
         """
-        while not self.ended:
-            self._do(self.data.batch(self.progress.epoch, self.progress.batch))
-            epoch_ended = self.progress.batch == self.data.batches
-            better = False
-            if epoch_ended:
-                better = self._end_epoch()
-            elif self._due(self.options.evaluate_every):
-                better = self._evaluate_midway()
-            if better or epoch_ended or self._due(self.options.save_every) or self.ended:
-                self.save()
-            watch(self._moment(epoch_ended))
-            if stop() and not self.ended:
-                self.save()
-                return False
+        with Prefetch(self._coming()) as coming:
+            while not self.ended:
+                self.clock.start()
+                self._do(next(coming))
+                epoch_ended = self.progress.batch == self.data.batches
+                better = False
+                if epoch_ended:
+                    better = self._end_epoch()
+                elif self._due(self.options.evaluate_every):
+                    better = self._evaluate_midway()
+                if better or epoch_ended or self._due(self.options.save_every) or self.ended:
+                    self.save()
+                watch(self._moment(epoch_ended))
+                if stop() and not self.ended:
+                    self.save()
+                    return False
         return True
+
+    def _coming(self) -> Iterator[Batch]:
+        """Yield the batches from here to the end of the last epoch; a thread of its own goes through them."""
+        start = self.progress.batch
+        for epoch in range(self.progress.epoch, self.options.epochs):
+            for number in range(start, self.data.batches):
+                yield self.data.batch(epoch, number)
+            start = 0
 
     def _due(self, every: int | None) -> bool:
         return every is not None and self.progress.batch % every == 0
@@ -152,7 +164,6 @@ class Training:
     def _do(self, batch: Batch) -> None:
         """Train on a batch, or skip it."""
         progress, before = self.progress, self.state if batch.carry else None
-        self.clock.start()
         try:
             outcome = self.trainer.step(batch.x, batch.y, before, batch.lengths, batch.resets)
         except NonFiniteError as error:

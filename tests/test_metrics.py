@@ -76,9 +76,12 @@ def test_records_of_other_kinds_and_missing_keys_are_no_harm(tmp_path):
 
 
 def test_losses_that_are_not_finite_are_counted_and_left_out(tmp_path):
-    read = read_metrics(written(tmp_path, batch(1), batch(2, loss=math.nan), batch(3, loss=math.inf), batch(4)))
+    skipped = {"kind": "skipped", "update": 3, "reason": "?"}
+    read = read_metrics(
+        written(tmp_path, batch(1), batch(2, loss=math.nan), batch(3, loss=math.inf), skipped, batch(4))
+    )
     assert [x for x, _ in points(read.loss)] == [1, 4]
-    assert read.not_finite == 2
+    assert read.not_finite == 3
 
 
 def test_a_file_that_is_being_written_is_read_up_to_its_last_whole_line(tmp_path):

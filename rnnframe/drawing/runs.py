@@ -237,4 +237,4 @@ def _caption(runs: Sequence[Drawn]) -> str:
     about = (
         f"lines: means over up to {most:,} batches; shades: lowest and highest" if most > 1 else "each batch as it is"
     )
-    return about + (f"; {lost:,} losses that are not finite left out" if lost else "")
+    return about + (f"; {lost:,} batches that were not finite left out" if lost else "")

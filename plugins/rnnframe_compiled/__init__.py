@@ -34,7 +34,7 @@ class Compiled(Kernels):
 
     def twin(self, cell: Cell, dtype: np.dtype[Any]) -> Cell | None:
         """Return the compiled twin of a built-in cell."""
-        twin: Cell | None = _compiled().twins.twin_of(cell, dtype)
+        twin: Cell | None = _compiled().kinds.twin_of(cell, dtype)
         return twin
 
     def cells(self) -> tuple[str, ...]:
@@ -70,7 +70,7 @@ def _compiled() -> ModuleType:
 
     with kept():
         import rnnframe_compiled.heads
-        import rnnframe_compiled.twins
+        import rnnframe_compiled.kinds
         import rnnframe_compiled.warm
 
     return rnnframe_compiled

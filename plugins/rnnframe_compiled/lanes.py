@@ -48,7 +48,7 @@ def load(builder: Any, pointer: Any, vector: Any, mask: Any = None) -> Any:
     if mask is None:
         return builder.load(place, align=vector.element.get_abi_alignment(_TARGET))
     name, align = f"llvm.masked.load.{_suffix(vector)}.p0", INT32(vector.element.get_abi_alignment(_TARGET))
-    function = _function(builder, name, vector, place.type, INT32, mask.type, vector)
+    function = declared(builder, name, vector, place.type, INT32, mask.type, vector)
     return builder.call(function, [place, align, mask, ir.Constant(vector, None)])
 
 
@@ -60,7 +60,7 @@ def store(builder: Any, value: Any, pointer: Any, mask: Any = None) -> None:
         builder.store(value, place, align=vector.element.get_abi_alignment(_TARGET))
         return
     name, align = f"llvm.masked.store.{_suffix(vector)}.p0", INT32(vector.element.get_abi_alignment(_TARGET))
-    function = _function(builder, name, ir.VoidType(), vector, place.type, INT32, mask.type)
+    function = declared(builder, name, ir.VoidType(), vector, place.type, INT32, mask.type)
     builder.call(function, [value, place, align, mask])
 
 
@@ -79,7 +79,7 @@ def splat(builder: Any, value: Any, count: int) -> Any:
 
 def fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
     """Return a · b + c, rounded once."""
-    return builder.call(_function(builder, f"llvm.fma.{_suffix(a.type)}", a.type, *[a.type] * 3), [a, b, c])
+    return builder.call(declared(builder, f"llvm.fma.{_suffix(a.type)}", a.type, *[a.type] * 3), [a, b, c])
 
 
 def unpacked(builder: Any, values: Any) -> list[Any]:
@@ -97,7 +97,8 @@ def _suffix(vector: Any) -> str:
     return f"v{vector.count}f{32 if isinstance(vector.element, ir.FloatType) else 64}"
 
 
-def _function(builder: Any, name: str, returned: Any, *arguments: Any) -> Any:
+def declared(builder: Any, name: str, returned: Any, *arguments: Any) -> Any:
+    """Declare a function of LLVM."""
     return cgutils.get_or_insert_function(builder.module, ir.FunctionType(returned, arguments), name)
 
 
@@ -159,7 +160,7 @@ class Lanes:
         return Lanes(self.builder, self.builder.select(chosen, then.value, otherwise.value))
 
     def bits(self, function: Callable[[Any, Any], Any]) -> "Lanes":
-        """Return what `function(builder, bits)` makes of the lanes as integers."""
+        """Return what `declared(builder, bits)` makes of the lanes as integers."""
         width = INT32 if self.single else INT64
         bits = self.builder.bitcast(self.value, ir.VectorType(width, self.value.type.count))
         return Lanes(self.builder, self.builder.bitcast(function(self.builder, bits), self.value.type))
@@ -175,83 +176,10 @@ def bytes_of(typingctx: Any, unit: Any) -> Any:
     return types.intp(unit), emit
 
 
-def _prefetch(purpose: int) -> Any:
-    @intrinsic
-    def prefetch(typingctx: Any, place: Any) -> Any:
-        def emit(_: Any, builder: Any, signature: Any, values: Any) -> Any:
-            pointer = builder.inttoptr(values[0], ir.IntType(8).as_pointer())
-            function = _function(builder, "llvm.prefetch.p0", ir.VoidType(), pointer.type, INT32, INT32, INT32)
-            builder.call(function, [pointer, INT32(purpose), INT32(2), INT32(1)])
-            return ir.Constant(INT64, 0)
-
-        return types.intp(types.intp), emit
-
-    return prefetch
-
-
-expect_read, expect_write = _prefetch(0), _prefetch(1)
-"""Have the line at an address brought near, as it will be read, or written, soon; any address will do."""
-
-
 @njit(nogil=True, cache=True)
 def address_of(array: Any) -> Any:
     """Return the address of an array's first value, as a signed number: numba adds no unsigned to a signed one."""
     return np.intp(array.ctypes.data)
-
-
-@intrinsic
-def copy_padded(typingctx: Any, unit: Any, n: Any, source: Any, target: Any) -> Any:
-    """Copy `n` values to the beginning of a whole vector whose other lanes become zero; one call a vector."""
-
-    def emit(_: Any, builder: Any, signature: Any, values: Any) -> Any:
-        vector = vector_type(unit)
-        mask = first_lanes(builder, values[1], vector)
-        store(
-            builder, load(builder, address(builder, unit, values[2]), vector, mask), address(builder, unit, values[3])
-        )
-        return ir.Constant(INT64, 0)
-
-    return types.intp(unit, types.intp, types.intp, types.intp), emit
-
-
-@intrinsic
-def transpose_square(
-    typingctx: Any, unit: Any, rows: Any, n: Any, source: Any, stride: Any, target: Any, gap: Any
-) -> Any:
-    """Write the transpose of a square of vectors: `rows` rows of `n` values `stride` apart become vectors `gap` apart.
-
-    Rows that do not exist are zeros; there are as many rows of the result as values in a vector.
-    """
-
-    def emit(_: Any, builder: Any, signature: Any, values: Any) -> Any:
-        _, count, width, origin, step, into, apart = values
-        vector = vector_type(unit)
-        size = vector.count
-        held = []
-        for r in range(size):
-            exists = builder.icmp_signed("<", INT64(r), count)
-            mask = first_lanes(builder, builder.select(exists, width, INT64(0)), vector)
-            held.append(load(builder, address(builder, unit, origin, builder.mul(step, INT64(r))), vector, mask))
-        distance = 1
-        while distance < size:  # squares of this distance change places across the diagonal
-            for r in range(size):
-                if not r & distance:
-                    a, b = held[r], held[r + distance]
-                    upper = [n if not n & distance else size + n - distance for n in range(size)]
-                    lower = [n + distance if not n & distance else size + n for n in range(size)]
-                    held[r], held[r + distance] = (_shuffle(builder, a, b, places) for places in (upper, lower))
-            distance *= 2
-        for r in range(size):
-            wanted = builder.icmp_signed("<", INT64(r), width)
-            with builder.if_then(wanted, likely=True):
-                store(builder, held[r], address(builder, unit, into, builder.mul(apart, INT64(r))))
-        return ir.Constant(INT64, 0)
-
-    return types.intp(unit, types.intp, types.intp, types.intp, types.intp, types.intp, types.intp), emit
-
-
-def _shuffle(builder: Any, a: Any, b: Any, places: list[int]) -> Any:
-    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(INT32, len(places)), places))
 
 
 def lanewise(formula: Callable[..., Any]) -> Any:

@@ -9,7 +9,8 @@ from numba import njit
 
 from rnnframe.arrays import Array
 from rnnframe_compiled.functions import sigmoid, tanh
-from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, expect_read, expect_write, lanewise
+from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
+from rnnframe_compiled.moves import expect_read, expect_write
 from rnnframe_compiled.products import FEW, ROWS4, add, add_gradients, add_looked_up, copy, multiply_add, project_gates
 from rnnframe_compiled.tiles import both4
 

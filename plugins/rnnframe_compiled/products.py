@@ -6,7 +6,8 @@ import numpy as np
 from numba import njit
 
 from rnnframe.arrays import Array
-from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, copy_padded, lanewise, transpose_square
+from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
+from rnnframe_compiled.moves import copy_padded, transpose_square
 from rnnframe_compiled.tiles import (
     WIDE,
     both1,

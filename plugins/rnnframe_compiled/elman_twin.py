@@ -1,0 +1,80 @@
+"""The twin of the simple recurrent layer."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import attrs
+import numpy as np
+
+from rnnframe.arrays import Array, Arrays
+from rnnframe.contracts import Sizes
+from rnnframe.products import rows
+from rnnframe_cells.elman import Elman
+from rnnframe_compiled import elman
+from rnnframe_compiled.products import pack_columns, pack_transposed
+from rnnframe_compiled.twins import Twin, inputs_of, packed_inputs, terms_of
+
+
+@attrs.frozen(kw_only=True)
+class CompiledElman(Twin):
+    """Simple recurrent layer; formulas in `rnnframe_compiled.elman`."""
+
+    name: ClassVar[str] = "elman"
+    cell: Elman
+
+    @property
+    def kind(self) -> int:
+        """The number of the activation."""
+        return ("tanh", "sigmoid", "relu", "identity").index(self.cell.activation)
+
+    def scratch(self, inputs: int) -> Sizes:
+        """The working array first, where it is aligned, and dz."""
+        return {"work": self.work, "dz": self.hidden}
+
+    def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
+        """U, W and Wᵀ in panels."""
+        H = self.hidden
+        return {"PU": self.packed(packed_inputs(inputs), H), "PW": self.packed(H, H), "PWT": self.packed(H, H)}
+
+    def derive(self, weights: Arrays) -> None:
+        """Pack."""
+        H, unit = self.hidden, self.dtype.type(1)
+        if weights["PU"].size:
+            pack_columns(unit, weights["U"], 0, H, weights["PU"])
+        pack_columns(unit, weights["W"], 0, H, weights["PW"])
+        pack_transposed(unit, weights["W"], 0, H, weights["PWT"])
+
+    def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
+        """Run the block."""
+        unit, inputs = self.dtype.type(1), inputs_of(x, weights, scratch["dz"])
+        elman.forward(unit, self.kind, *inputs, weights["PU"], weights["PW"], weights["b"], tape["h"])
+
+    def backward(
+        self,
+        weights: Arrays,
+        x: Array,
+        tape: Arrays,
+        dh: Array,
+        dstate: Arrays,
+        gradients: Arrays,
+        scratch: Arrays,
+        dx: Array | None,
+    ) -> None:
+        """Reverse the block."""
+        dz = scratch["dz"]
+        elman.backward(
+            self.dtype.type(1),
+            self.kind,
+            *terms_of(x),
+            weights["PWT"],
+            tape["h"],
+            dh,
+            dstate["h"],
+            dz,
+            gradients["U"],
+            gradients["W"],
+            gradients["b"],
+            scratch["work"],
+        )
+        if dx is not None:
+            np.matmul(rows(dz), weights["U"].T, out=rows(dx))

@@ -1,0 +1,183 @@
+"""The twins of the GRU's two forms."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import attrs
+import numpy as np
+
+from rnnframe.arrays import Array, Arrays
+from rnnframe.contracts import Sizes, Tapes
+from rnnframe.products import project, rows
+from rnnframe_cells.gru import GRU
+from rnnframe_compiled import gru_after, gru_before
+from rnnframe_compiled.products import pack, pack_columns, pack_transposed, vectors_for
+from rnnframe_compiled.twins import Twin, inputs_of, packed_inputs, terms_of
+
+
+@attrs.frozen(kw_only=True)
+class CompiledGRU(Twin):
+    """Gated recurrent unit with reset=after; formulas in `rnnframe_compiled.gru_after`."""
+
+    name: ClassVar[str] = "gru"
+    cell: GRU
+
+    def scratch(self, inputs: int) -> Sizes:
+        """The working array first, where it is aligned, and the gradients of the sums of r and z, of q and n's sum."""
+        return {"work": self.work, "d": 4 * self.hidden}
+
+    def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
+        """U, W and the biases, a panel for every vector of hidden units with its gates side by side; Wᵀ in panels."""
+        H, V = self.hidden, self.lanes
+        panels = vectors_for(H, self.dtype)
+        return {
+            "PU": (panels, packed_inputs(inputs), 3 * V),
+            "PW": (panels, H, 3 * V),
+            "Pb": (panels, 1, 4 * V),
+            "PWT": self.packed(3 * H, H),
+        }
+
+    def derive(self, weights: Arrays) -> None:
+        """Pack."""
+        H, unit = self.hidden, self.dtype.type(1)
+        if weights["PU"].size:
+            pack(unit, weights["U"], 0, H, 3, H, weights["PU"])
+        pack(unit, weights["W"], 0, H, 3, H, weights["PW"])
+        biases = np.concatenate([weights["b"], weights["bn"]])
+        pack(unit, biases[None], 0, H, 4, H, weights["Pb"])
+        pack_transposed(unit, weights["W"], 0, 3 * H, weights["PWT"])
+
+    def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
+        """Run the block."""
+        unit, gates, packed = self.dtype.type(1), tape["gates"], [weights[name] for name in ("PU", "PW", "Pb")]
+        inputs = inputs_of(x, weights, gates)
+        gru_after.forward(unit, *inputs, *packed, gates, tape["q"], tape["h"], scratch["work"])
+
+    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, tapes: Tapes) -> None:
+        """Make h again, or the gates and q from h."""
+        unit, gates, q, h, H = self.dtype.type(1), tape["gates"], tape["q"], tape["h"], self.hidden
+        if tapes == "lean":
+            gru_after.rebuild(unit, gates, h)
+            return
+        project(x, weights["U"], gates)
+        gates += weights["b"]
+        product = scratch["d"].reshape(-1)[: gates.size].reshape(gates.shape)
+        np.matmul(rows(h[:-1]), weights["W"], out=rows(product))
+        gates[..., : 2 * H] += product[..., : 2 * H]
+        np.add(product[..., 2 * H :], weights["bn"], out=q)
+        gru_after.activate(unit, gates, q)
+
+    def backward(
+        self,
+        weights: Arrays,
+        x: Array,
+        tape: Arrays,
+        dh: Array,
+        dstate: Arrays,
+        gradients: Arrays,
+        scratch: Arrays,
+        dx: Array | None,
+    ) -> None:
+        """Reverse the block."""
+        d, H = scratch["d"], self.hidden
+        gru_after.backward(
+            self.dtype.type(1),
+            *terms_of(x),
+            weights["PWT"],
+            tape["gates"],
+            tape["q"],
+            tape["h"],
+            dh,
+            dstate["h"],
+            d,
+            gradients["U"],
+            gradients["W"],
+            gradients["b"],
+            gradients["bn"],
+            scratch["work"],
+        )
+        if dx is not None:
+            np.copyto(d[..., 2 * H : 3 * H], d[..., 3 * H :])  # x meets n's sum, not q
+            np.matmul(rows(d)[:, : 3 * H], weights["U"].T, out=rows(dx))
+
+
+@attrs.frozen(kw_only=True)
+class CompiledResetBefore(Twin):
+    """Gated recurrent unit with reset=before; formulas in `rnnframe_compiled.gru_before`."""
+
+    name: ClassVar[str] = "gru"
+    cell: GRU
+
+    def scratch(self, inputs: int) -> Sizes:
+        """The working array first, where it is aligned, the gradients of the sums, and r h."""
+        return {"work": self.work, "d": 3 * self.hidden, "reset": self.hidden}
+
+    def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
+        """U, W and Wᵀ in panels, of r and z and of n apart."""
+        H, packed = self.hidden, self.packed
+        return {
+            "PUrz": packed(packed_inputs(inputs), 2 * H),
+            "PU": packed(packed_inputs(inputs), H),
+            "PWrz": packed(H, 2 * H),
+            "PWn": packed(H, H),
+            "PWTrz": packed(2 * H, H),
+            "PWTn": packed(H, H),
+        }
+
+    def derive(self, weights: Arrays) -> None:
+        """Pack."""
+        H, U, W, unit = self.hidden, weights["U"], weights["W"], self.dtype.type(1)
+        if weights["PU"].size:
+            pack_columns(unit, U, 0, 2 * H, weights["PUrz"])
+            pack_columns(unit, U, 2 * H, H, weights["PU"])
+        pack_columns(unit, W, 0, 2 * H, weights["PWrz"])
+        pack_columns(unit, W, 2 * H, H, weights["PWn"])
+        pack_transposed(unit, W, 0, 2 * H, weights["PWTrz"])
+        pack_transposed(unit, W, 2 * H, H, weights["PWTn"])
+
+    def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
+        """Run the block."""
+        packed = [weights[name] for name in ("PUrz", "PU", "PWrz", "PWn", "b")]
+        inputs = inputs_of(x, weights, scratch["d"])
+        gru_before.forward(self.dtype.type(1), *inputs, *packed, tape["gates"], tape["h"], scratch["reset"])
+
+    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, tapes: Tapes) -> None:
+        """Make h again, or as the cell does from h."""
+        if tapes == "lean":
+            gru_after.rebuild(self.dtype.type(1), tape["gates"], tape["h"])
+        else:
+            names = {"dz": scratch["d"], "extra": scratch["reset"]}
+            H, W = self.hidden, weights["W"]
+            self.cell.rebuild({**weights, "Wrz": W[:, : 2 * H], "Wn": W[:, 2 * H :]}, x, tape, names, tapes)
+
+    def backward(
+        self,
+        weights: Arrays,
+        x: Array,
+        tape: Arrays,
+        dh: Array,
+        dstate: Arrays,
+        gradients: Arrays,
+        scratch: Arrays,
+        dx: Array | None,
+    ) -> None:
+        """Reverse the block."""
+        d = scratch["d"]
+        gru_before.backward(
+            self.dtype.type(1),
+            *terms_of(x),
+            weights["PWTrz"],
+            weights["PWTn"],
+            tape["gates"],
+            tape["h"],
+            dh,
+            dstate["h"],
+            d,
+            scratch["reset"],
+            gradients["U"],
+            gradients["W"],
+            gradients["b"],
+            scratch["work"],
+        )
+        if dx is not None:
+            np.matmul(rows(d), weights["U"].T, out=rows(dx))

@@ -1,0 +1,26 @@
+"""Which cell has which twin."""
+
+from typing import Any
+
+import numpy as np
+
+from rnnframe import Cell
+from rnnframe_cells.elman import Elman
+from rnnframe_cells.gru import GRU
+from rnnframe_cells.lstm import LSTM
+from rnnframe_compiled.elman_twin import CompiledElman
+from rnnframe_compiled.gru_twins import CompiledGRU, CompiledResetBefore
+from rnnframe_compiled.lstm_twin import CompiledLSTM
+from rnnframe_compiled.twins import Twin
+
+
+def twin_of(cell: Cell, dtype: np.dtype[Any]) -> Twin | None:
+    """Return the twin of a cell; None where there is none, as for a subclass, which may compute in its own way."""
+    if type(cell) is LSTM:
+        return CompiledLSTM(hidden=cell.hidden, cell=cell, dtype=dtype)
+    if type(cell) is GRU:
+        kind = CompiledGRU if cell.reset == "after" else CompiledResetBefore
+        return kind(hidden=cell.hidden, cell=cell, dtype=dtype)
+    if type(cell) is Elman:
+        return CompiledElman(hidden=cell.hidden, cell=cell, dtype=dtype)
+    return None

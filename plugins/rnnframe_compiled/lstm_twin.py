@@ -1,0 +1,107 @@
+"""The twin of the LSTM."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import attrs
+import numpy as np
+
+from rnnframe.arrays import Array, Arrays
+from rnnframe.contracts import Sizes, Tapes
+from rnnframe.products import project, rows
+from rnnframe_cells.lstm import LSTM
+from rnnframe_compiled import lstm
+from rnnframe_compiled.products import pack, pack_transposed, vectors_for
+from rnnframe_compiled.twins import Twin, inputs_of, packed_inputs, terms_of
+
+
+@attrs.frozen(kw_only=True)
+class CompiledLSTM(Twin):
+    """Long short-term memory; formulas in `rnnframe_compiled.lstm`."""
+
+    name: ClassVar[str] = "lstm"
+    cell: LSTM
+
+    def scratch(self, inputs: int) -> Sizes:
+        """The working array first, where it is aligned, and dz."""
+        return {"work": self.work, "dz": 4 * self.hidden}
+
+    def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
+        """U, W and b, a panel for every vector of hidden units with its four gates side by side; Wᵀ in panels."""
+        panels, width = vectors_for(self.hidden, self.dtype), 4 * self.lanes
+        return {
+            "PU": (panels, packed_inputs(inputs), width),
+            "PW": (panels, self.hidden, width),
+            "Pb": (panels, 1, width),
+            "PWT": (panels * self.lanes * 4 * self.hidden,),
+        }
+
+    def derive(self, weights: Arrays) -> None:
+        """Pack."""
+        H, unit = self.hidden, self.dtype.type(1)
+        if weights["PU"].size:
+            pack(unit, weights["U"], 0, H, 4, H, weights["PU"])
+        pack(unit, weights["W"], 0, H, 4, H, weights["PW"])
+        pack(unit, weights["b"][None], 0, H, 4, H, weights["Pb"])
+        pack_transposed(unit, weights["W"], 0, 4 * H, weights["PWT"])
+
+    def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
+        """Run the block."""
+        gates = tape["gates"]
+        lstm.forward(
+            self.dtype.type(1),
+            *inputs_of(x, weights, gates),
+            weights["PU"],
+            weights["PW"],
+            weights["Pb"],
+            gates,
+            tape["c"],
+            tape["h"],
+            scratch["work"],
+        )
+
+    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, tapes: Tapes) -> None:
+        """Make c and h again, or the gates from h and then c."""
+        unit, gates, c, h = self.dtype.type(1), tape["gates"], tape["c"], tape["h"]
+        if tapes == "lean":
+            lstm.rebuild(unit, gates, c, h)
+            return
+        product = scratch["dz"]
+        project(x, weights["U"], gates)
+        gates += weights["b"]
+        np.matmul(rows(h[:-1]), weights["W"], out=rows(product))
+        gates += product
+        lstm.activate(unit, gates)
+        lstm.rebuild(unit, gates, c, product.reshape(-1)[: h.size].reshape(h.shape))  # h is there: to be thrown away
+
+    def backward(
+        self,
+        weights: Arrays,
+        x: Array,
+        tape: Arrays,
+        dh: Array,
+        dstate: Arrays,
+        gradients: Arrays,
+        scratch: Arrays,
+        dx: Array | None,
+    ) -> None:
+        """Reverse the block."""
+        dz = scratch["dz"]
+        lstm.backward(
+            self.dtype.type(1),
+            *terms_of(x),
+            weights["PWT"],
+            tape["gates"],
+            tape["c"],
+            tape["h"],
+            dh,
+            dstate["h"],
+            dstate["c"],
+            dz,
+            gradients["U"],
+            gradients["W"],
+            gradients["b"],
+            scratch["work"],
+        )
+        if dx is not None:
+            np.matmul(rows(dz), weights["U"].T, out=rows(dx))

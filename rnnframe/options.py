@@ -98,9 +98,9 @@ class TrainingOptions:
 
     def setting(self, task: Task) -> Setting:
         """Return what a task is told; raises `OptionError` for an option that means nothing to it."""
-        for name in {"data", "steps", "held_out"} - set(task.takes):
+        for name in ("data", "steps", "held_out"):
             value = getattr(self, name)
-            if value != attrs.fields_dict(TrainingOptions)[name].default:
+            if name not in task.takes and value != attrs.fields_dict(TrainingOptions)[name].default:
                 flag = "--" + name.replace("_", "-")
                 raise OptionError(
                     f"task {task.name!r} takes no {flag} ({value}); leave it out (see `rnnframe show {task.name}`)"

@@ -127,7 +127,10 @@ class Engine:
         self._recurrent = network.recurrent
 
     def plan(self, steps: int | None, batch: int) -> Plan:
-        """Return the simulated schedule for sequences of `steps` steps (None: unknown): that of the first shard."""
+        """Return the simulated schedule for sequences of `steps` steps (None: unknown): that of the first shard.
+
+        With lengths it is that of the longest sample, and holds what such a run holds; resets change nothing.
+        """
         return self.shard_plans(steps, batch)[0]
 
     def _split(self, batch: int) -> list[slice]:

@@ -15,7 +15,8 @@ class Report:
     `data_bytes` are those of the blocks of a stream that were held at once at most: each until its chunk was reversed
     for the last time. They are 0 for arrays, which are the caller's.
     `kernels` names what computed each layer.
-    `forward_steps` counts each time a step was run forward, so `forward_steps / steps` is the price of recomputation.
+    With lengths, steps are those of the longest sample. `forward_steps` counts each time a step was run forward, so
+    `forward_steps / steps` is the price of recomputation.
     """
 
     store: str

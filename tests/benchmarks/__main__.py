@@ -2,10 +2,11 @@
 
 import sys
 
-from tests.benchmarks import epoch, long, memory, scaling, speed, stream
+from tests.benchmarks import epoch, lengths, long, memory, scaling, speed, stream
 
 MEASUREMENTS = {
     "epoch": epoch.main,
+    "lengths": lengths.main,
     "memory": memory.main,
     "long": long.main,
     "scaling": scaling.main,

@@ -65,12 +65,11 @@ def kernels_used(kernels: Sequence[str]) -> str:
     return ", ".join(kernels if len(set(kernels)) > 1 else kernels[:1])
 
 
-def make_ready(kernels: Kernels, twin: Cell | Head, dtype: np.dtype[Any]) -> None:
-    """Have a twin prepared; where that takes a while, say so on stderr before, and how long it took after."""
+def make_ready(kernels: Kernels, twin: Cell | Head, what: str, dtype: np.dtype[Any]) -> None:
+    """Have the twin of `what` prepared; where that takes a while, say so on stderr before, and the seconds after."""
     if kernels.is_ready(twin, dtype):
         kernels.prepare(twin, dtype)
         return
-    what = "heads" if isinstance(twin, Head) else twin.name
     print(f"rnnframe: compiling {what} for {dtype}, once on this machine ...", file=sys.stderr, flush=True)
     begun = time.perf_counter()
     kernels.prepare(twin, dtype)

@@ -90,10 +90,11 @@ class Network:
             return self
         twins = [kernels.twin(cell, self.dtype) for cell in self.cells]
         head = kernels.head(self.head, self.dtype)
-        made: list[Cell | Head | None] = [*twins, head]
-        for twin in made:
+        made: list[tuple[Cell | Head | None, str]] = [(head, "heads")]
+        made += [(twin, cell.name) for twin, cell in zip(twins, self.cells, strict=True)]
+        for twin, what in made:
             if twin is not None:
-                make_ready(kernels, twin, self.dtype)
+                make_ready(kernels, twin, what, self.dtype)
         running = copy.copy(self)
         running.layers = tuple(
             attrs.evolve(layer, cell=twin or layer.cell) for layer, twin in zip(self.layers, twins, strict=True)

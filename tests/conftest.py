@@ -6,6 +6,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -28,3 +29,18 @@ def each_kernels(request):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNFRAME_KERNELS", request.param)
         yield request.param
+
+
+@pytest.fixture(scope="session")
+def everything_compiled():
+    """Kernels are compiled on first use, which is told on stderr: before tests that read it."""
+    from rnnframe import default_registry
+    from rnnframe.kernels import choose
+
+    registry = default_registry()
+    kernels = choose("auto", registry)
+    for dtype in map(np.dtype, ["float32", "float64"] if kernels else []):
+        head = kernels.head(registry.head("mse:outputs=1"), dtype)
+        for twin in [head, *(kernels.twin(registry.cell(cell), dtype) for cell in kernels.cells())]:
+            if not kernels.is_ready(twin, dtype):
+                kernels.prepare(twin, dtype)

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from itertools import takewhile
@@ -81,7 +82,7 @@ def typed(command: str, folder: Path) -> str:
     words = shlex.split(f"{command} {SHORTER.get(command, '')}")
     if "--plot" in words:
         pytest.importorskip("matplotlib")
-    if words[0] == "warmup":
+    if "warmup" in words or "indrnn-loops" in words:
         pytest.importorskip("numba")
     done = subprocess.run(
         [sys.executable, "-m", "rnnframe", *words], cwd=folder, capture_output=True, text=True, check=False
@@ -93,6 +94,8 @@ def typed(command: str, folder: Path) -> str:
 @pytest.mark.parametrize("page", sorted(page for page in PAGES.keys() - ELSEWHERE if commands_of(PAGES[page])))
 def test_every_command_of_a_page_works(page: str, tmp_path: Path) -> None:
     lay_out(tmp_path)
+    for name in ("indrnn.py", "indrnn_kernels.py"):
+        shutil.copy(ROOT / "examples" / "plugins" / name, tmp_path)
     (tmp_path / "my_cell.py").write_text("".join(PYTHON.findall(PAGES[page])[:1]))
     (tmp_path / "run.toml").write_text(dedent("".join(TOML.findall(PAGES[page]))))
     for command in commands_of(PAGES[page]):

@@ -15,8 +15,16 @@ import rnnframe as rf
 from rnnframe.cli import main
 from rnnframe.testing import check_gradients
 
+pytestmark = pytest.mark.usefixtures("everything_compiled")
 FOLDER = Path(__file__).parent.parent / "examples" / "plugins"
-MOST_LINES = {"peephole_lstm": 40, "minimal_gated_unit": 40, "indrnn": 40, "every_kth": 25, "lion": 25}
+MOST_LINES = {
+    "peephole_lstm": 40,
+    "minimal_gated_unit": 40,
+    "indrnn": 40,
+    "every_kth": 25,
+    "lion": 25,
+    "indrnn_kernels": 110,
+}
 CELLS = {"peephole": "peephole_lstm", "mgu": "minimal_gated_unit", "indrnn": "indrnn"}
 INPUTS = 4
 
@@ -184,3 +192,20 @@ def test_a_cell_is_explained_planned_and_compared(run, cell):
     (measured,) = json.loads(run("compare", *words, "--store", "every-kth:k=4"))["stores"]
     assert measured["bit_identical"]
     assert measured["held_bytes"] == measured["predicted_bytes"]
+
+
+def test_kernels_in_a_file_compute_what_their_cell_computes(registry):
+    pytest.importorskip("numba", reason="numba is not installed")
+    for lookup in (False, True):
+        network = network_of(registry, "indrnn:hidden=5", "indrnn:hidden=4")
+        data = data_of(network, 9, 3, lookup=lookup)
+        engines = {
+            kernels: rf.Engine(network, "checkpoint:slots=1", chunk=2, registry=registry, kernels=kernels)
+            for kernels in ("numpy", "indrnn-loops")
+        }
+        assert engines["indrnn-loops"].running.kernels == ("indrnn-loops", "indrnn-loops")
+        numpy, loops = (engine.gradients(*data) for engine in engines.values())
+        assert loops.loss == pytest.approx(numpy.loss, rel=1e-13)
+        assert np.allclose(loops.gradients.flat, numpy.gradients.flat, rtol=1e-12, atol=1e-15)
+        assert np.allclose(loops.state_gradient.flat, numpy.state_gradient.flat, rtol=1e-12, atol=1e-15)
+        check_gradients(engines["indrnn-loops"], *data)

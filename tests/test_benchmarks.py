@@ -1,0 +1,54 @@
+"""The measurements run, and measure what they say; what they find decides nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from benchmarks.problems import CLASSES, Problem, Shape
+
+SPEED = "speed --cells elman --only numpy --threads 1 --shapes 5 --turns 1 --seconds 0.01"
+SCALING = "scaling --kernels numpy --threads 1 --stores circular-queue:k1=32,k2=64 --steps 20,40 --turns 1"
+
+
+def measured(words: str) -> list[list[str]]:
+    """Return the rows of the table that a measurement prints."""
+    command = [sys.executable, "-m", "tests.benchmarks", *words.split()]
+    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True)
+    rows = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_speed_prints_times_and_rates_of_a_shape_bare_and_under_a_readout() -> None:
+    rows = [row for row in measured(SPEED) if row[0] == "1000, 1, 32, 64"]
+    assert len(rows) == 2
+    for _, milliseconds, rate, share in rows:
+        assert float(milliseconds) > 0
+        assert float(rate) > 0
+        assert share.endswith("%")
+
+
+def test_scaling_prints_a_time_for_every_length() -> None:
+    titles, _, row = measured(SCALING)
+    assert len(titles) == len(row)
+    assert all(float(cell) > 0 for cell in row[3:6])
+
+
+@pytest.mark.parametrize(("cell", "gates"), [("lstm", 4), ("gru", 3), ("elman", 1)])
+def test_operations_are_those_of_the_products_that_the_gradients_need(cell: str, gates: int) -> None:
+    T, B, I, H = 3, 2, 5, 4
+    rows, width = T * B, gates * H
+    products = {
+        "x U": (rows, I, width),
+        "h W": (rows, H, width),
+        "dz Wᵀ": (rows, width, H),
+        "dU": (I, rows, width),
+        "dW": (H, rows, width),
+    }
+    readout = {"h V": (rows, H, CLASSES), "do Vᵀ": (rows, CLASSES, H), "dV": (H, rows, CLASSES)}
+
+    def operations(of: dict[str, tuple[int, int, int]]) -> int:
+        return sum(2 * m * k * n for m, k, n in of.values())
+
+    assert Problem(cell, Shape(T, B, I, H), "layer").flops == operations(products)
+    assert Problem(cell, Shape(T, B, I, H), "model").flops == operations(products | readout)

@@ -29,6 +29,7 @@ from rnnframe.saving import checkpoint_of, take_up
 from rnnframe.scoring import Score, score
 from rnnframe.specs import render
 from rnnframe.tasks import Batch, Dataset, Task
+from rnnframe.tensorboard import Events
 from rnnframe.trainer import Trainer
 
 
@@ -41,6 +42,7 @@ class Training:
         self.options = options
         self.data = data
         self.run = run
+        self.events: Events | None = None
         network = Network(
             cells=[*options.cell] * options.layers,
             head=data.head,
@@ -253,8 +255,11 @@ class Training:
         return score(Inference(running, self.options.chunk, NUMPY), self.data.valid)
 
     def _write(self, record: BatchRecord | SkippedRecord | EvaluationRecord | EpochRecord) -> None:
+        written = attrs.asdict(record)
         if self.run is not None:
-            self.run.append(attrs.asdict(record))
+            self.run.append(written)
+        if self.events is not None:
+            self.events.add(written)
 
     def _moment(self, epoch_ended: bool) -> Moment:
         progress = self.progress

@@ -25,6 +25,7 @@ from rnnframe.registry import default_registry
 from rnnframe.runs import RunFolder, check_free
 from rnnframe.sampling import sample_text
 from rnnframe.specs import chosen_options
+from rnnframe.tensorboard import Events, check_installed
 from rnnframe.training import Training
 
 
@@ -47,6 +48,10 @@ def command(config: str | None, resume: str | None, **values: Any) -> int:
         training, around = _resumed(resume, asked)
     else:
         training, around = _fresh(config, asked)
+    if around.tensorboard:
+        assert training.run is not None
+        events = Events(training.run.path, training.progress.updates)
+        training.events = click.get_current_context().with_resource(events)
     batches = itertools.count(1)
     with _signals() as caught, progress_for(quiet=around.quiet) as progress, one_thread():
         done = training.go(watch=progress.show, stop=lambda: next(batches) == around.stop_after or bool(caught))
@@ -59,6 +64,10 @@ def _fresh(config: str | None, asked: dict[str, Any]) -> tuple[Training, AroundO
     options, around = settle(config, asked)
     if around.force and around.out is None:
         raise UsageError("--force replaces the run that --out names; give --out RUN")
+    if around.tensorboard:
+        check_installed()
+        if around.out is None:
+            raise UsageError("--tensorboard writes into the run folder; give --out RUN")
     check_named(options.plugin, registry, f"configuration {config!r}")
     if around.out is not None:
         check_free(Path(around.out), force=around.force)
@@ -80,7 +89,8 @@ def _fresh(config: str | None, asked: dict[str, Any]) -> tuple[Training, AroundO
 
 def _resumed(path: str, asked: dict[str, Any]) -> tuple[Training, AroundOptions]:
     config = str(Path(path) / "config.toml")
-    settle_resumed({}, path, asked)  # wrong use is told before the folder is opened
+    if settle_resumed({}, path, asked)[1].tensorboard:  # wrong use is told before the folder is opened
+        check_installed()
     run, registry = click.get_current_context().with_resource(RunFolder.resume(path)), default_registry()
     options, around = settle_resumed(run.config(), config, asked)
     check_named(options.plugin, registry, f"run {path!r}")

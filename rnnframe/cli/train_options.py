@@ -32,6 +32,9 @@ class AroundOptions:
         validator=ge(0),
         metadata={"help": "characters to print at the end, where the network writes text"},
     )
+    tensorboard: bool = attrs.field(
+        default=False, metadata={"help": "write the metrics for TensorBoard too, into RUN/tensorboard"}
+    )
     json: bool = attrs.field(default=False, metadata={"help": "print one JSON object at the end"})
     quiet: bool = attrs.field(default=False, metadata={"help": "show no progress"})
 

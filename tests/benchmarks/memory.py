@@ -1,6 +1,6 @@
 """Bytes and time of one gradient for every store, beside torch's: each in a process of its own, taking turns.
 
-    python -m tests.benchmarks memory [STEPS ...] [--threads N] [--turns N] [--kernels numpy|compiled]
+    python -m tests.benchmarks memory [STEPS ...] [--threads N] [--turns N] [--kernels numpy|compiled] [--only SPEC ...]
 
 One LSTM of 128 on 64 inputs, batch 32, a linear readout with squared error at every step, float32; the input gradient
 is not asked for. "above idle" is the peak of the resident set above what the process holds with its data in memory and
@@ -43,6 +43,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("steps", type=int, nargs="*", default=[1000])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--only", nargs="+", default=[*STORES, *TORCH], metavar="SPEC", help="stores, or 'torch'")
     parser.add_argument("--kernels", choices=KERNELS, default="numpy")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args(words)
@@ -51,7 +52,7 @@ def main(words: list[str]) -> None:
         return
     print(f"{machine_line()}; {options.threads} thread(s), kernels: {options.kernels}")
     for steps in options.steps:
-        rows: dict[str, list[dict]] = {subject: [] for subject in (*STORES, *TORCH)}
+        rows: dict[str, list[dict]] = {subject: [] for subject in options.only}
         for _ in range(options.turns):
             for subject in rows:
                 rows[subject].append(in_a_process(subject, steps, options))

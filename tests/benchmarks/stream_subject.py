@@ -3,6 +3,7 @@
 `python -m tests.benchmarks.stream_subject file|held THREADS PATH LIMIT CELL STORE KERNELS BATCH STEPS`.
 """
 
+import collections
 import itertools
 import resource
 import sys
@@ -41,7 +42,7 @@ def main() -> None:
 
     def train(batches: int) -> float:
         numbers = itertools.count(1)
-        moments = []
+        moments = collections.deque(maxlen=1)
         training.go(watch=moments.append, stop=lambda: next(numbers) == batches)
         return moments[-1].loss
 

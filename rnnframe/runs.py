@@ -197,11 +197,17 @@ def check_free(folder: Path, *, force: bool) -> None:
         return
     if not folder.is_dir():
         raise RunError(f"{str(folder)!r} is a file; give another folder to --out")
-    if is_lock(folder / LOCK):
+    if is_lock(folder / LOCK) or _begun(folder):
         if not force:
             raise _already(folder)
     elif any(folder.iterdir()):
         raise RunError(f"{str(folder)!r} is not empty and holds no run; give another folder to --out")
+
+
+def _begun(folder: Path) -> bool:
+    """Tell whether all there is in a folder is what a process left that was killed while it locked it."""
+    lock = folder / LOCK
+    return [path.name for path in folder.iterdir()] == [LOCK] and lock.is_file() and not lock.stat().st_size
 
 
 def _already(folder: Path) -> RunError:

@@ -5,6 +5,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from rnnframe import DataError
 from rnnframe.arrays import Array
 
 
@@ -25,9 +26,15 @@ class Scale:
 
     @classmethod
     def of(cls, values: Array) -> "Scale":
-        """Return the scale of values [steps, channels]; a channel that does not vary keeps its unit."""
-        spread = values.std(axis=0, dtype=np.float64)
-        return cls(values.mean(axis=0, dtype=np.float64), np.where(spread > 0, spread, 1.0))
+        """Return the scale of values [steps, channels]; a channel that does not vary keeps its unit.
+
+        Raises `DataError` for values that are too large to be squared.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, spread = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
+        if not (np.isfinite(mean).all() and np.isfinite(spread).all()):
+            raise DataError(f"values up to {np.abs(values).max():g} are too large to be standardised; divide them")
+        return cls(mean, np.where(spread > 0, spread, 1.0))
 
     @classmethod
     def none(cls, channels: int) -> "Scale":

@@ -220,6 +220,51 @@ def change(thing: dict[str, Any], rng: Rng) -> str:
             return f"{key} = {str(thing[key])[:40]!r}"
 
 
+def rewrite_arrays(path: Path, outside: Path, rng: Rng) -> str:
+    """Change an array of a NPZ file: its values, type or shape; or give it another name."""
+    with open(path, "rb") as data, np.load(data, allow_pickle=False) as file:
+        arrays = dict(file)
+    name = sorted(arrays)[rng.integers(len(arrays))]
+    made: list[tuple[str, Callable[[Any], Any]]] = [
+        ("gone", lambda a: None),
+        ("objects", lambda a: np.array([Boobytrap()] * len(a), object)),
+        ("texts", lambda a: a.astype("U8")),
+        ("bytes", lambda a: a.astype("S8")),
+        ("nan", lambda a: np.full(a.shape, np.nan)),
+        ("huge", lambda a: np.full(a.shape, 1e300)),
+        ("negative", lambda a: -1 - np.abs(a)),
+        ("complex", lambda a: a.astype(complex)),
+        ("empty", lambda a: a[:0]),
+        ("shorter", lambda a: a[:-1]),
+        ("flat", lambda a: a.ravel()),
+        ("deeper", lambda a: a[None]),
+        ("one number", lambda a: a.ravel()[0]),
+        ("booleans", lambda a: a.astype(bool)),
+        ("dates", lambda a: np.zeros(a.shape, "M8[s]")),
+        ("named", lambda a: np.zeros(a.shape, [("a", "f4"), ("b", "i4")])),
+        ("turned", lambda a: a.T),
+        ("large counts", lambda a: np.full(a.shape, 10**15)),
+    ]
+    done, change = made[rng.integers(len(made))]
+    changed = change(arrays.pop(name))
+    if changed is not None:
+        arrays[name + "x" * int(rng.integers(8) == 0)] = changed
+    np.savez(path, **arrays)
+    return f"{name}: {done}"
+
+
+def rewrite_csv(path: Path, outside: Path, rng: Rng) -> str:
+    """Put anything in a place between two commas or line ends."""
+    rows = [line.split(",") for line in path.read_text().splitlines()]
+    row = rows[rng.integers(len(rows)) if rng.integers(2) else rng.integers(min(6, len(rows)))]
+    what = anything(rng)
+    row[rng.integers(len(row))] = str(what)
+    if rng.integers(4) == 0:
+        row.append("more")
+    path.write_text("\n".join(",".join(row) for row in rows) + "\n")
+    return f"{str(what)[:40]!r} among the values"
+
+
 def foreign_tensors(path: Path, outside: Path, rng: Rng) -> str:
     from safetensors.numpy import save
 
@@ -228,13 +273,20 @@ def foreign_tensors(path: Path, outside: Path, rng: Rng) -> str:
     return "a foreign safetensors file"
 
 
+KNOWN: dict[str, Damage] = {
+    ".toml": rewrite_toml,
+    ".safetensors": rewrite_tensors,
+    ".npz": rewrite_arrays,
+    ".csv": rewrite_csv,
+    ".ts": rewrite_csv,
+}
 BYTES: list[Damage] = [cut, flip, flip_head, scribble, repeat, blank, trap, numpy_trap]
 PLACES: list[Damage] = [absent, folder, link, hard_link, linked_beside, swap]
 
 
 def damage(path: Path, outside: Path, rng: Rng) -> str:
     """Damage a file in some way that makes sense for it; where its format is known, that way every other time."""
-    known = {".toml": rewrite_toml, ".safetensors": rewrite_tensors}.get(path.suffix)
+    known = KNOWN.get(path.suffix)
     if known and rng.integers(2):
         return known(path, outside, rng)
     choices = BYTES + PLACES

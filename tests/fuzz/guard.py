@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -24,6 +25,8 @@ CHANGES = {  # event -> how many of its first arguments are paths
     "os.utime": 1,
 }
 NEVER = ("pickle.find_class", "marshal.loads", "os.exec", "os.posix_spawn", "os.system", "socket.connect")
+NEVER += ("subprocess.Popen",)
+OWN = ("<frozen importlib", f"{os.sep}numba{os.sep}")  # modules, and machine code that was compiled before
 _watching: list[tuple[Path, list[str]]] = []
 _hooked: list[bool] = []
 
@@ -46,10 +49,12 @@ def _see(event: str, arguments: tuple[Any, ...]) -> None:
     if not _watching:
         return
     folder, found = _watching[-1]
-    if event in NEVER or (event == "subprocess.Popen"):
-        if not (event == "marshal.loads" and _importing()):
+    if event in NEVER:
+        if not _called_by(*OWN):
             found.append(f"{event} {arguments[:2]}")
     elif event == "open":
+        if _called_by(*OWN[1:]):
+            return
         path, mode, flags = arguments
         if flags & WRITING or (isinstance(mode, str) and set(mode) & set("wax+")):
             _check(event, path, folder, found, follow=not flags & os.O_NOFOLLOW)
@@ -58,17 +63,18 @@ def _see(event: str, arguments: tuple[Any, ...]) -> None:
             _check(event, path, folder, found, follow=event in ("os.chmod", "os.truncate"))
 
 
-def _importing() -> bool:
-    frame = sys._getframe(2)
+def _called_by(*files: str) -> bool:
+    """Tell whether code of one of these files is at work."""
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
+        if any(file in frame.f_code.co_filename for file in files):
             return True
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return False
 
 
 def _check(event: str, path: Any, folder: Path, found: list[str], *, follow: bool) -> None:
-    if isinstance(path, int) or path == os.devnull:
+    if isinstance(path, int) or path == os.devnull or "__pycache__" in Path(os.fsdecode(path)).parts:
         return
     name = Path(os.fsdecode(path)).absolute()
     real = Path(os.path.realpath(name)) if follow else Path(os.path.realpath(name.parent)) / name.name

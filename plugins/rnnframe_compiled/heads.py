@@ -110,7 +110,7 @@ class CompiledHead(Head):
         L = lanes(self.dtype)
         across, down = (vectors_for(size, self.dtype) * L for size in (self.width, inputs))
         packed = -(-max(across * inputs, down * self.width) // L) * L
-        return {"packed": (packed,), "work": (L * (1 + TERMS * WIDE),), "o": self.width}
+        return {"packed": (packed,), "work": (L * (1 + TERMS * min(WIDE, across // L)),), "o": self.width}
 
     def readout(self, weights: Arrays, h: Array, scratch: Arrays) -> Array:
         """Return o [L, B, outputs] of a block of h, in the working array."""

@@ -51,10 +51,10 @@ class Twin(Cell):
         """As the cell."""
         return self.cell.keeps(tapes)
 
-    @property
-    def work(self) -> tuple[int]:
-        """The shape of the working array: a one, a panel of gradients, and a tile of sums."""
-        return (self.lanes * (1 + TERMS * WIDE + rows_of(4) * 4),)
+    def work(self, gates: int) -> tuple[int]:
+        """Return the shape of the working array: a one, a panel of the gradients of all gates, and a tile of sums."""
+        across = min(WIDE, vectors_for(gates * self.hidden, self.dtype))
+        return (self.lanes * (1 + TERMS * across + rows_of(4) * 4),)
 
     def packed(self, terms: int, width: int) -> tuple[int]:
         """Return the shape of a matrix [terms, width] in panels of vectors."""

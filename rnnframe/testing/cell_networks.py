@@ -5,6 +5,7 @@ import numpy as np
 from rnnframe.arrays import Array, Vector
 from rnnframe.engine import Engine
 from rnnframe.inference import Inference
+from rnnframe.kernels import NUMPY
 from rnnframe.network import Network
 from rnnframe.testing.cell_suite import CellSuite
 from rnnframe.testing.differences import DIRECTIONS, RESOLUTION
@@ -22,8 +23,8 @@ class CellNetworkChecks(CellSuite):
         """Two layers and a readout: along random directions the loss changes as the gradient says."""
         network, data = self._network("float64"), self._data("float64")
         for chunk in (1, 3, STEPS):
-            gradient = Engine(network, KeepAll(), chunk=chunk).gradients(*data).gradients.flat
-            inference = Inference(network, chunk)
+            gradient = Engine(network, KeepAll(), chunk=chunk, kernels=NUMPY).gradients(*data).gradients.flat
+            inference = Inference(network, chunk, NUMPY)
             rng = np.random.default_rng(5)
             for _ in range(DIRECTIONS):
                 direction = rng.normal(size=gradient.shape) / np.sqrt(gradient.size)
@@ -39,7 +40,8 @@ class CellNetworkChecks(CellSuite):
             for chunk in (1, 3, STEPS):
                 network, data = self._network(dtype), self._data(dtype)
                 kept, again = (
-                    Engine(network, store, chunk=chunk).gradients(*data) for store in (KeepAll(), Recompute())
+                    Engine(network, store, chunk=chunk, kernels=NUMPY).gradients(*data)
+                    for store in (KeepAll(), Recompute())
                 )
                 for what in ("gradients", "state", "state_gradient"):
                     one: Vector = getattr(again, what)
@@ -51,7 +53,9 @@ class CellNetworkChecks(CellSuite):
     def test_in_threads_the_gradients_are_those_of_one(self) -> None:
         """Parts of the batch in threads of their own share the cell, and nothing else."""
         network, data = self._network("float64"), self._data("float64")
-        one, two = (Engine(network, KeepAll(), chunk=3, shards=shards).gradients(*data) for shards in (1, 2))
+        one, two = (
+            Engine(network, KeepAll(), chunk=3, shards=shards, kernels=NUMPY).gradients(*data) for shards in (1, 2)
+        )
         for name, wanted in one.gradients.items():
             expect_close(f"gradient of {name}", two.gradients[name], wanted, 1e-10, ("two threads", "one"))
 

@@ -7,6 +7,7 @@ import attrs
 from rnnframe.contracts import Problem
 from rnnframe.engine import Engine
 from rnnframe.errors import OptionError
+from rnnframe.kernels import NUMPY
 from rnnframe.network import Network
 from rnnframe.plan import costs_of
 from rnnframe.sizes import ByteSize
@@ -75,7 +76,7 @@ class StoreBudgetChecks(StoreSuite):
             store = attrs.evolve(self.subject, budget=ByteSize(budget))
         except ValueError as conflict:
             skip(f"the options leave no room for a budget: {conflict.args[0]}")
-        engine = Engine(network, store, chunk=case.chunk, shards=case.shards)
+        engine = Engine(network, store, chunk=case.chunk, shards=case.shards, kernels=NUMPY)
         try:
             plans = engine.shard_plans(case.steps, case.batch)
         except OptionError as refusal:

@@ -9,6 +9,7 @@ import numpy as np
 from rnnframe.arrays import Array, Vector
 from rnnframe.engine import Engine
 from rnnframe.errors import OptionError
+from rnnframe.kernels import NUMPY
 from rnnframe.network import Network
 from rnnframe.plan import Plan
 from rnnframe.report import Result
@@ -97,7 +98,7 @@ class StoreRunChecks(StoreSuite):
         if tracemalloc.is_tracing():
             skip("allocations are traced already")
         network = Network(["lstm:hidden=32"], "mse:outputs=2", 8)
-        engine = Engine(network, self.subject, chunk=16)
+        engine = Engine(network, self.subject, chunk=16, kernels=NUMPY)
         rng = np.random.default_rng(0)
         x, y = rng.normal(size=(320, 16, 8)).astype("float32"), rng.normal(size=(320, 16, 2)).astype("float32")
         try:
@@ -135,7 +136,7 @@ class StoreRunChecks(StoreSuite):
         for steps in STREAMED:
             case = Case(steps, 2, 3)
             x, y, state = self.data(case)
-            engine = Engine(self.network(), self.subject, chunk=case.chunk)
+            engine = Engine(self.network(), self.subject, chunk=case.chunk, kernels=NUMPY)
             for block in (1, 4, steps):
                 found, wanted = engine.gradients(_blocks(x, y, block), None, state), engine.gradients(x, y, state)
                 if found.count != wanted.count:
@@ -150,7 +151,7 @@ class StoreRunChecks(StoreSuite):
             skip("the medium of the store does not give states back bit for bit")
 
     def _full(self, plan: Plan, case: Case, dtype: str) -> Engine:
-        return Engine(self.network(dtype), KeepAll(cut=plan.grid), chunk=case.chunk, shards=case.shards)
+        return Engine(self.network(dtype), KeepAll(cut=plan.grid), chunk=case.chunk, shards=case.shards, kernels=NUMPY)
 
     def _windows_of(self, plan: Plan) -> list[tuple[int, int, int]]:
         return follow(plan.schedule(), plan.grid, stored_weights=plan.store.stores_weights).windows()
@@ -183,7 +184,7 @@ class StoreRunChecks(StoreSuite):
     def _expect_refusal(self) -> None:
         x, y, state = self.data(Case(5, 2, 2))
         try:
-            Engine(self.network(), self.subject, chunk=2).gradients(_blocks(x, y, 2), None, state)
+            Engine(self.network(), self.subject, chunk=2, kernels=NUMPY).gradients(_blocks(x, y, 2), None, state)
         except OptionError:
             return
         fail("a stream is served though unknown_length is False; write unknown_length = True")

@@ -10,6 +10,7 @@ from rnnframe.arrays import Array
 from rnnframe.contracts import Costs, StateStore
 from rnnframe.engine import Engine
 from rnnframe.errors import OptionError
+from rnnframe.kernels import NUMPY
 from rnnframe.network import Network
 from rnnframe.plan import Plan
 from rnnframe.schedule import Action, Forward, Grid, Reverse, Schedule, Update
@@ -165,7 +166,7 @@ class StoreSuite(Suite):
         refusal: Any = None
         served = 0
         for case in cases:
-            engine = Engine(self.network(dtype), self.subject, chunk=case.chunk, shards=case.shards)
+            engine = Engine(self.network(dtype), self.subject, chunk=case.chunk, shards=case.shards, kernels=NUMPY)
             try:
                 plan = engine.plan(case.steps, case.batch)
             except OptionError as error:

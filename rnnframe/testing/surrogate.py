@@ -10,6 +10,7 @@ import numpy as np
 
 from rnnframe.arrays import Array, Arrays
 from rnnframe.inference import Inference
+from rnnframe.kernels import NUMPY
 from rnnframe.network import Network
 from rnnframe.testing.store_suite import Window
 
@@ -18,7 +19,7 @@ class Surrogate:
     """The loss of windows over one sequence: x, y, the state before it, and the parameters at every step."""
 
     def __init__(self, network: Network, x: Array, y: Array, state: Arrays, parameters: Sequence[Array]) -> None:
-        self._inference = Inference(network)
+        self._inference = Inference(network, kernels=NUMPY)
         self._x, self._y, self._parameters = x, y, parameters
         self._states: list[Arrays] = [state]
         for step in range(len(x)):

@@ -10,6 +10,7 @@ from rnnframe.arrays import Array
 from rnnframe.engine import Engine
 from rnnframe.errors import DataError
 from rnnframe.inference import Inference
+from rnnframe.kernels import NUMPY
 from rnnframe.network import Network
 from rnnframe.scoring import predictions, score
 from rnnframe.tasks import Batch, Dataset, Setting, Task
@@ -60,7 +61,7 @@ class TaskTests(Suite):
     def test_a_network_learns_from_every_batch(self) -> None:
         """`inputs` and `head` make a network that takes the batches, and the loss is finite."""
         data = self._opened()
-        trainer, state = Trainer(Engine(_network(data), shards=1, kernels="numpy"), "sgd:lr=1e-3"), None
+        trainer, state = Trainer(Engine(_network(data), shards=1, kernels=NUMPY), "sgd:lr=1e-3"), None
         for n in _some(data):
             batch = data.batch(0, n)
             if batch.y is None:
@@ -82,7 +83,7 @@ class TaskTests(Suite):
     def test_the_held_out_part_is_judged(self) -> None:
         """It has targets, and each measure is a finite number under a name."""
         data = self._opened()
-        judged = score(Inference(_network(data)), data.valid)
+        judged = score(Inference(_network(data), kernels=NUMPY), data.valid)
         for name, value in judged.measures.items():
             if not isinstance(name, str) or not isinstance(value, float) or not np.isfinite(value):
                 fail(f"measure {name!r} is {value!r}; expected a finite float under a text")
@@ -92,7 +93,7 @@ class TaskTests(Suite):
         data = self._opened()
         names: list[str] | None = None
         try:
-            for piece in data.valid.table(predictions(Inference(_network(data)), data.valid)):
+            for piece in data.valid.table(predictions(Inference(_network(data), kernels=NUMPY), data.valid)):
                 names = names or list(piece)
                 lengths = {name: len(column) for name, column in piece.items()}
                 if list(piece) != names or len(set(lengths.values())) != 1:

@@ -99,6 +99,7 @@ def test_help_names_every_command_and_every_training_option(run: Run) -> None:
         "evaluate",
         "predict",
         "sample",
+        "warmup",
         "report",
         "plan",
         "compare",

@@ -68,7 +68,7 @@ def batch(steps: int = 150) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("medium", ["disk:path={}", "blosc2", "blosc2:level=1"])
-@pytest.mark.parametrize("options", ["", ",slots=1", ",slots=3", ",slots=60", ",keep=lean", ",budget=120KiB"])
+@pytest.mark.parametrize("options", ["", ",slots=1", ",slots=3", ",slots=60", ",keep=lean", ",budget=140KiB"])
 @pytest.mark.parametrize("shards", [1, 2])
 def test_an_exact_medium_changes_no_bit_of_the_gradient(tmp_path, medium, options, shards):
     if medium.startswith("blosc2"):

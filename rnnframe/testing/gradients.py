@@ -14,6 +14,7 @@ from rnnframe.arrays import Array, Arrays, Vector
 from rnnframe.engine import Engine
 from rnnframe.errors import UsageError
 from rnnframe.inference import Inference
+from rnnframe.kernels import NUMPY
 from rnnframe.states import fill_state
 from rnnframe.testing.tables import relative_differences, table
 
@@ -120,7 +121,7 @@ class _Losses:
             raise UsageError(f"finite differences of a {network.dtype} network are noise; make it with dtype='float64'")
         if not hasattr(x, "__getitem__"):
             raise UsageError(f"finite differences read x many times; give arrays, not a {type(x).__name__}")
-        self._inference = Inference(network, engine.chunk)
+        self._inference = Inference(engine.running, engine.chunk, NUMPY)
         self._x, self._y = x, y
         self._cuts = lengths, resets
 

@@ -37,8 +37,8 @@ class Weights:
         self.head = self.parameters.group("head")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copy and pickle what the weights are made of and the values; every name is a view again afterwards."""
-        return _weights_from, (*self._made_of, self.parameters.flat.copy())
+        """Copy and pickle what the weights are made of and the parameters, so that who shared them shares the copy."""
+        return _weights_from, (*self._made_of, self.parameters)
 
     @property
     def nbytes(self) -> int:
@@ -56,9 +56,8 @@ class Weights:
         self._derived.copy_from(other._derived)
 
 
-def _weights_from(layers: tuple[Layer, ...], head: Head, dtype: np.dtype[Any], flat: Array) -> Weights:
-    weights = Weights(layers, head, dtype)
-    weights.parameters.flat[:] = flat
+def _weights_from(layers: tuple[Layer, ...], head: Head, dtype: np.dtype[Any], parameters: Vector) -> Weights:
+    weights = Weights(layers, head, dtype, parameters)
     weights.derive()
     return weights
 

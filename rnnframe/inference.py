@@ -48,6 +48,10 @@ class Inference:
         self._chunk = chunk
         self._buffers: dict[tuple[int, int], tuple[Vector, Tape, Scratch]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle no buffers: they are made of views of one another, which would be views no longer."""
+        return {**self.__dict__, "_buffers": {}}
+
     @np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is an error of its own
     def evaluate(
         self,

@@ -211,9 +211,13 @@ class Network:
 
     def predict(self, weights: Weights, h: Array, scratch: Scratch) -> Array:
         """Return what the head predicts [l, n, outputs] for a block of h, in a working array."""
-        outputs = self._stack.head.readout(weights.head, h, scratch.part(-1, (h.shape[0], h.shape[1])))
+        outputs = self.readout(weights, h, scratch)
         self.head.prediction(outputs)
         return outputs
+
+    def readout(self, weights: Weights, h: Array, scratch: Scratch) -> Array:
+        """Return what the head makes its prediction of, [l, n, outputs], in a working array."""
+        return self._stack.head.readout(weights.head, h, scratch.part(-1, (h.shape[0], h.shape[1])))
 
     def specs(self) -> dict[str, Any]:
         """Return the arguments that make a network of the same shapes, as text and numbers."""

@@ -45,12 +45,12 @@ def _layers(network: Network, batch: Batch, state: Arrays | None) -> Iterator[tu
     while start != source.steps and (block := source.block(start, min(start + steps, len(batch.x)), columns)):
         network.forward(network.weights, block, running, tape, scratch)
         begin = start
-        for piece, arrays in zip(block.pieces, tape.pieces, strict=True):
+        for arrays in tape.pieces:
             for number, (layer, made) in enumerate(zip(network.layers, arrays, strict=True)):
                 states = layer.cell.state()
                 yield begin, number, {name: a[1:] if name in states else a for name, a in made.items()}
             h = arrays[-1]["h"][1:]
-            outputs = network.head.readout(network.weights.head, h, scratch.part(-1, piece.size))
+            outputs = network.readout(network.weights, h, scratch)
             yield begin, len(network.layers), {"outputs": outputs}
             begin += len(h)
         start += block.steps

@@ -193,7 +193,7 @@ class Training:
     def _skip(self, batch: Batch, before: Vector | None, error: NonFiniteError) -> None:
         """Leave a batch out whose loss or gradient is not finite; the next one begins with a state of zeros."""
         progress = self.progress
-        place = first_non_finite(self.model.network, batch, before)
+        place = first_non_finite(self.trainer.engine.running, batch, before)
         reason = f"epoch {progress.epoch + 1}, batch {progress.batch + 1}: {error}; not finite first: {place}"
         if self.options.on_nonfinite == "stop":
             raise NonFiniteError(reason) from None

@@ -32,6 +32,20 @@ def test_a_copied_network_computes_the_same_and_is_trained_on_its_own(way: str) 
     assert np.array_equal(rf.Engine(network).gradients(x, y).gradients.flat, before.gradients.flat)
 
 
+@pytest.mark.parametrize("kernels", ["numpy", "auto"])
+@pytest.mark.parametrize("way", ["deepcopy", "pickle"])
+def test_a_copied_inference_predicts_the_same_and_with_the_parameters_of_its_network(way: str, kernels: str) -> None:
+    network = rf.Network(cells=["lstm:hidden=9"], head="mse:outputs=2", inputs=3, dtype="float64")
+    x = np.random.default_rng(0).standard_normal((40, 5, 3))
+    inference = rf.Inference(network, 7, kernels)
+    wanted = inference.predict(x)[0]
+    network_of_copy, copied = COPIES[way]((network, inference))
+    assert np.array_equal(copied.predict(x)[0], wanted)
+    network_of_copy.parameters.flat[:] *= 0.5
+    assert np.array_equal(copied.predict(x)[0], rf.Inference(network_of_copy, 7, kernels).predict(x)[0])
+    assert not np.array_equal(copied.predict(x)[0], wanted)
+
+
 def test_what_is_assigned_to_the_flat_vector_is_written_into_it() -> None:
     parameters = rf.Network(cells=["elman:hidden=2"], head="mse:outputs=1", inputs=2).parameters
     parameters.flat = np.arange(parameters.flat.size)

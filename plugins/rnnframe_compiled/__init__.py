@@ -76,6 +76,16 @@ def _compiled() -> ModuleType:
     return rnnframe_compiled
 
 
+def twin_from(cell: Cell, dtype: np.dtype[Any]) -> Cell | None:
+    """Make a twin that was pickled: in this way its code comes from where code for these sources is kept."""
+    return Compiled().twin(cell, dtype)
+
+
+def head_from(head: Head, dtype: np.dtype[Any]) -> Head | None:
+    """Make a head's twin that was pickled."""
+    return Compiled().head(head, dtype)
+
+
 @hookimpl
 def rnnframe_kernels() -> tuple[type[Kernels], ...]:
     """Return the compiled kernels."""

@@ -65,7 +65,7 @@ class CompiledElman(Twin):
         elman.backward(
             self.dtype.type(1),
             self.kind,
-            *terms_of(x),
+            *terms_of(x, len(weights["U"])),
             weights["PWT"],
             tape["h"],
             dh,

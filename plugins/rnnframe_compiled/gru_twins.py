@@ -82,7 +82,7 @@ class CompiledGRU(Twin):
         d, H = scratch["d"], self.hidden
         gru_after.backward(
             self.dtype.type(1),
-            *terms_of(x),
+            *terms_of(x, len(weights["U"])),
             weights["PWT"],
             tape["gates"],
             tape["q"],
@@ -165,7 +165,7 @@ class CompiledResetBefore(Twin):
         d = scratch["d"]
         gru_before.backward(
             self.dtype.type(1),
-            *terms_of(x),
+            *terms_of(x, len(weights["U"])),
             weights["PWTrz"],
             weights["PWTn"],
             tape["gates"],

@@ -11,6 +11,7 @@ from numba import njit
 from rnnframe.arrays import Array, Arrays, Vector
 from rnnframe.heads import Head, MeanSquaredError
 from rnnframe.products import rows
+from rnnframe_compiled import head_from
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
 from rnnframe_compiled.products import (
     TERMS,
@@ -74,6 +75,10 @@ class CompiledHead(Head):
     name: ClassVar[str] = "compiled"
     head: Head
     dtype: np.dtype[Any]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle what the twin is made of."""
+        return head_from, (self.head, self.dtype)
 
     @property
     def width(self) -> int:

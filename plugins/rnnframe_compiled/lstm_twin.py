@@ -89,7 +89,7 @@ class CompiledLSTM(Twin):
         dz = scratch["dz"]
         lstm.backward(
             self.dtype.type(1),
-            *terms_of(x),
+            *terms_of(x, len(weights["U"])),
             weights["PWT"],
             tape["gates"],
             tape["c"],

@@ -10,6 +10,7 @@ from rnnframe import Cell
 from rnnframe.arrays import Array, Arrays
 from rnnframe.contracts import Tapes, Widths
 from rnnframe.products import is_lookup, project, rows
+from rnnframe_compiled import twin_from
 from rnnframe_compiled.products import TERMS, lanes, vectors_for
 from rnnframe_compiled.tiles import WIDE, rows_of
 
@@ -25,6 +26,10 @@ class Twin(Cell):
     name: ClassVar[str]
     cell: Cell
     dtype: np.dtype[Any]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle what the twin is made of."""
+        return twin_from, (self.cell, self.dtype)
 
     @property
     def lanes(self) -> int:
@@ -73,15 +78,21 @@ def inputs_of(x: Array, weights: Arrays, sums: Array) -> tuple[int, int, Array, 
     these numbers. Inputs too wide to be packed are multiplied here, into `sums`, whose rows are then added.
     """
     if is_lookup(x):
-        return 0, 0, np.array(x.reshape(-1), np.int64), weights["U"]
+        return 0, 0, _numbers(x, len(weights["U"])), weights["U"]
     if weights["PU"].size:
         return x.ctypes.data, x.shape[-1], _NO_ROWS, weights["U"]
     project(x, weights["U"], sums)
     return 0, 0, np.arange(sums.shape[0] * sums.shape[1]), rows(sums)
 
 
-def terms_of(x: Array) -> tuple[int, int, Array]:
+def terms_of(x: Array, inputs: int) -> tuple[int, int, Array]:
     """Return what dU is made of: address and width of dense x, or the numbers of rows."""
     if is_lookup(x):
-        return 0, 0, np.array(x.reshape(-1), np.int64)
+        return 0, 0, _numbers(x, inputs)
     return x.ctypes.data, x.shape[-1], _NO_ROWS
+
+
+def _numbers(x: Array, inputs: int) -> Array:
+    """Return row numbers as the kernels take them: even if x changes while a run goes on, none is out of bounds."""
+    numbers = np.array(x.reshape(-1), np.int64)
+    return np.clip(numbers, 0, inputs - 1, out=numbers)

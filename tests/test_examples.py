@@ -59,7 +59,7 @@ def test_the_seed_network_prints_the_error_of_its_gradients(seed_network):
 def test_the_seed_network_fails_where_a_gradient_is_wrong():
     # given a sigmoid that is reversed with the slope of tanh
     sabotage = (
-        "import runpy; import rnnframe_cells.elman as elman; "
+        "import os, runpy; os.environ['RNNFRAME_KERNELS'] = 'numpy'; import rnnframe_cells.elman as elman; "
         "elman.ACTIVATIONS['sigmoid'] = elman.ACTIVATIONS['sigmoid'][0], elman.ACTIVATIONS['tanh'][1]; "
         f"runpy.run_path({str(SEED_NETWORK)!r}, run_name='__main__')"
     )

@@ -81,7 +81,7 @@ class Inference:
         """
         source = open_inputs(x, self.network, lengths, resets)
         parts = [self._predicted(passed) for passed in self._forward(source, state)]
-        behind = 0 if source.steps is None else len(x) - source.steps
+        behind = 0 if source.steps is None else np.shape(x)[0] - source.steps
         if behind:
             parts.append(np.zeros((behind, *parts[-1].shape[1:]), self.network.dtype))
         return np.concatenate(parts), self._final(source)

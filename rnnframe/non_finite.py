@@ -37,12 +37,12 @@ def _layers(network: Network, batch: Batch, state: Arrays | None) -> Iterator[tu
     """Run a batch forward, piece by piece; yield first step, number of the layer, and the arrays [steps, ...] made."""
     source = open_inputs(batch.x, network, batch.lengths, batch.resets)
     (columns,) = source.deal(1)
-    steps, start = min(CHUNK, len(batch.x)), 0
+    steps, start = min(CHUNK, np.shape(batch.x)[0]), 0
     running, tape = network.new_state(source.batch), network.new_tape(steps, source.batch)
     scratch = network.new_scratch(steps, source.batch)
     fill_state(running, state, source.batch, columns)
     network.weights.derive()
-    while start != source.steps and (block := source.block(start, min(start + steps, len(batch.x)), columns)):
+    while start != source.steps and (block := source.block(start, min(start + steps, np.shape(batch.x)[0]), columns)):
         network.forward(network.weights, block, running, tape, scratch)
         begin = start
         for arrays in tape.pieces:

@@ -27,6 +27,9 @@ class Made:
     dtype: np.dtype[Any]
     make: Callable[[int, int], Array]
 
+    def __len__(self) -> int:
+        return self.shape[0]
+
     def __getitem__(self, steps: slice) -> Array:
         start, stop, _ = steps.indices(self.shape[0])
         if stop <= start:
@@ -36,7 +39,10 @@ class Made:
 
 
 def drawn(key: tuple[int, ...], start: int, stop: int, batch: int) -> Array:
-    """Return numbers [steps, B], uniform from 0 to 1, of the steps [start, stop), which lie in one block."""
+    """Return numbers [steps, B], uniform from 0 to 1, of the steps [start, stop), which lie in one block.
+
+    The 1 keeps these draws apart from those of the key itself, to which zeros may be added without a change.
+    """
     block = start // BLOCK
     first = block * BLOCK
-    return np.random.default_rng([*key, block]).random((BLOCK, batch), np.float32)[start - first : stop - first]
+    return np.random.default_rng([*key, 1, block]).random((BLOCK, batch), np.float32)[start - first : stop - first]

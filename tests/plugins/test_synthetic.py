@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
+from rnnframe.non_finite import first_non_finite
 from rnnframe.options import TrainingOptions
 from rnnframe.training import Training
 from rnnframe_tasks.adding import GUESSING
@@ -116,3 +117,25 @@ def test_an_option_that_means_nothing_to_a_task_is_refused(option: str, value: o
     flag = "--" + option.replace("_", "-")
     with pytest.raises(rf.OptionError, match=rf"task 'adding' takes no {flag} \({value}\); leave it out"):
         options.setting(rf.task("adding"))
+
+
+@pytest.mark.parametrize("task", ["adding:length=20,samples=100", "copy:delay=5,length=2,samples=100"])
+def test_a_loss_that_is_not_finite_on_made_data_is_told_as_such(task: str) -> None:
+    data = rf.task(task).open(rf.Setting(batch=4))
+    made = data.batch(0, 0)
+    assert len(made.x) == made.x.shape[0]
+    network = rf.Network(["gru:hidden=3"], data.head, data.inputs)
+    network.parameters["head.V"].fill(np.nan)
+    assert first_non_finite(network, made, None) == "the parameters head.V, before any step"
+    network.parameters["head.V"].fill(0)
+    assert "reverse sweep" in first_non_finite(network, made, None)
+
+
+def test_the_marks_of_adding_do_not_follow_from_the_numbers() -> None:
+    batches = [
+        next(iter(rf.task("adding:length=40").open(rf.Setting(batch=320, seed=n)).valid.batches())) for n in range(5)
+    ]
+    read = np.concatenate([each.x[0:40] for each in batches], axis=1)
+    for mark in (read[:20, :, 1].argmax(axis=0), read[20:, :, 1].argmax(axis=0)):
+        strongest = max(abs(np.corrcoef(numbers, mark)[0, 1]) for numbers in read[..., 0])
+        assert strongest < 0.15

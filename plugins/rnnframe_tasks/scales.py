@@ -8,6 +8,9 @@ import numpy as np
 from rnnframe import DataError
 from rnnframe.arrays import Array
 
+ROUNDING = 1e-12
+"""A spread below this part of the largest value is what sums in float64 round, and no variation."""
+
 
 def numbers(values: Any) -> tuple[float, ...]:
     """Return numbers as a tuple; raises `ValueError` or `TypeError` for anything else, or what is not finite."""
@@ -34,7 +37,7 @@ class Scale:
             mean, spread = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
         if not (np.isfinite(mean).all() and np.isfinite(spread).all()):
             raise DataError(f"values up to {np.abs(values).max():g} are too large to be standardised; divide them")
-        return cls(mean, np.where(spread > 0, spread, 1.0))
+        return cls(mean, np.where(spread > ROUNDING * np.abs(values).max(axis=0), spread, 1.0))
 
     @classmethod
     def none(cls, channels: int) -> "Scale":

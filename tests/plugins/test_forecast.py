@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import rnnframe as rf
 from rnnframe.scoring import score
+from rnnframe_tasks.scales import Scale
 from rnnframe_tasks.series import Series
 
 ROWS, SEASON = 240, 12
@@ -189,3 +190,10 @@ def test_npz_and_parquet_hold_the_same_series_as_csv(series: Path, tmp_path: Pat
     columns = pyarrow.table({"price": table["price"], "load": table["load"]})
     parquet.write_table(columns, tmp_path / "series.parquet")
     assert np.array_equal(opened(tmp_path / "series.parquet", spec).batch(0, 0).x, wanted.batch(0, 0).x)
+
+
+@pytest.mark.parametrize("constant", [np.full(1000, 0.1), np.diff(np.arange(1000) * 0.1), np.zeros(5)])
+def test_rounding_is_no_spread(constant: np.ndarray) -> None:
+    scale = Scale.of(constant[:, None])
+    assert scale.spread.tolist() == [1]
+    assert np.abs(scale.apply(constant[:, None])).max() < 1e-6

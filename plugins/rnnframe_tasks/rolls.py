@@ -144,9 +144,9 @@ def _read(path: str) -> dict[str, Sequences]:
 def _part(arrays: Mapping[str, Array], name: str, where: str) -> Sequences:
     values = arrays[name]
     rolls = Sequences.read(values, arrays.get("lengths" if name == "x" else f"{name}_lengths"), where)
-    low, high = rolls.values.min(), rolls.values.max()
-    if low < 0 or high > 1:
-        raise DataError(f"{where} holds {low if low < 0 else high}; expected zeros and ones")
+    wrong = (rolls.values != 0) & (rolls.values != 1)
+    if wrong.any():
+        raise DataError(f"{where} holds {rolls.values[wrong][0]}; expected zeros and ones")
     if rolls.lengths.min() < 2:
         raise DataError(f"{where}: roll {int(rolls.lengths.argmin())} has 1 step; at least 2 are needed to predict one")
     return rolls

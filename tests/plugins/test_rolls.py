@@ -102,3 +102,9 @@ def test_rolls_of_other_channels_are_refused_by_a_trained_model(file: Path, tmp_
     np.savez(tmp_path / "other.npz", x=X)
     with pytest.raises(rf.DataError, match="has 2 channels; the model takes 6"):
         rf.task("rolls").examples(str(tmp_path / "other.npz"), opened(file).learnt, 1)
+
+
+def test_fractions_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "rolls.npz", x=np.full((4, 5, 2), 0.5))
+    with pytest.raises(rf.DataError, match=r"holds 0\.5; expected zeros and ones"):
+        opened(tmp_path / "rolls.npz")

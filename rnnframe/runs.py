@@ -11,6 +11,7 @@ newest tells of one moment, and says how much of the metrics was written by then
 elsewhere, written after it.
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -154,6 +155,13 @@ class RunFolder:
     def load(self) -> Checkpoint:
         """Return the newest checkpoint; raises `RunError`."""
         return self.checkpoints.of_newest(self.checkpoints.read)
+
+    def readable(self) -> Checkpoint:
+        """Return the newest checkpoint that can be read, for what all of a run agree on; raises `RunError`."""
+        for number in reversed(self.checkpoints.numbers()):
+            with contextlib.suppress(RunError):
+                return self.checkpoints.read(number)
+        return self.load()
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one line to the metrics."""

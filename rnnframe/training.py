@@ -207,8 +207,8 @@ class Training:
         )
 
     def _evaluate_midway(self) -> bool:
-        better = self._judge(self.number)
         now = self.progress
+        better = self._judge(self.number, f"epoch {now.epoch + 1}, batch {now.batch}")
         self._write(
             EvaluationRecord(
                 epoch=now.epoch + 1,
@@ -221,11 +221,15 @@ class Training:
         return better
 
     def _end_epoch(self) -> bool:
-        self.trainer.finish()
         now = self.progress
+        try:
+            self.trainer.finish()
+        except NonFiniteError as error:
+            raise NonFiniteError(f"last update of epoch {now.epoch + 1}, batch {now.batch}: {error}") from None
         now.updates = self.trainer.updates
+        epoch, batch = now.epoch + 1, now.batch
         now.end_epoch()
-        better = self._judge(self.number)
+        better = self._judge(self.number, f"epoch {epoch}, batch {batch}")
         self._write(
             EpochRecord(
                 epoch=now.epoch,
@@ -240,12 +244,12 @@ class Training:
         )
         return better
 
-    def _judge(self, number: int) -> bool:
+    def _judge(self, number: int, place: str) -> bool:
         try:
             judged = self.evaluate()
-        except NonFiniteError:
+        except NonFiniteError as error:
             if self.options.on_nonfinite == "stop":
-                raise
+                raise NonFiniteError(f"evaluation after {place}: {error}") from None
             return self.progress.judge(math.inf, {}, number)
         return self.progress.judge(judged.loss, judged.measures, number)
 

@@ -157,3 +157,17 @@ def test_a_run_that_skips_a_whole_epoch_is_stopped(train: Run, tmp_path: Path) -
 def test_as_many_checkpoints_stay_as_are_asked_for(train: Run, tmp_path: Path) -> None:
     train("--out", tmp_path / "run", "--keep", 4, "--save-every", 3)
     assert len(RunFolder.open(tmp_path / "run").checkpoints.numbers()) == 4
+
+
+def test_weights_are_judged_beside_a_damaged_checkpoint(train: Run, run: Run, tmp_path: Path) -> None:
+    train("--out", tmp_path / "run")
+    whole = run("evaluate", tmp_path / "run", "--json").out
+    checkpoints = RunFolder.open(tmp_path / "run").checkpoints
+    checkpoints.path(checkpoints.newest()).write_bytes(b"damaged")
+    assert run("evaluate", tmp_path / "run", "--json").out == whole
+
+
+def test_a_validation_that_is_not_finite_names_epoch_and_batch(train: Run) -> None:
+    stopped = train(*GROWING, "--evaluate-every", 1)
+    assert stopped.code == 1
+    assert re.search(r"evaluation after epoch 1, batch \d+: the loss is (nan|inf)", stopped.err), stopped.err

@@ -133,6 +133,8 @@ def in_order(count: int, batch: int) -> Iterator[Array]:
 def held_out(count: int, share: float, seed: int, what: str) -> tuple[Array, Array]:
     """Return which samples to train on and which to keep, drawn from the seed; raises `DataError` for too few."""
     kept = max(1, round(count * share))
+    if count > 1 and kept == count:
+        raise DataError(f"{what} has {count} samples, and --held-out {share:g} keeps them all; lower --held-out")
     if count - kept < 1:
         raise DataError(f"{what} has {count} samples; at least 2 are needed, one of them held out")
     order = np.random.default_rng([seed, count]).permutation(count)

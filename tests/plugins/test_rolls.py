@@ -108,3 +108,9 @@ def test_fractions_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "rolls.npz", x=np.full((4, 5, 2), 0.5))
     with pytest.raises(rf.DataError, match=r"holds 0\.5; expected zeros and ones"):
         opened(tmp_path / "rolls.npz")
+
+
+def test_a_share_that_leaves_nothing_to_train_on_is_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "rolls.npz", x=np.ones((40, 5, 2)))
+    with pytest.raises(rf.DataError, match=r"40 samples, and --held-out 0\.99 keeps them all; lower --held-out"):
+        rf.task("rolls").open(rf.Setting(data=str(tmp_path / "rolls.npz"), held_out=0.99))

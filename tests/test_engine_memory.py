@@ -111,7 +111,7 @@ def test_a_circular_queue_over_a_stream_holds_no_more_however_long_the_stream_is
         assert result.report.predicted_bytes == result.report.peak_bytes
         peaks.append(peak)
     short, long = peaks
-    assert long <= short + SMALL / 4  # 14,000 more steps
+    assert long <= short + SMALL / 2  # 14,000 more steps, whose data alone is twenty times that
 
 
 @pytest.mark.parametrize("shards", [1, 3])

@@ -131,18 +131,14 @@ class Engine:
 
         With lengths it is that of the longest sample, and holds what such a run holds; resets change nothing.
         """
-        return self.shard_plans(steps, batch)[0]
+        return self.run_plan(steps, batch).shards[0]
 
     def _split(self, batch: int) -> list[slice]:
         """Return the columns of each shard."""
         return split_batch(batch, self.shards or usual_shards(batch, self._recurrent))
 
-    def shard_plans(self, steps: int | None, batch: int) -> list[Plan]:
-        """Return the plans of all shards: one store and one grid, each for its part of the `batch` samples."""
-        return list(self.run_plan(steps, batch).shards)
-
     def run_plan(self, steps: int | None, batch: int) -> RunPlan:
-        """Return the same with what they are together, such as the bytes of all."""
+        """Return the plans of all shards, one store and one grid for all, and what they are together."""
         sizes = tuple(part.stop - part.start for part in self._split(batch))
         if (steps, sizes) not in self._plans:
             if len(self._plans) == PLANS_KEPT:  # lengths that vary from call to call shall not pile up

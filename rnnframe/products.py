@@ -34,6 +34,12 @@ def project(x: Array, U: Array, out: Array) -> None:
         np.matmul(rows(x), U, out=rows(out))
 
 
+def write_input_gradient(dz: Array, U: Array, dx: Array | None) -> None:
+    """Write dz·Uᵀ into `dx` [L, B, inputs], unless nobody wants it."""
+    if dx is not None:
+        np.matmul(rows(dz), U.T, out=rows(dx))
+
+
 def panel_shape(height: int, width: int) -> tuple[int, int]:
     """Return the shape of the working array that `add_product` needs for a gradient [height, width]."""
     return min(height, PANEL), width

@@ -27,7 +27,7 @@ from attrs.validators import ge
 from rnnframe.arrays import Array, Arrays
 from rnnframe.contracts import Cell, Sizes, Widths
 from rnnframe.errors import PluginError
-from rnnframe.products import add_input_product, is_lookup, panel_shape, project, rows
+from rnnframe.products import add_input_product, is_lookup, panel_shape, project, write_input_gradient
 
 
 def sigmoid(z: Any) -> Any:
@@ -160,8 +160,7 @@ class StepCell(Cell):
         if self._multiplied:
             dxU = scratch["xU"][: len(x)]
             add_input_product(x, dxU, gradients["U"], scratch["panel"])
-            if dx is not None:
-                np.matmul(rows(dxU), weights["U"].T, out=rows(dx))
+            write_input_gradient(dxU, weights["U"], dx)
         for name, array in dp.items():
             if array is not gradients[name]:
                 raise PluginError(f"cell {self.name!r}: step_backward replaced dp[{name!r}]; add into it with +=")

@@ -72,7 +72,7 @@ class Training:
         What chose a store may choose otherwise another day, and shards or kernels on another machine.
         """
         engine, options = self.trainer.engine, self.options
-        plans = engine.shard_plans(*max(self.shapes))
+        plans = engine.run_plan(*max(self.shapes)).shards
         options = attrs.evolve(options, shards=len(plans), kernels=self._kernels)
         if plans[0].store == engine.store:
             return options

@@ -53,7 +53,7 @@ class WindowOfBytes(type(rf.store("full-history"))):
 def test_shards_of_unequal_size_follow_one_schedule_and_meet_at_its_updates() -> None:
     network = rf.Network(cells=["elman:hidden=4"], head="mse:outputs=1", inputs=2)
     engine = rf.Engine(network, store=WindowOfBytes(), chunk=2, shards=2)
-    small, large = engine.shard_plans(100, 5)
+    small, large = engine.run_plan(100, 5).shards
     assert (small.batch, large.batch) == (2, 3)
     assert 1000 // small.costs.tape != 1000 // large.costs.tape
     updates = []
@@ -160,7 +160,7 @@ def test_an_engine_takes_the_usual_number_of_shards_for_each_batch() -> None:
     for batch in (1, 8, 32):
         x, y = np.ones((3, batch, 2)), np.ones((3, batch, 1))
         report = engine.gradients(x, y).report
-        assert report.shards == len(engine.shard_plans(3, batch)) == usual_shards(batch, network.recurrent)
+        assert report.shards == len(engine.run_plan(3, batch).shards) == usual_shards(batch, network.recurrent)
         assert report.peak_bytes == report.predicted_bytes
 
 

@@ -6,7 +6,7 @@ import attrs
 import numpy as np
 
 import rnnframe as rf
-from rnnframe.products import add_column_sums, add_input_product, panel_shape, project, rows
+from rnnframe.products import add_column_sums, add_input_product, panel_shape, project, write_input_gradient
 
 
 @attrs.frozen(kw_only=True)
@@ -39,8 +39,7 @@ class Twin(rf.Cell):
         loops()[1](tape["h"], weights["u"], dh, dstate["h"], dz, gradients["u"])
         add_input_product(x, dz, gradients["U"], scratch["panel"])
         add_column_sums(dz, gradients["b"])
-        if dx is not None:
-            np.matmul(rows(dz), weights["U"].T, out=rows(dx))
+        write_input_gradient(dz, weights["U"], dx)
 
 
 @attrs.frozen(kw_only=True)

@@ -19,7 +19,15 @@ from attrs.validators import ge, in_
 from rnnframe import Cell
 from rnnframe.arrays import Array, Arrays
 from rnnframe.contracts import Sizes, Tapes, Widths
-from rnnframe.products import add_column_sums, add_input_product, add_product, panel_shape, project, rows
+from rnnframe.products import (
+    add_column_sums,
+    add_input_product,
+    add_product,
+    panel_shape,
+    project,
+    rows,
+    write_input_gradient,
+)
 from rnnframe_cells.start import fill_uniform
 
 
@@ -189,8 +197,7 @@ class GRU(Cell):
 
         add_input_product(x, dz, gradients["U"], scratch["panel"])
         add_column_sums(dz, gradients["b"])
-        if dx is not None:
-            np.matmul(rows(dz), weights["U"].T, out=rows(dx))
+        write_input_gradient(dz, weights["U"], dx)
         if self.reset == "after":
             add_column_sums(extra, gradients["bn"])
             np.copyto(dz_n, extra)  # from here on dz holds the gradient of h W

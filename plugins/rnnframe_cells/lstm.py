@@ -18,7 +18,15 @@ from attrs.validators import ge
 from rnnframe import Cell
 from rnnframe.arrays import Array, Arrays
 from rnnframe.contracts import Sizes, Tapes, Widths
-from rnnframe.products import add_column_sums, add_input_product, add_product, panel_shape, project, rows
+from rnnframe.products import (
+    add_column_sums,
+    add_input_product,
+    add_product,
+    panel_shape,
+    project,
+    rows,
+    write_input_gradient,
+)
 from rnnframe_cells.start import fill_uniform
 
 
@@ -160,8 +168,7 @@ class LSTM(Cell):
         add_product(h[:-1], dz, gradients["W"], scratch["panel"])
         add_input_product(x, dz, gradients["U"], scratch["panel"])
         add_column_sums(dz, gradients["b"])
-        if dx is not None:
-            np.matmul(rows(dz), weights["U"].T, out=rows(dx))
+        write_input_gradient(dz, weights["U"], dx)
 
 
 def _activate(z: Array, weights: Arrays) -> None:

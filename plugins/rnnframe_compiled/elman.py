@@ -7,7 +7,7 @@ from numba import njit
 from rnnframe.arrays import Array
 from rnnframe_compiled import functions
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
-from rnnframe_compiled.products import FEW, add, add_gradients, add_looked_up, copy, multiply_add, multiply_both
+from rnnframe_compiled.products import add_block_gradients, add_values, copy, copy_values, multiply_add, multiply_both
 
 tanh, sigmoid, relu = map(lanewise, (functions.tanh, functions.sigmoid, functions.relu))
 
@@ -39,21 +39,12 @@ def forward(
     V = BYTES // z
     L, B, H = h.shape[0] - 1, h.shape[1], h.shape[2]
     pu, pw, bias, rows, at_h = address_of(PU), address_of(PW), address_of(b), address_of(sums), address_of(h)
-    few = x != 0 and B < FEW
-    if few:
-        multiply_both(unit, x, I, pu, at_h, 0, pw, bias, L * B, H, at_h + B * H * z, H)
     for t in range(L):
         before = at_h + t * B * H * z
         after = before + B * H * z
-        if few:
-            multiply_add(unit, before, B, H, H, pw, H, after)
-        else:
-            multiply_both(unit, x + t * B * I * z, I, pu, before, H, pw, bias, B, H, after, H)
+        multiply_both(unit, x + t * B * I * z, I, pu, before, H, pw, bias, B, H, after, H)
         for r in range(B if len(numbers) else 0):
-            u = rows + numbers[t * B + r] * H * z
-            place = after + r * H * z
-            for j in range(0, H, V):
-                add(unit, H - j, (place + j * z, u + j * z), (place + j * z,))
+            add_values(unit, H, rows + numbers[t * B + r] * H * z, after + r * H * z)
         for j in range(0, B * H, V):
             place, n = after + j * z, B * H - j
             if kind == 0:
@@ -87,8 +78,7 @@ def backward(
     L, B, H = dz.shape
     at_h, at_dh, at_dz, dh_t, pwt = address_of(h), address_of(dh), address_of(dz), address_of(carried), address_of(PWT)
     size = B * H
-    for j in range(0, size, V):
-        add(unit, size - j, (dh_t + j * z, at_dh + ((L - 1) * size + j) * z), (dh_t + j * z,))
+    add_values(unit, size, at_dh + (L - 1) * size * z, dh_t)
     for t in range(L - 1, -1, -1):
         d = at_dz + t * size * z
         for j in range(0, size, V):
@@ -102,29 +92,8 @@ def backward(
             else:
                 copy(unit, n, (dh_t + j * z,), made)
         if t:
-            for j in range(0, size, V):
-                copy(unit, size - j, (at_dh + ((t - 1) * size + j) * z,), (dh_t + j * z,))
+            copy_values(unit, size, at_dh + (t - 1) * size * z, dh_t)
         else:
             carried[:] = 0
         multiply_add(unit, d, B, H, H, pwt, H, dh_t)
-    work[0] = 1
-    one = address_of(work)
-    add_gradients(
-        unit,
-        one,
-        x,
-        I,
-        at_h,
-        H,
-        at_dz,
-        H,
-        H,
-        L * B,
-        address_of(dU) if x else 0,
-        address_of(dW),
-        address_of(db),
-        H,
-        one + BYTES,
-    )
-    if len(numbers):
-        add_looked_up(unit, numbers, at_dz, H, H, address_of(dU), H)
+    add_block_gradients(unit, x, I, numbers, h, dz, dU, dW, db, work)

@@ -4,15 +4,14 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import attrs
-import numpy as np
 
 from rnnframe.arrays import Array, Arrays
 from rnnframe.contracts import Sizes
-from rnnframe.products import rows
+from rnnframe.products import write_input_gradient
 from rnnframe_cells.elman import Elman
 from rnnframe_compiled import elman
-from rnnframe_compiled.products import pack_columns, pack_transposed
-from rnnframe_compiled.twins import Twin, inputs_of, packed_inputs, terms_of
+from rnnframe_compiled.packing import pack_columns, pack_transposed
+from rnnframe_compiled.twins import Twin, packed_inputs, terms_of
 
 
 @attrs.frozen(kw_only=True)
@@ -46,7 +45,7 @@ class CompiledElman(Twin):
 
     def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
         """Run the block."""
-        unit, inputs = self.dtype.type(1), inputs_of(x, weights, scratch["dz"])
+        unit, inputs = self.dtype.type(1), self.inputs(x, weights, scratch["dz"])
         elman.forward(unit, self.kind, *inputs, weights["PU"], weights["PW"], weights["b"], tape["h"])
 
     def backward(
@@ -76,5 +75,4 @@ class CompiledElman(Twin):
             gradients["b"],
             scratch["work"],
         )
-        if dx is not None:
-            np.matmul(rows(dz), weights["U"].T, out=rows(dx))
+        write_input_gradient(dz, weights["U"], dx)

@@ -8,7 +8,7 @@ from rnnframe.arrays import Array
 from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
 from rnnframe_compiled.moves import expect_read, expect_write
-from rnnframe_compiled.products import FEW, ROWS4, add, add_gradients, add_looked_up, multiply_add, project_gates
+from rnnframe_compiled.products import ROWS4, add_gates, add_gradients, add_looked_up, add_values, multiply_add
 from rnnframe_compiled.tiles import candidate_tile
 
 
@@ -63,11 +63,6 @@ def forward(
     pu, pw, pb, rows = address_of(PU), address_of(PW), address_of(Pb), address_of(sums)
     at_gates, at_q, at_h = address_of(gates), address_of(q), address_of(h)
     buffer = address_of(work) + (len(work) - ROWS4 * 4 * V) * z
-    few = x != 0 and B < FEW
-    terms = 0 if few else I
-    if few:
-        work[:V] = 0
-        project_gates(unit, x, I, pu, 3, H, L * B, address_of(work), at_gates)
     tiles = -(-B // ROWS4)
     panels = -(-H // V)
     for t in range(L):
@@ -84,18 +79,13 @@ def forward(
                     V,
                     (pb + p * 4 * V * z, 0, V),
                     (buffer, 4 * V, V),
-                    (x + row * I * z, I, 1, pu + p * I * 3 * V * z, 3 * V, terms),
+                    (x + row * I * z, I, 1, pu + p * I * 3 * V * z, 3 * V, I),
                     (at_h + row * H * z, H, 1, pw + p * H * 3 * V * z, 3 * V, H),
                 )
                 for r in range(count):
                     a = buffer + r * 4 * V * z
-                    if len(numbers) or few:
-                        u = at_gates + ((row + r) * 3 * H + column) * z
-                        if not few:
-                            u = rows + (numbers[row + r] * 3 * H + column) * z
-                        for g in range(3):
-                            s = a + g * V * z
-                            add(unit, n, (s, u + g * H * z), (s,))
+                    if len(numbers):
+                        add_gates(unit, n, 3, rows + (numbers[row + r] * 3 * H + column) * z, H, a)
                     g = at_gates + ((row + r) * 3 * H + column) * z
                     here = ((row + r) * H + column) * z
                     after = here + B * H * z
@@ -164,8 +154,7 @@ def backward(
     L, B, H = q.shape
     at_gates, at_q, at_h, at_dh, at_d = address_of(gates), address_of(q), address_of(h), address_of(dh), address_of(d)
     dh_t, size = address_of(carried), B * H
-    for j in range(0, size, V):
-        add(unit, size - j, (dh_t + j * z, at_dh + ((L - 1) * size + j) * z), (dh_t + j * z,))
+    add_values(unit, size, at_dh + (L - 1) * size * z, dh_t)
     for t in range(L - 1, -1, -1):
         for r in range(B):
             row = t * B + r
@@ -185,19 +174,16 @@ def backward(
                     (g, g + H * z, g + 2 * H * z, at_q + here, at_h + here, past),
                     (s, s + H * z, s + 2 * H * z, s + 3 * H * z, past),
                 )
-        for j in range(0, size if t else 0, V):
-            add(unit, size - j, (dh_t + j * z, at_dh + ((t - 1) * size + j) * z), (dh_t + j * z,))
+        if t:
+            add_values(unit, size, at_dh + (t - 1) * size * z, dh_t)
         multiply_add(unit, at_d + t * B * 4 * H * z, B, 4 * H, 3 * H, address_of(PWT), H, dh_t)
-    work[0] = 1
-    one = address_of(work)
-    panel = one + BYTES
     u, w, b = address_of(dU) if x else 0, address_of(dW), address_of(db)
     u_n = u + 2 * H * z if x else 0
-    add_gradients(unit, one, x, I, at_h, H, at_d, 4 * H, 2 * H, L * B, u, w, b, 3 * H, panel)
+    add_gradients(unit, x, I, at_h, H, at_d, 4 * H, 2 * H, L * B, u, w, b, 3 * H, work)
     add_gradients(
-        unit, one, 0, 0, at_h, H, at_d + 2 * H * z, 4 * H, H, L * B, 0, w + 2 * H * z, address_of(dbn), 3 * H, panel
+        unit, 0, 0, at_h, H, at_d + 2 * H * z, 4 * H, H, L * B, 0, w + 2 * H * z, address_of(dbn), 3 * H, work
     )
-    add_gradients(unit, one, x, I, at_h, H, at_d + 3 * H * z, 4 * H, H, L * B, u_n, 0, b + 2 * H * z, 3 * H, panel)
+    add_gradients(unit, x, I, at_h, H, at_d + 3 * H * z, 4 * H, H, L * B, u_n, 0, b + 2 * H * z, 3 * H, work)
     if len(numbers):
         u = address_of(dU)
         add_looked_up(unit, numbers, at_d, 4 * H, 2 * H, u, 3 * H)

@@ -7,7 +7,7 @@ from numba import njit
 from rnnframe.arrays import Array
 from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
-from rnnframe_compiled.products import add, add_gradients, add_looked_up, multiply_add, multiply_both
+from rnnframe_compiled.products import add, add_gradients, add_looked_up, add_values, multiply_add, multiply_both
 
 
 @lanewise
@@ -110,8 +110,7 @@ def backward(
     L, B, H = h.shape[0] - 1, h.shape[1], h.shape[2]
     at_gates, at_h, at_dh, at_d, rh = address_of(gates), address_of(h), address_of(dh), address_of(d), address_of(reset)
     dh_t, size = address_of(carried), B * H
-    for j in range(0, size, V):
-        add(unit, size - j, (dh_t + j * z, at_dh + ((L - 1) * size + j) * z), (dh_t + j * z,))
+    add_values(unit, size, at_dh + (L - 1) * size * z, dh_t)
     for t in range(L - 1, -1, -1):
         ds = rh + t * size * z  # until it is overwritten by r h
         for r in range(B):
@@ -137,17 +136,12 @@ def backward(
                     (at_gates + (row * 3 * H + j) * z, at_h + (row * H + j) * z, product, past),
                     (at_d + (row * 3 * H + j) * z, past, product),
                 )
-        for j in range(0, size if t else 0, V):
-            add(unit, size - j, (dh_t + j * z, at_dh + ((t - 1) * size + j) * z), (dh_t + j * z,))
+        if t:
+            add_values(unit, size, at_dh + (t - 1) * size * z, dh_t)
         multiply_add(unit, at_d + t * B * 3 * H * z, B, 3 * H, 2 * H, address_of(PWTrz), H, dh_t)
-    work[0] = 1
-    one = address_of(work)
-    panel = one + BYTES
     u, w, b = address_of(dU) if x else 0, address_of(dW), address_of(db)
     u_n = u + 2 * H * z if x else 0
-    add_gradients(unit, one, x, I, at_h, H, at_d, 3 * H, 2 * H, L * B, u, w, b, 3 * H, panel)
-    add_gradients(
-        unit, one, x, I, rh, H, at_d + 2 * H * z, 3 * H, H, L * B, u_n, w + 2 * H * z, b + 2 * H * z, 3 * H, panel
-    )
+    add_gradients(unit, x, I, at_h, H, at_d, 3 * H, 2 * H, L * B, u, w, b, 3 * H, work)
+    add_gradients(unit, x, I, rh, H, at_d + 2 * H * z, 3 * H, H, L * B, u_n, w + 2 * H * z, b + 2 * H * z, 3 * H, work)
     if len(numbers):
         add_looked_up(unit, numbers, at_d, 3 * H, 3 * H, address_of(dU), 3 * H)

@@ -8,11 +8,11 @@ import numpy as np
 
 from rnnframe.arrays import Array, Arrays
 from rnnframe.contracts import Sizes, Tapes
-from rnnframe.products import project, rows
+from rnnframe.products import project, rows, write_input_gradient
 from rnnframe_cells.gru import GRU
 from rnnframe_compiled import gru_after, gru_before
-from rnnframe_compiled.products import pack, pack_columns, pack_transposed, vectors_for
-from rnnframe_compiled.twins import Twin, inputs_of, packed_inputs, terms_of
+from rnnframe_compiled.packing import pack, pack_columns, pack_transposed, vectors_for
+from rnnframe_compiled.twins import Twin, packed_inputs, terms_of
 
 
 @attrs.frozen(kw_only=True)
@@ -50,7 +50,7 @@ class CompiledGRU(Twin):
     def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
         """Run the block."""
         unit, gates, packed = self.dtype.type(1), tape["gates"], [weights[name] for name in ("PU", "PW", "Pb")]
-        inputs = inputs_of(x, weights, gates)
+        inputs = self.inputs(x, weights, gates)
         gru_after.forward(unit, *inputs, *packed, gates, tape["q"], tape["h"], scratch["work"])
 
     def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, tapes: Tapes) -> None:
@@ -98,7 +98,7 @@ class CompiledGRU(Twin):
         )
         if dx is not None:
             np.copyto(d[..., 2 * H : 3 * H], d[..., 3 * H :])  # x meets n's sum, not q
-            np.matmul(rows(d)[:, : 3 * H], weights["U"].T, out=rows(dx))
+            write_input_gradient(d[..., : 3 * H], weights["U"], dx)
 
 
 @attrs.frozen(kw_only=True)
@@ -138,7 +138,7 @@ class CompiledResetBefore(Twin):
     def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
         """Run the block."""
         packed = [weights[name] for name in ("PUrz", "PU", "PWrz", "PWn", "b")]
-        inputs = inputs_of(x, weights, scratch["d"])
+        inputs = self.inputs(x, weights, scratch["d"])
         gru_before.forward(self.dtype.type(1), *inputs, *packed, tape["gates"], tape["h"], scratch["reset"])
 
     def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, tapes: Tapes) -> None:
@@ -179,5 +179,4 @@ class CompiledResetBefore(Twin):
             gradients["b"],
             scratch["work"],
         )
-        if dx is not None:
-            np.matmul(rows(d), weights["U"].T, out=rows(dx))
+        write_input_gradient(d, weights["U"], dx)

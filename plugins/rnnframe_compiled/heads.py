@@ -12,29 +12,19 @@ from rnnframe.arrays import Array, Arrays, Vector
 from rnnframe.heads import Head, MeanSquaredError
 from rnnframe.products import rows
 from rnnframe_compiled import head_from
-from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
-from rnnframe_compiled.products import (
-    TERMS,
-    add_gradients,
-    copy,
-    lanes,
-    multiply_add,
-    pack_columns,
-    pack_transposed,
-    vectors_for,
-)
+from rnnframe_compiled.lanes import address_of, bytes_of
+from rnnframe_compiled.packing import lanes, pack_columns, pack_transposed, vectors_for
+from rnnframe_compiled.products import TERMS, add_gradients, copy_values, multiply_add
 from rnnframe_compiled.tiles import WIDE
 
 
 @njit(nogil=True, cache=True)
 def readout(unit: Any, h: Array, V: Array, c: Array, packed: Array, o: Array) -> None:
     """o [rows, outputs] = h [rows, H] V + c."""
-    z = bytes_of(unit)
     H, width = V.shape
     pack_columns(unit, V, 0, width, packed)
     for row in range(len(o)):
-        for j in range(0, width, BYTES // z):
-            copy(unit, width - j, (address_of(c) + j * z,), (address_of(o) + (row * width + j) * z,))
+        copy_values(unit, width, address_of(c), address_of(o) + row * width * bytes_of(unit))
     multiply_add(unit, address_of(h), len(o), H, H, address_of(packed), width, address_of(o))
 
 
@@ -47,25 +37,8 @@ def reverse(
     pack_transposed(unit, V, 0, width, packed)
     dh[:] = 0
     multiply_add(unit, address_of(do), len(do), width, width, address_of(packed), H, address_of(dh))
-    work[0] = 1
-    one = address_of(work)
-    add_gradients(
-        unit,
-        one,
-        0,
-        0,
-        address_of(h),
-        H,
-        address_of(do),
-        width,
-        width,
-        len(do),
-        0,
-        address_of(dV),
-        address_of(dc),
-        width,
-        one + BYTES,
-    )
+    at_h, at_do, at_dV, at_dc = address_of(h), address_of(do), address_of(dV), address_of(dc)
+    add_gradients(unit, 0, 0, at_h, H, at_do, width, width, len(do), 0, at_dV, at_dc, width, work)
 
 
 @attrs.frozen(kw_only=True)

@@ -11,7 +11,7 @@ from rnnframe.arrays import Array
 from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
 from rnnframe_compiled.moves import expect_read, expect_write
-from rnnframe_compiled.products import FEW, ROWS4, add, add_gradients, add_looked_up, copy, multiply_add, project_gates
+from rnnframe_compiled.products import ROWS4, add_block_gradients, add_gates, add_values, copy_values, multiply_add
 from rnnframe_compiled.tiles import both4
 
 
@@ -64,11 +64,6 @@ def forward(
     pu, pw, pb, rows = address_of(PU), address_of(PW), address_of(Pb), address_of(sums)
     at_gates, at_c, at_h = address_of(gates), address_of(c), address_of(h)
     buffer = address_of(work) + (len(work) - ROWS4 * 4 * V) * z
-    few = x != 0 and B < FEW
-    terms = 0 if few else I
-    if few:
-        work[:V] = 0
-        project_gates(unit, x, I, pu, 4, H, L * B, address_of(work), at_gates)
     tiles = -(-B // ROWS4)
     panels = -(-H // V)
     for t in range(L):
@@ -86,18 +81,13 @@ def forward(
                     V,
                     (pb + p * 4 * V * z, 0, V),
                     (buffer, 4 * V, V),
-                    (x + row * I * z, I, 1, weights_u, 4 * V, terms),
+                    (x + row * I * z, I, 1, weights_u, 4 * V, I),
                     (at_h + row * H * z, H, 1, weights_w, 4 * V, H),
                 )
                 for r in range(count):
                     a = buffer + r * 4 * V * z
-                    if len(numbers) or few:
-                        u = at_gates + ((row + r) * 4 * H + column) * z
-                        if not few:
-                            u = rows + (numbers[row + r] * 4 * H + column) * z
-                        for g in range(4):
-                            s = a + g * V * z
-                            add(unit, n, (s, u + g * H * z), (s,))
+                    if len(numbers):
+                        add_gates(unit, n, 4, rows + (numbers[row + r] * 4 * H + column) * z, H, a)
                     q = at_gates + ((row + r) * 4 * H + column) * z
                     here = ((row + r) * H + column) * z
                     after = here + B * H * z
@@ -172,10 +162,9 @@ def backward(
     z = bytes_of(unit)
     V = BYTES // z
     L, B, H = gates.shape[0], gates.shape[1], h.shape[2]
-    at_gates, at_c, at_h, at_dh, at_dz = address_of(gates), address_of(c), address_of(h), address_of(dh), address_of(dz)
-    dh_t, dc_t, pwt = address_of(dh_state), address_of(dc_state), address_of(PWT)
-    for j in range(0, B * H, V):
-        add(unit, B * H - j, (dh_t + j * z, at_dh + ((L - 1) * B * H + j) * z), (dh_t + j * z,))
+    at_gates, at_c, at_dh, at_dz = address_of(gates), address_of(c), address_of(dh), address_of(dz)
+    dh_t, dc_t, pwt, size = address_of(dh_state), address_of(dc_state), address_of(PWT), B * H
+    add_values(unit, size, at_dh + (L - 1) * size * z, dh_t)
     for t in range(L - 1, -1, -1):
         for r in range(B):
             row = t * B + r
@@ -204,30 +193,8 @@ def backward(
                     (d, d + H * z, d + 2 * H * z, d + 3 * H * z, dc_t + carried),
                 )
         if t:
-            for j in range(0, B * H, V):
-                copy(unit, B * H - j, (at_dh + ((t - 1) * B * H + j) * z,), (dh_t + j * z,))
+            copy_values(unit, size, at_dh + (t - 1) * size * z, dh_t)
         else:
             dh_state[:] = 0
         multiply_add(unit, at_dz + t * B * 4 * H * z, B, 4 * H, 4 * H, pwt, H, dh_t)
-    work[0] = 1
-    one = address_of(work)
-    panel = one + BYTES
-    add_gradients(
-        unit,
-        one,
-        x,
-        I,
-        at_h,
-        H,
-        at_dz,
-        4 * H,
-        4 * H,
-        L * B,
-        address_of(dU) if x else 0,
-        address_of(dW),
-        address_of(db),
-        4 * H,
-        panel,
-    )
-    if len(numbers):
-        add_looked_up(unit, numbers, at_dz, 4 * H, 4 * H, address_of(dU), 4 * H)
+    add_block_gradients(unit, x, I, numbers, h, dz, dU, dW, db, work)

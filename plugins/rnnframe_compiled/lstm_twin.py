@@ -8,11 +8,11 @@ import numpy as np
 
 from rnnframe.arrays import Array, Arrays
 from rnnframe.contracts import Sizes, Tapes
-from rnnframe.products import project, rows
+from rnnframe.products import project, rows, write_input_gradient
 from rnnframe_cells.lstm import LSTM
 from rnnframe_compiled import lstm
-from rnnframe_compiled.products import pack, pack_transposed, vectors_for
-from rnnframe_compiled.twins import Twin, inputs_of, packed_inputs, terms_of
+from rnnframe_compiled.packing import pack, pack_transposed, vectors_for
+from rnnframe_compiled.twins import Twin, packed_inputs, terms_of
 
 
 @attrs.frozen(kw_only=True)
@@ -50,7 +50,7 @@ class CompiledLSTM(Twin):
         gates = tape["gates"]
         lstm.forward(
             self.dtype.type(1),
-            *inputs_of(x, weights, gates),
+            *self.inputs(x, weights, gates),
             weights["PU"],
             weights["PW"],
             weights["Pb"],
@@ -103,5 +103,4 @@ class CompiledLSTM(Twin):
             gradients["b"],
             scratch["work"],
         )
-        if dx is not None:
-            np.matmul(rows(dz), weights["U"].T, out=rows(dx))
+        write_input_gradient(dz, weights["U"], dx)

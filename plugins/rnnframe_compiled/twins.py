@@ -11,12 +11,17 @@ from rnnframe.arrays import Array, Arrays
 from rnnframe.contracts import Tapes, Widths
 from rnnframe.products import is_lookup, project, rows
 from rnnframe_compiled import twin_from
-from rnnframe_compiled.products import TERMS, lanes, vectors_for
+from rnnframe_compiled.lanes import BYTES
+from rnnframe_compiled.packing import lanes, vectors_for
+from rnnframe_compiled.products import TERMS, project_gates
 from rnnframe_compiled.tiles import WIDE, rows_of
 
 PACKED = 1024
 """Inputs up to which U is packed beside itself; the products of wider ones are left to BLAS."""
+FEW = 4
+"""Samples below which the U of several gates is read for many steps at once."""
 _NO_ROWS = np.empty(0, np.int64)
+_ZEROS = np.zeros(BYTES, np.uint8)
 
 
 @attrs.frozen(kw_only=True)
@@ -65,24 +70,31 @@ class Twin(Cell):
         """Return the shape of a matrix [terms, width] in panels of vectors."""
         return (vectors_for(width, self.dtype) * self.lanes * terms,)
 
+    def inputs(self, x: Array, weights: Arrays, sums: Array) -> tuple[int, int, Array, Array]:
+        """Return where inputs come from: address and width of dense x, numbers of rows, and the rows they stand for.
+
+        Dense x is multiplied by packed weights as the block runs (and no row is added). Looked-up rows are those of U
+        with these numbers. x too wide to be packed, or of so few samples that each step would read all of U for them,
+        is multiplied here for all steps, into `sums`, whose rows are then added.
+        """
+        if is_lookup(x):
+            return 0, 0, _numbers(x, len(weights["U"])), weights["U"]
+        PU = weights["PU"]
+        few = x.shape[1] < FEW and PU.ndim == 3  # packed with gates side by side
+        if PU.size and not few:
+            return x.ctypes.data, x.shape[-1], _NO_ROWS, weights["U"]
+        count = sums.shape[0] * sums.shape[1]
+        if PU.size:
+            zeros = _ZEROS.ctypes.data
+            project_gates(self.dtype.type(1), x.ctypes.data, PU, self.hidden, count, zeros, sums)
+        else:
+            project(x, weights["U"], sums)
+        return 0, 0, np.arange(count), rows(sums)
+
 
 def packed_inputs(inputs: int) -> int:
     """Return how many rows of U are packed: all or none."""
     return inputs if inputs <= PACKED else 0
-
-
-def inputs_of(x: Array, weights: Arrays, sums: Array) -> tuple[int, int, Array, Array]:
-    """Return where inputs come from: address and width of dense x, numbers of rows, and the rows that they stand for.
-
-    Dense x is multiplied by packed weights as the block runs (and no row is added). Looked-up rows are those of U with
-    these numbers. Inputs too wide to be packed are multiplied here, into `sums`, whose rows are then added.
-    """
-    if is_lookup(x):
-        return 0, 0, _numbers(x, len(weights["U"])), weights["U"]
-    if weights["PU"].size:
-        return x.ctypes.data, x.shape[-1], _NO_ROWS, weights["U"]
-    project(x, weights["U"], sums)
-    return 0, 0, np.arange(sums.shape[0] * sums.shape[1]), rows(sums)
 
 
 def terms_of(x: Array, inputs: int) -> tuple[int, int, Array]:

@@ -78,7 +78,7 @@ class StoreBudgetChecks(StoreSuite):
             skip(f"the options leave no room for a budget: {conflict.args[0]}")
         engine = Engine(network, store, chunk=case.chunk, shards=case.shards, kernels=NUMPY)
         try:
-            plans = engine.shard_plans(case.steps, case.batch)
+            plans = engine.run_plan(case.steps, case.batch).shards
         except OptionError as refusal:
             return str(refusal)
         predicted = [plan.predicted_bytes for plan in plans]

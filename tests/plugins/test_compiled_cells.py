@@ -186,11 +186,11 @@ def test_what_is_not_finite_spreads_as_it_does_with_numpy(cell, where, value):
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "gru:reset=before", "elman"])
 def test_no_run_compiles_anything(cell):
-    from rnnframe_compiled import elman, gru_after, gru_before, heads, lstm, products
+    from rnnframe_compiled import elman, gru_after, gru_before, heads, lstm, packing, products
 
     functions = [
         function
-        for module in (elman, gru_after, gru_before, heads, lstm, products)
+        for module in (elman, gru_after, gru_before, heads, lstm, packing, products)
         for function in vars(module).values()
         if hasattr(function, "signatures")
     ]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 place = pytest.importorskip("rnnframe_compiled.place", reason="numba is not installed")
 
 with place.kept():
-    from rnnframe_compiled import products
+    from rnnframe_compiled import packing, products
     from rnnframe_compiled.tiles import WIDE, rows_of
 
 DTYPES = ["float32", "float64"]
@@ -37,8 +37,8 @@ class Arrays:
         return inside
 
     def packed(self, terms, width):
-        vectors = products.vectors_for(width, self.dtype)
-        return self.result(np.full(terms * vectors * products.lanes(self.dtype), np.nan, self.dtype))
+        vectors = packing.vectors_for(width, self.dtype)
+        return self.result(np.full(terms * vectors * packing.lanes(self.dtype), np.nan, self.dtype))
 
     def verify(self):
         for room, size in self.guarded:
@@ -74,7 +74,7 @@ def test_a_packed_matrix_is_multiplied_and_added(dtype, rows, terms, width, seed
     arrays = Arrays(dtype, seed)
     a, B, start = arrays.random(rows, terms), arrays.random(terms, width), arrays.random(rows, width)
     packed, out = arrays.packed(terms, width), arrays.result(start)
-    products.pack_columns(arrays.unit, B, 0, width, packed)
+    packing.pack_columns(arrays.unit, B, 0, width, packed)
     products.multiply_add(arrays.unit, address(a), rows, terms, terms, address(packed), width, address(out))
     wanted = start + np.matmul(*doubled(a, B))
     arrays.near(out, wanted, absolute(a, B) + np.abs(start))
@@ -88,7 +88,7 @@ def test_some_columns_are_packed_transposed(dtype, rows, terms, width, seed):
     W = arrays.random(width, first + terms + beyond)
     part = W[:, first : first + terms]
     a, packed, out = arrays.random(rows, terms), arrays.packed(terms, width), arrays.result(np.zeros((rows, width)))
-    products.pack_transposed(arrays.unit, W, first, terms, packed)
+    packing.pack_transposed(arrays.unit, W, first, terms, packed)
     products.multiply_add(arrays.unit, address(a), rows, terms, terms, address(packed), width, address(out))
     arrays.near(out, np.matmul(*doubled(a, part.T)), absolute(a, part.T))
 
@@ -102,9 +102,9 @@ def test_two_products_and_a_bias_are_added_at_once(dtype, rows, terms, width, se
         arrays.random(*shape) for shape in ((rows, terms), (terms, width), (rows, H), (H, width), (width,))
     )
     PU, PW, out = arrays.packed(terms, width), arrays.packed(H, width), arrays.result(np.zeros((rows, width)))
-    products.pack_columns(arrays.unit, U, 0, width, PU)
-    products.pack_columns(arrays.unit, W, 0, width, PW)
-    bias = np.zeros(products.vectors_for(width, arrays.dtype) * products.lanes(arrays.dtype), dtype)
+    packing.pack_columns(arrays.unit, U, 0, width, PU)
+    packing.pack_columns(arrays.unit, W, 0, width, PW)
+    bias = np.zeros(packing.vectors_for(width, arrays.dtype) * packing.lanes(arrays.dtype), dtype)
     bias[:width] = b
     products.multiply_both(
         arrays.unit, address(x), terms, address(PU), address(h), H, address(PW), address(bias), rows, width,
@@ -120,7 +120,7 @@ def test_a_value_does_not_depend_on_the_rows_beside_it(dtype, rows, terms, width
     arrays = Arrays(dtype, seed)
     a, B = arrays.random(rows, terms), arrays.random(terms, width)
     packed, together, alone = arrays.packed(terms, width), np.zeros((rows, width), dtype), np.zeros((1, width), dtype)
-    products.pack_columns(arrays.unit, B, 0, width, packed)
+    packing.pack_columns(arrays.unit, B, 0, width, packed)
     products.multiply_add(arrays.unit, address(a), rows, terms, terms, address(packed), width, address(together))
     k = rows - 1
     products.multiply_add(arrays.unit, address(a[k:]), 1, terms, terms, address(packed), width, address(alone))
@@ -136,11 +136,10 @@ def test_products_of_a_whole_block_are_added_to_the_gradients(dtype, rows, I, H,
     dz = rest[:, :width]
     starts = [arrays.random(*shape) for shape in ((I, width), (H, width), (width,))]
     dU, dW, db = (arrays.result(start) for start in starts)
-    panel = arrays.result(np.zeros(products.TERMS * WIDE * products.lanes(arrays.dtype), dtype))
-    one = np.ones(1, dtype)
+    work = arrays.result(np.zeros((1 + products.TERMS * WIDE) * packing.lanes(arrays.dtype), dtype))
     products.add_gradients(
-        arrays.unit, address(one), address(x), I, address(h), H, address(rest), apart, width, rows,
-        address(dU), address(dW), address(db), width, address(panel),
+        arrays.unit, address(x), I, address(h), H, address(rest), apart, width, rows,
+        address(dU), address(dW), address(db), width, work,
     )  # fmt: skip
     ones = np.ones((rows, 1))
     for found, start, left in zip((dU, dW, db[None]), (*starts[:2], starts[2][None]), (x, h, ones), strict=True):
@@ -162,12 +161,12 @@ def test_rows_that_were_looked_up_are_added_to_in_the_order_of_the_steps(dtype, 
 @given(dtype=st.sampled_from(DTYPES), terms=SIZES, width=SIZES, count=st.integers(1, 4), seed=st.integers(0, 99))
 def test_gates_are_packed_side_by_side_with_zeros_where_there_are_no_units(dtype, terms, width, count, seed):
     arrays = Arrays(dtype, seed)
-    L, first = products.lanes(arrays.dtype), int(arrays.rng.integers(0, 5))
+    L, first = packing.lanes(arrays.dtype), int(arrays.rng.integers(0, 5))
     gap = width + int(arrays.rng.integers(0, 5))
     W = arrays.random(terms, first + count * gap)
-    panels = products.vectors_for(width, arrays.dtype)
+    panels = packing.vectors_for(width, arrays.dtype)
     out = arrays.result(np.full((panels, terms, count * L), np.nan, dtype))
-    products.pack(arrays.unit, W, first, gap, count, width, out)
+    packing.pack(arrays.unit, W, first, gap, count, width, out)
     gates = out.reshape(panels, terms, count, L).transpose(2, 1, 0, 3).reshape(count, terms, panels * L)
     for g in range(count):
         begin = first + g * gap

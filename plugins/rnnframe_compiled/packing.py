@@ -1,0 +1,74 @@
+"""Weights in the order in which tiles ask for them."""
+
+from typing import Any
+
+from numba import njit
+
+from rnnframe.arrays import Array
+from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
+from rnnframe_compiled.moves import copy_padded, transpose_square
+from rnnframe_compiled.tiles import WIDE
+
+
+def lanes(dtype: Any) -> int:
+    """Return how many values of a numpy dtype stand in one vector."""
+    return int(BYTES // dtype.itemsize)
+
+
+def vectors_for(width: int, dtype: Any) -> int:
+    """Return how many vectors hold `width` values."""
+    return -(-width // lanes(dtype))
+
+
+@njit(nogil=True, cache=True)
+def pack(unit: Any, W: Array, first: int, gap: int, count: int, width: int, out: Array) -> None:
+    """Write out[p, k, g·L + j] = W[k, first + g·gap + p·L + j] for `count` gates g; zeros where p·L + j ≥ width.
+
+    L is the number of values in a vector; W is contiguous.
+    """
+    z = bytes_of(unit)
+    L = BYTES // z
+    terms, stride = W.shape
+    panels = -(-width // L)
+    source, target = address_of(W) + first * z, address_of(out)
+    for p in range(panels):
+        for k in range(terms):
+            for g in range(count):
+                place = source + (k * stride + g * gap + p * L) * z
+                copy_padded(unit, width - p * L, place, target + ((p * terms + k) * count + g) * BYTES)
+
+
+@njit(nogil=True, cache=True)
+def pack_columns(unit: Any, W: Array, first: int, width: int, out: Array) -> None:
+    """Write the columns [first, first + width) of W in panels of WIDE vectors: W[k, first + p·WIDE·L + j]."""
+    z = bytes_of(unit)
+    L = BYTES // z
+    terms, stride = W.shape
+    vectors = -(-width // L)
+    source, target = address_of(W) + first * z, address_of(out)
+    for p in range(0, vectors, WIDE):
+        across = min(WIDE, vectors - p)
+        for k in range(terms):
+            for v in range(across):
+                n = width - (p + v) * L
+                copy_padded(
+                    unit, n, source + (k * stride + (p + v) * L) * z, target + (p * terms + k * across + v) * BYTES
+                )
+
+
+@njit(nogil=True, cache=True)
+def pack_transposed(unit: Any, W: Array, first: int, width: int, out: Array) -> None:
+    """Write the transpose of the columns [first, first + width) of W in panels, as `pack_columns` does."""
+    z = bytes_of(unit)
+    L = BYTES // z
+    m, stride = W.shape
+    vectors = -(-m // L)
+    source, target = address_of(W) + first * z, address_of(out)
+    for p in range(0, vectors, WIDE):
+        across = min(WIDE, vectors - p)
+        for k in range(0, width, L):
+            for v in range(across):
+                row = (p + v) * L
+                place = source + (row * stride + k) * z
+                into = target + (p * width + k * across + v) * BYTES
+                transpose_square(unit, m - row, width - k, place, stride, into, across * L)

@@ -80,7 +80,9 @@ def test_where_nothing_can_be_kept_kernels_are_compiled_all_the_same_and_that_is
 
 
 def test_a_numba_that_does_not_suit_this_numpy_is_told_and_numpy_computes(tmp_path: Path) -> None:
-    (tmp_path / "numba").mkdir()
+    for package in ("llvmlite", "numba"):  # the first is imported before, and need not be installed here
+        (tmp_path / package).mkdir()
+    (tmp_path / "llvmlite" / "__init__.py").touch()
     (tmp_path / "numba" / "__init__.py").write_text("raise ImportError('Numba needs NumPy 0.1 or less')")
     settings = {"PYTHONPATH": str(tmp_path)}
     assert "kernels: numpy" in python("-m", "rnnframe", *PLAN, **settings).stdout

@@ -61,3 +61,12 @@ def digest(arrays: Iterable[Array | str]) -> str:
             total.update(f"{array.dtype} {array.shape}\0".encode())
             total.update(np.ascontiguousarray(array).data)
     return total.hexdigest()
+
+
+def is_number(text: str) -> bool:
+    """Whether a text of a data file is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -10,7 +10,7 @@ from attrs.validators import ge, in_, optional
 from rnnframe import DataError, Setting, Task
 from rnnframe.arrays import Array
 from rnnframe_tasks.columns import Columns, read_columns
-from rnnframe_tasks.files import digest
+from rnnframe_tasks.files import digest, is_number
 from rnnframe_tasks.scales import Scale, numbers
 from rnnframe_tasks.sequences import Shuffled, scalar_texts
 from rnnframe_tasks.series import Series, SeriesExamples, Windows
@@ -144,7 +144,7 @@ def _values(table: Mapping[str, Array], names: tuple[str, ...], missing: str, pa
     """Return columns as values [rows, columns], gaps filled where that was asked for."""
     for name in names:
         if table[name].dtype.kind != "f":
-            text = next((str(cell) for cell in table[name] if not _is_number(str(cell))), "")
+            text = next((str(cell) for cell in table[name] if not is_number(str(cell))), "")
             raise DataError(f"data file {path!r}: column {name!r} holds {text[:40]!r}; expected numbers")
     values = np.stack([table[name] for name in names], axis=1)
     if np.isinf(values).any():
@@ -161,11 +161,3 @@ def _values(table: Mapping[str, Array], names: tuple[str, ...], missing: str, pa
         )
     rows = np.where(gaps, 0, np.arange(len(values))[:, None])
     return np.take_along_axis(values, np.maximum.accumulate(rows), axis=0)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

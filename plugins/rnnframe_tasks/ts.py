@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnframe import DataError
 from rnnframe.arrays import Array
-from rnnframe_tasks.files import read_lines
+from rnnframe_tasks.files import is_number, read_lines
 from rnnframe_tasks.sequences import Sequences
 
 
@@ -56,7 +56,7 @@ def _sample(parts: list[str], where: str) -> Array:
         try:
             channels.append([float(text) for text in texts])
         except ValueError:
-            wrong = next(text for text in texts if not _is_number(text))
+            wrong = next(text for text in texts if not is_number(text))
             hint = "a missing value; fill it in" if wrong == "?" else "no number"
             raise DataError(f"{where}, channel {number}: {wrong[:40]!r} is {hint}") from None
     lengths = sorted({len(channel) for channel in channels})
@@ -67,11 +67,3 @@ def _sample(parts: list[str], where: str) -> Array:
     if not np.isfinite(sample).all():
         raise DataError(f"{where}: NaN or infinite values; replace them or leave the sample out")
     return sample
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -1,5 +1,6 @@
 """The task `characters`: a language model of the characters of a text."""
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 import attrs
@@ -13,6 +14,11 @@ from rnnframe_tasks.standard_input import NAME, STDIN, StandardInput, TextCharac
 from rnnframe_tasks.streams import Numbers, Streams, Text, TextExamples, parted
 from rnnframe_tasks.text import EMBEDDED, Vocabulary, embedded_text
 from rnnframe_tasks.text_files import TextFile
+
+
+def _absolute(path: str | None) -> str | None:
+    """Name a file so that a run finds it from anywhere."""
+    return None if path is None else str(Path(path).absolute())
 
 
 @attrs.frozen(kw_only=True)
@@ -32,6 +38,7 @@ class Characters(Task):
 
     vocabulary: str | None = attrs.field(
         default=None,
+        converter=_absolute,
         metadata={"help": "file with the characters to know; none: those of the text"},
     )
     epoch: int = attrs.field(

@@ -24,7 +24,7 @@ from rnnframe.options import TrainingOptions
 from rnnframe.registry import default_registry
 from rnnframe.runs import RunFolder, check_free
 from rnnframe.sampling import sample_text
-from rnnframe.specs import chosen_options
+from rnnframe.specs import chosen_options, render
 from rnnframe.tensorboard import Events, check_installed
 from rnnframe.training import Training
 
@@ -75,6 +75,8 @@ def _fresh(config: str | None, asked: dict[str, Any]) -> tuple[Training, AroundO
     data = task.open(options.setting(task))
     if options.data not in (None, "-"):  # standard input has no path
         options = attrs.evolve(options, data=str(Path(options.data).absolute()))
+    if ":" in options.task:
+        options = attrs.evolve(options, task=render(task))  # which may know better where the files are that it names
     training = Training(options, task, data, registry)
     settled = training.settled_options()
     if settled != options:

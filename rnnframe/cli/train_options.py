@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 from attrs.validators import ge, optional
 
-from rnnframe.errors import UsageError, unknown_name
+from rnnframe.errors import OptionError, UsageError, unknown_name
 from rnnframe.options import TrainingOptions
 from rnnframe.specs import build, field_types
 from rnnframe.toml_files import read_toml
@@ -43,7 +43,12 @@ def settle(config: str | None, asked: Mapping[str, Any]) -> tuple[TrainingOption
     """Return the options of a file under those of the command line; each is checked where it comes from."""
     if config is None:
         return _both(asked, "command", "train")
-    file = {name.replace("-", "_"): value for name, value in read_toml(Path(config)).items()}
+    file: dict[str, Any] = {}
+    for name, value in read_toml(Path(config)).items():
+        option = name.replace("-", "_")
+        if option in file:
+            raise OptionError(f"configuration {config!r} gives {option!r} twice, also as {name!r}; leave one out")
+        file[option] = value
     _both(file, "configuration", config)
     return _both({**file, **asked}, "command", "train")
 

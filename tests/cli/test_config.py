@@ -95,3 +95,24 @@ def test_a_wrong_line_is_named_with_its_file(run: Run, tmp_path: Path, line: str
     assert repr(str(path)) in outcome.err
     assert message in outcome.err
     assert outcome.err.count("\n") == 1
+
+
+def test_an_option_that_a_file_has_in_both_spellings_is_refused(run: Run, text: Path, tmp_path: Path) -> None:
+    (tmp_path / "twice.toml").write_text(f"data = {str(text)!r}\nheld-out = 0.2\nheld_out = 0.3\n")
+    done = run("train", "--config", tmp_path / "twice.toml")
+    assert done.code == 2
+    assert "gives 'held_out' twice" in done.err
+
+
+def test_a_run_that_names_a_file_in_its_task_goes_on_from_another_folder(
+    run: Run, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(text.parent)
+    words = ("--cell", "elman:hidden=3", "--batch", 2, "--steps", 20, "--epochs", 2, "--quiet", "--sample", 0)
+    task = f"characters:vocabulary={text.name}"
+    assert run("train", "--task", task, "--data", text.name, "--out", "run", "--stop-after", 1, *words).code == 0
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    done = run("train", "--resume", text.parent / "run", "--quiet", "--sample", 0)
+    assert done.code == 0, done.err

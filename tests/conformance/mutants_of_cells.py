@@ -21,6 +21,7 @@ def gru(fault, old, new, caught_by, suite=sound.TestGRU):
 
 
 ALL_W, ALL_B = 'add_product(h[:-1], dz, gradients["W"], scratch["panel"])', 'add_column_sums(dz, gradients["b"])'
+WRITES_DX = 'write_input_gradient(dz, weights["U"], dx)'
 DU = '        add_input_product(x, dz, gradients["U"], scratch["panel"])\n'
 
 MUTANTS = [
@@ -38,14 +39,14 @@ MUTANTS = [
     elman("dW takes the state after the step", "add_product(h[:-1], dz,", "add_product(h[1:], dz,", SLOPES),
     elman(
         "dx adds to stale values",
-        'np.matmul(rows(dz), weights["U"].T, out=rows(dx))',
-        'dx += dz @ weights["U"].T',
+        WRITES_DX,
+        'dx is None or dx.__iadd__(dz @ weights["U"].T)',
         "inputs is written",
     ),
     elman(
         "dx is written unasked",
-        '        if dx is not None:\n            np.matmul(rows(dz), weights["U"].T, out=rows(dx))',
-        '        np.matmul(rows(dz), weights["U"].T, out=rows(dx if dx is not None else dz))',
+        WRITES_DX,
+        'write_input_gradient(dz, weights["U"], dz if dx is None else dx)',
         "inputs is written",
     ),
     elman(

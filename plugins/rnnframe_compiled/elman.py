@@ -7,7 +7,7 @@ from numba import njit
 from rnnframe.arrays import Array
 from rnnframe_compiled import functions
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
-from rnnframe_compiled.products import add_block_gradients, add_values, copy, copy_values, multiply_add, multiply_both
+from rnnframe_compiled.products import add_block_gradients, add_values, copy, multiply, multiply_both
 
 tanh, sigmoid, relu = map(lanewise, (functions.tanh, functions.sigmoid, functions.relu))
 
@@ -77,7 +77,8 @@ def backward(
     V = BYTES // z
     L, B, H = dz.shape
     at_h, at_dh, at_dz, dh_t, pwt = address_of(h), address_of(dh), address_of(dz), address_of(carried), address_of(PWT)
-    size = B * H
+    size, zeros = B * H, address_of(work)
+    work[:V] = 0
     add_values(unit, size, at_dh + (L - 1) * size * z, dh_t)
     for t in range(L - 1, -1, -1):
         d = at_dz + t * size * z
@@ -91,9 +92,6 @@ def backward(
                 reverse_relu(unit, n, given, made)
             else:
                 copy(unit, n, (dh_t + j * z,), made)
-        if t:
-            copy_values(unit, size, at_dh + (t - 1) * size * z, dh_t)
-        else:
-            carried[:] = 0
-        multiply_add(unit, d, B, H, H, pwt, H, dh_t)
+        given = (at_dh + (t - 1) * size * z, H, V) if t else (zeros, 0, 0)
+        multiply(unit, d, B, H, H, pwt, H, given, dh_t)
     add_block_gradients(unit, x, I, numbers, h, dz, dU, dW, db, work)

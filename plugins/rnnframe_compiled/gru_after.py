@@ -8,7 +8,7 @@ from rnnframe.arrays import Array
 from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
 from rnnframe_compiled.moves import expect_read, expect_write
-from rnnframe_compiled.products import ROWS4, add_gates, add_gradients, add_looked_up, add_values, multiply_add
+from rnnframe_compiled.products import ROWS4, add_gates, add_gradients, add_looked_up, add_values, multiply
 from rnnframe_compiled.tiles import candidate_tile
 
 
@@ -176,7 +176,7 @@ def backward(
                 )
         if t:
             add_values(unit, size, at_dh + (t - 1) * size * z, dh_t)
-        multiply_add(unit, at_d + t * B * 4 * H * z, B, 4 * H, 3 * H, address_of(PWT), H, dh_t)
+        multiply(unit, at_d + t * B * 4 * H * z, B, 4 * H, 3 * H, address_of(PWT), H, (dh_t, H, V), dh_t)
     u, w, b = address_of(dU) if x else 0, address_of(dW), address_of(db)
     u_n = u + 2 * H * z if x else 0
     add_gradients(unit, x, I, at_h, H, at_d, 4 * H, 2 * H, L * B, u, w, b, 3 * H, work)

@@ -7,7 +7,7 @@ from numba import njit
 from rnnframe.arrays import Array
 from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
-from rnnframe_compiled.products import add, add_gradients, add_looked_up, add_values, multiply_add, multiply_both
+from rnnframe_compiled.products import add, add_gradients, add_looked_up, add_values, multiply, multiply_both
 
 
 @lanewise
@@ -109,7 +109,8 @@ def backward(
     V = BYTES // z
     L, B, H = h.shape[0] - 1, h.shape[1], h.shape[2]
     at_gates, at_h, at_dh, at_d, rh = address_of(gates), address_of(h), address_of(dh), address_of(d), address_of(reset)
-    dh_t, size = address_of(carried), B * H
+    dh_t, size, zeros = address_of(carried), B * H, address_of(work)
+    work[:V] = 0
     add_values(unit, size, at_dh + (L - 1) * size * z, dh_t)
     for t in range(L - 1, -1, -1):
         ds = rh + t * size * z  # until it is overwritten by r h
@@ -124,8 +125,7 @@ def backward(
                     (g + H * z, g + 2 * H * z, at_h + (row * H + j) * z, past),
                     (s + H * z, s + 2 * H * z, past),
                 )
-        reset[t] = 0
-        multiply_add(unit, at_d + (t * B * 3 * H + 2 * H) * z, B, 3 * H, H, address_of(PWTn), H, ds)
+        multiply(unit, at_d + (t * B * 3 * H + 2 * H) * z, B, 3 * H, H, address_of(PWTn), H, (zeros, 0, 0), ds)
         for r in range(B):
             for j in range(0, H, V):
                 row = t * B + r
@@ -138,7 +138,7 @@ def backward(
                 )
         if t:
             add_values(unit, size, at_dh + (t - 1) * size * z, dh_t)
-        multiply_add(unit, at_d + t * B * 3 * H * z, B, 3 * H, 2 * H, address_of(PWTrz), H, dh_t)
+        multiply(unit, at_d + t * B * 3 * H * z, B, 3 * H, 2 * H, address_of(PWTrz), H, (dh_t, H, V), dh_t)
     u, w, b = address_of(dU) if x else 0, address_of(dW), address_of(db)
     u_n = u + 2 * H * z if x else 0
     add_gradients(unit, x, I, at_h, H, at_d, 3 * H, 2 * H, L * B, u, w, b, 3 * H, work)

@@ -12,9 +12,9 @@ from rnnframe.arrays import Array, Arrays, Vector
 from rnnframe.heads import Head, MeanSquaredError
 from rnnframe.products import rows
 from rnnframe_compiled import head_from
-from rnnframe_compiled.lanes import address_of, bytes_of
+from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
 from rnnframe_compiled.packing import lanes, pack_columns, pack_transposed, vectors_for
-from rnnframe_compiled.products import TERMS, add_gradients, copy_values, multiply_add
+from rnnframe_compiled.products import TERMS, add_gradients, multiply
 from rnnframe_compiled.tiles import WIDE
 
 
@@ -23,9 +23,8 @@ def readout(unit: Any, h: Array, V: Array, c: Array, packed: Array, o: Array) ->
     """o [rows, outputs] = h [rows, H] V + c."""
     H, width = V.shape
     pack_columns(unit, V, 0, width, packed)
-    for row in range(len(o)):
-        copy_values(unit, width, address_of(c), address_of(o) + row * width * bytes_of(unit))
-    multiply_add(unit, address_of(h), len(o), H, H, address_of(packed), width, address_of(o))
+    bias = (address_of(c), 0, BYTES // bytes_of(unit))
+    multiply(unit, address_of(h), len(o), H, H, address_of(packed), width, bias, address_of(o))
 
 
 @njit(nogil=True, cache=True)
@@ -35,8 +34,9 @@ def reverse(
     """Add hᵀ·do to dV and the column sums of do to dc; dh = do Vᵀ."""
     H, width = V.shape
     pack_transposed(unit, V, 0, width, packed)
-    dh[:] = 0
-    multiply_add(unit, address_of(do), len(do), width, width, address_of(packed), H, address_of(dh))
+    work[: BYTES // bytes_of(unit)] = 0
+    zeros = (address_of(work), 0, 0)
+    multiply(unit, address_of(do), len(do), width, width, address_of(packed), H, zeros, address_of(dh))
     at_h, at_do, at_dV, at_dc = address_of(h), address_of(do), address_of(dV), address_of(dc)
     add_gradients(unit, 0, 0, at_h, H, at_do, width, width, len(do), 0, at_dV, at_dc, width, work)
 

@@ -159,11 +159,11 @@ class Lanes:
         chosen = self.builder.fcmp_ordered(relation, left.value, self.value)
         return Lanes(self.builder, self.builder.select(chosen, then.value, otherwise.value))
 
-    def bits(self, function: Callable[[Any, Any], Any]) -> "Lanes":
-        """Return what `declared(builder, bits)` makes of the lanes as integers."""
-        width = INT32 if self.single else INT64
-        bits = self.builder.bitcast(self.value, ir.VectorType(width, self.value.type.count))
-        return Lanes(self.builder, self.builder.bitcast(function(self.builder, bits), self.value.type))
+    def bits(self, function: Callable[..., Any], *others: "Lanes") -> "Lanes":
+        """Return what `function(builder, bits, ...)` makes of the lanes as integers, these and others."""
+        integers = ir.VectorType(INT32 if self.single else INT64, self.value.type.count)
+        given = [self.builder.bitcast(lanes.value, integers) for lanes in (self, *others)]
+        return Lanes(self.builder, self.builder.bitcast(function(self.builder, *given), self.value.type))
 
 
 @intrinsic

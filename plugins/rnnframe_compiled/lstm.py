@@ -11,7 +11,15 @@ from rnnframe.arrays import Array
 from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
 from rnnframe_compiled.moves import expect_read, expect_write
-from rnnframe_compiled.products import ROWS4, add_block_gradients, add_gates, add_values, copy_values, multiply_add
+from rnnframe_compiled.products import (
+    FEW,
+    ROWS4,
+    add_block_gradients,
+    add_gates,
+    add_values,
+    multiply,
+    multiply_few,
+)
 from rnnframe_compiled.tiles import both4
 
 
@@ -67,7 +75,8 @@ def forward(
     tiles = -(-B // ROWS4)
     panels = -(-H // V)
     for t in range(L):
-        for p in range(panels):
+        for number in range(panels):
+            p = panels - 1 - number if t % 2 else number  # to and fro: what was read last is still near
             n = min(V, H - p * V)
             column = p * V
             weights_u, weights_w = pu + p * I * 4 * V * z, pw + p * H * 4 * V * z
@@ -164,6 +173,8 @@ def backward(
     L, B, H = gates.shape[0], gates.shape[1], h.shape[2]
     at_gates, at_c, at_dh, at_dz = address_of(gates), address_of(c), address_of(dh), address_of(dz)
     dh_t, dc_t, pwt, size = address_of(dh_state), address_of(dc_state), address_of(PWT), B * H
+    work[:V] = 0
+    zeros = address_of(work)
     add_values(unit, size, at_dh + (L - 1) * size * z, dh_t)
     for t in range(L - 1, -1, -1):
         for r in range(B):
@@ -192,9 +203,10 @@ def backward(
                     ),
                     (d, d + H * z, d + 2 * H * z, d + 3 * H * z, dc_t + carried),
                 )
-        if t:
-            copy_values(unit, size, at_dh + (t - 1) * size * z, dh_t)
+        given = (at_dh + (t - 1) * size * z, H, V) if t else (zeros, 0, 0)
+        d = at_dz + t * B * 4 * H * z
+        if B < FEW:
+            multiply_few(unit, d, B, 4 * H, 4 * H, pwt, H, given, dh_t, t % 2)
         else:
-            dh_state[:] = 0
-        multiply_add(unit, at_dz + t * B * 4 * H * z, B, 4 * H, 4 * H, pwt, H, dh_t)
+            multiply(unit, d, B, 4 * H, 4 * H, pwt, H, given, dh_t)
     add_block_gradients(unit, x, I, numbers, h, dz, dU, dW, db, work)

@@ -23,6 +23,10 @@ from rnnframe_compiled.tiles import (
 )
 
 ROWS1, ROWS2, ROWS3, ROWS4 = (rows_of(vectors) for vectors in (1, 2, 3, 4))
+FEW = 4
+"""Samples below which a product is mostly reading the matrix, and is arranged for that."""
+PARTS = 4
+"""Parts in which the terms of a product of few rows are added."""
 TERMS = 192
 """Rows of a block whose part of a gradient is added at once: few enough to stay near, with what they meet there."""
 
@@ -37,15 +41,6 @@ def copy(x: Any) -> Any:
 def add(x: Any, y: Any) -> Any:
     """x + y."""
     return x + y
-
-
-@njit(nogil=True, cache=True)
-def copy_values(unit: Any, size: int, source: int, target: int) -> None:
-    """target = source, for `size` values that lie one behind the other."""
-    L = BYTES // bytes_of(unit)
-    for j in range(0, size, L):
-        place = j * bytes_of(unit)
-        copy(unit, size - j, (source + place,), (target + place,))
 
 
 @njit(nogil=True, cache=True)
@@ -92,7 +87,7 @@ def project_gates(unit: Any, x: int, PU: Array, H: int, rows: int, zeros: int, o
 
 
 @njit(nogil=True, cache=True)
-def add_panel(
+def multiply_panel(
     unit: Any,
     a: int,
     a_row: int,
@@ -100,43 +95,95 @@ def add_panel(
     rows: int,
     b: int,
     terms: int,
-    c: int,
+    start: tuple[int, int, int],
+    out: int,
     stride: int,
     across: int,
     last: int,
 ) -> None:
-    """c [rows, across vectors] += a [rows, terms] · b, one panel of `across` vectors a term; c's rows `stride` apart.
+    """out [rows, across vectors] = start + a [rows, terms] · b, one panel of `across` vectors a term.
 
+    `start` is an address with its strides from row to row and vector to vector; out's rows are `stride` apart, and
     `last` is how many lanes of the last vector exist.
     """
     z = bytes_of(unit)
     L = BYTES // z
     tiles = -(-rows // most_rows(across))
+    first, down, along = start
     for i in range(tiles):
         r = rows * i // tiles
         count = rows * (i + 1) // tiles - r
-        at = (c + r * stride * z, stride, L)
+        here, at = (first + r * down * z, down, along), (out + r * stride * z, stride, L)
         product = (a + r * a_row * z, a_row, a_term, b, across * L, terms)
         if across == 4:
-            tile4(unit, count, last, at, at, product)
+            tile4(unit, count, last, here, at, product)
         elif across == 3:
-            tile3(unit, count, last, at, at, product)
+            tile3(unit, count, last, here, at, product)
         elif across == 2:
-            tile2(unit, count, last, at, at, product)
+            tile2(unit, count, last, here, at, product)
         else:
-            tile1(unit, count, last, at, at, product)
+            tile1(unit, count, last, here, at, product)
 
 
 @njit(nogil=True, cache=True)
-def multiply_add(unit: Any, a: int, rows: int, stride: int, terms: int, packed: int, width: int, out: int) -> None:
-    """out [rows, width] += a [rows, terms] · the matrix [terms, width] in panels; a's rows are `stride` apart."""
+def multiply(
+    unit: Any,
+    a: int,
+    rows: int,
+    stride: int,
+    terms: int,
+    packed: int,
+    width: int,
+    start: tuple[int, int, int],
+    out: int,
+) -> None:
+    """out [rows, width] = start + a [rows, terms] · the matrix [terms, width] in panels; a's rows are `stride` apart.
+
+    `start` is an address with its strides from row to row and vector to vector.
+    """
     z = bytes_of(unit)
     L = BYTES // z
     vectors = -(-width // L)
+    first, down, along = start
     for p in range(0, vectors, WIDE):
         across = min(WIDE, vectors - p)
         last = min(L, width - (p + across - 1) * L)
-        add_panel(unit, a, stride, 1, rows, packed + p * L * terms * z, terms, out + p * BYTES, width, across, last)
+        b, here = packed + p * L * terms * z, (first + p * along * z, down, along)
+        multiply_panel(unit, a, stride, 1, rows, b, terms, here, out + p * BYTES, width, across, last)
+
+
+@njit(nogil=True, cache=True)
+def multiply_few(
+    unit: Any,
+    a: int,
+    rows: int,
+    stride: int,
+    terms: int,
+    packed: int,
+    width: int,
+    start: tuple[int, int, int],
+    out: int,
+    backwards: int,
+) -> None:
+    """Do what `multiply` does for a few rows, where reading the matrix is what takes the time.
+
+    The terms are added in PARTS parts, the last one first where `backwards`: to be said at every other call, for what
+    was read last is still near.
+    """
+    L = BYTES // bytes_of(unit)
+    vectors = -(-width // L)
+    first, down, along = start
+    for number in range(PARTS):
+        part = PARTS - 1 - number if backwards else number
+        k = terms * part // PARTS
+        count = terms * (part + 1) // PARTS - k
+        for p in range(0, vectors, WIDE):
+            across = min(WIDE, vectors - p)
+            last = min(L, width - (p + across - 1) * L)
+            place = out + p * BYTES
+            here = (place, width, L) if number else (first + p * along * bytes_of(unit), down, along)
+            b, left = packed + (p * terms + k * across) * BYTES, a + k * bytes_of(unit)
+            multiply_panel(unit, left, stride, 1, rows, b, count, here, place, width, across, last)
 
 
 @njit(nogil=True, cache=True)
@@ -166,6 +213,25 @@ def multiply_both(
                 both2(unit, count, last, start, at, one, other)
             else:
                 both1(unit, count, last, start, at, one, other)
+
+
+@njit(nogil=True, cache=True)
+def add_panel(
+    unit: Any,
+    a: int,
+    a_row: int,
+    a_term: int,
+    rows: int,
+    b: int,
+    terms: int,
+    c: int,
+    stride: int,
+    across: int,
+    last: int,
+) -> None:
+    """c [rows, across vectors] += a [rows, terms] · b: see `multiply_panel`."""
+    start = (c, stride, BYTES // bytes_of(unit))
+    multiply_panel(unit, a, a_row, a_term, rows, b, terms, start, c, stride, across, last)
 
 
 @njit(nogil=True, cache=True)

@@ -13,13 +13,11 @@ from rnnframe.products import is_lookup, project, rows
 from rnnframe_compiled import twin_from
 from rnnframe_compiled.lanes import BYTES
 from rnnframe_compiled.packing import lanes, vectors_for
-from rnnframe_compiled.products import TERMS, project_gates
+from rnnframe_compiled.products import FEW, TERMS, project_gates
 from rnnframe_compiled.tiles import WIDE, rows_of
 
 PACKED = 1024
 """Inputs up to which U is packed beside itself; the products of wider ones are left to BLAS."""
-FEW = 4
-"""Samples below which the U of several gates is read for many steps at once."""
 _NO_ROWS = np.empty(0, np.int64)
 _ZEROS = np.zeros(BYTES, np.uint8)
 

@@ -15,6 +15,8 @@ DTYPES = ["float32", "float64"]
 NEAR = {"float32": 2e-6, "float64": 4e-15}  # relative to the sum of the absolute values of the terms
 SIZES = st.integers(1, 40)
 GUARD = 77.0
+ZEROS = np.zeros(64, np.uint8)
+NOTHING = (ZEROS.ctypes.data, 0, 0)  # a start for sums
 
 
 class Arrays:
@@ -73,11 +75,17 @@ cases = given(
 def test_a_packed_matrix_is_multiplied_and_added(dtype, rows, terms, width, seed):
     arrays = Arrays(dtype, seed)
     a, B, start = arrays.random(rows, terms), arrays.random(terms, width), arrays.random(rows, width)
-    packed, out = arrays.packed(terms, width), arrays.result(start)
+    packed, out = arrays.packed(terms, width), arrays.result(np.zeros((rows, width)))
     packing.pack_columns(arrays.unit, B, 0, width, packed)
-    products.multiply_add(arrays.unit, address(a), rows, terms, terms, address(packed), width, address(out))
-    wanted = start + np.matmul(*doubled(a, B))
-    arrays.near(out, wanted, absolute(a, B) + np.abs(start))
+    given = (arrays.unit, address(a), rows, terms, terms, address(packed), width)
+    begin = (address(start), width, packing.lanes(arrays.dtype))
+    wanted, size = start + np.matmul(*doubled(a, B)), absolute(a, B) + np.abs(start)
+    products.multiply(*given, begin, address(out))
+    arrays.near(out, wanted, size)
+    for backwards in (0, 1):
+        out.fill(0)
+        products.multiply_few(*given, begin, address(out), backwards)
+        arrays.near(out, wanted, size)
 
 
 @cases
@@ -89,7 +97,7 @@ def test_some_columns_are_packed_transposed(dtype, rows, terms, width, seed):
     part = W[:, first : first + terms]
     a, packed, out = arrays.random(rows, terms), arrays.packed(terms, width), arrays.result(np.zeros((rows, width)))
     packing.pack_transposed(arrays.unit, W, first, terms, packed)
-    products.multiply_add(arrays.unit, address(a), rows, terms, terms, address(packed), width, address(out))
+    products.multiply(arrays.unit, address(a), rows, terms, terms, address(packed), width, NOTHING, address(out))
     arrays.near(out, np.matmul(*doubled(a, part.T)), absolute(a, part.T))
 
 
@@ -121,9 +129,9 @@ def test_a_value_does_not_depend_on_the_rows_beside_it(dtype, rows, terms, width
     a, B = arrays.random(rows, terms), arrays.random(terms, width)
     packed, together, alone = arrays.packed(terms, width), np.zeros((rows, width), dtype), np.zeros((1, width), dtype)
     packing.pack_columns(arrays.unit, B, 0, width, packed)
-    products.multiply_add(arrays.unit, address(a), rows, terms, terms, address(packed), width, address(together))
+    products.multiply(arrays.unit, address(a), rows, terms, terms, address(packed), width, NOTHING, address(together))
     k = rows - 1
-    products.multiply_add(arrays.unit, address(a[k:]), 1, terms, terms, address(packed), width, address(alone))
+    products.multiply(arrays.unit, address(a[k:]), 1, terms, terms, address(packed), width, NOTHING, address(alone))
     assert np.array_equal(together[k:], alone)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from rnnframe.arrays import Array, Vector, size_of
 from rnnframe.contracts import Cell, Sizes
 from rnnframe.heads import Head
+from rnnframe.registry import Naming
 
 
 @attrs.frozen(eq=False)
@@ -17,6 +18,12 @@ class Layer:
     prefix: str
     cell: Cell
     inputs: int
+    named: Naming = attrs.field(init=False, repr=False)
+    """What tells whose cell was at work when something is raised."""
+
+    @named.default
+    def _name(self) -> Naming:
+        return Naming(f"in {self.prefix}", "cell", type(self.cell))
 
 
 class Weights:

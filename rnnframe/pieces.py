@@ -33,6 +33,9 @@ def cut(steps: int, samples: int, ends: Array | None, resets: Array | None) -> I
     ends: [samples], rising; the step of this chunk at which each one ends, below 1 or above `steps` where it does not
     end in it; None where none does. resets: booleans [steps, samples], true where the state is zero before a step.
     """
+    if ends is None and resets is None:
+        yield Span(start=0, stop=steps, first=0, ending=0, fresh=None)
+        return
     cuts = {0, steps}
     if ends is not None:
         cuts.update(ends[slice(*np.searchsorted(ends, (1, steps)))].tolist())

@@ -122,7 +122,9 @@ class Grid:
 
     def span(self, chunk: int) -> tuple[int, int]:
         """Return the steps [start, stop) of a chunk."""
-        return self._offset(chunk), self._offset(chunk + 1)
+        start = self._offset(chunk)
+        stop = start + self.pattern[chunk % len(self.pattern)]
+        return start, stop if self.steps is None else min(stop, self.steps)
 
     def cut_at_or_after(self, step: int) -> int:
         """Return the number of the first chunk that begins at `step` or later."""

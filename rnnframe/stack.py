@@ -3,8 +3,7 @@
 Nothing here knows of cuts, but for the states that are zero before a piece.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import attrs
 
@@ -13,7 +12,6 @@ from rnnframe.buffers import Layer, Scratch, Weights
 from rnnframe.contracts import Tapes
 from rnnframe.heads import Head
 from rnnframe.pieces import Piece
-from rnnframe.registry import Naming
 
 
 @attrs.frozen(eq=False)
@@ -26,20 +24,22 @@ class Stack:
     def forward(self, weights: Weights, piece: Piece, arrays: Sequence[Arrays], scratch: Scratch) -> None:
         """Run every cell from row 0 of its states."""
         x = piece.x
-        with self._begun_anew(piece, arrays):
-            for n, layer in enumerate(self.layers):
-                with Naming(f"in {layer.prefix}", "cell", type(layer.cell)):
-                    layer.cell.forward(weights.layers[n], x, arrays[n], scratch.part(n, piece.size))
-                x = arrays[n]["h"][1:]
+        ended_with = self._begin_anew(piece, arrays)
+        for n, layer in enumerate(self.layers):
+            with layer.named:
+                layer.cell.forward(weights.layers[n], x, arrays[n], scratch.part(n, piece.size))
+            x = arrays[n]["h"][1:]
+        self._give_back(piece, arrays, ended_with)
 
     def rebuild(self, weights: Weights, piece: Piece, arrays: Sequence[Arrays], scratch: Scratch, tapes: Tapes) -> None:
         """Make the arrays again that are not kept; row 0 of every state is there."""
         x = piece.x
-        with self._begun_anew(piece, arrays):
-            for n, layer in enumerate(self.layers):
-                with Naming(f"in {layer.prefix}", "cell", type(layer.cell)):
-                    layer.cell.rebuild(weights.layers[n], x, arrays[n], scratch.part(n, piece.size), tapes)
-                x = arrays[n]["h"][1:]
+        ended_with = self._begin_anew(piece, arrays)
+        for n, layer in enumerate(self.layers):
+            with layer.named:
+                layer.cell.rebuild(weights.layers[n], x, arrays[n], scratch.part(n, piece.size), tapes)
+            x = arrays[n]["h"][1:]
+        self._give_back(piece, arrays, ended_with)
 
     def reverse(
         self,
@@ -58,24 +58,21 @@ class Stack:
         below = [piece.x, *(layer["h"][1:] for layer in arrays)]
         dh = scratch.gradient("a", piece.size, self.layers[-1].cell.hidden)
         loss = self._reverse_head(weights, piece, below[-1], dh, gradients, scratch)
-        with self._begun_anew(piece, arrays):
-            for n in reversed(range(len(self.layers))):
-                layer = self.layers[n]
-                into = "ba"[(len(self.layers) - n) % 2 == 0]
-                dx = scratch.gradient(into, piece.size, layer.inputs) if n else None
-                with Naming(f"in {layer.prefix}", "cell", type(layer.cell)):
-                    layer.cell.backward(
-                        weights.layers[n],
-                        below[n],
-                        arrays[n],
-                        dh,
-                        {name: value[piece.first :] for name, value in dstate.group(layer.prefix).items()},
-                        gradients.group(layer.prefix),
-                        scratch.part(n, piece.size),
-                        dx,
-                    )
-                if dx is not None:
-                    dh = dx
+        ended_with = self._begin_anew(piece, arrays)
+        for n in reversed(range(len(self.layers))):
+            layer = self.layers[n]
+            into = "ba"[(len(self.layers) - n) % 2 == 0]
+            dx = scratch.gradient(into, piece.size, layer.inputs) if n else None
+            carried = dstate.group(layer.prefix)
+            if piece.first:
+                carried = {name: value[piece.first :] for name, value in carried.items()}
+            working = scratch.part(n, piece.size)
+            into_these = gradients.group(layer.prefix)
+            with layer.named:
+                layer.cell.backward(weights.layers[n], below[n], arrays[n], dh, carried, into_these, working, dx)
+            if dx is not None:
+                dh = dx
+        self._give_back(piece, arrays, ended_with)
         if piece.fresh is not None:
             for value in dstate.values():
                 value[piece.first + piece.fresh] = 0
@@ -102,21 +99,24 @@ class Stack:
         working = scratch.part(-1, (len(h), samples))
         return self.head.loss(weights.head, h[len(h) - steps :, :samples], piece.y, working)
 
-    @contextmanager
-    def _begun_anew(self, piece: Piece, arrays: Sequence[Arrays]) -> Iterator[None]:
-        """Hold zeros in row 0 of the states that begin anew, where the piece before it has left what it ended with.
+    def _begin_anew(self, piece: Piece, arrays: Sequence[Arrays]) -> list[Array]:
+        """Put zeros into row 0 of the states that begin anew, and return what the piece before it has left there.
 
         A row that is held for two pieces costs nothing in memory, and both see what is theirs.
         """
         if piece.fresh is None:
-            yield
-            return
-        rows = [layer[name][0] for at, layer in zip(self.layers, arrays, strict=True) for name in at.cell.state()]
+            return []
+        rows = self._first_rows(arrays)
         ended_with = [row[piece.fresh] for row in rows]
         for row in rows:
             row[piece.fresh] = 0
-        try:
-            yield
-        finally:
-            for row, values in zip(rows, ended_with, strict=True):
+        return ended_with
+
+    def _give_back(self, piece: Piece, arrays: Sequence[Arrays], ended_with: list[Array]) -> None:
+        """Put back what `_begin_anew` returned."""
+        if ended_with:
+            for row, values in zip(self._first_rows(arrays), ended_with, strict=True):
                 row[piece.fresh] = values
+
+    def _first_rows(self, arrays: Sequence[Arrays]) -> list[Array]:
+        return [layer[name][0] for at, layer in zip(self.layers, arrays, strict=True) for name in at.cell.state()]

@@ -13,6 +13,7 @@ from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
 from rnnframe_compiled.moves import expect_read, expect_write
 from rnnframe_compiled.products import (
     FEW,
+    NEAR,
     ROWS4,
     add_block_gradients,
     add_gates,
@@ -175,6 +176,7 @@ def backward(
     dh_t, dc_t, pwt, size = address_of(dh_state), address_of(dc_state), address_of(PWT), B * H
     work[:V] = 0
     zeros = address_of(work)
+    few = B < FEW and 4 * H * H * z > NEAR
     add_values(unit, size, at_dh + (L - 1) * size * z, dh_t)
     for t in range(L - 1, -1, -1):
         for r in range(B):
@@ -205,7 +207,7 @@ def backward(
                 )
         given = (at_dh + (t - 1) * size * z, H, V) if t else (zeros, 0, 0)
         d = at_dz + t * B * 4 * H * z
-        if B < FEW:
+        if few:
             multiply_few(unit, d, B, 4 * H, 4 * H, pwt, H, given, dh_t, t % 2)
         else:
             multiply(unit, d, B, 4 * H, 4 * H, pwt, H, given, dh_t)

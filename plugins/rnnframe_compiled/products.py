@@ -25,6 +25,8 @@ from rnnframe_compiled.tiles import (
 ROWS1, ROWS2, ROWS3, ROWS4 = (rows_of(vectors) for vectors in (1, 2, 3, 4))
 FEW = 4
 """Samples below which a product is mostly reading the matrix, and is arranged for that."""
+NEAR = 1 << 15
+"""Bytes that the nearest cache of a usual processor holds; what is larger is worth reading to and fro."""
 PARTS = 4
 """Parts in which the terms of a product of few rows are added."""
 TERMS = 192

@@ -83,13 +83,13 @@ def backward(
     for t in range(L - 1, -1, -1):
         d = at_dz + t * size * z
         for j in range(0, size, V):
-            given, made, n = (at_h + ((t + 1) * size + j) * z, dh_t + j * z), (d + j * z,), size - j
+            arguments, made, n = (at_h + ((t + 1) * size + j) * z, dh_t + j * z), (d + j * z,), size - j
             if kind == 0:
-                reverse_tanh(unit, n, given, made)
+                reverse_tanh(unit, n, arguments, made)
             elif kind == 1:
-                reverse_sigmoid(unit, n, given, made)
+                reverse_sigmoid(unit, n, arguments, made)
             elif kind == 2:
-                reverse_relu(unit, n, given, made)
+                reverse_relu(unit, n, arguments, made)
             else:
                 copy(unit, n, (dh_t + j * z,), made)
         given = (at_dh + (t - 1) * size * z, H, V) if t else (zeros, 0, 0)

@@ -1,12 +1,12 @@
-"""tanh and the logistic function on lanes, each one formula for float32 and float64.
+"""tanh, the logistic function and exp of what is not positive on lanes, each one formula for float32 and float64.
 
     tanh x = e / (e + 2)  with  e = expm1(2x);      σ(x) = 1 / (1 + exp(-x))
 
-Both exponentials reduce their argument y to y = k ln 2 + r with |r| ≤ ln 2 / 2, and scale by 2^k what a polynomial
-makes of r: the Taylor series to the 13th power for float64, for float32 the series to the 6th (tanh) and 5th (σ),
-economised on that interval. ln 2 is one number of the type, its error times k is enough where k is small, and where k
-is large neither function depends on it. With expm1 the error of tanh is small beside tanh itself even where that is
-small. (Muller, Elementary Functions, 3rd ed., ch. 3 and 11.)
+The exponentials reduce their argument y to y = k ln 2 + r with |r| ≤ ln 2 / 2, and scale by 2^k what a polynomial
+makes of r: the Taylor series to the 13th power for float64, for float32 the series to the 6th (tanh) and 5th (σ, exp),
+economised on that interval. ln 2 is one number of the type: its error times k is small where k is, and where k is large
+tanh and σ do not depend on it, and exp is near zero. With expm1 the error of tanh is small beside tanh itself even
+where that is small. (Muller, Elementary Functions, 3rd ed., ch. 3 and 11.)
 
 The largest errors, absolute and (of tanh, where it is a normal number) relative; the tests look for larger ones:
 
@@ -14,6 +14,8 @@ The largest errors, absolute and (of tanh, where it is a normal number) relative
     tanh float64 2.8e-16 4.5e-16
     sigmoid float32 1.1e-07
     sigmoid float64 1.7e-16
+    exp float32 1.8e-07
+    exp float64 9.4e-17
 """
 
 import math
@@ -25,10 +27,10 @@ from numpy.polynomial import chebyshev
 from rnnframe_compiled.lanes import INT32, INT64, Lanes, splat
 
 
-def _economised(series: list[float], half: float) -> tuple[float, ...]:
-    """Return the polynomial of six coefficients nearest to a longer one, within ±`half`: its first Chebyshev terms."""
+def _economised(series: list[float], count: int, half: float) -> tuple[float, ...]:
+    """Return the `count` coefficients that come nearest to more of them, within ±`half`: the first Chebyshev terms."""
     powers = half ** np.arange(len(series))
-    return tuple((chebyshev.cheb2poly(chebyshev.poly2cheb(series * powers)[:6]) / powers[:6]).tolist())
+    return tuple((chebyshev.cheb2poly(chebyshev.poly2cheb(series * powers)[:count]) / powers[:count]).tolist())
 
 
 _LN2 = math.log(2)
@@ -52,7 +54,14 @@ class _Format(NamedTuple):
     exp: float
 
 
-_SINGLE = _Format(INT32, 23, _economised(_EXP, _LN2 / 2), _economised(_EXPM1, _LN2 / 4), 9.05, 87.0)
+_SINGLE = _Format(
+    word=INT32,
+    mantissa=23,
+    exp_series=(1.0, *_economised(_EXP[1:], 5, _LN2 / 2)),
+    expm1_series=_economised(_EXPM1, 6, _LN2 / 4),
+    tanh=9.05,
+    exp=87.0,
+)
 _DOUBLE = _Format(INT64, 52, tuple(_EXP), tuple(_EXPM1), 19.1, 708.0)
 
 
@@ -74,6 +83,15 @@ def sigmoid(x: Lanes) -> Lanes:
     shifted, k = _whole(x, -1 / _LN2)
     s = k.fma(_LN2, x)
     return x.number(1) / (_times_power(_polynomial(about.exp_series, s), shifted) + 1.0)
+
+
+def exp(x: Lanes) -> Lanes:
+    """Return exp x for x ≤ 0, or a number near the smallest normal one where that is smaller."""
+    about = _format(x)
+    x = x.at_least(-about.exp)
+    shifted, k = _whole(x, 1 / _LN2)
+    s = k.fma(_LN2, x * -1.0)  # -r
+    return _times_power(_polynomial(about.exp_series, s), shifted)
 
 
 def relu(x: Lanes) -> Lanes:

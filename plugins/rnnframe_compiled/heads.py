@@ -1,4 +1,4 @@
-"""The twin of a head: its products by tiles over a packed V; its loss is the head's own."""
+"""The twin of a head: its products by tiles over a packed V; its loss is the head's own, but for softmax."""
 
 import functools
 from collections.abc import Mapping
@@ -9,13 +9,15 @@ import numpy as np
 from numba import njit
 
 from rnnframe.arrays import Array, Arrays, Vector
-from rnnframe.heads import Head, MeanSquaredError
+from rnnframe.heads import Head, MeanSquaredError, Softmax
 from rnnframe.products import rows
 from rnnframe_compiled import head_from
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
 from rnnframe_compiled.packing import lanes, pack_columns, pack_transposed, vectors_for
 from rnnframe_compiled.products import TERMS, add_gradients, multiply
+from rnnframe_compiled.softmax import cross_entropy
 from rnnframe_compiled.tiles import WIDE
+from rnnframe_compiled.twins import row_numbers
 
 
 @njit(nogil=True, cache=True)
@@ -69,6 +71,8 @@ class CompiledHead(Head):
 
     def loss_and_gradient(self, o: Array, y: Array) -> float:
         """As the head."""
+        if type(self.head) is Softmax:
+            return float(cross_entropy(self.dtype.type(1), o, row_numbers(y, self.width)))
         return self.head.loss_and_gradient(o, y)
 
     def prediction(self, o: Array) -> None:
@@ -122,3 +126,4 @@ def warm_up_head(dtype: np.dtype[Any]) -> None:
     widths = {name: size if isinstance(size, tuple) else (1, 1, size) for name, size in head.scratch(1).items()}
     scratch, h, y = Vector.zeros(widths, dtype), np.zeros((1, 1, 1), dtype), np.zeros((1, 1, 1), dtype)
     head.reverse(weights, h, y, np.zeros_like(h), gradients, scratch)
+    cross_entropy(dtype.type(1), np.zeros((1, 2), dtype), np.zeros(1, np.int64))

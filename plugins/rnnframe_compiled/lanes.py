@@ -150,6 +150,10 @@ class Lanes:
         """Return the larger of each lane and a bound; what is no number stays so."""
         return self._where(">", self.number(bound), self.number(bound), self)
 
+    def or_larger(self, other: "Lanes") -> "Lanes":
+        """Return the larger of each two lanes, this one's where the other's is no number."""
+        return other._where("<", self, other, self)
+
     def above_zero(self) -> "Lanes":
         """Return 1 where a lane is above zero, else 0."""
         return self._where("<", self.number(0), self.number(1), self.number(0))
@@ -212,3 +216,66 @@ def lanewise(formula: Callable[..., Any]) -> Any:
 
     made.__name__, made.__doc__, made.__module__ = formula.__name__, formula.__doc__, formula.__module__
     return intrinsic(made)
+
+
+LINE = 64
+"""Bytes that are joined to one value: a line of memory, of as many vectors as that takes."""
+
+
+def folded(formula: Callable[..., Any], join: Callable[[Lanes, Lanes], Lanes], empty: float) -> Any:
+    """Make an intrinsic of a formula whose first result is joined to one value, over a line of memory.
+
+    It is called in numba code as `f(unit, n, (arguments), (numbers), (results))` and returns the value: as one of
+    `lanewise` for LINE bytes, but that the formula also takes numbers, each in every lane. `empty` stands for lanes
+    that do not count. Halves are joined to halves: with vectors of any width the result is the same.
+    """
+
+    def made(typingctx: Any, unit: Any, n: Any, arguments: Any, numbers: Any, results: Any) -> Any:
+        def emit(_: Any, builder: Any, signature: Any, values: Any) -> Any:
+            vector = vector_type(unit)
+            size = vector.count
+            given, wanted = unpacked(builder, values[2]), unpacked(builder, values[4])
+            spread = [Lanes(builder, splat(builder, number, size)) for number in unpacked(builder, values[3])]
+
+            def compute(count: Any) -> Any:
+                found = []
+                for k in range(LINE // BYTES):
+                    offset = INT64(k * size)
+                    mask = None if count is None else first_lanes(builder, builder.sub(count, offset), vector)
+                    lanes = [load(builder, address(builder, unit, place, offset), vector, mask) for place in given]
+                    first, *others = formula(*[Lanes(builder, value) for value in lanes], *spread)
+                    for made, place in zip(others, wanted, strict=True):
+                        store(builder, made.value, address(builder, unit, place, offset), mask)
+                    if mask is not None:
+                        first = Lanes(builder, builder.select(mask, first.value, first.number(empty).value))
+                    found.append(first)
+                return _joined(builder, found, join), builder.block
+
+            whole = builder.icmp_signed(">=", values[1], INT64(LINE // BYTES * size))
+            with builder.if_else(whole, likely=True) as (then, otherwise):
+                with then:
+                    of_all, after_all = compute(None)
+                with otherwise:
+                    of_some, after_some = compute(values[1])
+            result = builder.phi(of_all.type)
+            result.add_incoming(of_all, after_all)
+            result.add_incoming(of_some, after_some)
+            return result
+
+        return unit(unit, types.intp, arguments, numbers, results), emit
+
+    made.__name__, made.__doc__, made.__module__ = formula.__name__, formula.__doc__, formula.__module__
+    return intrinsic(made)
+
+
+def _joined(builder: Any, parts: list[Lanes], join: Callable[[Lanes, Lanes], Lanes]) -> Any:
+    while len(parts) > 1:
+        half = len(parts) // 2
+        parts = [join(a, b) for a, b in zip(parts[:half], parts[half:], strict=True)]
+    lanes = parts[0].value
+    while lanes.type.count > 1:
+        half = lanes.type.count // 2
+        places = [ir.Constant(ir.VectorType(INT32, half), list(range(k, k + half))) for k in (0, half)]
+        undefined = ir.Constant(lanes.type, ir.Undefined)
+        lanes = join(*[Lanes(builder, builder.shuffle_vector(lanes, undefined, k)) for k in places]).value
+    return builder.extract_element(lanes, INT32(0))

@@ -76,7 +76,7 @@ class Twin(Cell):
         is multiplied here for all steps, into `sums`, whose rows are then added.
         """
         if is_lookup(x):
-            return 0, 0, _numbers(x, len(weights["U"])), weights["U"]
+            return 0, 0, row_numbers(x, len(weights["U"])), weights["U"]
         PU = weights["PU"]
         few = x.shape[1] < FEW and PU.ndim == 3  # packed with gates side by side
         if PU.size and not few:
@@ -98,11 +98,12 @@ def packed_inputs(inputs: int) -> int:
 def terms_of(x: Array, inputs: int) -> tuple[int, int, Array]:
     """Return what dU is made of: address and width of dense x, or the numbers of rows."""
     if is_lookup(x):
-        return 0, 0, _numbers(x, inputs)
+        return 0, 0, row_numbers(x, inputs)
     return x.ctypes.data, x.shape[-1], _NO_ROWS
 
 
-def _numbers(x: Array, inputs: int) -> Array:
+def row_numbers(x: Array, count: int) -> Array:
     """Return row numbers as the kernels take them: even if x changes while a run goes on, none is out of bounds."""
     numbers = np.array(x.reshape(-1), np.int64)
-    return np.clip(numbers, 0, inputs - 1, out=numbers)
+    np.maximum(numbers, 0, out=numbers)
+    return np.minimum(numbers, count - 1, out=numbers)

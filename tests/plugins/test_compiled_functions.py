@@ -1,4 +1,4 @@
-"""tanh, the logistic function and relu on vectors, beside numpy with more digits."""
+"""tanh, the logistic function, exp and relu on vectors, beside numpy with more digits."""
 
 import numpy as np
 import pytest
@@ -17,6 +17,8 @@ BOUNDS = {
     ("tanh", "float64"): {"absolute": 2.8e-16, "relative": 4.5e-16},
     ("sigmoid", "float32"): {"absolute": 1.1e-7},
     ("sigmoid", "float64"): {"absolute": 1.7e-16},
+    ("exp", "float32"): {"absolute": 1.8e-7},
+    ("exp", "float64"): {"absolute": 9.4e-17},
 }
 
 
@@ -39,7 +41,7 @@ def on_arrays(formula):
     return apply
 
 
-APPLY = {name: on_arrays(getattr(functions, name)) for name in ("tanh", "sigmoid", "relu")}
+APPLY = {name: on_arrays(getattr(functions, name)) for name in ("tanh", "sigmoid", "exp", "relu")}
 
 
 @np.errstate(over="ignore")
@@ -55,13 +57,14 @@ def points(dtype):
 
 def exact(name, x):
     x = x.astype(np.longdouble)
-    return np.tanh(x) if name == "tanh" else 1 / (1 + np.exp(-x))
+    return {"tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "exp": np.exp}[name](x)
 
 
 @pytest.mark.parametrize(("name", "dtype"), BOUNDS)
 @np.errstate(all="ignore")
 def test_the_largest_errors_are_those_that_are_stated(name, dtype):
     x = points(np.dtype(dtype).type)
+    x = x[x <= 0] if name == "exp" else x
     found, wanted = APPLY[name](x).astype(np.longdouble), exact(name, x)
     error, bounds = np.abs(found - wanted), BOUNDS[name, dtype]
     assert float(error.max()) <= bounds["absolute"]
@@ -86,6 +89,10 @@ def test_special_numbers(dtype):
     sigmoid = APPLY["sigmoid"](x)
     assert np.array_equal(sigmoid[[0, 1, 2, 4, 6]], np.array([0.5, 0.5, 1, 1, np.nan], dtype), equal_nan=True)
     assert np.all((sigmoid[[3, 5]] >= 0) & (sigmoid[[3, 5]] < 1e-37))
+    exp = APPLY["exp"](x[x <= 0])
+    assert np.array_equal(exp[:2], [1, 1])
+    assert np.all((exp[2:] >= 0) & (exp[2:] < 1e-37))
+    assert np.isnan(APPLY["exp"](x[-1:])[0])
     relu = APPLY["relu"](x)
     assert np.array_equal(relu, np.array([0, 0, np.inf, 0, info.max, 0, np.nan], dtype), equal_nan=True)
 

@@ -83,13 +83,15 @@ class Stack:
     ) -> float:
         """Write dL/dh of the steps and samples that count, and zeros for the others."""
         steps, samples = piece.counted
-        counted = slice(len(h) - steps, None), slice(0, samples)
-        dh[: len(h) - steps] = 0
-        dh[:, samples:] = 0
+        working = scratch.part(-1, (len(h), samples))
+        if (steps, samples) != piece.size:
+            counted = slice(len(h) - steps, None), slice(0, samples)
+            dh[: len(h) - steps] = 0
+            dh[:, samples:] = 0
+            h, dh = h[counted], dh[counted]
         if piece.y is None:
             return 0.0
-        working = scratch.part(-1, (len(h), samples))
-        return self.head.reverse(weights.head, h[counted], piece.y, dh[counted], gradients.group("head"), working)
+        return self.head.reverse(weights.head, h, piece.y, dh, gradients.group("head"), working)
 
     def evaluate(self, weights: Weights, piece: Piece, h: Array, scratch: Scratch) -> float:
         """Return the sum of the losses of a piece whose top layer's h is given."""

@@ -59,7 +59,9 @@ class Tape:
         self._batch = int(self._arrays[0]["h"].shape[1])
         self._layouts: list[Layout] = []
         self._firsts: list[int] = []
-        self._uncut: dict[int, list[Layout]] = {}
+        self.pieces: list[list[dict[str, Array]]] = []
+        """The arrays of each layer, by piece."""
+        self._uncut: dict[int, tuple[list[Layout], list[list[dict[str, Array]]]]] = {}
         self._larger: dict[tuple[int, str], Array] = {}
         self._ends = [
             {name.removesuffix(ENDS): view for name, view in kept.group(layer.prefix).items() if name.endswith(ENDS)}
@@ -71,17 +73,12 @@ class Tape:
         self._firsts = [piece.first for piece in block.pieces]
         sizes = [piece.size for piece in block.pieces]
         if self._firsts == [0]:
-            self._layouts = self._whole(sizes[0][0])
+            self._layouts, self.pieces = self._whole(sizes[0][0])
         else:
-            self._layouts = [self._lay_out(layer, sizes) for layer in range(len(self._layers))]
+            self._layouts, self.pieces = self._laid_out(sizes)
         for layer, layout in zip(self._layers, self._layouts, strict=True):
             for name, value in state.group(layer.prefix).items():
                 layout.start[name][...] = value
-
-    @property
-    def pieces(self) -> list[list[dict[str, Array]]]:
-        """The arrays of each layer, by piece."""
-        return [[layout.pieces[n] for layout in self._layouts] for n in range(len(self._firsts))]
 
     def end(self, state: Vector) -> None:
         """Make `state` the one after the chunk, or after a sample's end within it."""
@@ -126,13 +123,17 @@ class Tape:
 
     def layers(self, steps: int) -> list[dict[str, Array]]:
         """Return the arrays of each layer for a chunk of `steps` steps without cuts; a state has one row more."""
-        return [layout.pieces[0] for layout in self._whole(steps)]
+        return self._whole(steps)[1][0]
 
-    def _whole(self, steps: int) -> list[Layout]:
+    def _whole(self, steps: int) -> tuple[list[Layout], list[list[dict[str, Array]]]]:
         if steps not in self._uncut:
-            size = steps, self._batch
-            self._uncut[steps] = [self._lay_out(layer, [size]) for layer in range(len(self._layers))]
+            self._uncut[steps] = self._laid_out([(steps, self._batch)])
         return self._uncut[steps]
+
+    def _laid_out(self, sizes: Sequence[tuple[int, int]]) -> tuple[list[Layout], list[list[dict[str, Array]]]]:
+        """Return the layout of every layer, and the same by piece."""
+        layouts = [self._lay_out(layer, sizes) for layer in range(len(self._layers))]
+        return layouts, [[layout.pieces[n] for layout in layouts] for n in range(len(sizes))]
 
     def _lay_out(self, layer: int, sizes: Sequence[tuple[int, int]]) -> Layout:
         """Lay out one layer's arrays for pieces of so many steps and samples."""

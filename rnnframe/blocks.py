@@ -22,7 +22,10 @@ def as_array(value: Any, what: str) -> Any:
 
 
 class Checker:
-    """What a network takes: shapes by `check_inputs` and `check_pair`, values by `inputs` and `targets`."""
+    """What a network takes: shapes by `check_inputs` and `check_pair`, values by `inputs` and `targets`.
+
+    What overflows on its way to float32 is infinite there, and refused as such: callers ignore numpy's warning.
+    """
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -42,7 +45,6 @@ class Checker:
         if 0 in x.shape:
             raise DataError(f"x has shape {list(x.shape)}; expected at least one step, sample and input")
 
-    @np.errstate(over="ignore")  # what overflows on its way to float32 is infinite there, and refused as such
     def inputs(self, x: Any, start: int) -> Array:
         """Return a block of inputs in the network's dtype (row numbers stay integers), contiguous and checked."""
         if len(x.shape) == 2:
@@ -61,7 +63,6 @@ class Checker:
             raise DataError(f"x holds NaN or infinite values, the first at step {step}; remove or replace them")
         return block
 
-    @np.errstate(over="ignore")
     def targets(self, y: Any) -> Array:
         """Return a block of targets as the head takes them, contiguous and checked."""
         return self.network.head.targets(np.ascontiguousarray(y), self.dtype)

@@ -72,6 +72,7 @@ class Inference:
             raise NonFiniteError(f"the loss is {loss}; the parameters are too large or not finite")
         return Evaluation(loss=loss / max(1, count), count=count, state=self._final(source))
 
+    @np.errstate(over="ignore")  # an input that overflows is an error of its own
     def predict(
         self, x: Any, state: Arrays | None = None, lengths: Any | None = None, resets: Any | None = None
     ) -> tuple[Array, Vector]:

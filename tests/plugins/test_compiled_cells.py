@@ -67,6 +67,14 @@ def test_every_number_of_units_and_samples_up_to_forty(cell, dtype):
         expect_same_as_numpy(network, *data_of(network, 3, 41 - n))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("hidden", [45, 46, 64, 65, 130])
+def test_few_samples_and_matrices_that_are_larger_than_the_nearest_cache(hidden, dtype):
+    for batch in range(1, 5):
+        network = network_of(["lstm"], hidden, 3, dtype, spread=0.1)
+        expect_same_as_numpy(network, *data_of(network, 9, batch))
+
+
 @given(
     cells=st.lists(st.sampled_from(CELLS), min_size=1, max_size=3),
     head=st.sampled_from(HEADS),

@@ -128,6 +128,32 @@ def multiply_panel(
 
 
 @njit(nogil=True, cache=True)
+def multiply_terms(
+    unit: Any,
+    a: int,
+    rows: int,
+    stride: int,
+    terms: int,
+    k: int,
+    count: int,
+    packed: int,
+    width: int,
+    start: tuple[int, int, int],
+    out: int,
+) -> None:
+    """Do what `multiply` does, for the terms [k, k + count) of the sums."""
+    z = bytes_of(unit)
+    L = BYTES // z
+    vectors = -(-width // L)
+    first, down, along = start
+    for p in range(0, vectors, WIDE):
+        across = min(WIDE, vectors - p)
+        last = min(L, width - (p + across - 1) * L)
+        b, here = packed + (p * terms + k * across) * BYTES, (first + p * along * z, down, along)
+        multiply_panel(unit, a + k * z, stride, 1, rows, b, count, here, out + p * BYTES, width, across, last)
+
+
+@njit(nogil=True, cache=True)
 def multiply(
     unit: Any,
     a: int,
@@ -143,15 +169,7 @@ def multiply(
 
     `start` is an address with its strides from row to row and vector to vector.
     """
-    z = bytes_of(unit)
-    L = BYTES // z
-    vectors = -(-width // L)
-    first, down, along = start
-    for p in range(0, vectors, WIDE):
-        across = min(WIDE, vectors - p)
-        last = min(L, width - (p + across - 1) * L)
-        b, here = packed + p * L * terms * z, (first + p * along * z, down, along)
-        multiply_panel(unit, a, stride, 1, rows, b, terms, here, out + p * BYTES, width, across, last)
+    multiply_terms(unit, a, rows, stride, terms, 0, terms, packed, width, start, out)
 
 
 @njit(nogil=True, cache=True)
@@ -172,20 +190,11 @@ def multiply_few(
     The terms are added in PARTS parts, the last one first where `backwards`: to be said at every other call, for what
     was read last is still near.
     """
-    L = BYTES // bytes_of(unit)
-    vectors = -(-width // L)
-    first, down, along = start
     for number in range(PARTS):
         part = PARTS - 1 - number if backwards else number
         k = terms * part // PARTS
-        count = terms * (part + 1) // PARTS - k
-        for p in range(0, vectors, WIDE):
-            across = min(WIDE, vectors - p)
-            last = min(L, width - (p + across - 1) * L)
-            place = out + p * BYTES
-            here = (place, width, L) if number else (first + p * along * bytes_of(unit), down, along)
-            b, left = packed + (p * terms + k * across) * BYTES, a + k * bytes_of(unit)
-            multiply_panel(unit, left, stride, 1, rows, b, count, here, place, width, across, last)
+        here = (out, width, BYTES // bytes_of(unit)) if number else start
+        multiply_terms(unit, a, rows, stride, terms, k, terms * (part + 1) // PARTS - k, packed, width, here, out)
 
 
 @njit(nogil=True, cache=True)
@@ -215,25 +224,6 @@ def multiply_both(
                 both2(unit, count, last, start, at, one, other)
             else:
                 both1(unit, count, last, start, at, one, other)
-
-
-@njit(nogil=True, cache=True)
-def add_panel(
-    unit: Any,
-    a: int,
-    a_row: int,
-    a_term: int,
-    rows: int,
-    b: int,
-    terms: int,
-    c: int,
-    stride: int,
-    across: int,
-    last: int,
-) -> None:
-    """c [rows, across vectors] += a [rows, terms] · b: see `multiply_panel`."""
-    start = (c, stride, BYTES // bytes_of(unit))
-    multiply_panel(unit, a, a_row, a_term, rows, b, terms, start, c, stride, across, last)
 
 
 @njit(nogil=True, cache=True)
@@ -273,13 +263,17 @@ def add_gradients(
                 for v in range(across):
                     place = dz + ((start + k) * stride + (p + v) * L) * z
                     copy(unit, L if v < across - 1 else last, (place,), (panel + (k * across + v) * BYTES,))
-            place = p * BYTES
             if dW:
-                add_panel(unit, h + start * H * z, 1, H, H, panel, terms, dW + place, out, across, last)
+                c = dW + p * BYTES
+                left = h + start * H * z
+                multiply_panel(unit, left, 1, H, H, panel, terms, (c, out, L), c, out, across, last)
             if dU:
-                add_panel(unit, x + start * I * z, 1, I, I, panel, terms, dU + place, out, across, last)
+                c = dU + p * BYTES
+                left = x + start * I * z
+                multiply_panel(unit, left, 1, I, I, panel, terms, (c, out, L), c, out, across, last)
             if db:
-                add_panel(unit, one, 0, 0, 1, panel, terms, db + place, out, across, last)
+                c = db + p * BYTES
+                multiply_panel(unit, one, 0, 0, 1, panel, terms, (c, out, L), c, out, across, last)
 
 
 @njit(nogil=True, cache=True)

@@ -25,7 +25,7 @@ def power(o: Lanes, highest: Lanes) -> tuple[Lanes, Lanes]:
 
 
 def share(e: Lanes, factor: Lanes) -> tuple[Lanes, Lanes]:
-    """Return e · factor."""
+    """Return e · factor, to be kept; nobody asks for the sum."""
     p = e * factor
     return p, p
 

@@ -48,11 +48,19 @@ class Checkpoints:
 
     def numbers(self) -> list[int]:
         """Return the numbers of the checkpoints that there are, the oldest first."""
+        seen = None
+        while seen != (named := self._named()):  # what was named and is gone has a newer one, unless all stays as it is
+            there = [number for number in named if self.path(number).exists()]
+            if there:
+                return there
+            seen = named
+        return []
+
+    def _named(self) -> list[int]:
         if self.folder.is_symlink() or not self.folder.is_dir():
             return []
         found = (_NAME.fullmatch(path.name) for path in self.folder.iterdir())
-        numbers = sorted(int(match[1]) for match in found if match)
-        return [number for number in numbers if self.path(number).exists()]
+        return sorted(int(match[1]) for match in found if match)
 
     def newest(self) -> int:
         """Return the number of the newest one; raises `RunError` where there is none."""

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
-from rnnframe.checkpoints import Checkpoint
+from rnnframe.checkpoints import Checkpoint, Checkpoints
 from rnnframe.durable import write_whole
 from rnnframe.errors import RunError
 from rnnframe.models import Model
@@ -144,3 +146,26 @@ def test_metrics_are_cut_where_the_checkpoint_was_made(run: RunFolder) -> None:
         again.cut_metrics(size)
         again.append({"n": 3})
     assert (run.path / "metrics.jsonl").read_text() == '{"n": 1}\n{"n": 3}\n'
+
+
+REPLACED = """
+import sys
+from pathlib import Path
+from rnnframe.checkpoints import Checkpoints
+checkpoints = Checkpoints(Path(sys.argv[1]))
+for number in range(3000):
+    checkpoints.path(number + 1).write_bytes(b"")
+    checkpoints.path(number).unlink()
+"""
+
+
+def test_a_checkpoint_is_found_at_any_moment_while_another_process_replaces_it(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.path(0).touch()
+    found = []
+    with subprocess.Popen([sys.executable, "-c", REPLACED, tmp_path]) as training:
+        while training.poll() is None:
+            found.append(checkpoints.newest())
+    assert found == sorted(found)
+    assert checkpoints.numbers() == [3000]
+    assert training.returncode == 0

@@ -114,6 +114,14 @@ def _vector_from(kind: type[Vector], shapes: Shapes, flat: Array) -> Vector:
     return vector
 
 
+def outside(numbers: Array, count: int) -> int | None:
+    """Return one of the integers that is none of 0 to count - 1: the lowest one if it is negative, else the highest."""
+    if numbers.view(numbers.dtype.str.replace("i", "u")).max() < count:  # what is negative is large there
+        return None
+    low, high = int(numbers.min()), int(numbers.max())
+    return low if low < 0 else high
+
+
 def size_of(shapes: Shapes) -> int:
     """Return the number of items that arrays of these shapes hold together."""
     return sum(math.prod(shape) for shape in shapes.values())

@@ -1,10 +1,11 @@
 """What the caller hands in, checked: what a network takes, and what it is told of anything else."""
 
+import math
 from typing import Any
 
 import numpy as np
 
-from rnnframe.arrays import Array
+from rnnframe.arrays import Array, outside
 from rnnframe.errors import DataError
 from rnnframe.network import Network
 
@@ -22,7 +23,7 @@ def as_array(value: Any, what: str) -> Any:
 
 
 class Checker:
-    """What a network takes: shapes by `check_inputs` and `check_pair`, values by `inputs` and `targets`.
+    """What a network takes: shapes by `check_inputs` and `check_pair`, values by `check_values` and `targets`.
 
     What overflows on its way to float32 is infinite there, and refused as such: callers ignore numpy's warning.
     """
@@ -45,23 +46,22 @@ class Checker:
         if 0 in x.shape:
             raise DataError(f"x has shape {list(x.shape)}; expected at least one step, sample and input")
 
-    def inputs(self, x: Any, start: int) -> Array:
-        """Return a block of inputs in the network's dtype (row numbers stay integers), contiguous and checked."""
-        if len(x.shape) == 2:
-            block = np.ascontiguousarray(x)
-            low, high = int(block.min()), int(block.max())
-            if low < 0 or high >= self.network.inputs:
-                wrong = low if low < 0 else high
+    def inputs(self, x: Any) -> Array:
+        """Return a block of inputs in the network's dtype (row numbers stay integers), contiguous."""
+        return np.ascontiguousarray(x, None if len(x.shape) == 2 else self.dtype)
+
+    def check_values(self, block: Array, start: int) -> None:
+        """Raise `DataError` where a block that `inputs` returned, from step `start` on, holds what no network takes."""
+        if block.ndim == 2:
+            wrong = outside(block, self.network.inputs)
+            if wrong is not None:
                 raise DataError(
                     f"x holds {wrong} in steps {start} to {start + len(block) - 1}; "
                     f"a network with inputs={self.network.inputs} takes 0 to {self.network.inputs - 1}"
                 )
-            return block
-        block = np.ascontiguousarray(x, self.dtype)
-        if not np.isfinite(block.sum()) and not np.isfinite(block).all():
+        elif not math.isfinite(np.einsum("i->", block.reshape(-1))) and not np.isfinite(block).all():
             step = start + int(np.argwhere(~np.isfinite(block))[0][0])
             raise DataError(f"x holds NaN or infinite values, the first at step {step}; remove or replace them")
-        return block
 
     def targets(self, y: Any) -> Array:
         """Return a block of targets as the head takes them, contiguous and checked."""

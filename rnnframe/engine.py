@@ -47,8 +47,7 @@ def execute(
             case Forward(start, stop, keep=keep):
                 reached = start
                 for block in reader.blocks(start, stop):  # fewer where the source ends before
-                    waiting = block if block.waits else None
-                    tape = ring.push(reached, waiting, weights) if keep else ring.spare()
+                    tape = ring.push(reached, block.waiting(), weights) if keep else ring.spare()
                     network.forward(weights, block, state, tape, scratch)
                     tally.ran(reached, block.steps)
                     reached += 1

@@ -14,7 +14,7 @@ import attrs
 import numpy as np
 from attrs.validators import ge, in_
 
-from rnnframe.arrays import Array, Arrays
+from rnnframe.arrays import Array, Arrays, outside
 from rnnframe.errors import DataError
 from rnnframe.products import add_column_sums, add_product, panel_shape, rows
 
@@ -111,9 +111,8 @@ class Softmax(Head):
         """Check that y holds class numbers."""
         if y.dtype.kind not in "iu":
             raise DataError(f"y holds {y.dtype}; head softmax takes class numbers (integers)")
-        low, high = int(y.min()), int(y.max())
-        if low < 0 or high >= self.classes:
-            wrong = low if low < 0 else high
+        wrong = outside(y, self.classes)
+        if wrong is not None:
             raise DataError(f"y holds class {wrong}; head softmax:classes={self.classes} takes 0 to {self.classes - 1}")
         return y
 

@@ -24,10 +24,10 @@ from rnnframe.tapes import Tape
 
 @attrs.define
 class Entry:
-    """A chunk in the ring: its tape and where that is, the weights that made it, its data where they cost nothing."""
+    """A chunk in the ring: what waits of its block, its tape and where that is, the weights that made it."""
 
     chunk: int
-    block: Block | None
+    block: Block
     place: int
     tape: Tape
     weights: Weights
@@ -59,7 +59,7 @@ class Ring:
         """Return a tape that is free for the moment: what is written there is overwritten by the next chunk."""
         return self._tape(self._places.next())
 
-    def push(self, chunk: int, block: Block | None, weights: Weights) -> Tape:
+    def push(self, chunk: int, block: Block, weights: Weights) -> Tape:
         """Take a tape for `chunk` at the right end of the ring."""
         place = self._places.take()
         self._entries.append(Entry(chunk, block, place, self._tape(place), weights))

@@ -82,18 +82,23 @@ class Piece:
 class Block:
     """The data of one chunk of `steps` steps: its pieces in the order of time; none where no sample runs any more.
 
-    `waits` tells whether the block stays with its chunk's tape: a view of the caller's data, which costs nothing. Any
-    other is dropped, and made anew when its chunk is reversed.
+    spans: where each piece lies. `waits` tells whether the pieces stay with the chunk's tape: views of the caller's
+    data, which cost nothing. Any others are dropped, and made anew when the chunk is reversed.
     """
 
     steps: int
-    pieces: Sequence[Piece]
+    spans: Sequence[Span]
+    pieces: Sequence[Piece] = ()
     waits: bool = False
 
     @classmethod
-    def whole(cls, x: Array, y: Array | None, *, waits: bool = False) -> "Block":
+    def whole(cls, x: Array, y: Array | None) -> "Block":
         """Return a block without a cut: one piece."""
-        return cls(len(x), [Piece(x, y)], waits)
+        return cls(len(x), list(cut(len(x), x.shape[1], None, None)), [Piece(x, y)])
+
+    def waiting(self) -> "Block":
+        """Return what stays with the chunk's tape: the block itself, or the spans from which it is made again."""
+        return self if self.waits else Block(self.steps, self.spans)
 
     @property
     def count(self) -> int:

@@ -6,7 +6,7 @@ holds what it has read until its readers release it.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import attrs
@@ -43,6 +43,10 @@ class Source(Protocol):
         """Return the steps [start, stop) of a part of `deal`, or fewer or None where the source ends before."""
         ...
 
+    def again(self, start: int, block: Block, columns: Columns) -> Block:
+        """Return a block that was had before, and of which the spans are left; its values are not checked again."""
+        ...
+
     def release(self, start: int) -> None:
         """Take note that one reader will not ask for the block from `start` on again."""
         ...
@@ -60,19 +64,14 @@ class Reader:
     columns: Columns
     check: Callable[[], None]
 
-    def block(self, chunk: int) -> Block | None:
-        """Return the block of a chunk, or what there is of it; None where the source ended before."""
-        return self.source.block(*self.grid.span(chunk), self.columns)
-
     def release(self, chunk: int) -> None:
         """Let go of the block of a chunk, which is not read again."""
         self.source.release(self.grid.span(chunk)[0])
 
-    def again(self, chunk: int, waited: Block | None, *, losses: bool) -> Block:
-        """Return a block that was read before, from where it waited or anew; without targets where no loss counts."""
+    def again(self, chunk: int, waiting: Block, *, losses: bool) -> Block:
+        """Return a block that was read before, from where it waits or anew; without targets where no loss counts."""
         self.check()
-        block = waited or self.block(chunk)
-        assert block is not None  # it was there before
+        block = waiting if waiting.waits else self.source.again(self.grid.span(chunk)[0], waiting, self.columns)
         return block if losses else block.without_targets()
 
     def blocks(self, start: int, stop: int | None) -> Iterator[Block]:
@@ -82,7 +81,7 @@ class Reader:
             if chunk == last:
                 return
             self.check()
-            block = self.block(chunk)
+            block = self.source.block(*self.grid.span(chunk), self.columns)
             if block is None:
                 return
             yield block
@@ -144,21 +143,30 @@ class Sequence:
 
     def block(self, start: int, stop: int, columns: Columns) -> Block | None:
         """Return the steps [start, stop); arrays of the right dtype and order are viewed, not copied."""
-        stop = min(stop, self.length)
-        x = self._x[start:stop]
-        pieces = [self._piece(x, start, span, columns) for span in self._spans(start, stop, columns)]
-        return Block(stop - start, pieces, waits=all(self._is_view(piece) for piece in pieces))
+        steps = min(stop, self.length) - start
+        spans = self._spans(start, steps, columns)
+        pieces = self._pieces(start, steps, spans, columns)
+        for span, piece in zip(spans, pieces, strict=True):
+            self._checker.check_values(piece.x, start + span.start)
+        return Block(steps, spans, pieces, waits=all(self._is_view(piece) for piece in pieces))
 
-    def _spans(self, start: int, stop: int, columns: Columns) -> Iterator[Span]:
-        resets = None if self._resets is None else np.asarray(self._resets[start:stop][:, columns])
+    def again(self, start: int, block: Block, columns: Columns) -> Block:
+        """Return the steps from `start` on that the block had."""
+        return Block(block.steps, block.spans, self._pieces(start, block.steps, block.spans, columns))
+
+    def _spans(self, start: int, steps: int, columns: Columns) -> list[Span]:
+        resets = None if self._resets is None else np.asarray(self._resets[start : start + steps][:, columns])
         ends = None if self._ends is None else self._ends[columns] - start
-        return cut(stop - start, count_of(columns), ends, resets)
+        return list(cut(steps, count_of(columns), ends, resets))
+
+    def _pieces(self, start: int, steps: int, spans: Iterable[Span], columns: Columns) -> list[Piece]:
+        x = self._x[start : start + steps]  # read at once, wherever it comes from
+        return [self._piece(x, start, span, columns) for span in spans]
 
     def _piece(self, x: Any, start: int, span: Span, columns: Columns) -> Piece:
         running = columns if isinstance(columns, slice) else columns[span.first :]
-        first, stop = start + span.start, start + span.stop
-        inputs = self._checker.inputs(_of(running, x[span.start : span.stop]), first)
-        y = self._targets(first, stop, running, span.ending)
+        inputs = self._checker.inputs(_of(running, x[span.start : span.stop]))
+        y = self._targets(start + span.start, start + span.stop, running, span.ending)
         return Piece(inputs, None if y is None else self._checker.targets(y), span.first, span.fresh)
 
     def _targets(self, start: int, stop: int, running: Columns, ending: int) -> Any:

@@ -136,12 +136,21 @@ class Stream:
             return None
         part, resets = held.part, None if held.part.resets is None else held.part.resets[:, columns]
         steps = len(part.x)
-        spans = cut(steps, count_of(columns), None, resets)
-        return Block(steps, [self._piece(part, start, span, columns) for span in spans])
+        spans = list(cut(steps, count_of(columns), None, resets))
+        return Block(steps, spans, self._pieces(part, spans, columns))
 
-    def _piece(self, part: _Part, start: int, span: Span, columns: Columns) -> Piece:
-        inputs = self._checker.inputs(part.x[span.start : span.stop, columns], start + span.start)
-        return Piece(inputs, self._checker.targets(part.y[span.start : span.stop, columns]), fresh=span.fresh)
+    def again(self, start: int, block: Block, columns: Columns) -> Block:
+        """Return steps that are held; every reader asks for ranges that it had before."""
+        with self._lock:
+            part = self._held[start].part
+        return Block(block.steps, block.spans, self._pieces(part, block.spans, columns))
+
+    def _pieces(self, part: _Part, spans: Iterable[Span], columns: Columns) -> list[Piece]:
+        return [self._piece(part.steps(span.start, span.stop), span.fresh, columns) for span in spans]
+
+    def _piece(self, part: _Part, fresh: Array | None, columns: Columns) -> Piece:
+        x, y = self._checker.inputs(part.x[:, columns]), self._checker.targets(part.y[:, columns])
+        return Piece(x, y, fresh=fresh)
 
     def release(self, start: int) -> None:
         """Let go of the block that began at `start` once every reader has."""
@@ -168,7 +177,8 @@ class Stream:
         if not parts:
             return None
         part = _joined(parts)
-        x, y = self._checker.inputs(part.x, start), self._checker.targets(part.y)
+        x, y = self._checker.inputs(part.x), self._checker.targets(part.y)
+        self._checker.check_values(x, start)
         held = _Held(_Part(_smaller(x, part.x), _smaller(y, part.y), part.resets), self._readers)
         self._next = start + len(x)
         self._held[start] = held

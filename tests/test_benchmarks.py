@@ -22,9 +22,10 @@ def measured(words: str) -> list[list[str]]:
 def test_speed_prints_times_and_rates_of_a_shape_bare_and_under_a_readout() -> None:
     rows = [row for row in measured(SPEED) if row[0] == "1000, 1, 32, 64"]
     assert len(rows) == 2
-    for _, milliseconds, rate, share in rows:
+    for _, milliseconds, rate, product, share in rows:
         assert float(milliseconds) > 0
         assert float(rate) > 0
+        assert float(product) > 0
         assert share.endswith("%")
 
 

@@ -60,17 +60,17 @@ class Problem:
     setting: Setting
 
     def arrays(self) -> Arrays:
-        """Draw the data and the parameters, float32."""
+        """Draw the data and the parameters, float32; with W so small that rounding does not grow from step to step."""
         rng = np.random.default_rng(0)
         s, gates = self.shape, GATES[self.cell] * self.shape.H
 
-        def draw(*shape: int) -> np.ndarray:
-            return (0.1 * rng.standard_normal(shape)).astype(np.float32)
+        def draw(*shape: int, scale: float = 0.1) -> np.ndarray:
+            return (scale * rng.standard_normal(shape)).astype(np.float32)
 
         return Arrays(
             x=draw(s.T, s.B, s.I),
             U=draw(s.I, gates),
-            W=draw(s.H, gates),
+            W=draw(s.H, gates, scale=0.5 / s.H**0.5),
             b=draw(gates),
             V=draw(s.H, CLASSES),
             dh=draw(s.T, s.B, s.H),

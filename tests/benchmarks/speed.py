@@ -8,8 +8,8 @@ mean cross entropy of 65 classes. Ours is one call of `Engine.gradients` with fu
 
 Each library runs in a process of its own, held to as many cores as threads; they take turns on each shape, and every
 figure is the median of all calls. After their first turn the gradients are compared. GFLOP/s counts the matrix
-products alone; the last column is its share of the best plain matrix product seen in the same minutes (numpy's BLAS,
-the same number of threads).
+products alone; the last columns are the rate of a plain matrix product in the same turns (numpy's BLAS, the same number
+of threads; the median, of the shape that has the best) and the share of it.
 """
 
 import argparse
@@ -42,17 +42,16 @@ def main(words: list[str]) -> None:
     options = parser.parse_args(words)
     shapes = [SHAPES[number - 1] for number in options.shapes]
     print(machine_line(), flush=True)
+    print("best product: " + Worker(MODULE, MATMUL, 1).ask(seconds=0)["blas"], flush=True)
     missing: dict[str, str] = {}
     for threads in options.threads:
         matmul = Worker(MODULE, MATMUL, threads)
         workers = {name: Worker(MODULE, name, threads) for name in options.only}
         for cell in options.cells:
             for setting in options.settings:
-                peak = matmul.ask(seconds=0.2)
                 problems = [Problem(cell, shape, setting) for shape in shapes]
-                print(f"\n{cell}, {setting}, {threads} thread(s); best product {peak['gflops']:.0f} GFLOP/s", end="")
-                print(f" ({peak['blas']})\n", flush=True)
-                table(problems, workers, missing, options, peak["gflops"])
+                print(f"\n{cell}, {setting}, {threads} thread(s)\n", flush=True)
+                table(problems, workers, matmul, missing, options)
         for worker in (matmul, *workers.values()):
             worker.close()
     for name, why in missing.items():
@@ -62,15 +61,15 @@ def main(words: list[str]) -> None:
 def table(
     problems: list[Problem],
     workers: dict[str, Worker],
+    matmul: Worker,
     missing: dict[str, str],
     options: argparse.Namespace,
-    peak: float,
 ) -> None:
     """Measure the problems and print their rows as they come, then the geometric means."""
     rows: list[dict[str, float]] = []
     columns: list[str] = []
     for problem in problems:
-        medians = measure(problem, workers, missing, options.turns, options.seconds)
+        medians, peak = measure(problem, workers, matmul, missing, options.turns, options.seconds)
         if not rows:
             columns = list(medians)
             header(columns, problem.cell)
@@ -80,16 +79,24 @@ def table(
     if compared:
         ratios = [[row[other] / row[own] for row in rows] for other, own in compared]
         for title, mean in (("geometric mean", statistics.geometric_mean), ("lowest", min)):
-            cells = [title, *("" for _ in columns), *(f"**{mean(found):.2f}**" for found in ratios), "", ""]
+            cells = [title, *("" for _ in columns), *(f"**{mean(found):.2f}**" for found in ratios), "", "", ""]
             print(f"| {' | '.join(cells)} |")
 
 
-def measure(problem: Problem, workers: dict[str, Worker], missing: dict[str, str], turns: int, seconds: float) -> dict:
-    """Return each library's median time in seconds; those that are not there go to `missing`."""
+def measure(
+    problem: Problem, workers: dict[str, Worker], matmul: Worker, missing: dict[str, str], turns: int, seconds: float
+) -> tuple[dict[str, float], float]:
+    """Return each library's median time in seconds, and the rate of the best product meanwhile.
+
+    Libraries that are not there go to `missing`.
+    """
+    products: dict[str, list[float]] = {}
     times: dict[str, list[float]] = {name: [] for name in workers if name not in missing}
     norms: dict[str, list[float]] = {}
     request = {"cell": problem.cell, "shape": attrs.astuple(problem.shape), "setting": problem.setting}
     for _ in range(turns):
+        for shape, found in matmul.ask(seconds=seconds / 5)["rates"].items():
+            products.setdefault(shape, []).extend(found)
         for name in list(times):
             answer = workers[name].ask(**request, seconds=seconds)
             if "missing" in answer:
@@ -99,7 +106,8 @@ def measure(problem: Problem, workers: dict[str, Worker], missing: dict[str, str
             times[name] += answer["times"]
             norms[name] = answer["norms"]
     compare(norms, problem)
-    return {name: statistics.median(found) for name, found in times.items()}
+    medians = {name: statistics.median(found) for name, found in times.items()}
+    return medians, max(map(statistics.median, products.values()))
 
 
 def compare(norms: dict[str, list[float]], problem: Problem) -> None:
@@ -121,7 +129,7 @@ def header(columns: list[str], cell: str) -> None:
     titles = ["T, B, inputs, H", *(f"{names[name]} ms" for name in columns)]
     titles += [f"{names[other]} / {own}" for other, own in pairs(columns)]
     for name in rated(columns):
-        titles += [f"{name} GFLOP/s", f"{name} of best"]
+        titles += [f"{name} GFLOP/s", "best product", f"{name} of best"]
     print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
 
 
@@ -136,5 +144,5 @@ def print_row(title: str, problem: Problem, medians: dict[str, float], peak: flo
     cells += [f"{medians[a] / medians[b]:.2f}" for a, b in pairs(list(medians))]
     for name in rated(list(medians)):
         rate = problem.flops / medians[name] / 1e9
-        cells += [f"{rate:.0f}", f"{100 * rate / peak:.0f} %"]
+        cells += [f"{rate:.0f}", f"{peak:.0f}", f"{100 * rate / peak:.0f} %"]
     print(f"| {' | '.join(cells)} |", flush=True)

@@ -16,9 +16,6 @@ from rnnframe.media import Medium
 from rnnframe.schedule import Grid, Schedule
 from rnnframe.simulate import Simulation, simulate
 
-ROWS = 512
-"""Rows that a chunk should have at least, so that its matrix products are large."""
-
 Widths: TypeAlias = Mapping[str, int]
 """Name -> values per sample."""
 Sizes: TypeAlias = Mapping[str, int | tuple[int, ...]]
@@ -160,21 +157,22 @@ class Costs:
 class Problem:
     """What is to be planned: sequences of `steps` steps (None: unknown) in `shards` parts of up to `batch` samples.
 
-    `chunk` is the chunk length where the caller fixed one, `costs` gives the bytes of a store for any chunk length,
-    and `stores` are the registered store classes.
+    `chunk` is the chunk length where the caller fixed one, `usual_chunk` the network's own, `costs` gives the bytes of
+    a store for any chunk length, and `stores` are the registered store classes.
     """
 
     steps: int | None
     batch: int
     shards: int
     chunk: int | None
+    usual_chunk: int
     costs: Callable[["StateStore", int], Costs]
     stores: tuple[type["StateStore"], ...]
 
     @property
     def default_chunk(self) -> int:
-        """The chunk length that was asked for, else the fewest steps that make a large product; not above `steps`."""
-        length = self.chunk or -(-ROWS // self.batch)
+        """The chunk length that was asked for, else the network's usual one; not above `steps`."""
+        length = self.chunk or self.usual_chunk
         return length if self.steps is None else min(length, self.steps)
 
     def simulated(self, store: "StateStore", length: int) -> tuple[Simulation, Costs]:

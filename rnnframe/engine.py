@@ -89,7 +89,7 @@ class Engine:
     """Computes gradients of a network by back-propagation through time, remembering what its store remembers.
 
     store: a store or a spec such as "full-history", "circular-queue:k1=32,k2=128", "checkpoint:slots=8".
-    chunk: steps per chunk; by default the fewest that make 512 rows with the batch.
+    chunk: steps per chunk; by default the fewest that make 512 rows with the batch, for small networks more.
     shards: parts of the batch that run in threads of their own, each on its own buffers; by default as many as cores,
     as long as each has at least 4 samples and enough to do (`Report.shards` tells).
     kernels: what computes the cells: "numpy", kernels of a plugin such as "compiled", or "auto" for the first of these

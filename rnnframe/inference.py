@@ -10,7 +10,6 @@ import numpy as np
 from rnnframe.arrays import Array, Arrays, Vector
 from rnnframe.buffers import Scratch
 from rnnframe.columns import Columns, count_of
-from rnnframe.contracts import ROWS
 from rnnframe.errors import NonFiniteError
 from rnnframe.kernels import AUTO, Kernels, choose
 from rnnframe.network import Network
@@ -104,7 +103,7 @@ class Inference:
     def _forward(self, source: Source, given: Arrays | None) -> Iterator[_Passed]:
         network = self.network
         (columns,) = source.deal(1)
-        steps = self._chunk or -(-ROWS // source.batch)
+        steps = self._chunk or network.usual_chunk(source.batch)
         steps = steps if source.steps is None else min(steps, source.steps)
         state, tape, scratch = self._buffers_for(steps, source.batch)
         fill_state(state, given, source.batch, columns)

@@ -24,6 +24,10 @@ from rnnframe.stack import Stack
 from rnnframe.tapes import Tape, Working, tape_shapes
 
 DTYPES = ("float32", "float64")
+LEAST_ROWS, MOST_ROWS = 512, 2048
+"""Rows that a chunk has at least, so that its matrix products are large, and at most where its tape is small."""
+SMALL_TAPE = 1 << 20
+"""Bytes of a chunk's tape up to which more rows cost little memory."""
 
 
 class Network:
@@ -115,6 +119,15 @@ class Network:
         """How many weights a sample's states are multiplied with in a step: those of the cells but for their U."""
         shapes = {f"{at.prefix}.{name}": s for at in self.layers for name, s in at.cell.parameters(at.inputs).items()}
         return size_of({name: shape for name, shape in shapes.items() if not name.endswith(".U")})
+
+    def usual_chunk(self, batch: int) -> int:
+        """Return the steps of a chunk that nobody has chosen: the fewest with 512 rows of `batch` samples each.
+
+        Small networks take more, up to 2048 rows, as long as the tape of a chunk stays within a mebibyte: beside their
+        small products, what is to be done once a chunk would take much of the time.
+        """
+        row = sum(sum(layer.cell.tape().values()) for layer in self.layers) * self.dtype.itemsize
+        return -(-max(LEAST_ROWS, min(MOST_ROWS, SMALL_TAPE // row)) // batch)
 
     def new_weights(self) -> Weights:
         """Return uninitialised weights of this network's shapes."""

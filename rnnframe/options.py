@@ -60,7 +60,7 @@ class TrainingOptions:
     chunk: int | None = attrs.field(
         default=None,
         validator=optional(ge(1)),
-        metadata={"help": "steps per chunk; none: 512 rows with the batch"},
+        metadata={"help": "steps per chunk; none: 512 rows with the batch or more"},
     )
     shards: int | None = attrs.field(
         default=None,

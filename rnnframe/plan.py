@@ -122,6 +122,7 @@ def make_plans(
             batch=largest,
             shards=shards,
             chunk=chunk,
+            usual_chunk=network.usual_chunk(largest),
             costs=lambda store, chunk: costs_of(network, store, largest, chunk, shards),
             stores=stores,
         )

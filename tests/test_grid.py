@@ -1,5 +1,6 @@
 """A grid against time laid out step by step."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from interpreter import cuts, lengths
@@ -70,3 +71,23 @@ def test_a_grid_by_hand():
     assert grid.chunks == 5
     assert [grid.cut_at_or_after(step) for step in (0, 1, 3, 4, 8, 9, 11)] == [0, 1, 1, 2, 4, 5, 5]
     assert list(cuts(grid)) == [0, 3, 4, 7, 8, 11]
+
+
+@pytest.mark.parametrize(
+    ("cells", "dtype", "batch", "steps"),
+    [
+        (["lstm:hidden=128"], "float32", 32, 16),  # 512 rows: their tape is 1.5 MiB
+        (["lstm:hidden=64"], "float32", 1, 682),  # of 6 · 64 numbers, 1,536 bytes
+        (["lstm:hidden=64"], "float64", 1, 512),
+        (["elman:hidden=8"], "float32", 1, 2048),
+        (["elman:hidden=8"] * 2, "float32", 100, 21),
+        (["elman:hidden=128", "elman:hidden=128"], "float32", 1, 1024),
+        (["lstm:hidden=128"], "float32", 1000, 1),
+    ],
+)
+def test_a_usual_chunk_has_512_rows_or_more_where_its_tape_is_small(
+    cells: list[str], dtype: str, batch: int, steps: int
+) -> None:
+    network = rf.Network(cells, "mse:outputs=1", inputs=3, dtype=dtype)
+    assert network.usual_chunk(batch) == steps
+    assert rf.Engine(network, shards=1).plan(5000, batch).grid.longest == steps

@@ -14,7 +14,6 @@ from rnnframe.cli.network import KERNELS, SHARDS, network_of, network_options
 from rnnframe.cli.output import print_json, print_table
 from rnnframe.cli.picture import plot_option
 from rnnframe.comparison import Job, Measured, difference, measure_apart
-from rnnframe.contracts import ROWS
 from rnnframe.engine import Engine
 from rnnframe.kernels import kernels_used
 from rnnframe.plan import RunPlan
@@ -57,7 +56,7 @@ def command(
     running = Engine(network, kernels=kernels).running
     calibration = Calibration(running)
     shards = min(batch, shards or usual_shards(batch, network.recurrent))
-    length = min(steps, chunk or -(-ROWS // -(-batch // shards)))
+    length = min(steps, chunk or network.usual_chunk(-(-batch // shards)))
     rows = []
 
     def plan(spec: str) -> RunPlan:

@@ -29,7 +29,7 @@ STORES = ("full-history", "checkpoint", "checkpoint:policy=revolve", "circular-q
 @click.option(
     "--steps", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="length of the sequence"
 )
-@click.option("--chunk", type=click.IntRange(min=1), metavar="N", help="steps per chunk; by default 512 rows")
+@click.option("--chunk", type=click.IntRange(min=1), metavar="N", help="steps per chunk; by default 512 rows or more")
 @SHARDS
 @KERNELS
 @click.option("--budget", metavar="BYTES", help="also what store auto would choose within so many bytes, such as 64MiB")

@@ -55,6 +55,7 @@ class StoreBudgetChecks(StoreSuite):
                 batch=3,
                 shards=1,
                 chunk=None,
+                usual_chunk=network.usual_chunk(3),
                 costs=lambda store, chunk: costs_of(network, store, 3, chunk, 1),
                 stores=(),
             )

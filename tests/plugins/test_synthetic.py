@@ -67,7 +67,7 @@ def test_every_batch_of_every_epoch_has_samples_of_its_own_and_always_the_same(s
 
 
 def test_a_long_sequence_is_never_there_as_a_whole() -> None:
-    length, batch = 30_000, 4
+    length, batch = 60_000, 4
     data = rf.task(f"adding:length={length}").open(rf.Setting(batch=batch))
     network = rf.Network(["gru:hidden=2"], data.head, data.inputs)
     engine = rf.Engine(network)

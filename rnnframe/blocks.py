@@ -46,12 +46,12 @@ class Checker:
         if 0 in x.shape:
             raise DataError(f"x has shape {list(x.shape)}; expected at least one step, sample and input")
 
-    def inputs(self, x: Any) -> Array:
-        """Return a block of inputs in the network's dtype (row numbers stay integers), contiguous."""
-        return np.ascontiguousarray(x, None if len(x.shape) == 2 else self.dtype)
+    def input_dtype(self, x: Any) -> np.dtype[Any]:
+        """Return the dtype of a block of inputs: the network's; that of row numbers stays."""
+        return np.dtype(x.dtype) if len(x.shape) == 2 else self.dtype
 
     def check_values(self, block: Array, start: int) -> None:
-        """Raise `DataError` where a block that `inputs` returned, from step `start` on, holds what no network takes."""
+        """Raise `DataError` where a dense block of inputs, from step `start` on, holds what no network takes."""
         if block.ndim == 2:
             wrong = outside(block, self.network.inputs)
             if wrong is not None:

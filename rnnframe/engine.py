@@ -230,7 +230,7 @@ class Engine:
             self.running.weights.derive()
 
         def work(n: int, meet: Callable[[], None], check: Callable[[], None]) -> None:
-            reader = Reader(source, plans[n].grid, columns[n], check)
+            reader = Reader(source, plans[n].grid, columns[n], memories[n].copies, check)
             execute(plans[n].schedule(), reader, self.running, memories[n], sums.tallies[n], meet)
 
         self._crew.run(work, len(columns), update_between)
@@ -272,7 +272,7 @@ class Engine:
             updates=sums.updates,
             predicted_bytes=run_plan.predicted_bytes,
             peak_bytes=sum(memory.peak_bytes for memory in memories) + self._old_weights.peak_bytes,
-            data_bytes=data_bytes,
+            data_bytes=data_bytes + sum(memory.copies.nbytes for memory in memories),
         )
 
     def evaluate(

@@ -10,6 +10,7 @@ import numpy as np
 from rnnframe.arrays import Array, Arrays, Vector
 from rnnframe.buffers import Scratch
 from rnnframe.columns import Columns, count_of
+from rnnframe.copies import Copies
 from rnnframe.errors import NonFiniteError
 from rnnframe.kernels import AUTO, Kernels, choose
 from rnnframe.network import Network
@@ -46,10 +47,11 @@ class Inference:
         self.network = network.on(choose(kernels, default_registry()))
         self._chunk = chunk
         self._buffers: dict[tuple[int, int], tuple[Vector, Tape, Scratch]] = {}
+        self._copies = Copies()
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle no buffers: they are made of views of one another, which would be views no longer."""
-        return {**self.__dict__, "_buffers": {}}
+        return {**self.__dict__, "_buffers": {}, "_copies": Copies()}
 
     @np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is an error of its own
     def evaluate(
@@ -111,7 +113,7 @@ class Inference:
         start = 0
         while start != source.steps:
             stop = start + steps if source.steps is None else min(start + steps, source.steps)
-            block = source.block(start, stop, columns)
+            block = source.block(start, stop, columns, self._copies)
             if block is None:
                 return
             source.release(start)

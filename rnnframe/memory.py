@@ -13,6 +13,7 @@ import attrs
 
 from rnnframe.arrays import Array, Vector
 from rnnframe.buffers import Weights
+from rnnframe.copies import Copies
 from rnnframe.media import SnapshotLayout, Snapshots
 from rnnframe.network import Network
 from rnnframe.pieces import Block
@@ -192,6 +193,7 @@ class Memory:
         self.dstate = network.new_state(batch)
         self.scratch = network.new_scratch(longest, batch)
         self.gradients = network.new_gradients()
+        self.copies = Copies()
 
     def serves(self, plan: Plan) -> bool:
         """Whether these buffers are large enough for another plan, and not of another kind."""

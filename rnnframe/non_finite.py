@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from rnnframe.arrays import Array, Arrays
+from rnnframe.copies import Copies
 from rnnframe.network import Network
 from rnnframe.sources import open_inputs
 from rnnframe.states import fill_state
@@ -42,7 +43,8 @@ def _layers(network: Network, batch: Batch, state: Arrays | None) -> Iterator[tu
     scratch = network.new_scratch(steps, source.batch)
     fill_state(running, state, source.batch, columns)
     network.weights.derive()
-    while start != source.steps and (block := source.block(start, min(start + steps, np.shape(batch.x)[0]), columns)):
+    copies, longest = Copies(), np.shape(batch.x)[0]
+    while start != source.steps and (block := source.block(start, min(start + steps, longest), columns, copies)):
         network.forward(network.weights, block, running, tape, scratch)
         begin = start
         for arrays in tape.pieces:

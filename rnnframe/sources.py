@@ -15,6 +15,7 @@ import numpy as np
 from rnnframe.arrays import Array
 from rnnframe.blocks import Checker, as_array, check_lengths, check_resets
 from rnnframe.columns import Columns, count_of, deal_by_length, split_batch
+from rnnframe.copies import Copies
 from rnnframe.errors import DataError
 from rnnframe.network import Network
 from rnnframe.pieces import Block, Piece, Span, cut
@@ -39,11 +40,14 @@ class Source(Protocol):
         """
         ...
 
-    def block(self, start: int, stop: int, columns: Columns) -> Block | None:
-        """Return the steps [start, stop) of a part of `deal`, or fewer or None where the source ends before."""
+    def block(self, start: int, stop: int, columns: Columns, copies: Copies) -> Block | None:
+        """Return the steps [start, stop) of a part of `deal`, or fewer or None where the source ends before.
+
+        What of the inputs cannot be viewed is in `copies`, until the next block.
+        """
         ...
 
-    def again(self, start: int, block: Block, columns: Columns) -> Block:
+    def again(self, start: int, block: Block, columns: Columns, copies: Copies) -> Block:
         """Return a block that was had before, and of which the spans are left; its values are not checked again."""
         ...
 
@@ -62,6 +66,7 @@ class Reader:
     source: Source
     grid: Grid
     columns: Columns
+    copies: Copies
     check: Callable[[], None]
 
     def release(self, chunk: int) -> None:
@@ -71,7 +76,9 @@ class Reader:
     def again(self, chunk: int, waiting: Block, *, losses: bool) -> Block:
         """Return a block that was read before, from where it waits or anew; without targets where no loss counts."""
         self.check()
-        block = waiting if waiting.waits else self.source.again(self.grid.span(chunk)[0], waiting, self.columns)
+        block = waiting
+        if not waiting.waits:
+            block = self.source.again(self.grid.span(chunk)[0], waiting, self.columns, self.copies)
         return block if losses else block.without_targets()
 
     def blocks(self, start: int, stop: int | None) -> Iterator[Block]:
@@ -81,7 +88,7 @@ class Reader:
             if chunk == last:
                 return
             self.check()
-            block = self.source.block(*self.grid.span(chunk), self.columns)
+            block = self.source.block(*self.grid.span(chunk), self.columns, self.copies)
             if block is None:
                 return
             yield block
@@ -125,6 +132,7 @@ class Sequence:
         self._checker = Checker(network)
         self._x = as_array(x, "x")
         self._checker.check_inputs(self._x)
+        self._input_dtype = self._checker.input_dtype(self._x)
         self._last_only = network.head.at == "last"
         self._y = None if y is None else self._checker.check_pair(self._x, as_array(y, "y"))
         ends = None if lengths is None else check_lengths(lengths, self._x)
@@ -141,31 +149,32 @@ class Sequence:
             return [*parts]
         return deal_by_length(self._ends, [part.stop - part.start for part in parts])
 
-    def block(self, start: int, stop: int, columns: Columns) -> Block | None:
+    def block(self, start: int, stop: int, columns: Columns, copies: Copies) -> Block | None:
         """Return the steps [start, stop); arrays of the right dtype and order are viewed, not copied."""
         steps = min(stop, self.length) - start
         spans = self._spans(start, steps, columns)
-        pieces = self._pieces(start, steps, spans, columns)
+        pieces = self._pieces(start, steps, spans, columns, copies)
         for span, piece in zip(spans, pieces, strict=True):
             self._checker.check_values(piece.x, start + span.start)
         return Block(steps, spans, pieces, waits=all(self._is_view(piece) for piece in pieces))
 
-    def again(self, start: int, block: Block, columns: Columns) -> Block:
+    def again(self, start: int, block: Block, columns: Columns, copies: Copies) -> Block:
         """Return the steps from `start` on that the block had."""
-        return Block(block.steps, block.spans, self._pieces(start, block.steps, block.spans, columns))
+        return Block(block.steps, block.spans, self._pieces(start, block.steps, block.spans, columns, copies))
 
     def _spans(self, start: int, steps: int, columns: Columns) -> list[Span]:
         resets = None if self._resets is None else np.asarray(self._resets[start : start + steps][:, columns])
         ends = None if self._ends is None else self._ends[columns] - start
         return list(cut(steps, count_of(columns), ends, resets))
 
-    def _pieces(self, start: int, steps: int, spans: Iterable[Span], columns: Columns) -> list[Piece]:
+    def _pieces(self, start: int, steps: int, spans: Iterable[Span], columns: Columns, copies: Copies) -> list[Piece]:
+        copies.begin()
         x = self._x[start : start + steps]  # read at once, wherever it comes from
-        return [self._piece(x, start, span, columns) for span in spans]
+        return [self._piece(x, start, span, columns, copies) for span in spans]
 
-    def _piece(self, x: Any, start: int, span: Span, columns: Columns) -> Piece:
+    def _piece(self, x: Any, start: int, span: Span, columns: Columns, copies: Copies) -> Piece:
         running = columns if isinstance(columns, slice) else columns[span.first :]
-        inputs = self._checker.inputs(_of(running, x[span.start : span.stop]))
+        inputs = copies.of(x[span.start : span.stop], running, self._input_dtype)
         y = self._targets(start + span.start, start + span.stop, running, span.ending)
         return Piece(inputs, None if y is None else self._checker.targets(y), span.first, span.fresh)
 

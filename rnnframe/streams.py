@@ -11,6 +11,7 @@ import numpy as np
 from rnnframe.arrays import Array
 from rnnframe.blocks import Checker, as_array, check_resets
 from rnnframe.columns import Columns, count_of, split_batch
+from rnnframe.copies import Copies
 from rnnframe.errors import DataError, ScheduleError
 from rnnframe.network import Network
 from rnnframe.pieces import Block, Piece, Span, cut
@@ -128,7 +129,7 @@ class Stream:
         self._readers = len(parts)
         return [*parts]
 
-    def block(self, start: int, stop: int, columns: Columns) -> Block | None:
+    def block(self, start: int, stop: int, columns: Columns, copies: Copies) -> Block | None:
         """Return steps that come next or are held; every reader asks for the same ranges, the new ones in order."""
         with self._lock:
             held = self._held.get(start) or self._read(start, stop - start)
@@ -137,20 +138,21 @@ class Stream:
         part, resets = held.part, None if held.part.resets is None else held.part.resets[:, columns]
         steps = len(part.x)
         spans = list(cut(steps, count_of(columns), None, resets))
-        return Block(steps, spans, self._pieces(part, spans, columns))
+        return Block(steps, spans, self._pieces(part, spans, columns, copies))
 
-    def again(self, start: int, block: Block, columns: Columns) -> Block:
+    def again(self, start: int, block: Block, columns: Columns, copies: Copies) -> Block:
         """Return steps that are held; every reader asks for ranges that it had before."""
         with self._lock:
             part = self._held[start].part
-        return Block(block.steps, block.spans, self._pieces(part, block.spans, columns))
+        return Block(block.steps, block.spans, self._pieces(part, block.spans, columns, copies))
 
-    def _pieces(self, part: _Part, spans: Iterable[Span], columns: Columns) -> list[Piece]:
-        return [self._piece(part.steps(span.start, span.stop), span.fresh, columns) for span in spans]
+    def _pieces(self, part: _Part, spans: Iterable[Span], columns: Columns, copies: Copies) -> list[Piece]:
+        copies.begin()
+        return [self._piece(part.steps(span.start, span.stop), span.fresh, columns, copies) for span in spans]
 
-    def _piece(self, part: _Part, fresh: Array | None, columns: Columns) -> Piece:
-        x, y = self._checker.inputs(part.x[:, columns]), self._checker.targets(part.y[:, columns])
-        return Piece(x, y, fresh=fresh)
+    def _piece(self, part: _Part, fresh: Array | None, columns: Columns, copies: Copies) -> Piece:
+        x, y = copies.of(part.x, columns, self._checker.input_dtype(part.x)), part.y[:, columns]
+        return Piece(x, self._checker.targets(y), fresh=fresh)
 
     def release(self, start: int) -> None:
         """Let go of the block that began at `start` once every reader has."""
@@ -177,7 +179,8 @@ class Stream:
         if not parts:
             return None
         part = _joined(parts)
-        x, y = self._checker.inputs(part.x), self._checker.targets(part.y)
+        x = np.ascontiguousarray(part.x, self._checker.input_dtype(part.x))
+        y = self._checker.targets(part.y)
         self._checker.check_values(x, start)
         held = _Held(_Part(_smaller(x, part.x), _smaller(y, part.y), part.resets), self._readers)
         self._next = start + len(x)

@@ -103,7 +103,7 @@ def test_a_second_step_allocates_nothing_that_grows_with_the_sequence(store, sha
 def test_a_circular_queue_over_a_stream_holds_no_more_however_long_the_stream_is(weights, shards):
     peaks = []
     x, y = make_data(100, batch=2)  # given fewer samples than shards, too
-    for blocks in (20, 160):
+    for blocks in (20, 320):
         trainer = make_trainer(f"circular-queue:k1=32,k2=64,weights={weights}", "elman", shards)
         stream = ((x.copy(), y.copy()) for _ in range(blocks))
         result, peak = traced_peak(lambda trainer=trainer, stream=stream: trainer.step(stream, None))
@@ -111,7 +111,7 @@ def test_a_circular_queue_over_a_stream_holds_no_more_however_long_the_stream_is
         assert result.report.predicted_bytes == result.report.peak_bytes
         peaks.append(peak)
     short, long = peaks
-    assert long <= short + SMALL / 2  # 14,000 more steps, whose data alone is twenty times that
+    assert long <= short + SMALL  # 30,000 more steps, whose data alone is ninety times that
 
 
 @pytest.mark.parametrize("shards", [1, 3])
@@ -124,7 +124,8 @@ def test_online_checkpoints_over_a_stream_hold_its_blocks_and_otherwise_no_more_
         result, peak = traced_peak(lambda trainer=trainer, stream=stream: trainer.step(stream, None))
         assert result.report.steps == 100 * blocks
         assert result.report.predicted_bytes == result.report.peak_bytes
-        assert result.report.data_bytes == blocks * (x.nbytes + y.nbytes)
+        copies = 0 if shards == 1 else CHUNK * BATCH * INPUTS * 4  # of the columns that each shard reads
+        assert result.report.data_bytes == blocks * (x.nbytes + y.nbytes) + copies
         peaks.append(peak - result.report.data_bytes)
     short, long = peaks
     assert long <= short + 1024 * (7000 // CHUNK)  # some small objects a chunk; a state has 4096 bytes

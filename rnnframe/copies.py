@@ -1,0 +1,57 @@
+"""Memory for what has to be copied of a chunk's inputs: of another type, or the columns of one shard."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from rnnframe.arrays import ALIGNMENT, Array, aligned_empty
+from rnnframe.columns import Columns
+
+
+class Copies:
+    """Copies of the pieces of one chunk, which those of the next overwrite: memory is made once, and as it is needed.
+
+    New memory for every chunk would be handed out by the system page by page, which takes longer than the copying.
+    """
+
+    def __init__(self) -> None:
+        self._room = np.empty(0, np.uint8)
+        self._used = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the memory."""
+        return self._room.nbytes
+
+    def begin(self) -> None:
+        """Overwrite what was copied before."""
+        self._used = 0
+
+    def of(self, steps: Any, columns: Columns, dtype: np.dtype[Any]) -> Array:
+        """Return some columns of some steps [L, B, ...], contiguous and of a dtype: a view, or else a copy.
+
+        What overflows on its way to float32 becomes infinite.
+        """
+        if isinstance(columns, slice) or not isinstance(steps, np.ndarray):
+            return self._dense(np.asarray(steps[:, columns]), dtype)
+        if steps.dtype != dtype:
+            return self._dense(steps.take(columns, axis=1), dtype)
+        copy = self._next((len(steps), len(columns), *steps.shape[2:]), dtype)
+        return steps.take(
+            columns, axis=1, out=copy, mode="clip"
+        )  # there is no column that is not; "clip" needs no buffer
+
+    def _dense(self, part: Array, dtype: np.dtype[Any]) -> Array:
+        if part.dtype == dtype and part.flags.c_contiguous:
+            return part
+        copy = self._next(part.shape, dtype)
+        np.copyto(copy, part, casting="unsafe")
+        return copy
+
+    def _next(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        start, nbytes = self._used, math.prod(shape) * dtype.itemsize
+        self._used = start + -(-nbytes // ALIGNMENT) * ALIGNMENT
+        if self._used > self._room.size:  # pieces of this chunk that were copied before stay where they are
+            self._room = aligned_empty(self._used, self._room.dtype)
+        return self._room[start : start + nbytes].view(dtype).reshape(shape)

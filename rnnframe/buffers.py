@@ -54,6 +54,12 @@ class Weights:
 
     def derive(self) -> None:
         """Compute the derived arrays anew, after the parameters have changed."""
+        self.derive_forward()
+        for cell, weights in zip(self._cells, self.layers, strict=True):
+            cell.derive_reverse(weights)
+
+    def derive_forward(self) -> None:
+        """Compute those anew that the way forward reads."""
         for cell, weights in zip(self._cells, self.layers, strict=True):
             cell.derive(weights)
 

@@ -76,6 +76,10 @@ class Cell(abc.ABC):
         """Fill the derived arrays of `weights` (parameters and derived arrays by name) in place."""
         return
 
+    def derive_reverse(self, weights: Arrays) -> None:
+        """Fill those that `forward` does not read, unless `derive` does; not called where nothing is reversed."""
+        return
+
     @abc.abstractmethod
     def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
         """Run the block: read row 0 of the state arrays of `tape` and write everything else of it."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
@@ -48,10 +49,26 @@ class Inference:
         self._chunk = chunk
         self._buffers: dict[tuple[int, int], tuple[Vector, Tape, Scratch]] = {}
         self._copies = Copies()
+        self._fixed = False
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle no buffers: they are made of views of one another, which would be views no longer."""
-        return {**self.__dict__, "_buffers": {}, "_copies": Copies()}
+        return {**self.__dict__, "_buffers": {}, "_copies": Copies(), "_fixed": False}
+
+    @contextmanager
+    def fixed(self) -> Iterator[None]:
+        """Promise that the parameters stay as they are within: what is computed from them is computed once.
+
+        Without it that is done at every call, since parameters may be written to in between; for a step or two of a
+        few samples it takes most of the time.
+        """
+        before = self._fixed
+        self.network.weights.derive_forward()
+        self._fixed = True
+        try:
+            yield
+        finally:
+            self._fixed = before
 
     @np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is an error of its own
     def evaluate(
@@ -63,15 +80,29 @@ class Inference:
         resets: Any | None = None,
     ) -> Evaluation:
         """Return the mean loss of one sequence; all arguments as `Engine.gradients` takes them."""
-        loss, count, network = 0.0, 0, self.network
-        source = open_source(x, y, network, lengths, resets)
+        loss, count = 0.0, 0
+        source = open_source(x, y, self.network, lengths, resets)
         for passed in self._forward(source, state):
-            for piece, h in network.outputs(passed.block, passed.tape):
-                loss += network.evaluate(network.weights, piece, h, passed.scratch)
-            count += passed.block.count
-        if not math.isfinite(loss):
-            raise NonFiniteError(f"the loss is {loss}; the parameters are too large or not finite")
-        return Evaluation(loss=loss / max(1, count), count=count, state=self._final(source))
+            loss, count = loss + self._loss(passed), count + passed.block.count
+        return self._evaluation(loss, count, source)
+
+    @np.errstate(over="ignore", invalid="ignore")  # as above
+    def judge(
+        self,
+        x: Any,
+        y: Any,
+        state: Arrays | None = None,
+        lengths: Any | None = None,
+        resets: Any | None = None,
+    ) -> tuple[Evaluation, Array]:
+        """Return what `evaluate` does and the predictions that `predict` returns, of one pass."""
+        loss, count = 0.0, 0
+        parts: list[Array] = []
+        source = open_source(x, y, self.network, lengths, resets)
+        for passed in self._forward(source, state):
+            loss, count = loss + self._loss(passed), count + passed.block.count
+            parts.append(self._predicted(passed))
+        return self._evaluation(loss, count, source), self._joined(parts, x, source)
 
     @np.errstate(over="ignore")  # an input that overflows is an error of its own
     def predict(
@@ -83,10 +114,24 @@ class Inference:
         """
         source = open_inputs(x, self.network, lengths, resets)
         parts = [self._predicted(passed) for passed in self._forward(source, state)]
+        return self._joined(parts, x, source), self._final(source)
+
+    def _loss(self, passed: _Passed) -> float:
+        """Return the sum of the losses of a chunk."""
+        network, pieces = self.network, self.network.outputs(passed.block, passed.tape)
+        return sum(network.evaluate(network.weights, piece, h, passed.scratch) for piece, h in pieces)
+
+    def _evaluation(self, loss: float, count: int, source: Source) -> Evaluation:
+        if not math.isfinite(loss):
+            raise NonFiniteError(f"the loss is {loss}; the parameters are too large or not finite")
+        return Evaluation(loss=loss / max(1, count), count=count, state=self._final(source))
+
+    def _joined(self, parts: list[Array], x: Any, source: Source) -> Array:
+        """Return the predictions for all steps of x."""
         behind = 0 if source.steps is None else np.shape(x)[0] - source.steps
         if behind:
             parts.append(np.zeros((behind, *parts[-1].shape[1:]), self.network.dtype))
-        return np.concatenate(parts), self._final(source)
+        return np.concatenate(parts)
 
     def _predicted(self, passed: _Passed) -> Array:
         """Return the predictions for a chunk, in the caller's order of the samples."""
@@ -109,7 +154,8 @@ class Inference:
         steps = steps if source.steps is None else min(steps, source.steps)
         state, tape, scratch = self._buffers_for(steps, source.batch)
         fill_state(state, given, source.batch, columns)
-        network.weights.derive()
+        if not self._fixed:
+            network.weights.derive_forward()
         start = 0
         while start != source.steps:
             stop = start + steps if source.steps is None else min(start + steps, source.steps)

@@ -42,7 +42,7 @@ def _layers(network: Network, batch: Batch, state: Arrays | None) -> Iterator[tu
     running, tape = network.new_state(source.batch), network.new_tape(steps, source.batch)
     scratch = network.new_scratch(steps, source.batch)
     fill_state(running, state, source.batch, columns)
-    network.weights.derive()
+    network.weights.derive_forward()
     copies, longest = Copies(), np.shape(batch.x)[0]
     while start != source.steps and (block := source.block(start, min(start + steps, longest), columns, copies)):
         network.forward(network.weights, block, running, tape, scratch)

@@ -31,6 +31,7 @@ class Prefetch(Generic[T]):
         if depth < 1:
             raise OptionError(f"depth={depth} is out of range; expected at least 1 item")
         self.taken = 0
+        self._patience = PATIENCE
         self._shelf = _Shelf(source, depth)
         self._thread: threading.Thread | None = None
         weakref.finalize(self, self._shelf.stop)  # the thread knows the shelf alone, so that it keeps nothing alive
@@ -38,10 +39,18 @@ class Prefetch(Generic[T]):
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> T:
+    def wait(self, seconds: float) -> bool:
+        """Wait until the next item, the end or an error is there, for so many seconds at most; return whether it is."""
+        self._begin()
+        return self._shelf.wait(seconds)
+
+    def _begin(self) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._shelf.fill, name="rnnframe-prefetch", daemon=True)
             self._thread.start()
+
+    def __next__(self) -> T:
+        self._begin()
         try:
             item = self._shelf.take()
         except BaseException:
@@ -57,7 +66,12 @@ class Prefetch(Generic[T]):
         """
         self._shelf.stop()
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(PATIENCE)
+            self._thread.join(self._patience)
+
+    def leave(self) -> None:
+        """Stop reading, and let nobody wait for the thread: the source may not give another item for long."""
+        self._patience = 0.0
+        self._shelf.stop()
 
     def __enter__(self) -> Self:
         return self
@@ -78,10 +92,15 @@ class _Shelf(Generic[T]):
         self._error: BaseException | None = None
         self._changed = threading.Condition()
 
+    def wait(self, seconds: float | None) -> bool:
+        """Wait until there is something to take, and return whether there is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: bool(self._items) or self._error is not None, seconds)
+
     def take(self) -> T:
         """Return the next item; raises the source's exception, `StopIteration` at its end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._items or self._error is not None)
+            self.wait(None)
             if self._items:
                 item = self._items.popleft()
                 self._changed.notify_all()

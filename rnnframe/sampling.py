@@ -34,13 +34,13 @@ def sample_text(
     rng = np.random.default_rng(seed)
     inference = Inference(network, chunk=1, kernels=kernels)
     numbers = alphabet.encode(before)
-    state, drawn = None, []
-    for number in numbers[:, None, None]:
-        probabilities, state = inference.predict(number, state)
-    for _ in range(length):
-        number = _draw(probabilities[0, 0].astype(np.float64), temperature, rng)
-        drawn.append(number)
-        probabilities, state = inference.predict(np.array([[number]], np.int32), state)
+    drawn = []
+    with inference.fixed():
+        probabilities, state = inference.predict(numbers[:, None])
+        for _ in range(length):
+            number = _draw(probabilities[-1, 0].astype(np.float64), temperature, rng)
+            drawn.append(number)
+            probabilities, state = inference.predict(np.array([[number]], np.int32), state)
     return alphabet.decode(np.array(drawn, np.int32))
 
 

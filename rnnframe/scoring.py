@@ -6,7 +6,7 @@ import attrs
 
 from rnnframe.arrays import Arrays
 from rnnframe.errors import DataError
-from rnnframe.inference import Inference
+from rnnframe.inference import Evaluation, Inference
 from rnnframe.tasks import Examples, Predicted
 
 
@@ -24,27 +24,53 @@ def score(inference: Inference, examples: Examples) -> Score:
 
     A batch without targets is run for its state.
     """
-    loss, count = 0.0, 0
-    state: Arrays | None = None
-    for batch in examples.batches():
-        before = state if batch.carry else None
-        if batch.y is None:
-            _, state = inference.predict(batch.x, before, batch.lengths, batch.resets)
-            continue
-        outcome = inference.evaluate(batch.x, batch.y, before, batch.lengths, batch.resets)
-        loss, count, state = loss + outcome.loss * outcome.count, count + outcome.count, outcome.state
-    if not count:
+    if all(batch.y is None for batch in examples.batches()):
         raise DataError(f"{examples.name} has no targets to judge by; add them, or use `rnnframe predict`")
-    return Score(
-        loss=loss / count,
-        count=count,
-        measures=dict(examples.measure(predictions(inference, examples))),
-    )
+    with inference.fixed():
+        judge = _Judge(inference, examples)
+        measures = dict(examples.measure(judge.predictions()))
+        judge.finish()
+    return Score(loss=judge.loss / max(1, judge.count), count=judge.count, measures=measures)
+
+
+class _Judge:
+    """Goes through examples once and adds up their losses; it predicts as far as a measure asks for it."""
+
+    def __init__(self, inference: Inference, examples: Examples) -> None:
+        self.loss, self.count = 0.0, 0
+        self._inference = inference
+        self._batches = iter(examples.batches())
+        self._state: Arrays | None = None
+
+    def predictions(self) -> Iterator[Predicted]:
+        """Yield what the network predicts, batch by batch."""
+        for batch in self._batches:
+            before = self._state if batch.carry else None
+            if batch.y is None:
+                outputs, self._state = self._inference.predict(batch.x, before, batch.lengths, batch.resets)
+            else:
+                judged, outputs = self._inference.judge(batch.x, batch.y, before, batch.lengths, batch.resets)
+                self._add(judged)
+            yield Predicted(batch, outputs)
+
+    def finish(self) -> None:
+        """Go through the batches that no measure has asked for."""
+        for batch in self._batches:
+            before = self._state if batch.carry else None
+            if batch.y is None:
+                _, self._state = self._inference.predict(batch.x, before, batch.lengths, batch.resets)
+            else:
+                self._add(self._inference.evaluate(batch.x, batch.y, before, batch.lengths, batch.resets))
+
+    def _add(self, judged: Evaluation) -> None:
+        self.loss, self.count = self.loss + judged.loss * judged.count, self.count + judged.count
+        self._state = judged.state
 
 
 def predictions(inference: Inference, examples: Examples) -> Iterator[Predicted]:
     """Yield what a network predicts, batch by batch."""
     state: Arrays | None = None
-    for batch in examples.batches():
-        outputs, state = inference.predict(batch.x, state if batch.carry else None, batch.lengths, batch.resets)
-        yield Predicted(batch, outputs)
+    with inference.fixed():
+        for batch in examples.batches():
+            outputs, state = inference.predict(batch.x, state if batch.carry else None, batch.lengths, batch.resets)
+            yield Predicted(batch, outputs)

@@ -32,6 +32,9 @@ from rnnframe.tasks import Batch, Dataset, Task
 from rnnframe.tensorboard import Events
 from rnnframe.trainer import Trainer
 
+PATIENCE = 0.2
+"""Seconds for which a batch is waited for before it is asked whether to stop."""
+
 
 class Training:
     """A training of a fresh network on the data of a task, written to a run folder if there is one."""
@@ -131,12 +134,18 @@ class Training:
     def go(self, watch: Callable[[Moment], None], stop: Callable[[], bool]) -> bool:
         """Train to the end, or until `stop` says so after a batch; return whether the end was reached.
 
+        While the next batch is waited for, as where it comes from a pipe, `stop` is asked five times a second.
         Raises `NonFiniteError` with the batch, the step and the layer named, unless such batches are to be skipped;
         the checkpoint before it stays.
         """
         with Prefetch(self._coming()) as coming:
             while not self.ended:
                 self.clock.start()
+                while not coming.wait(PATIENCE):
+                    if stop():
+                        coming.leave()
+                        self.save()
+                        return False
                 self._do(next(coming))
                 epoch_ended = self.progress.batch == self.data.batches
                 better = False

@@ -206,3 +206,34 @@ def test_an_engine_trains_on_a_prefetched_stream_as_on_the_stream_itself():
     assert ahead.loss == plain.loss
     assert np.array_equal(ahead.gradients.flat, plain.gradients.flat)
     assert not threads()
+
+
+def test_who_waits_for_an_item_is_told_when_it_is_there():
+    go_on = threading.Event()
+
+    def slowly():
+        go_on.wait(60)
+        yield 7
+
+    with Prefetch(slowly()) as coming:
+        assert not coming.wait(0.01)
+        go_on.set()
+        assert coming.wait(60)
+        assert next(coming) == 7
+        assert coming.wait(60)  # for the end
+        assert list(coming) == []
+
+
+def test_who_leaves_does_not_wait_for_a_source_that_hangs():
+    go_on = threading.Event()
+
+    def hanging():
+        go_on.wait(60)
+        yield 7
+
+    begun = time.monotonic()
+    with Prefetch(hanging()) as coming:
+        assert not coming.wait(0.01)
+        coming.leave()
+    assert time.monotonic() - begun < prefetch.PATIENCE
+    go_on.set()

@@ -108,7 +108,7 @@ class Elman(Cell):
         """Wᵀ, contiguous."""
         return {"WT": (self.hidden, self.hidden)}
 
-    def derive(self, weights: Arrays) -> None:
+    def derive_reverse(self, weights: Arrays) -> None:
         """Transpose W."""
         weights["WT"][...] = weights["W"].T
 

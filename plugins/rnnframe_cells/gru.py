@@ -108,9 +108,13 @@ class GRU(Cell):
         return {"Wrz": (H, 2 * H), "Wn": (H, H), "WrzT": (2 * H, H), "WnT": (H, H)}
 
     def derive(self, weights: Arrays) -> None:
-        """Split W and transpose its parts."""
+        """Split W."""
         Wrz, Wn = np.split(weights["W"], [2 * self.hidden], axis=1)
         weights["Wrz"][...], weights["Wn"][...] = Wrz, Wn
+
+    def derive_reverse(self, weights: Arrays) -> None:
+        """Transpose the parts of W."""
+        Wrz, Wn = np.split(weights["W"], [2 * self.hidden], axis=1)
         weights["WrzT"][...], weights["WnT"][...] = Wrz.T, Wn.T
 
     def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:

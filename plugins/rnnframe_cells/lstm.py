@@ -92,13 +92,16 @@ class LSTM(Cell):
         return {"WT": (gates, self.hidden), "factor": (gates,), "offset": (gates,)}
 
     def derive(self, weights: Arrays) -> None:
-        """Transpose W; g's columns take a plain tanh (factor 1, offset 0)."""
-        weights["WT"][...] = weights["W"].T
+        """g's columns take a plain tanh (factor 1, offset 0)."""
         g = slice(2 * self.hidden, 3 * self.hidden)
         sigmoid = np.full_like(weights["factor"], 0.5)
         sigmoid[g] = 0
         np.copyto(weights["offset"], sigmoid)
         np.subtract(1, sigmoid, out=weights["factor"])
+
+    def derive_reverse(self, weights: Arrays) -> None:
+        """Transpose W."""
+        weights["WT"][...] = weights["W"].T
 
     def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
         """x U + b for the whole block at once, then step by step what needs h_(t-1)."""

@@ -41,7 +41,10 @@ class CompiledElman(Twin):
         if weights["PU"].size:
             pack_columns(unit, weights["U"], 0, H, weights["PU"])
         pack_columns(unit, weights["W"], 0, H, weights["PW"])
-        pack_transposed(unit, weights["W"], 0, H, weights["PWT"])
+
+    def derive_reverse(self, weights: Arrays) -> None:
+        """Pack the transpose of W."""
+        pack_transposed(self.dtype.type(1), weights["W"], 0, self.hidden, weights["PWT"])
 
     def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
         """Run the block."""

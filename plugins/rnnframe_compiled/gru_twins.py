@@ -45,7 +45,10 @@ class CompiledGRU(Twin):
         pack(unit, weights["W"], 0, H, 3, H, weights["PW"])
         biases = np.concatenate([weights["b"], weights["bn"]])
         pack(unit, biases[None], 0, H, 4, H, weights["Pb"])
-        pack_transposed(unit, weights["W"], 0, 3 * H, weights["PWT"])
+
+    def derive_reverse(self, weights: Arrays) -> None:
+        """Pack the transpose of W."""
+        pack_transposed(self.dtype.type(1), weights["W"], 0, 3 * self.hidden, weights["PWT"])
 
     def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
         """Run the block."""
@@ -132,6 +135,10 @@ class CompiledResetBefore(Twin):
             pack_columns(unit, U, 2 * H, H, weights["PU"])
         pack_columns(unit, W, 0, 2 * H, weights["PWrz"])
         pack_columns(unit, W, 2 * H, H, weights["PWn"])
+
+    def derive_reverse(self, weights: Arrays) -> None:
+        """Pack the transposes of the parts of W."""
+        H, W, unit = self.hidden, weights["W"], self.dtype.type(1)
         pack_transposed(unit, W, 0, 2 * H, weights["PWTrz"])
         pack_transposed(unit, W, 2 * H, H, weights["PWTn"])
 

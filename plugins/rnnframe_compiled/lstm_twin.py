@@ -43,7 +43,10 @@ class CompiledLSTM(Twin):
             pack(unit, weights["U"], 0, H, 4, H, weights["PU"])
         pack(unit, weights["W"], 0, H, 4, H, weights["PW"])
         pack(unit, weights["b"][None], 0, H, 4, H, weights["Pb"])
-        pack_transposed(unit, weights["W"], 0, 4 * H, weights["PWT"])
+
+    def derive_reverse(self, weights: Arrays) -> None:
+        """Pack the transpose of W."""
+        pack_transposed(self.dtype.type(1), weights["W"], 0, 4 * self.hidden, weights["PWT"])
 
     def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
         """Run the block."""

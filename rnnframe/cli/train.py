@@ -1,6 +1,5 @@
 """`rnnframe train`."""
 
-import itertools
 import shlex
 import signal
 from collections.abc import Iterator
@@ -52,9 +51,11 @@ def command(config: str | None, resume: str | None, **values: Any) -> int:
         assert training.run is not None
         events = Events(training.run.path, training.progress.updates)
         training.events = click.get_current_context().with_resource(events)
-    batches = itertools.count(1)
+    begun = training.number
     with _signals() as caught, progress_for(quiet=around.quiet) as progress, one_thread():
-        done = training.go(watch=progress.show, stop=lambda: next(batches) == around.stop_after or bool(caught))
+        done = training.go(
+            watch=progress.show, stop=lambda: training.number - begun == around.stop_after or bool(caught)
+        )
     _report(training, done=done, sample_length=around.sample, as_json=around.json)
     return 128 + caught[0] if caught and not done else 0
 

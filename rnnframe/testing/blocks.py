@@ -56,6 +56,7 @@ class Bench:
         for name in self.weights.keys() - set(self.parameters):
             self.weights[name].fill(np.nan)
         self.cell.derive(self.weights.handed())
+        self.cell.derive_reverse(self.weights.handed())
 
     def given(self, steps: int, batch: int, seed: int = 0, *, lookup: bool = False) -> Given:
         """Return random inputs of one block."""

@@ -40,7 +40,7 @@ class CellTests(CellRebuildingChecks, CellNetworkChecks, CellGradientChecks):
                 expect_same_bits(what, second[name], array, ("second", "first"))
 
     def test_derived_arrays_follow_from_the_parameters_alone(self) -> None:
-        """`derive` fills them all, whatever they held, leaves the parameters alone, and keeps nothing in mind."""
+        """`derive` and `derive_reverse` fill them all, whatever they held, and leave the parameters alone."""
         bench = self.bench()
         before = bench.weights.contents()
         bench.draw(1)
@@ -55,10 +55,24 @@ class CellTests(CellRebuildingChecks, CellNetworkChecks, CellGradientChecks):
         for name in bench.parameters:
             bench.weights[name][...] = other[name]
         self.subject.derive(bench.weights.handed())  # over the values of before, not over NaN
+        self.subject.derive_reverse(bench.weights.handed())
         for name, array in other.items():
             what = f"{name!r} derived over stale values"
             expect_same_bits(what, bench.weights[name], array, ("found", "expected"))
         bench.weights.verify("derive")
+
+    def test_forward_reads_no_array_that_is_derived_for_the_reverse_alone(self) -> None:
+        """Where nothing is reversed, `derive_reverse` is not called."""
+        bench = self.bench()
+        given = bench.given(3, 2)
+        expected = self._forward(bench.block(given))
+        for name in bench.weights.keys() - set(bench.parameters):
+            bench.weights[name].fill(np.nan)
+        self.subject.derive(bench.weights.handed())
+        found = self._forward(bench.block(given))
+        for name, wanted in expected.tape.items():
+            what = f"tape[{name!r}] without derive_reverse"
+            expect_same_bits(what, found.tape[name], wanted, ("found", "expected"))
 
     def test_forward_follows_the_weights_that_it_is_handed(self) -> None:
         """No copy of the weights is kept from one block to the next."""

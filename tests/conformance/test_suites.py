@@ -50,7 +50,7 @@ def test_a_check_is_switched_off_by_none_and_others_are_added():
     assert failed.message.startswith("ValueError: no way\nin ")
     assert f"{__file__}, line" in failed.message
     assert "  FAILED  of my own" in str(report).splitlines()
-    assert str(report).splitlines()[-1].startswith("23 ok, 1 failed, ")
+    assert str(report).splitlines()[-1].startswith("24 ok, 1 failed, ")
 
 
 def test_a_suite_without_a_subject_says_what_to_write():
@@ -111,6 +111,14 @@ def test_what_is_declared_wrongly_is_named():
         "scratch(inputs)['a'] is 2.5; expected integers of at least 1"
     )
     assert "is in parameters() and in derived()" in message_of(wrong(derived=lambda self, inputs: {"W": (3, 3)}), check)
+
+
+def test_a_forward_that_reads_what_is_derived_for_the_reverse_is_named():
+    def forward(self, weights, x, tape, scratch):
+        ELMAN.forward(self, {**weights, "W": weights["WT"].T}, x, tape, scratch)
+
+    check = "test_forward_reads_no_array_that_is_derived_for_the_reverse_alone"
+    assert message_of(wrong(forward=forward), check).startswith("tape['h'] without derive_reverse: not equal")
 
 
 def test_a_derived_array_that_nobody_reads_is_named():

@@ -1,9 +1,11 @@
 """Text from standard input: read once, in pages, no further than asked for; resumed by feeding it again."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -150,6 +152,33 @@ def test_a_training_on_standard_input_goes_on_bit_for_bit_when_it_is_fed_again(t
     other = train("x" + TEXT, "--resume", parts, "--epochs", 3)
     assert other.returncode == 1
     assert "the data has changed" in other.stderr
+
+
+@pytest.mark.parametrize(("fed", "batches"), [(100, 0), (400, 9)])  # 28 are held out, 289 make the first epoch
+def test_a_training_that_waits_for_its_input_can_be_interrupted_and_goes_on(
+    tmp_path: Path, fed: int, batches: int
+) -> None:
+    start = ("--data", "-", "--task", "bytes:epoch=9", "--epochs", 2, *SMALL)
+    assert train(TEXT, *start, "--out", tmp_path / "whole").returncode == 0
+    command = [sys.executable, "-m", "rnnframe", "train", *map(str, start), "--out", str(tmp_path / "run")]
+    newest = tmp_path / "run" / "checkpoints" / f"{batches:08d}.safetensors"
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(TEXT[:fed])
+        process.stdin.flush()  # and nobody closes it
+        until = time.monotonic() + 60
+        while not newest.exists() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+        said = process.stderr.read()
+    assert process.returncode == 130, said
+    assert said.startswith("stopped after epoch ")
+    assert train(TEXT, "--resume", tmp_path / "run", "--quiet", "--sample", 0).returncode == 0
+    weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("whole", "run")]
+    assert weights[0] == weights[1]
 
 
 def test_an_input_that_ends_is_one_line_and_leaves_the_epochs_before_it(tmp_path: Path) -> None:

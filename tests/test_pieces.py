@@ -111,7 +111,7 @@ class Fading(type(rf.cell("elman:hidden=3"))):
     def derived(self, inputs):
         return {}
 
-    def derive(self, weights):
+    def derive_reverse(self, weights):
         pass
 
     def forward(self, weights, x, tape, scratch):

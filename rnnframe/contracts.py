@@ -218,6 +218,13 @@ class StateStore(abc.ABC):
         """Cut time into chunks of at most `chunk` steps; a store that acts at certain steps adds cuts there."""
         return Grid(steps, (chunk,))
 
+    def takes_any_grid(self, steps: int) -> bool:
+        """Tell whether that many steps may be cut elsewhere than `grid` does: into longer chunks as samples end.
+
+        By default where the store is exact and leaves `grid` as it is.
+        """
+        return self.exact and type(self).grid is StateStore.grid
+
     @abc.abstractmethod
     def schedule(self, grid: Grid, costs: Costs) -> Schedule:
         """Yield the actions that process the grid."""

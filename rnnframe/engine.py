@@ -17,7 +17,7 @@ from rnnframe.inference import Evaluation, Inference
 from rnnframe.kernels import AUTO, NUMPY, Kernels, choose
 from rnnframe.memory import Memory, OldWeights
 from rnnframe.network import Network
-from rnnframe.plan import Plan, RunPlan, make_plans
+from rnnframe.plan import Plan, RunPlan, make_plans, stretch
 from rnnframe.registry import Registry, default_registry
 from rnnframe.report import Outcome, Report, Result
 from rnnframe.schedule import Action, Drop, Forget, Forward, Load, Reverse, Save, Schedule, Update
@@ -128,7 +128,8 @@ class Engine:
     def plan(self, steps: int | None, batch: int) -> Plan:
         """Return the simulated schedule for sequences of `steps` steps (None: unknown): that of the first shard.
 
-        With lengths it is that of the longest sample, and holds what such a run holds; resets change nothing.
+        With lengths it is that of the longest sample, and holds no less than such a run, whose chunks grow longer as
+        samples end; resets change nothing.
         """
         return self.run_plan(steps, batch).shards[0]
 
@@ -204,7 +205,7 @@ class Engine:
         """Return what came out and which samples each shard had; where nothing is taken, the mean gradient stays."""
         source = open_source(x, y, self.running, lengths, resets)
         columns = source.deal(len(self._split(source.batch)))
-        run_plan = self.run_plan(source.steps, source.batch)
+        run_plan = stretch(self.run_plan(source.steps, source.batch), [source.ends(part) for part in columns])
         plans = run_plan.shards
         memories = self._memories_for(plans)
         for part, memory in zip(columns, memories, strict=True):
@@ -264,7 +265,7 @@ class Engine:
             steps=first.steps,
             batch=run_plan.batch,
             kernels=self.running.kernels,
-            chunk=plan.grid.longest,
+            chunk=plan.chunk,
             chunks=first.chunks,
             shards=len(memories),
             forward_steps=first.forward_steps,

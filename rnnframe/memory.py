@@ -158,7 +158,7 @@ class Room:
     def __init__(self, network: Network, plan: Plan) -> None:
         self._network, self._plan = network, plan
         self.flat = network.new_room(plan.costs.arena(plan.simulation)) if plan.simulation.bounded else None
-        self.working = network.new_working(plan.grid.longest, plan.batch, plan.store.tapes)
+        self.working = network.new_working(plan.chunk, plan.batch, plan.store.tapes)
 
     def tape(self, place: int) -> Tape:
         """Make the tape that is `place` places from the right end."""
@@ -166,7 +166,7 @@ class Room:
         if room is not None:
             size = plan.costs.tape // room.itemsize
             room = room[len(room) - (place + 1) * size : len(room) - place * size]
-        return self._network.new_tape(plan.grid.longest, plan.batch, plan.store.tapes, room, self.working)
+        return self._network.new_tape(plan.chunk, plan.batch, plan.store.tapes, room, self.working)
 
     def snapshot(self, place: int) -> Array:
         """Make room for the values of a state, `place` places from the left end."""
@@ -184,7 +184,7 @@ class Memory:
 
     def __init__(self, network: Network, plan: Plan) -> None:
         self.plan = plan
-        batch, longest = plan.batch, plan.grid.longest
+        batch, longest = plan.batch, plan.chunk
         self._room = Room(network, plan)
         self.ring = Ring(self._room.tape)
         self.states = States(self._room.snapshot, _open_medium(network, plan), type(plan.store.medium))
@@ -202,7 +202,7 @@ class Memory:
             plan.batch == mine.batch
             and plan.store.tapes == mine.store.tapes
             and plan.store.medium == mine.store.medium
-            and plan.grid.longest <= mine.grid.longest
+            and plan.chunk <= mine.chunk
             and mine.costs.arena(other) <= mine.costs.arena(mine.simulation)
             and other.far_snapshots <= mine.simulation.far_snapshots
             and other.bounded == mine.simulation.bounded

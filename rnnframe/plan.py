@@ -7,7 +7,7 @@ import attrs
 from rnnframe.contracts import Costs, Problem, StateStore
 from rnnframe.errors import OptionError, ScheduleError
 from rnnframe.network import Network
-from rnnframe.schedule import Grid, Schedule
+from rnnframe.schedule import Grid, Schedule, stretched
 from rnnframe.simulate import Simulation, simulate
 from rnnframe.specs import render
 
@@ -18,6 +18,7 @@ class Plan:
 
     `store` is the one that is really used, where another one chose it. `weighed` are the bytes that it weighed: those
     of the largest shard, so that all shards follow one schedule and meet at its updates; `costs` are this shard's own.
+    `chunk` are the steps of the longest chunk of all samples, which buffers are made for.
     `predicted_bytes` is what the buffers of the shard take (see `rnnframe.Report`), None where there is no bound.
     """
 
@@ -27,6 +28,7 @@ class Plan:
     weighed: Costs
     costs: Costs
     simulation: Simulation
+    chunk: int = attrs.field(default=attrs.Factory(lambda self: self.grid.longest, takes_self=True))
 
     @property
     def exact(self) -> bool:
@@ -85,6 +87,20 @@ class RunPlan:
     def largest(self) -> Plan:
         """The plan of a shard that the others wait for."""
         return max(self.shards, key=lambda plan: plan.batch)
+
+
+def stretch(run_plan: RunPlan, ends: Sequence[Sequence[int]]) -> RunPlan:
+    """Return a plan whose chunks grow longer as samples end, so that they keep their rows; stores may ask for others.
+
+    ends: for each shard the steps at which its samples end, rising; none where all end with the sequence.
+    """
+    plan = run_plan.shards[0]
+    if not all(ends) or plan.grid.steps is None or not plan.store.takes_any_grid(plan.grid.steps):
+        return run_plan
+    grid = stretched(plan.chunk, ends)
+    schedule = plan.store.schedule(grid, plan.weighed)
+    simulation = simulate(schedule, grid, stored_weights=plan.store.stores_weights)
+    return RunPlan(tuple(attrs.evolve(shard, grid=grid, simulation=simulation) for shard in run_plan.shards))
 
 
 def costs_of(network: Network, store: StateStore, batch: int, chunk: int, shards: int) -> Costs:

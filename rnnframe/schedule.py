@@ -11,7 +11,7 @@ which steps a chunk covers. Ranges are half open; a `Reverse` runs from `stop` d
 
 import bisect
 import itertools
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TypeAlias
 
 import attrs
@@ -97,11 +97,17 @@ class Grid:
 
     steps: int | None
     pattern: tuple[int, ...]
+    _cuts: list[int] = attrs.field(init=False, eq=False, repr=False)
+    """The steps of a period before each of its chunks, and at its end."""
+
+    @_cuts.default
+    def _added_up(self) -> list[int]:
+        return [0, *itertools.accumulate(self.pattern)]
 
     @property
     def period(self) -> int:
         """Steps after which the pattern repeats."""
-        return sum(self.pattern)
+        return self._cuts[-1]
 
     @property
     def chunks(self) -> int | None:
@@ -117,7 +123,7 @@ class Grid:
 
     def _offset(self, chunk: int) -> int:
         periods, rest = divmod(chunk, len(self.pattern))
-        step = periods * self.period + sum(self.pattern[:rest])
+        step = periods * self.period + self._cuts[rest]
         return step if self.steps is None else min(step, self.steps)
 
     def span(self, chunk: int) -> tuple[int, int]:
@@ -129,12 +135,27 @@ class Grid:
     def cut_at_or_after(self, step: int) -> int:
         """Return the number of the first chunk that begins at `step` or later."""
         periods, rest = divmod(step, self.period)
-        cuts = [0, *itertools.accumulate(self.pattern)]
-        return periods * len(self.pattern) + bisect.bisect_left(cuts, rest)
+        return periods * len(self.pattern) + bisect.bisect_left(self._cuts, rest)
 
     def steps_between(self, start: int, stop: int) -> int:
         """Return how many steps the chunks [start, stop) cover."""
         return self._offset(stop) - self._offset(start)
+
+
+def stretched(chunk: int, ends: Sequence[Sequence[int]]) -> Grid:
+    """Return a grid whose chunks grow longer as samples end: no part has more rows in one than all its samples have in
+    `chunk` steps.
+
+    ends: for each part of the batch the steps at which its samples end, rising; the last of all ends the sequence.
+    """
+    steps, start = max(part[-1] for part in ends), 0
+    pattern: list[int] = []
+    while start < steps:
+        running = [(len(part), len(part) - bisect.bisect_right(part, start)) for part in ends]
+        length = min(chunk * samples // left for samples, left in running if left)
+        pattern.append(min(length, steps - start))
+        start += length
+    return Grid(steps, tuple(pattern))
 
 
 def split_evenly(length: int, chunk: int) -> tuple[int, ...]:

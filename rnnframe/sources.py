@@ -40,6 +40,10 @@ class Source(Protocol):
         """
         ...
 
+    def ends(self, columns: Columns) -> list[int]:
+        """Return the steps at which the samples of a part of `deal` end, rising; none where all end together."""
+        ...
+
     def block(self, start: int, stop: int, columns: Columns, copies: Copies) -> Block | None:
         """Return the steps [start, stop) of a part of `deal`, or fewer or None where the source ends before.
 
@@ -148,6 +152,11 @@ class Sequence:
         if self._ends is None:
             return [*parts]
         return deal_by_length(self._ends, [part.stop - part.start for part in parts])
+
+    def ends(self, columns: Columns) -> list[int]:
+        """Return the lengths of these samples, unless all have the same."""
+        found: list[int] = [] if self._ends is None else self._ends[columns].tolist()
+        return found
 
     def block(self, start: int, stop: int, columns: Columns, copies: Copies) -> Block | None:
         """Return the steps [start, stop); arrays of the right dtype and order are viewed, not copied."""

@@ -129,6 +129,10 @@ class Stream:
         self._readers = len(parts)
         return [*parts]
 
+    def ends(self, columns: Columns) -> list[int]:
+        """Return none: a stream ends for all samples at once."""
+        return []
+
     def block(self, start: int, stop: int, columns: Columns, copies: Copies) -> Block | None:
         """Return steps that come next or are held; every reader asks for the same ranges, the new ones in order."""
         with self._lock:

@@ -59,6 +59,10 @@ class CircularQueue(StateStore):
             back = 0  # no window of so short a sequence begins after its start
         return Grid(steps, split_evenly(self.k1 - back, chunk) + split_evenly(back, chunk))
 
+    def takes_any_grid(self, steps: int) -> bool:
+        """Whether one window covers all."""
+        return steps <= self.k1
+
     def schedule(self, grid: Grid, costs: Costs) -> Schedule:
         """Every k1 steps: go on, reverse the window, forget what the next one does not reach, update."""
         t = 0

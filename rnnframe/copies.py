@@ -1,4 +1,4 @@
-"""Memory for what has to be copied of a chunk's inputs: of another type, or the columns of one shard."""
+"""Memory for what has to be copied of a chunk's data: of another type, or the columns of one shard."""
 
 import math
 from typing import Any

@@ -33,8 +33,10 @@ class Evaluation:
 
 @attrs.frozen
 class _Passed:
-    """A chunk that was run forward: its data, its tape, the working arrays, and the batch's columns in its order."""
+    """A chunk that was run forward: its first step, its data without targets, its tape, the working arrays, and the
+    batch's columns in its order."""
 
+    start: int
     block: Block
     tape: Tape
     scratch: Scratch
@@ -83,7 +85,8 @@ class Inference:
         loss, count = 0.0, 0
         source = open_source(x, y, self.network, lengths, resets)
         for passed in self._forward(source, state):
-            loss, count = loss + self._loss(passed), count + passed.block.count
+            found, counted = self._loss(passed, source)
+            loss, count = loss + found, count + counted
         return self._evaluation(loss, count, source)
 
     @np.errstate(over="ignore", invalid="ignore")  # as above
@@ -100,7 +103,8 @@ class Inference:
         parts: list[Array] = []
         source = open_source(x, y, self.network, lengths, resets)
         for passed in self._forward(source, state):
-            loss, count = loss + self._loss(passed), count + passed.block.count
+            found, counted = self._loss(passed, source)
+            loss, count = loss + found, count + counted
             parts.append(self._predicted(passed))
         return self._evaluation(loss, count, source), self._joined(parts, x, source)
 
@@ -116,10 +120,12 @@ class Inference:
         parts = [self._predicted(passed) for passed in self._forward(source, state)]
         return self._joined(parts, x, source), self._final(source)
 
-    def _loss(self, passed: _Passed) -> float:
-        """Return the sum of the losses of a chunk."""
-        network, pieces = self.network, self.network.outputs(passed.block, passed.tape)
-        return sum(network.evaluate(network.weights, piece, h, passed.scratch) for piece, h in pieces)
+    def _loss(self, passed: _Passed, source: Source) -> tuple[float, int]:
+        """Return the sum of the losses of a chunk, and their number."""
+        network = self.network
+        block = source.with_targets(passed.start, passed.block, passed.columns, self._copies)
+        pieces = network.outputs(block, passed.tape)
+        return sum(network.evaluate(network.weights, piece, h, passed.scratch) for piece, h in pieces), block.count
 
     def _evaluation(self, loss: float, count: int, source: Source) -> Evaluation:
         if not math.isfinite(loss):
@@ -159,12 +165,13 @@ class Inference:
         start = 0
         while start != source.steps:
             stop = start + steps if source.steps is None else min(start + steps, source.steps)
+            self._copies.begin()
             block = source.block(start, stop, columns, self._copies)
             if block is None:
                 return
-            source.release(start)
             network.forward(network.weights, block, state, tape, scratch)
-            yield _Passed(block, tape, scratch, columns)
+            yield _Passed(start, block, tape, scratch, columns)
+            source.release(start)
             start += block.steps
 
     def _buffers_for(self, steps: int, batch: int) -> tuple[Vector, Tape, Scratch]:

@@ -4,7 +4,7 @@ A cut is where a sample ends, or where it begins anew with a state of zeros. Sam
 end, so those that still run are always the last columns, and a cell sees nothing but dense blocks [l, n, inputs].
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 import numpy as np
@@ -83,7 +83,7 @@ class Block:
     """The data of one chunk of `steps` steps: its pieces in the order of time; none where no sample runs any more.
 
     spans: where each piece lies. `waits` tells whether the pieces stay with the chunk's tape: views of the caller's
-    data, which cost nothing. Any others are dropped, and made anew when the chunk is reversed.
+    data, which cost nothing. Any others are dropped, and made anew when the chunk is reversed. Targets come in then.
     """
 
     steps: int
@@ -105,6 +105,7 @@ class Block:
         """The number of losses: counted steps of every sample."""
         return sum(steps * samples for steps, samples in (piece.counted for piece in self.pieces))
 
-    def without_targets(self) -> "Block":
-        """Return the same block with no loss."""
-        return attrs.evolve(self, pieces=[attrs.evolve(piece, y=None) for piece in self.pieces])
+    def with_targets(self, targets: Iterable[Array | None]) -> "Block":
+        """Return the same block with the targets of each piece; None where no loss counts."""
+        pieces = [Piece(each.x, y, each.first, each.fresh) for each, y in zip(self.pieces, targets, strict=True)]
+        return Block(self.steps, self.spans, pieces)

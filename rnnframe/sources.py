@@ -47,12 +47,16 @@ class Source(Protocol):
     def block(self, start: int, stop: int, columns: Columns, copies: Copies) -> Block | None:
         """Return the steps [start, stop) of a part of `deal`, or fewer or None where the source ends before.
 
-        What of the inputs cannot be viewed is in `copies`, until the next block.
+        It has no targets yet. What of the inputs cannot be viewed is in `copies`.
         """
         ...
 
     def again(self, start: int, block: Block, columns: Columns, copies: Copies) -> Block:
         """Return a block that was had before, and of which the spans are left; its values are not checked again."""
+        ...
+
+    def with_targets(self, start: int, block: Block, columns: Columns, copies: Copies) -> Block:
+        """Return a block with its targets."""
         ...
 
     def release(self, start: int) -> None:
@@ -78,12 +82,13 @@ class Reader:
         self.source.release(self.grid.span(chunk)[0])
 
     def again(self, chunk: int, waiting: Block, *, losses: bool) -> Block:
-        """Return a block that was read before, from where it waits or anew; without targets where no loss counts."""
+        """Return a block that was read before, from where it waits or anew, with targets where losses count."""
         self.check()
-        block = waiting
+        start, block = self.grid.span(chunk)[0], waiting
+        self.copies.begin()
         if not waiting.waits:
-            block = self.source.again(self.grid.span(chunk)[0], waiting, self.columns, self.copies)
-        return block if losses else block.without_targets()
+            block = self.source.again(start, waiting, self.columns, self.copies)
+        return self.source.with_targets(start, block, self.columns, self.copies) if losses else block
 
     def blocks(self, start: int, stop: int | None) -> Iterator[Block]:
         """Yield the blocks of the chunks [start, stop), stop=None until the end; fewer where the source ends before."""
@@ -92,6 +97,7 @@ class Reader:
             if chunk == last:
                 return
             self.check()
+            self.copies.begin()
             block = self.source.block(*self.grid.span(chunk), self.columns, self.copies)
             if block is None:
                 return
@@ -139,6 +145,8 @@ class Sequence:
         self._input_dtype = self._checker.input_dtype(self._x)
         self._last_only = network.head.at == "last"
         self._y = None if y is None else self._checker.check_pair(self._x, as_array(y, "y"))
+        if self._y is not None:
+            self._checker.targets(self._y[:1])  # of a wrong kind? values are looked at when it is their chunk's turn
         ends = None if lengths is None else check_lengths(lengths, self._x)
         self._resets = None if resets is None else check_resets(resets, self._x)
         self.length = int(self._x.shape[0] if ends is None else ends.max())
@@ -165,7 +173,7 @@ class Sequence:
         pieces = self._pieces(start, steps, spans, columns, copies)
         for span, piece in zip(spans, pieces, strict=True):
             self._checker.check_values(piece.x, start + span.start)
-        return Block(steps, spans, pieces, waits=all(self._is_view(piece) for piece in pieces))
+        return Block(steps, spans, pieces, waits=all(_shares(piece.x, self._x) for piece in pieces))
 
     def again(self, start: int, block: Block, columns: Columns, copies: Copies) -> Block:
         """Return the steps from `start` on that the block had."""
@@ -177,38 +185,36 @@ class Sequence:
         return list(cut(steps, count_of(columns), ends, resets))
 
     def _pieces(self, start: int, steps: int, spans: Iterable[Span], columns: Columns, copies: Copies) -> list[Piece]:
-        copies.begin()
         x = self._x[start : start + steps]  # read at once, wherever it comes from
-        return [self._piece(x, start, span, columns, copies) for span in spans]
+        return [self._piece(x, span, _running(span, columns), copies) for span in spans]
 
-    def _piece(self, x: Any, start: int, span: Span, columns: Columns, copies: Copies) -> Piece:
-        running = columns if isinstance(columns, slice) else columns[span.first :]
+    def _piece(self, x: Any, span: Span, running: Columns, copies: Copies) -> Piece:
         inputs = copies.of(x[span.start : span.stop], running, self._input_dtype)
-        y = self._targets(start + span.start, start + span.stop, running, span.ending)
-        return Piece(inputs, None if y is None else self._checker.targets(y), span.first, span.fresh)
+        return Piece(inputs, None, span.first, span.fresh)
 
-    def _targets(self, start: int, stop: int, running: Columns, ending: int) -> Any:
+    def with_targets(self, start: int, block: Block, columns: Columns, copies: Copies) -> Block:
+        """Return the block with the targets of its steps, checked."""
+        return block.with_targets(
+            self._targets(start + span.start, start + span.stop, _running(span, columns), span.ending, copies)
+            for span in block.spans
+        )
+
+    def _targets(self, start: int, stop: int, running: Columns, ending: int, copies: Copies) -> Array | None:
         """Return the targets of the steps [start, stop): all of them, or those of samples whose last step is there."""
-        if self._y is None:
-            return None
+        assert self._y is not None  # where losses are asked for
         if not self._last_only:
-            return _of(running, self._y[start:stop])
+            steps = self._y[start:stop]
+            return self._checker.targets(copies.of(steps, running, np.dtype(steps.dtype)))
         if isinstance(running, slice):  # which end together
-            return self._y[running][None] if stop == self.length else None
-        return self._y[running[:ending]][None] if ending else None
-
-    def _is_view(self, piece: Piece) -> bool:
-        return _shares(piece.x, self._x) and (piece.y is None or _shares(piece.y, self._y))
+            return self._checker.targets(self._y[running][None]) if stop == self.length else None
+        return self._checker.targets(self._y[running[:ending]][None]) if ending else None
 
     def release(self, start: int) -> None:
         """Nothing is held: the arrays are the caller's."""
 
 
-def _of(columns: Columns, steps: Any) -> Any:
-    """Return some columns of some steps; numpy takes single ones faster than it indexes them."""
-    if isinstance(columns, slice) or not isinstance(steps, np.ndarray):
-        return steps[:, columns]
-    return steps.take(columns, axis=1)
+def _running(span: Span, columns: Columns) -> Columns:
+    return columns if isinstance(columns, slice) else columns[span.first :]
 
 
 def _shares(part: Array, given: Any) -> bool:

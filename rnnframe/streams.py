@@ -146,17 +146,24 @@ class Stream:
 
     def again(self, start: int, block: Block, columns: Columns, copies: Copies) -> Block:
         """Return steps that are held; every reader asks for ranges that it had before."""
+        return Block(block.steps, block.spans, self._pieces(self._part(start), block.spans, columns, copies))
+
+    def with_targets(self, start: int, block: Block, columns: Columns, copies: Copies) -> Block:
+        """Return the block with the targets of its steps."""
+        y = self._part(start).y
+        dtype = np.dtype(y.dtype)
+        parts = [copies.of(y[span.start : span.stop], columns, dtype) for span in block.spans]
+        return block.with_targets(map(self._checker.targets, parts))
+
+    def _part(self, start: int) -> _Part:
         with self._lock:
-            part = self._held[start].part
-        return Block(block.steps, block.spans, self._pieces(part, block.spans, columns, copies))
+            return self._held[start].part
 
     def _pieces(self, part: _Part, spans: Iterable[Span], columns: Columns, copies: Copies) -> list[Piece]:
-        copies.begin()
-        return [self._piece(part.steps(span.start, span.stop), span.fresh, columns, copies) for span in spans]
-
-    def _piece(self, part: _Part, fresh: Array | None, columns: Columns, copies: Copies) -> Piece:
-        x, y = copies.of(part.x, columns, self._checker.input_dtype(part.x)), part.y[:, columns]
-        return Piece(x, self._checker.targets(y), fresh=fresh)
+        dtype = self._checker.input_dtype(part.x)
+        return [
+            Piece(copies.of(part.x[span.start : span.stop], columns, dtype), None, fresh=span.fresh) for span in spans
+        ]
 
     def release(self, start: int) -> None:
         """Let go of the block that began at `start` once every reader has."""

@@ -116,10 +116,11 @@ def _vector_from(kind: type[Vector], shapes: Shapes, flat: Array) -> Vector:
 
 def outside(numbers: Array, count: int) -> int | None:
     """Return one of the integers that is none of 0 to count - 1: the lowest one if it is negative, else the highest."""
-    if numbers.view(numbers.dtype.str.replace("i", "u")).max() < count:  # what is negative is large there
+    positive = min(count, int(np.iinfo(numbers.dtype).max) + 1)
+    if numbers.view(numbers.dtype.str.replace("i", "u")).max() < positive:  # what is negative is above all others there
         return None
     low, high = int(numbers.min()), int(numbers.max())
-    return low if low < 0 else high
+    return low if low < 0 else high if high >= count else None
 
 
 def size_of(shapes: Shapes) -> int:

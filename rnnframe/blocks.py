@@ -59,13 +59,13 @@ class Checker:
                     f"x holds {wrong} in steps {start} to {start + len(block) - 1}; "
                     f"a network with inputs={self.network.inputs} takes 0 to {self.network.inputs - 1}"
                 )
-        elif not math.isfinite(np.einsum("i->", block.reshape(-1))) and not np.isfinite(block).all():
+        elif not math.isfinite(np.einsum("ijk->", block)) and not np.isfinite(block).all():
             step = start + int(np.argwhere(~np.isfinite(block))[0][0])
             raise DataError(f"x holds NaN or infinite values, the first at step {step}; remove or replace them")
 
     def targets(self, y: Any) -> Array:
-        """Return a block of targets as the head takes them, contiguous and checked."""
-        return self.network.head.targets(np.ascontiguousarray(y), self.dtype)
+        """Return a block of targets as the head takes them, checked."""
+        return self.network.head.targets(y, self.dtype)
 
     def check_pair(self, x: Any, y: Any) -> Any:
         """Check that y belongs to x and return it with the dimensions that the head's targets have."""

@@ -49,12 +49,12 @@ class Checkpoints:
     def numbers(self) -> list[int]:
         """Return the numbers of the checkpoints that there are, the oldest first."""
         seen = None
-        while seen != (named := self._named()):  # what was named and is gone has a newer one, unless all stays as it is
+        while True:  # what was named and is gone has a newer one
+            named = self._named()
             there = [number for number in named if self.path(number).exists()]
-            if there:
+            if there == named or named == seen:
                 return there
             seen = named
-        return []
 
     def _named(self) -> list[int]:
         if self.folder.is_symlink() or not self.folder.is_dir():

@@ -52,6 +52,13 @@ class Cell(abc.ABC):
     def tape(self) -> Widths:
         """Return name -> width per step and sample of what `backward` needs of a step; "h" must be among them."""
 
+    def takes_columns(self, inputs: int) -> bool:
+        """Tell whether x may be some samples of a wider block: dense within a step, but the steps any distance apart.
+
+        Otherwise, which is the default, what a shard reads of the caller's array is copied.
+        """
+        return False
+
     def keeps(self, tapes: Tapes) -> tuple[str, ...]:
         """Return the names of `tape()` that stay with a chunk; `rebuild` makes the others. By default all stay.
 

@@ -17,7 +17,7 @@ class Copies:
 
     def __init__(self) -> None:
         self._room = np.empty(0, np.uint8)
-        self._used = 0
+        self._used = self._most = 0
 
     @property
     def nbytes(self) -> int:
@@ -27,14 +27,20 @@ class Copies:
     def begin(self) -> None:
         """Overwrite what was copied before."""
         self._used = 0
+        if self._room.size > self._most:  # more than the largest chunk has needed
+            self._room = aligned_empty(self._most, self._room.dtype)
 
-    def of(self, steps: Any, columns: Columns, dtype: np.dtype[Any]) -> Array:
+    def of(self, steps: Any, columns: Columns, dtype: np.dtype[Any], *, apart: bool = False) -> Array:
         """Return some columns of some steps [L, B, ...], contiguous and of a dtype: a view, or else a copy.
 
-        What overflows on its way to float32 becomes infinite.
+        apart: steps need not follow one another, as long as each is dense. What overflows on its way to float32
+        becomes infinite.
         """
         if isinstance(columns, slice) or not isinstance(steps, np.ndarray):
-            return self._dense(np.asarray(steps[:, columns]), dtype)
+            part = np.asarray(steps[:, columns])
+            if apart and part.dtype == dtype and part[0].flags.c_contiguous:
+                return part
+            return self._dense(part, dtype)
         if steps.dtype != dtype:
             return self._dense(steps.take(columns, axis=1), dtype)
         copy = self._next((len(steps), len(columns), *steps.shape[2:]), dtype)
@@ -52,6 +58,7 @@ class Copies:
     def _next(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         start, nbytes = self._used, math.prod(shape) * dtype.itemsize
         self._used = start + -(-nbytes // ALIGNMENT) * ALIGNMENT
+        self._most = max(self._most, self._used)
         if self._used > self._room.size:  # pieces of this chunk that were copied before stay where they are
-            self._room = aligned_empty(self._used, self._room.dtype)
+            self._room = aligned_empty(max(self._used, 2 * self._room.size), self._room.dtype)
         return self._room[start : start + nbytes].view(dtype).reshape(shape)

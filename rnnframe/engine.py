@@ -128,8 +128,8 @@ class Engine:
     def plan(self, steps: int | None, batch: int) -> Plan:
         """Return the simulated schedule for sequences of `steps` steps (None: unknown): that of the first shard.
 
-        With lengths it is that of the longest sample, and holds no less than such a run, whose chunks grow longer as
-        samples end; resets change nothing.
+        With lengths it is that of the longest sample. Such a run has fewer chunks, which grow longer as samples end,
+        and as a rule holds no more; resets change nothing.
         """
         return self.run_plan(steps, batch).shards[0]
 
@@ -205,7 +205,9 @@ class Engine:
         """Return what came out and which samples each shard had; where nothing is taken, the mean gradient stays."""
         source = open_source(x, y, self.running, lengths, resets)
         columns = source.deal(len(self._split(source.batch)))
-        run_plan = stretch(self.run_plan(source.steps, source.batch), [source.ends(part) for part in columns])
+        run_plan = self.run_plan(source.steps, source.batch)
+        with self._registry.blame("store", type(self.store)):
+            run_plan = stretch(run_plan, [source.ends(part) for part in columns])
         plans = run_plan.shards
         memories = self._memories_for(plans)
         for part, memory in zip(columns, memories, strict=True):

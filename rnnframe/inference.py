@@ -51,11 +51,11 @@ class Inference:
         self._chunk = chunk
         self._buffers: dict[tuple[int, int], tuple[Vector, Tape, Scratch]] = {}
         self._copies = Copies()
-        self._fixed = False
+        self._fixed = 0  # how many contexts promise it
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle no buffers: they are made of views of one another, which would be views no longer."""
-        return {**self.__dict__, "_buffers": {}, "_copies": Copies(), "_fixed": False}
+        return {**self.__dict__, "_buffers": {}, "_copies": Copies(), "_fixed": 0}
 
     @contextmanager
     def fixed(self) -> Iterator[None]:
@@ -64,13 +64,13 @@ class Inference:
         Without it that is done at every call, since parameters may be written to in between; for a step or two of a
         few samples it takes most of the time.
         """
-        before = self._fixed
-        self.network.weights.derive_forward()
-        self._fixed = True
+        if not self._fixed:
+            self.network.weights.derive_forward()
+        self._fixed += 1
         try:
             yield
         finally:
-            self._fixed = before
+            self._fixed -= 1
 
     @np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is an error of its own
     def evaluate(

@@ -46,6 +46,7 @@ def _layers(network: Network, batch: Batch, state: Arrays | None) -> Iterator[tu
     copies, longest = Copies(), np.shape(batch.x)[0]
     while start != source.steps and (block := source.block(start, min(start + steps, longest), columns, copies)):
         network.forward(network.weights, block, running, tape, scratch)
+        copies.begin()
         begin = start
         for arrays in tape.pieces:
             for number, (layer, made) in enumerate(zip(network.layers, arrays, strict=True)):

@@ -98,9 +98,16 @@ def stretch(run_plan: RunPlan, ends: Sequence[Sequence[int]]) -> RunPlan:
     if not all(ends) or plan.grid.steps is None or not plan.store.takes_any_grid(plan.grid.steps):
         return run_plan
     grid = stretched(plan.chunk, ends)
-    schedule = plan.store.schedule(grid, plan.weighed)
-    simulation = simulate(schedule, grid, stored_weights=plan.store.stores_weights)
+    simulation = simulated(plan.store, grid, plan.weighed)
     return RunPlan(tuple(attrs.evolve(shard, grid=grid, simulation=simulation) for shard in run_plan.shards))
+
+
+def simulated(store: StateStore, grid: Grid, weighed: Costs) -> Simulation:
+    """Return what a store's schedule holds and does; raises `ScheduleError` where it cannot be executed."""
+    simulation = simulate(store.schedule(grid, weighed), grid, stored_weights=store.stores_weights)
+    if simulation.far_snapshots and store.medium is None:
+        raise ScheduleError(f"store {store.name!r} saves states far away and has no medium to hold them")
+    return simulation
 
 
 def costs_of(network: Network, store: StateStore, batch: int, chunk: int, shards: int) -> Costs:
@@ -145,9 +152,7 @@ def make_plans(
     )
     grid = settled.grid(steps, length)
     weighed = costs_of(network, settled, largest, grid.longest, shards)
-    simulation = simulate(settled.schedule(grid, weighed), grid, stored_weights=settled.stores_weights)
-    if simulation.far_snapshots and settled.medium is None:
-        raise ScheduleError(f"store {settled.name!r} saves states far away and has no medium to hold them")
+    simulation = simulated(settled, grid, weighed)
     return [
         Plan(
             store=settled,

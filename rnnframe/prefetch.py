@@ -69,7 +69,7 @@ class Prefetch(Generic[T]):
             self._thread.join(self._patience)
 
     def leave(self) -> None:
-        """Stop reading, and let nobody wait for the thread: the source may not give another item for long."""
+        """Stop reading, and let nobody wait for the thread, which ends when the source has made its present item."""
         self._patience = 0.0
         self._shelf.stop()
 

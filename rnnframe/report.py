@@ -13,8 +13,9 @@ class Report:
     working arrays and old weights; parameters, gradients and the data are not among them. `predicted_bytes` is None
     where an endless schedule has no bound; `peak_bytes` is larger where buffers of an earlier, longer run were kept.
     `data_bytes` are those of the blocks of a stream that were held at once at most, each until its chunk was reversed
-    for the last time; and of the copies of one chunk's data where they are of another dtype than the network, or are
-    split among shards. They are 0 for arrays that can be used as they are, which are the caller's.
+    for the last time; and of the copies of one chunk's data where they are split among shards, or inputs are of
+    another dtype than the network; room that an earlier run needed for them counts too. They are 0 for arrays that can
+    be used as they are, which are the caller's.
     `kernels` names what computed each layer.
     With lengths, steps are those of the longest sample. `forward_steps` counts each time a step was run forward, so
     `forward_steps / steps` is the price of recomputation.

@@ -68,7 +68,7 @@ class _Judge:
 
 
 def predictions(inference: Inference, examples: Examples) -> Iterator[Predicted]:
-    """Yield what a network predicts, batch by batch."""
+    """Yield what a network predicts, batch by batch; its parameters stay as they are until the last one."""
     state: Arrays | None = None
     with inference.fixed():
         for batch in examples.batches():

@@ -143,10 +143,9 @@ class Sequence:
         self._x = as_array(x, "x")
         self._checker.check_inputs(self._x)
         self._input_dtype = self._checker.input_dtype(self._x)
+        self._apart = network.layers[0].cell.takes_columns(network.inputs)
         self._last_only = network.head.at == "last"
         self._y = None if y is None else self._checker.check_pair(self._x, as_array(y, "y"))
-        if self._y is not None:
-            self._checker.targets(self._y[:1])  # of a wrong kind? values are looked at when it is their chunk's turn
         ends = None if lengths is None else check_lengths(lengths, self._x)
         self._resets = None if resets is None else check_resets(resets, self._x)
         self.length = int(self._x.shape[0] if ends is None else ends.max())
@@ -173,6 +172,10 @@ class Sequence:
         pieces = self._pieces(start, steps, spans, columns, copies)
         for span, piece in zip(spans, pieces, strict=True):
             self._checker.check_values(piece.x, start + span.start)
+            if self._y is not None:  # they are looked at now, so that no sweep is made for nothing
+                self._targets(
+                    start + span.start, start + span.stop, _running(span, columns), span.ending, copies, apart=True
+                )
         return Block(steps, spans, pieces, waits=all(_shares(piece.x, self._x) for piece in pieces))
 
     def again(self, start: int, block: Block, columns: Columns, copies: Copies) -> Block:
@@ -189,7 +192,7 @@ class Sequence:
         return [self._piece(x, span, _running(span, columns), copies) for span in spans]
 
     def _piece(self, x: Any, span: Span, running: Columns, copies: Copies) -> Piece:
-        inputs = copies.of(x[span.start : span.stop], running, self._input_dtype)
+        inputs = copies.of(x[span.start : span.stop], running, self._input_dtype, apart=self._apart)
         return Piece(inputs, None, span.first, span.fresh)
 
     def with_targets(self, start: int, block: Block, columns: Columns, copies: Copies) -> Block:
@@ -199,12 +202,14 @@ class Sequence:
             for span in block.spans
         )
 
-    def _targets(self, start: int, stop: int, running: Columns, ending: int, copies: Copies) -> Array | None:
+    def _targets(
+        self, start: int, stop: int, running: Columns, ending: int, copies: Copies, *, apart: bool = False
+    ) -> Array | None:
         """Return the targets of the steps [start, stop): all of them, or those of samples whose last step is there."""
         assert self._y is not None  # where losses are asked for
         if not self._last_only:
             steps = self._y[start:stop]
-            return self._checker.targets(copies.of(steps, running, np.dtype(steps.dtype)))
+            return self._checker.targets(copies.of(steps, running, np.dtype(steps.dtype), apart=apart))
         if isinstance(running, slice):  # which end together
             return self._checker.targets(self._y[running][None]) if stop == self.length else None
         return self._checker.targets(self._y[running[:ending]][None]) if ending else None

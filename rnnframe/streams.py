@@ -98,6 +98,7 @@ class Stream:
                 f"x is an iterator and y a {type(y).__name__}; give both as iterators, or pairs (x, y) as x"
             )
         self._checker = Checker(network)
+        self._apart = network.layers[0].cell.takes_columns(network.inputs)
         self._pairs: Iterator[Any] = iter(x) if y is None else _paired(x, y)
         self._lock = threading.Lock()
         self._held: dict[int, _Held] = {}  # by the first step
@@ -162,7 +163,8 @@ class Stream:
     def _pieces(self, part: _Part, spans: Iterable[Span], columns: Columns, copies: Copies) -> list[Piece]:
         dtype = self._checker.input_dtype(part.x)
         return [
-            Piece(copies.of(part.x[span.start : span.stop], columns, dtype), None, fresh=span.fresh) for span in spans
+            Piece(copies.of(part.x[span.start : span.stop], columns, dtype, apart=self._apart), None, fresh=span.fresh)
+            for span in spans
         ]
 
     def release(self, start: int) -> None:

@@ -146,3 +146,34 @@ def test_a_masked_array_is_refused_since_its_mask_would_be_lost():
     y = np.ma.masked_greater(np.ones((3, 1, 1)), 0)
     with pytest.raises(rf.DataError, match="y is a masked array, and masks are not heeded; fill it or cut out"):
         rf.Engine(network).gradients(np.zeros((3, 1, 2)), y)
+
+
+@pytest.mark.usefixtures("each_kernels")
+@pytest.mark.parametrize("kind", ["int8", "int16", ">i2", "int64"])
+@pytest.mark.parametrize("wrong", ["x", "y"])
+def test_a_negative_number_is_refused_also_where_it_would_be_a_large_one_without_its_sign(kind, wrong):
+    count = 70_000 if kind != "int8" else 300
+    network = rf.Network(["elman:hidden=2"], f"softmax:classes={count}", count)
+    x, y = (np.array([[1], [-1 if name == wrong else 2], [3]], kind) for name in "xy")
+    told = f"{wrong} holds -1 in steps 0 to 2; " if wrong == "x" else "y holds class -1; "
+    for act in (rf.Engine(network).gradients, rf.Inference(network).evaluate):
+        with pytest.raises(rf.DataError, match=f"^{told}"):
+            act(x, y)
+
+
+def test_a_wrong_target_is_told_before_the_chunks_behind_it_are_run():
+    x, y = np.zeros((1000, 2, 3)), np.zeros((1000, 2), int)
+    y[3, 1] = 9
+    reads = []
+
+    class Watched:
+        shape, dtype = x.shape, x.dtype
+
+        def __getitem__(self, steps):
+            reads.append(steps)
+            return x[steps]
+
+    network = rf.Network(["elman:hidden=2"], "softmax:classes=5", 3)
+    with pytest.raises(rf.DataError, match=r"^y holds class 9; "):
+        rf.Engine(network, chunk=5).gradients(Watched(), y)
+    assert len(reads) <= 2

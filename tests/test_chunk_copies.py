@@ -39,3 +39,14 @@ def test_pieces_of_a_chunk_stand_side_by_side_and_the_next_chunk_takes_their_mem
     copies.begin()
     assert [copies.of(STEPS[n : n + 2], SOME, STEPS.dtype).ctypes.data for n in (4, 2, 0)] == addresses
     assert copies.nbytes == held
+
+
+def test_memory_of_many_pieces_is_made_a_few_times_and_not_for_each() -> None:
+    copies, pieces, made = Copies(), [], set()
+    steps = np.zeros((1, 8, 16), "float32")
+    for _ in range(1000):
+        pieces.append(copies.of(steps, slice(0, 4), steps.dtype))
+        made.add(copies.nbytes)
+    assert len(made) <= 11
+    assert copies.nbytes <= 2 * sum(piece.nbytes for piece in pieces)
+    assert sum(made) <= 4 * sum(piece.nbytes for piece in pieces)  # all that was held at a time

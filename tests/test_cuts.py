@@ -1,6 +1,7 @@
 """Lengths and resets: a batch gives what its samples give one by one, with every store, cell and head."""
 
 import itertools
+import tracemalloc
 
 import attrs
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from surrogate import arrays_of, cross_entropy, slope, step, stepped, windows
 
 import rnnframe as rf
+from rnnframe.non_finite import first_non_finite
 from rnnframe.schedule import stretched
 from rnnframe.testing import check_gradients
 
@@ -226,3 +228,30 @@ def in_blocks(batch, lengths):
         resets = batch.resets[here]
         yield (batch.x[here], batch.y[here], resets) if resets.any() else (batch.x[here], batch.y[here])
         start = here.stop
+
+
+def test_a_store_that_fails_where_chunks_grow_is_named():
+    class Uniform(type(rf.store("full-history"))):
+        name = "uniform-alone"
+
+        def schedule(self, grid, costs):
+            (_,) = grid.pattern
+            return super().schedule(grid, costs)
+
+    x, y = np.zeros((2, 20, 3, 2))
+    engine = rf.Engine(rf.Network(["lstm:hidden=4"], "mse:outputs=2", 2), Uniform(), chunk=3)
+    engine.gradients(x, y)
+    with pytest.raises(rf.PluginError, match=r"^store 'uniform-alone' .*: ValueError: too many values to unpack"):
+        engine.gradients(x, y, lengths=[4, 9, 20])
+
+
+def test_looking_for_what_is_not_finite_first_holds_one_chunk_however_long_the_sequence_is():
+    network = rf.Network(["lstm:hidden=4"], "mse:outputs=2", 2)
+    held = []
+    for steps in (400, 1600):
+        batch = rf.Batch(np.zeros((steps, 3, 2)), None, lengths=np.array([steps // 2, steps, steps]))
+        tracemalloc.start()
+        assert first_non_finite(network, batch, None).startswith("the reverse sweep")
+        held.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert held[1] < held[0] + 8192

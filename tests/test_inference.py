@@ -123,3 +123,13 @@ def test_a_score_runs_each_batch_once_whatever_is_measured(asked: int, monkeypat
 def test_examples_without_any_targets_cannot_be_judged() -> None:
     with pytest.raises(rf.DataError, match=r"^parts has no targets to judge by; add them, or use `rnnframe predict`$"):
         score(rf.Inference(network_of(["elman:hidden=4"])), Parts(5, targets=False))
+
+
+def test_two_that_predict_by_turns_leave_nothing_fixed() -> None:
+    network = network_of(["lstm:hidden=6"])
+    inference = rf.Inference(network)
+    pairs = list(zip(predictions(inference, Parts(0)), predictions(inference, Parts(0)), strict=True))
+    assert len(pairs) == STEPS // 8
+    x, _ = data()
+    network.parameters.flat[:] *= 1.5
+    assert np.array_equal(inference.predict(x)[0], rf.Inference(network).predict(x)[0])

@@ -153,17 +153,22 @@ import sys
 from pathlib import Path
 from rnnframe.checkpoints import Checkpoints
 checkpoints = Checkpoints(Path(sys.argv[1]))
-for number in range(3000):
+for number in range(7, 3000):
     checkpoints.path(number + 1).write_bytes(b"")
     checkpoints.path(number).unlink()
 """
 
 
-def test_a_checkpoint_is_found_at_any_moment_while_another_process_replaces_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("best", [False, True])
+def test_the_newest_checkpoint_is_found_at_any_moment_while_another_process_replaces_it(
+    tmp_path: Path, best: bool
+) -> None:
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.path(0).touch()
+    checkpoints.path(7).touch()
+    if best:
+        checkpoints.path(1).touch()  # which stays
     with subprocess.Popen([sys.executable, "-c", REPLACED, tmp_path]) as training:
         while training.poll() is None:
-            checkpoints.newest()
+            assert checkpoints.newest() >= 7
     assert training.returncode == 0
     assert checkpoints.newest() == 3000

@@ -32,9 +32,19 @@ def reverse_relu(h: Any, dh: Any) -> Any:
 
 @njit(nogil=True, cache=True)
 def forward(
-    unit: Any, kind: int, x: int, I: int, numbers: Array, sums: Array, PU: Array, PW: Array, b: Array, h: Array
+    unit: Any,
+    kind: int,
+    x: int,
+    apart: int,
+    I: int,
+    numbers: Array,
+    sums: Array,
+    PU: Array,
+    PW: Array,
+    b: Array,
+    h: Array,
 ) -> None:
-    """Run the block: x [L·B, I] dense at an address, or rows of `sums` with the numbers [L·B] that are added."""
+    """Run the block; x and `sums` as in `rnnframe_compiled.lstm.forward`."""
     z = bytes_of(unit)
     V = BYTES // z
     L, B, H = h.shape[0] - 1, h.shape[1], h.shape[2]
@@ -42,7 +52,7 @@ def forward(
     for t in range(L):
         before = at_h + t * B * H * z
         after = before + B * H * z
-        multiply_both(unit, x + t * B * I * z, I, pu, before, H, pw, bias, B, H, after, H)
+        multiply_both(unit, x + t * apart, I, pu, before, H, pw, bias, B, H, after, H)
         for r in range(B if len(numbers) else 0):
             add_values(unit, H, rows + numbers[t * B + r] * H * z, after + r * H * z)
         for j in range(0, B * H, V):
@@ -60,6 +70,7 @@ def backward(
     unit: Any,
     kind: int,
     x: int,
+    apart: int,
     I: int,
     numbers: Array,
     PWT: Array,
@@ -94,4 +105,4 @@ def backward(
                 copy(unit, n, (dh_t + j * z,), made)
         given = (at_dh + (t - 1) * size * z, H, V) if t else (zeros, 0, 0)
         multiply(unit, d, B, H, H, pwt, H, given, dh_t)
-    add_block_gradients(unit, x, I, numbers, h, dz, dU, dW, db, work)
+    add_block_gradients(unit, x, apart, I, numbers, h, dz, dU, dW, db, work)

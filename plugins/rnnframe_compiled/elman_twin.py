@@ -28,7 +28,7 @@ class CompiledElman(Twin):
 
     def scratch(self, inputs: int) -> Sizes:
         """The working array first, where it is aligned, and dz."""
-        return {"work": self.work(1), "dz": self.hidden}
+        return {"work": self.work(1, inputs), "dz": self.hidden}
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """U, W and Wᵀ in panels."""

@@ -40,6 +40,7 @@ def reverse_reset(r: Any, h_old: Any, ds: Any, dh: Any) -> Any:
 def forward(
     unit: Any,
     x: int,
+    apart: int,
     I: int,
     numbers: Array,
     sums: Array,
@@ -65,7 +66,7 @@ def forward(
     )
     for t in range(L):
         g, before = at_gates + t * B * 3 * H * z, at_h + t * B * H * z
-        xs = x + t * B * I * z
+        xs = x + t * apart
         multiply_both(unit, xs, I, address_of(PUrz), before, H, address_of(PWrz), b, B, 2 * H, g, 3 * H)
         for r in range(B):
             for j in range(0, H, V):
@@ -89,6 +90,7 @@ def forward(
 def backward(
     unit: Any,
     x: int,
+    apart: int,
     I: int,
     numbers: Array,
     PWTrz: Array,
@@ -141,7 +143,9 @@ def backward(
         multiply(unit, at_d + t * B * 3 * H * z, B, 3 * H, 2 * H, address_of(PWTrz), H, (dh_t, H, V), dh_t)
     u, w, b = address_of(dU) if x else 0, address_of(dW), address_of(db)
     u_n = u + 2 * H * z if x else 0
-    add_gradients(unit, x, I, at_h, H, at_d, 3 * H, 2 * H, L * B, u, w, b, 3 * H, work)
-    add_gradients(unit, x, I, rh, H, at_d + 2 * H * z, 3 * H, H, L * B, u_n, w + 2 * H * z, b + 2 * H * z, 3 * H, work)
+    add_gradients(unit, x, apart, B, I, at_h, H, at_d, 3 * H, 2 * H, L * B, u, w, b, 3 * H, work)
+    add_gradients(
+        unit, x, apart, B, I, rh, H, at_d + 2 * H * z, 3 * H, H, L * B, u_n, w + 2 * H * z, b + 2 * H * z, 3 * H, work
+    )
     if len(numbers):
         add_looked_up(unit, numbers, at_d, 3 * H, 3 * H, address_of(dU), 3 * H)

@@ -24,7 +24,7 @@ class CompiledGRU(Twin):
 
     def scratch(self, inputs: int) -> Sizes:
         """The working array first, where it is aligned, and the gradients of the sums of r and z, of q and n's sum."""
-        return {"work": self.work(2), "d": 4 * self.hidden}
+        return {"work": self.work(2, inputs), "d": 4 * self.hidden}
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """U, W and the biases, a panel for every vector of hidden units with its gates side by side; Wᵀ in panels."""
@@ -113,7 +113,7 @@ class CompiledResetBefore(Twin):
 
     def scratch(self, inputs: int) -> Sizes:
         """The working array first, where it is aligned, the gradients of the sums, and r h."""
-        return {"work": self.work(2), "d": 3 * self.hidden, "reset": self.hidden}
+        return {"work": self.work(2, inputs), "d": 3 * self.hidden, "reset": self.hidden}
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """U, W and Wᵀ in panels, of r and z and of n apart."""

@@ -40,7 +40,7 @@ def reverse(
     zeros = (address_of(work), 0, 0)
     multiply(unit, address_of(do), len(do), width, width, address_of(packed), H, zeros, address_of(dh))
     at_h, at_do, at_dV, at_dc = address_of(h), address_of(do), address_of(dV), address_of(dc)
-    add_gradients(unit, 0, 0, at_h, H, at_do, width, width, len(do), 0, at_dV, at_dc, width, work)
+    add_gradients(unit, 0, 0, 1, 0, at_h, H, at_do, width, width, len(do), 0, at_dV, at_dc, width, work)
 
 
 @attrs.frozen(kw_only=True)

@@ -55,6 +55,7 @@ def reverse_step(i: Any, f: Any, g: Any, o: Any, c: Any, c_old: Any, dh: Any, dc
 def forward(
     unit: Any,
     x: int,
+    apart: int,
     I: int,
     numbers: Array,
     sums: Array,
@@ -66,7 +67,10 @@ def forward(
     h: Array,
     work: Array,
 ) -> None:
-    """Run the block: x [L·B, I] dense at an address, or rows of `sums` with the numbers [L·B] that are added."""
+    """Run the block: x [L, B, I] at an address, or rows of `sums` with the numbers [L·B] that are added.
+
+    The rows of a step of x are dense; its steps are so many bytes `apart`.
+    """
     z = bytes_of(unit)
     V = BYTES // z
     L, B, H = gates.shape[0], gates.shape[1], h.shape[2]
@@ -91,7 +95,7 @@ def forward(
                     V,
                     (pb + p * 4 * V * z, 0, V),
                     (buffer, 4 * V, V),
-                    (x + row * I * z, I, 1, weights_u, 4 * V, I),
+                    (x + t * apart + first * I * z, I, 1, weights_u, 4 * V, I),
                     (at_h + row * H * z, H, 1, weights_w, 4 * V, H),
                 )
                 for r in range(count):
@@ -153,6 +157,7 @@ def rebuild(unit: Any, gates: Array, c: Array, h: Array) -> None:
 def backward(
     unit: Any,
     x: int,
+    apart: int,
     I: int,
     numbers: Array,
     PWT: Array,
@@ -211,4 +216,4 @@ def backward(
             multiply_few(unit, d, B, 4 * H, 4 * H, pwt, H, given, dh_t, t % 2)
         else:
             multiply(unit, d, B, 4 * H, 4 * H, pwt, H, given, dh_t)
-    add_block_gradients(unit, x, I, numbers, h, dz, dU, dW, db, work)
+    add_block_gradients(unit, x, apart, I, numbers, h, dz, dU, dW, db, work)

@@ -24,7 +24,7 @@ class CompiledLSTM(Twin):
 
     def scratch(self, inputs: int) -> Sizes:
         """The working array first, where it is aligned, and dz."""
-        return {"work": self.work(4), "dz": 4 * self.hidden}
+        return {"work": self.work(4, inputs), "dz": 4 * self.hidden}
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """U, W and b, a panel for every vector of hidden units with its four gates side by side; Wᵀ in panels."""

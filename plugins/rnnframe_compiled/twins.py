@@ -16,6 +16,8 @@ from rnnframe_compiled.packing import lanes, vectors_for
 from rnnframe_compiled.products import FEW, TERMS, project_gates
 from rnnframe_compiled.tiles import WIDE, rows_of
 
+COLUMNS = 256
+"""Inputs up to which samples of a wider block are read where they are; a copy of more is small beside the work."""
 PACKED = 1024
 """Inputs up to which U is packed beside itself; the products of wider ones are left to BLAS."""
 _NO_ROWS = np.empty(0, np.int64)
@@ -59,35 +61,41 @@ class Twin(Cell):
         """As the cell."""
         return self.cell.keeps(tapes)
 
-    def work(self, gates: int) -> tuple[int]:
-        """Return the shape of the working array: a one, a panel of the gradients of all gates, and a tile of sums."""
+    def takes_columns(self, inputs: int) -> bool:
+        """Whether inputs are few."""
+        return inputs <= COLUMNS
+
+    def work(self, gates: int, inputs: int) -> tuple[int]:
+        """Return the shape of the working array: a one, a panel of the gradients of all gates, rows of x that are not
+        dense, and a tile of sums."""
         across = min(WIDE, vectors_for(gates * self.hidden, self.dtype))
-        return (self.lanes * (1 + TERMS * across + rows_of(4) * 4),)
+        x = vectors_for(TERMS * inputs, self.dtype) if self.takes_columns(inputs) else 0
+        return (self.lanes * (1 + TERMS * across + x + rows_of(4) * 4),)
 
     def packed(self, terms: int, width: int) -> tuple[int]:
         """Return the shape of a matrix [terms, width] in panels of vectors."""
         return (vectors_for(width, self.dtype) * self.lanes * terms,)
 
-    def inputs(self, x: Array, weights: Arrays, sums: Array) -> tuple[int, int, Array, Array]:
-        """Return where inputs come from: address and width of dense x, numbers of rows, and the rows they stand for.
+    def inputs(self, x: Array, weights: Arrays, sums: Array) -> tuple[int, int, int, Array, Array]:
+        """Return where inputs come from: address of x, bytes from step to step, width; numbers of rows, and the rows.
 
         Dense x is multiplied by packed weights as the block runs (and no row is added). Looked-up rows are those of U
         with these numbers. x too wide to be packed, or of so few samples that each step would read all of U for them,
         is multiplied here for all steps, into `sums`, whose rows are then added.
         """
         if is_lookup(x):
-            return 0, 0, row_numbers(x, len(weights["U"])), weights["U"]
+            return 0, 0, 0, row_numbers(x, len(weights["U"])), weights["U"]
         PU = weights["PU"]
         few = x.shape[1] < FEW and PU.ndim == 3  # packed with gates side by side
         if PU.size and not few:
-            return x.ctypes.data, x.shape[-1], _NO_ROWS, weights["U"]
+            return x.ctypes.data, x.strides[0], x.shape[-1], _NO_ROWS, weights["U"]
         count = sums.shape[0] * sums.shape[1]
         if PU.size:
-            zeros = _ZEROS.ctypes.data
+            zeros, x = _ZEROS.ctypes.data, np.ascontiguousarray(x)
             project_gates(self.dtype.type(1), x.ctypes.data, PU, self.hidden, count, zeros, sums)
         else:
             project(x, weights["U"], sums)
-        return 0, 0, np.arange(count), rows(sums)
+        return 0, 0, 0, np.arange(count), rows(sums)
 
 
 def packed_inputs(inputs: int) -> int:
@@ -95,11 +103,11 @@ def packed_inputs(inputs: int) -> int:
     return inputs if inputs <= PACKED else 0
 
 
-def terms_of(x: Array, inputs: int) -> tuple[int, int, Array]:
-    """Return what dU is made of: address and width of dense x, or the numbers of rows."""
+def terms_of(x: Array, inputs: int) -> tuple[int, int, int, Array]:
+    """Return what dU is made of: address of x, bytes from step to step, and width; or the numbers of rows."""
     if is_lookup(x):
-        return 0, 0, row_numbers(x, inputs)
-    return x.ctypes.data, x.shape[-1], _NO_ROWS
+        return 0, 0, 0, row_numbers(x, inputs)
+    return x.ctypes.data, x.strides[0], x.shape[-1], _NO_ROWS
 
 
 def row_numbers(x: Array, count: int) -> Array:

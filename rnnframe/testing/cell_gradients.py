@@ -77,6 +77,21 @@ class CellGradientChecks(CellSuite):
             found, wanted = unasked.slopes(), {k: v for k, v in asked.slopes().items() if k != "x"}
             self._expect_same(f"with dx=None, {given.where}", found, wanted)
 
+    def test_x_may_be_columns_of_a_wider_block_where_the_cell_says_so(self) -> None:
+        """Where `takes_columns` holds, x whose steps are apart gives the bits of a dense one."""
+        cases = [(bench, given) for bench, given in self.cases() if bench.cell.takes_columns(bench.inputs)]
+        if not cases:
+            skip("the cell takes dense blocks alone")
+        for bench, given in cases:
+            dense, block = bench.block(given).run(), bench.block(given)
+            steps, batch, *rest = given.x.shape
+            wide = np.full((steps, batch + 3, *rest), 0 if not rest else np.nan, given.x.dtype)
+            block.x = wide[:, 1 : 1 + batch]
+            block.x[...] = given.x
+            block.run()
+            self._expect_same(f"of columns, {given.where}", dict(block.tape), dict(dense.tape))
+            self._expect_same(f"of columns, {given.where}", block.slopes(), dense.slopes())
+
     def test_backward_needs_nothing_but_what_it_is_handed(self) -> None:
         """Nothing is kept aside in forward: neither another block in between nor spoilt buffers change anything."""
         for bench, given in self.cases():

@@ -6,9 +6,9 @@ import random
 from collections.abc import Iterator, Sequence
 
 from rnnframe.contracts import Costs, StateStore
-from rnnframe.errors import ScheduleError
-from rnnframe.schedule import Action, Forget, Forward, Reverse, Update
-from rnnframe.testing.store_suite import Followed, StoreSuite
+from rnnframe.errors import OptionError, ScheduleError
+from rnnframe.schedule import Action, Forget, Forward, Reverse, Update, stretched
+from rnnframe.testing.store_suite import Followed, StoreSuite, follow
 from rnnframe.testing.suite import fail, skip
 
 STEPS = (*range(1, 26), 31, 32, 33, 64, 100, 101)
@@ -50,6 +50,25 @@ class StoreScheduleChecks(StoreSuite):
         for _ in range(RANDOM_CASES):
             costs = Costs(snapshot=draw.randint(1, 1000), tape=draw.randint(1, 1000))
             self._expect_valid(draw.randint(1, 300), draw.randint(1, 40), costs)
+
+    def test_its_schedule_is_valid_where_chunks_grow_longer(self) -> None:
+        """As they do where samples end, if `takes_any_grid` says that time may be cut so."""
+        self.only_with_a_schedule()
+        store: StateStore = self.subject
+        cases = [case for case in itertools.product(STEPS, CHUNKS, COSTS) if store.takes_any_grid(case[0])]
+        if not cases:
+            skip("the store cuts time itself")
+        for steps, chunk, costs in cases:
+            grid = stretched(chunk, [[max(1, steps // 5), max(1, steps // 2), steps]])
+            where = f"{_where(steps, chunk, costs)} that grow: {grid.pattern}"
+            try:
+                found = follow(store.schedule(grid, costs), grid, stored_weights=store.stores_weights)
+            except OptionError:  # the store refuses so few bytes
+                continue
+            except ScheduleError as error:
+                fail(f"{where}: {error}")
+            if found.windows() != [(0, 0, steps)]:
+                fail(f"{where}: [0, {steps}) is not reversed in one go, but in the windows {found.windows()}")
 
     def test_its_schedule_is_the_same_every_time(self) -> None:
         """Two shards that follow it meet at the same actions."""

@@ -140,13 +140,17 @@ def test_a_value_does_not_depend_on_the_rows_beside_it(dtype, rows, terms, width
 def test_products_of_a_whole_block_are_added_to_the_gradients(dtype, rows, I, H, width, seed):
     arrays = Arrays(dtype, seed)
     apart = width + int(arrays.rng.integers(0, 9))  # dz is part of wider rows
-    x, h, rest = arrays.random(rows, I), arrays.random(rows, H), arrays.random(rows, apart)
+    B = int(arrays.rng.choice([n for n in range(1, rows + 1) if rows % n == 0]))
+    wide = arrays.random(rows // B, B + int(arrays.rng.integers(0, 3)), I)  # x is some columns of it, or all
+    x = wide[:, :B].reshape(rows, I)
+    h, rest = arrays.random(rows, H), arrays.random(rows, apart)
     dz = rest[:, :width]
     starts = [arrays.random(*shape) for shape in ((I, width), (H, width), (width,))]
     dU, dW, db = (arrays.result(start) for start in starts)
-    work = arrays.result(np.zeros((1 + products.TERMS * WIDE) * packing.lanes(arrays.dtype), dtype))
+    room = (1 + products.TERMS * WIDE) * packing.lanes(arrays.dtype) + products.TERMS * I
+    work = arrays.result(np.zeros(room, dtype))
     products.add_gradients(
-        arrays.unit, address(x), I, address(h), H, address(rest), apart, width, rows,
+        arrays.unit, address(wide), wide.strides[0], B, I, address(h), H, address(rest), apart, width, rows,
         address(dU), address(dW), address(db), width, work,
     )  # fmt: skip
     ones = np.ones((rows, 1))

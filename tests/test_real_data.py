@@ -1,4 +1,4 @@
-"""Proofs on real data, which take minutes: `pytest -m slow`.
+"""Proofs on real data, which take minutes: `pytest -m slow`, with -s to see the figures.
 
 The data is what aeon, scikit-learn and statsmodels carry, where they are installed, or files of the same names in the
 folder that RNNFRAME_DATA names; for the chorales that folder alone.
@@ -35,6 +35,7 @@ def rnnframe(*words: object) -> dict:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     report: dict = json.loads(done.stdout)
+    print(*words[:5], {name: value for name, value in report.items() if "loss" in name or name == "measures"})
     return report
 
 

@@ -6,8 +6,9 @@ from numba import njit
 
 from rnnframe.arrays import Array
 from rnnframe_compiled import functions
+from rnnframe_compiled.gradients import add_block_gradients
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
-from rnnframe_compiled.products import add_block_gradients, add_values, copy, multiply, multiply_both
+from rnnframe_compiled.products import add_values, copy, multiply, multiply_both
 
 tanh, sigmoid, relu = map(lanewise, (functions.tanh, functions.sigmoid, functions.relu))
 

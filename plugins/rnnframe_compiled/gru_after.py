@@ -6,9 +6,10 @@ from numba import njit
 
 from rnnframe.arrays import Array
 from rnnframe_compiled.functions import sigmoid, tanh
+from rnnframe_compiled.gradients import add_gradients, add_looked_up
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
 from rnnframe_compiled.moves import expect_read, expect_write
-from rnnframe_compiled.products import ROWS4, add_gates, add_gradients, add_looked_up, add_values, multiply
+from rnnframe_compiled.products import ROWS4, add_gates, add_values, multiply
 from rnnframe_compiled.tiles import candidate_tile
 
 

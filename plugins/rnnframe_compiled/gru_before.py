@@ -6,8 +6,9 @@ from numba import njit
 
 from rnnframe.arrays import Array
 from rnnframe_compiled.functions import sigmoid, tanh
+from rnnframe_compiled.gradients import add_gradients, add_looked_up
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
-from rnnframe_compiled.products import add, add_gradients, add_looked_up, add_values, multiply, multiply_both
+from rnnframe_compiled.products import add, add_values, multiply, multiply_both
 
 
 @lanewise

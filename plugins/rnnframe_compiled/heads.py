@@ -12,9 +12,10 @@ from rnnframe.arrays import Array, Arrays, Vector
 from rnnframe.heads import Head, MeanSquaredError, Softmax
 from rnnframe.products import rows
 from rnnframe_compiled import head_from
+from rnnframe_compiled.gradients import TERMS, add_gradients
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
 from rnnframe_compiled.packing import lanes, pack_columns, pack_transposed, vectors_for
-from rnnframe_compiled.products import TERMS, add_gradients, multiply
+from rnnframe_compiled.products import multiply
 from rnnframe_compiled.softmax import cross_entropy
 from rnnframe_compiled.tiles import WIDE
 from rnnframe_compiled.twins import row_numbers

@@ -9,13 +9,13 @@ from numba import njit
 
 from rnnframe.arrays import Array
 from rnnframe_compiled.functions import sigmoid, tanh
+from rnnframe_compiled.gradients import add_block_gradients
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
 from rnnframe_compiled.moves import expect_read, expect_write
 from rnnframe_compiled.products import (
     FEW,
     NEAR,
     ROWS4,
-    add_block_gradients,
     add_gates,
     add_values,
     multiply,

@@ -11,9 +11,10 @@ from rnnframe.arrays import Array, Arrays
 from rnnframe.contracts import Tapes, Widths
 from rnnframe.products import is_lookup, project, rows
 from rnnframe_compiled import twin_from
+from rnnframe_compiled.gradients import TERMS
 from rnnframe_compiled.lanes import BYTES
 from rnnframe_compiled.packing import lanes, vectors_for
-from rnnframe_compiled.products import FEW, TERMS, project_gates
+from rnnframe_compiled.products import FEW, project_gates
 from rnnframe_compiled.tiles import WIDE, rows_of
 
 COLUMNS = 256

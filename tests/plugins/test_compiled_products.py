@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 place = pytest.importorskip("rnnframe_compiled.place", reason="numba is not installed")
 
 with place.kept():
-    from rnnframe_compiled import packing, products
+    from rnnframe_compiled import gradients, packing, products
     from rnnframe_compiled.tiles import WIDE, rows_of
 
 DTYPES = ["float32", "float64"]
@@ -147,9 +147,9 @@ def test_products_of_a_whole_block_are_added_to_the_gradients(dtype, rows, I, H,
     dz = rest[:, :width]
     starts = [arrays.random(*shape) for shape in ((I, width), (H, width), (width,))]
     dU, dW, db = (arrays.result(start) for start in starts)
-    room = (1 + products.TERMS * WIDE) * packing.lanes(arrays.dtype) + products.TERMS * I
+    room = (1 + gradients.TERMS * WIDE) * packing.lanes(arrays.dtype) + gradients.TERMS * I
     work = arrays.result(np.zeros(room, dtype))
-    products.add_gradients(
+    gradients.add_gradients(
         arrays.unit, address(wide), wide.strides[0], B, I, address(h), H, address(rest), apart, width, rows,
         address(dU), address(dW), address(db), width, work,
     )  # fmt: skip
@@ -164,7 +164,7 @@ def test_rows_that_were_looked_up_are_added_to_in_the_order_of_the_steps(dtype, 
     numbers, dz = arrays.rng.integers(0, inputs, rows), arrays.random(rows, width)
     dU = arrays.result(arrays.random(inputs, width))
     wanted = dU.copy()
-    products.add_looked_up(arrays.unit, numbers, address(dz), width, width, address(dU), width)
+    gradients.add_looked_up(arrays.unit, numbers, address(dz), width, width, address(dU), width)
     np.add.at(wanted, numbers, dz)
     assert np.array_equal(dU, wanted)
     arrays.verify()

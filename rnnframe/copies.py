@@ -44,9 +44,7 @@ class Copies:
         if steps.dtype != dtype:
             return self._dense(steps.take(columns, axis=1), dtype)
         copy = self._next((len(steps), len(columns), *steps.shape[2:]), dtype)
-        return steps.take(
-            columns, axis=1, out=copy, mode="clip"
-        )  # there is no column that is not; "clip" needs no buffer
+        return steps.take(columns, axis=1, out=copy, mode="clip")  # all columns are there, and "clip" needs no buffer
 
     def _dense(self, part: Array, dtype: np.dtype[Any]) -> Array:
         if part.dtype == dtype and part.flags.c_contiguous:

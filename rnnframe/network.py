@@ -24,7 +24,7 @@ from rnnframe.stack import Stack
 from rnnframe.tapes import Tape, Working, tape_shapes
 
 DTYPES = ("float32", "float64")
-LEAST_ROWS, MOST_ROWS = 512, 2048
+ROWS, MOST_ROWS = 512, 2048
 """Rows that a chunk has at least, so that its matrix products are large, and at most where its tape is small."""
 SMALL_TAPE = 1 << 20
 """Bytes of a chunk's tape up to which more rows cost little memory."""
@@ -127,7 +127,7 @@ class Network:
         small products, what is to be done once a chunk would take much of the time.
         """
         row = sum(sum(layer.cell.tape().values()) for layer in self.layers) * self.dtype.itemsize
-        return -(-max(LEAST_ROWS, min(MOST_ROWS, SMALL_TAPE // row)) // batch)
+        return -(-max(ROWS, min(MOST_ROWS, SMALL_TAPE // row)) // batch)
 
     def new_weights(self) -> Weights:
         """Return uninitialised weights of this network's shapes."""

@@ -54,7 +54,7 @@ class _Judge:
             yield Predicted(batch, outputs)
 
     def finish(self) -> None:
-        """Go through the batches that no measure has asked for."""
+        """Go through the batches that no measure has asked for, without predictions where there are targets."""
         for batch in self._batches:
             before = self._state if batch.carry else None
             if batch.y is None:

@@ -98,7 +98,7 @@ class Parts(Examples):
         return {"sum": sum(found)}
 
     def table(self, predicted: Iterable[Predicted]) -> Iterator[Mapping[str, np.ndarray]]:
-        raise NotImplementedError
+        return iter(())
 
 
 @pytest.mark.parametrize("asked", [0, 1, 3, 5])

@@ -4,96 +4,48 @@ import rnnframe as rf
 network = rf.Network(cells=["lstm:hidden=128"], head="softmax:classes=65", inputs=65)
 engine = rf.Engine(network, store="checkpoint:policy=revolve,slots=8")
 result = engine.gradients(x, y)
+
+Plugins import `rnnframe.plugin`; what strategies are made of is in `rnnframe.schedules`, what is raised in
+`rnnframe.errors`, the suites that check a plugin in `rnnframe.testing`.
 """
 
 from rnnframe.arrays import Vector
-from rnnframe.contracts import Cell, Costs, Optimizer, Problem, StateStore
-from rnnframe.engine import Engine
-from rnnframe.errors import (
-    DataError,
-    NonFiniteError,
-    OptionError,
-    PluginError,
-    RnnframeError,
-    RunError,
-    ScheduleError,
-    UnknownNameError,
-    UsageError,
-)
-from rnnframe.heads import Head
-from rnnframe.hookspecs import hookimpl
-from rnnframe.inference import Evaluation, Inference
-from rnnframe.kernels import Kernels
-from rnnframe.learning_rates import LearningRate
-from rnnframe.media import Medium, SnapshotLayout, Snapshots
-from rnnframe.network import Network
-from rnnframe.plan import Plan, RunPlan
-from rnnframe.prefetch import Prefetch
-from rnnframe.registry import Registry, default_registry
-from rnnframe.report import Outcome, Report, Result
-from rnnframe.schedule import Drop, Forget, Forward, Grid, Load, Reverse, Save, Schedule, Update
-from rnnframe.simulate import Simulation, simulate
-from rnnframe.step_cell import StepCell
-from rnnframe.tasks import Batch, Dataset, Examples, Predicted, Setting, Task
-from rnnframe.trainer import StepResult, Trainer
+from rnnframe.contracts.cell import Cell
+from rnnframe.contracts.head import Head
+from rnnframe.contracts.learning_rate import LearningRate
+from rnnframe.contracts.medium import Medium
+from rnnframe.contracts.optimizer import Optimizer
+from rnnframe.contracts.store import StateStore
+from rnnframe.contracts.task import Task
+from rnnframe.data.batch import Batch
+from rnnframe.data.prefetch import Prefetch
+from rnnframe.engine.engine import Engine
+from rnnframe.engine.inference import Inference
+from rnnframe.engine.report import Report, Result
+from rnnframe.errors import RnnframeError
+from rnnframe.network.network import Network
+from rnnframe.registry.registry import Registry, default_registry
+from rnnframe.schedules import simulate
+from rnnframe.training.trainer import Trainer
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Batch",
-    "Cell",
-    "Costs",
-    "DataError",
-    "Dataset",
-    "Drop",
     "Engine",
-    "Evaluation",
-    "Examples",
-    "Forget",
-    "Forward",
-    "Grid",
-    "Head",
     "Inference",
-    "Kernels",
-    "LearningRate",
-    "Load",
-    "Medium",
     "Network",
-    "NonFiniteError",
-    "Optimizer",
-    "OptionError",
-    "Outcome",
-    "Plan",
-    "PluginError",
-    "Predicted",
     "Prefetch",
-    "Problem",
     "Registry",
     "Report",
     "Result",
-    "Reverse",
     "RnnframeError",
-    "RunError",
-    "RunPlan",
-    "Save",
-    "Schedule",
-    "ScheduleError",
-    "Setting",
-    "Simulation",
-    "SnapshotLayout",
-    "Snapshots",
-    "StateStore",
-    "StepCell",
-    "StepResult",
-    "Task",
     "Trainer",
-    "UnknownNameError",
-    "Update",
-    "UsageError",
     "Vector",
     "cell",
     "default_registry",
-    "hookimpl",
+    "head",
+    "learning_rate",
     "medium",
     "optimizer",
     "simulate",
@@ -107,14 +59,24 @@ def cell(spec: str) -> Cell:
     return default_registry().cell(spec)
 
 
-def optimizer(spec: str) -> Optimizer:
-    """Return an optimizer from a spec such as "adam:lr=2e-3"."""
-    return default_registry().optimizer(spec)
+def head(spec: str) -> Head:
+    """Return a head from a spec such as "softmax:classes=65"."""
+    return default_registry().head(spec)
+
+
+def learning_rate(spec: str) -> LearningRate:
+    """Return a learning-rate schedule from a spec such as "cosine:warmup=100"."""
+    return default_registry().learning_rate(spec)
 
 
 def medium(spec: str) -> Medium:
     """Return a medium from a spec such as "disk:path=/scratch"."""
     return default_registry().medium(spec)
+
+
+def optimizer(spec: str) -> Optimizer:
+    """Return an optimizer from a spec such as "adam:lr=2e-3"."""
+    return default_registry().optimizer(spec)
 
 
 def store(spec: str) -> StateStore:

@@ -22,28 +22,28 @@ OPTIONS = """
     from typing import ClassVar
 
     import attrs
-    import rnnframe
+    import rnnframe.plugin
     from rnnframe_cells import Elman
 
     @attrs.frozen(kw_only=True)
     class Copy(Elman):
         {lines}
 
-    @rnnframe.hookimpl
+    @rnnframe.plugin.hookimpl
     def rnnframe_cells():
         return [Copy]
 """
 
 GOOD = """
     import attrs
-    import rnnframe
+    import rnnframe.plugin
     from rnnframe_cells import Elman
 
     @attrs.frozen(kw_only=True)
     class Copy(Elman):
         name = "{cell}"
 
-    @rnnframe.hookimpl
+    @rnnframe.plugin.hookimpl
     def rnnframe_cells():
         return [Copy]
 """
@@ -63,21 +63,22 @@ BROKEN = {
     ),
     "that misspells a hook": (
         """
-        import rnnframe
+        import rnnframe.plugin
 
-        @rnnframe.hookimpl
+        @rnnframe.plugin.hookimpl
         def rnnframe_cell():
             return []
         """,
         "unknown hook 'rnnframe_cell'; did you mean 'rnnframe_cells'? "
-        "(known: rnnframe_cells, rnnframe_kernels, rnnframe_media, rnnframe_optimizers, rnnframe_state_stores, "
+        "(known: rnnframe_cells, rnnframe_heads, rnnframe_kernels, "
+        "rnnframe_learning_rates, rnnframe_media, rnnframe_optimizers, rnnframe_state_stores, "
         "rnnframe_tasks)",
     ),
     "that asks for what a hook does not give": (
         """
-        import rnnframe
+        import rnnframe.plugin
 
-        @rnnframe.hookimpl
+        @rnnframe.plugin.hookimpl
         def rnnframe_cells(network):
             return []
         """,
@@ -85,9 +86,9 @@ BROKEN = {
     ),
     "that raises when asked": (
         """
-        import rnnframe
+        import rnnframe.plugin
 
-        @rnnframe.hookimpl
+        @rnnframe.plugin.hookimpl
         def rnnframe_cells():
             return [][0]
         """,
@@ -95,9 +96,9 @@ BROKEN = {
     ),
     "that raises on the way": (
         """
-        import rnnframe
+        import rnnframe.plugin
 
-        @rnnframe.hookimpl
+        @rnnframe.plugin.hookimpl
         def rnnframe_cells():
             yield len(3)
         """,
@@ -105,9 +106,9 @@ BROKEN = {
     ),
     "that returns no list": (
         """
-        import rnnframe
+        import rnnframe.plugin
 
-        @rnnframe.hookimpl
+        @rnnframe.plugin.hookimpl
         def rnnframe_state_stores():
             return 3
         """,
@@ -115,9 +116,9 @@ BROKEN = {
     ),
     "that forgets to return": (
         """
-        import rnnframe
+        import rnnframe.plugin
 
-        @rnnframe.hookimpl
+        @rnnframe.plugin.hookimpl
         def rnnframe_optimizers():
             [object]
         """,
@@ -125,34 +126,35 @@ BROKEN = {
     ),
     "that returns what is no class": (
         """
-        import rnnframe
+        import rnnframe.plugin
 
-        @rnnframe.hookimpl
+        @rnnframe.plugin.hookimpl
         def rnnframe_cells():
             return [rnnframe.cell]
         """,
-        "which is no subclass of rnnframe.Cell",
+        "which is no subclass of rnnframe.plugin.Cell",
     ),
     "that returns a class of another kind": (
         """
-        import rnnframe
+        import rnnframe.plugin
         from rnnframe_cells import Elman
 
-        @rnnframe.hookimpl
+        @rnnframe.plugin.hookimpl
         def rnnframe_optimizers():
             return [Elman]
         """,
-        "rnnframe_optimizers returned <class 'rnnframe_cells.elman.Elman'>, which is no subclass of rnnframe.Optimizer",
+        "rnnframe_optimizers returned <class 'rnnframe_cells.elman.Elman'>, which is no subclass of "
+        "rnnframe.plugin.Optimizer",
     ),
     "that returns a class without options": (
         """
-        import rnnframe
+        import rnnframe.plugin
         from rnnframe_cells import Elman
 
         class Bare(Elman):
             name = "bare"
 
-        @rnnframe.hookimpl
+        @rnnframe.plugin.hookimpl
         def rnnframe_cells():
             return [Bare]
         """,
@@ -197,7 +199,8 @@ BROKEN = {
         "option 'reverse' of Copy hides what StepCell defines under that name; rename it",
     ),
     "of which one half is good": (
-        GOOD.format(cell="half") + "\n    @rnnframe.hookimpl\n    def rnnframe_optimizers():\n        return [Copy]\n",
-        "which is no subclass of rnnframe.Optimizer",
+        GOOD.format(cell="half")
+        + "\n    @rnnframe.plugin.hookimpl\n    def rnnframe_optimizers():\n        return [Copy]\n",
+        "which is no subclass of rnnframe.plugin.Optimizer",
     ),
 }

@@ -35,7 +35,7 @@ def each_kernels(request):
 def everything_compiled():
     """Kernels are compiled on first use, which is told on stderr: before tests that read it."""
     from rnnframe import default_registry
-    from rnnframe.kernels import choose
+    from rnnframe.registry.kernels import choose
 
     registry = default_registry()
     kernels = choose("auto", registry)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from rnnframe import Drop, Forget, Forward, Grid, Load, Reverse, Save, Schedule, Update
+from rnnframe.schedules import Drop, Forget, Forward, Grid, Load, Reverse, Save, Schedule, Update
 
 
 def cuts(grid: Grid) -> Iterator[int]:
@@ -37,7 +37,7 @@ class Record:
     most_steps_of_tape: int = 0
     most_snapshots: int = 0
     most_far: int = 0
-    together: set[tuple[int, int]] = attrs.field(factory=set)  # tapes and snapshots in RAM
+    peaks: set[tuple[int, int]] = attrs.field(factory=set)  # tapes and snapshots in RAM
     most_versions: int = 0
     forwards: Counter[int] = attrs.field(factory=Counter)
     losses: Counter[int] = attrs.field(factory=Counter)
@@ -48,7 +48,7 @@ class Record:
 
     def most_together(self) -> tuple[tuple[int, int], ...]:
         """Return the pairs of which none is below another in both, the most snapshots first."""
-        pairs = {(t, s) for t, s in self.together if not any(a >= t and b >= s for a, b in self.together - {(t, s)})}
+        pairs = {(t, s) for t, s in self.peaks if not any(a >= t and b >= s for a, b in self.peaks - {(t, s)})}
         return tuple(sorted(pairs, key=lambda pair: -pair[1]))
 
 
@@ -75,7 +75,7 @@ def follow(schedule: Schedule, length: list[int], *, stored_weights: bool = Fals
                 passing = [(here, version)]
                 assert here not in [chunk for chunk, _ in ring], "no chunk has two tapes"
                 seen.most_tapes = max(seen.most_tapes, len(ring + passing))
-                seen.together.add((len(ring + passing), len(snapshots) - len(far)))
+                seen.peaks.add((len(ring + passing), len(snapshots) - len(far)))
                 seen.most_steps_of_tape = max(seen.most_steps_of_tape, sum(length[n] for n, _ in ring + passing))
                 ring += passing if action.keep else []
                 seen.forwards[here] += 1
@@ -95,7 +95,7 @@ def follow(schedule: Schedule, length: list[int], *, stored_weights: bool = Fals
             assert action.slot not in snapshots, "no snapshot is overwritten"
             snapshots[action.slot] = here
             far |= {action.slot} if action.far else set()
-            seen.together.add((len(ring), len(snapshots) - len(far)))
+            seen.peaks.add((len(ring), len(snapshots) - len(far)))
             seen.slots_used.add(action.slot)
         elif isinstance(action, Load) and action.slot is None:
             assert ring, "a state is taken from a tape that is there"

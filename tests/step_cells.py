@@ -5,7 +5,7 @@ one (which sees the same step, but must not see the reverse).
 import attrs
 import numpy as np
 
-from rnnframe.step_cell import StepCell, sigmoid
+from rnnframe.contracts.step_cell import StepCell, sigmoid
 
 
 @attrs.frozen(kw_only=True)

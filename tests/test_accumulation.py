@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
+from rnnframe.errors import NonFiniteError, OptionError
 
 
 def trainer(accumulate: int = 1, store: str = "full-history", **options: object) -> rf.Trainer:
@@ -56,7 +57,7 @@ def test_a_sequence_that_is_not_finite_is_left_out_of_the_sum() -> None:
     x, y = batch(6, 2, 0)
     for steady in (with_bad, without):
         steady.step(x, y)
-    with pytest.raises(rf.NonFiniteError):
+    with pytest.raises(NonFiniteError):
         with_bad.step(x, y * 1e200)
     for steady in (with_bad, without):
         steady.step(*batch(6, 2, 1))
@@ -65,7 +66,7 @@ def test_a_sequence_that_is_not_finite_is_left_out_of_the_sum() -> None:
 
 
 def test_stores_that_update_after_every_window_are_refused() -> None:
-    with pytest.raises(rf.OptionError, match=r"accumulate=2 makes fewer updates .* store 'circular-queue' makes more"):
+    with pytest.raises(OptionError, match=r"accumulate=2 makes fewer updates .* store 'circular-queue' makes more"):
         trainer(2, "circular-queue:k1=2,k2=4").step(*batch(7, 2, 0))
-    with pytest.raises(rf.OptionError, match="accumulate=0 is out of range"):
+    with pytest.raises(OptionError, match="accumulate=0 is out of range"):
         trainer(0)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
+from rnnframe.errors import DataError, OptionError
 
 INPUTS, CLASSES, STEPS, BATCH = 3, 5, 6, 2
 SOFTMAX, MSE, BERNOULLI = f"softmax:classes={CLASSES}", "mse:outputs=2", "bernoulli:outputs=2"
@@ -31,7 +32,7 @@ def refused(network, x, y, state=None):
     before = network.parameters.flat.tobytes()
     messages = set()
     for work in (engine.gradients, engine.evaluate, rf.Trainer(engine).step):
-        with pytest.raises(rf.DataError) as refusal:
+        with pytest.raises(DataError) as refusal:
             work(x, y, state)
         messages.add(str(refusal.value))
     assert network.parameters.flat.tobytes() == before
@@ -136,7 +137,7 @@ def test_what_can_be_read_as_numbers_of_the_right_shape_is_taken(x, y, head):
 @pytest.mark.parametrize("option", [{"chunk": 0}, {"chunk": -3}, {"chunk": 2.5}, {"shards": 0}, {"shards": "two"}])
 def test_chunk_and_shards_are_whole_numbers_above_zero(option):
     ((name, value),) = option.items()
-    with pytest.raises(rf.OptionError) as refusal:
+    with pytest.raises(OptionError) as refusal:
         rf.Engine(make_network(), **option)
     assert str(refusal.value) == f"{name}={value!r} is out of range; expected an integer of at least 1"
 
@@ -144,7 +145,7 @@ def test_chunk_and_shards_are_whole_numbers_above_zero(option):
 def test_a_masked_array_is_refused_since_its_mask_would_be_lost():
     network = rf.Network(cells=["elman:hidden=2"], head="mse:outputs=1", inputs=2)
     y = np.ma.masked_greater(np.ones((3, 1, 1)), 0)
-    with pytest.raises(rf.DataError, match="y is a masked array, and masks are not heeded; fill it or cut out"):
+    with pytest.raises(DataError, match="y is a masked array, and masks are not heeded; fill it or cut out"):
         rf.Engine(network).gradients(np.zeros((3, 1, 2)), y)
 
 
@@ -157,7 +158,7 @@ def test_a_negative_number_is_refused_also_where_it_would_be_a_large_one_without
     x, y = (np.array([[1], [-1 if name == wrong else 2], [3]], kind) for name in "xy")
     told = f"{wrong} holds -1 in steps 0 to 2; " if wrong == "x" else "y holds class -1; "
     for act in (rf.Engine(network).gradients, rf.Inference(network).evaluate):
-        with pytest.raises(rf.DataError, match=f"^{told}"):
+        with pytest.raises(DataError, match=f"^{told}"):
             act(x, y)
 
 
@@ -174,6 +175,6 @@ def test_a_wrong_target_is_told_before_the_chunks_behind_it_are_run():
             return x[steps]
 
     network = rf.Network(["elman:hidden=2"], "softmax:classes=5", 3)
-    with pytest.raises(rf.DataError, match=r"^y holds class 9; "):
+    with pytest.raises(DataError, match=r"^y holds class 9; "):
         rf.Engine(network, chunk=5).gradients(Watched(), y)
     assert len(reads) <= 2

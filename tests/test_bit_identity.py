@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import rnnframe as rf
+from rnnframe.errors import NonFiniteError
 
 CELLS = [
     "elman:hidden=5",
@@ -171,7 +172,7 @@ def test_all_exact_stores_train_to_equal_bits(case, slots):
         for _ in range(3):
             try:
                 state = trainer.step(x, y, state).state
-            except rf.NonFiniteError:
+            except NonFiniteError:
                 assume(False)  # relu upon relu may diverge
         trained.append((network.parameters.flat, state.flat))
     parameters, state = trained[0]

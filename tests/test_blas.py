@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
-from rnnframe import blas
-from rnnframe.blas import one_thread, threads
+from rnnframe.engine import blas
+from rnnframe.engine.blas import one_thread, threads
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnnframe.copies import Copies
+from rnnframe.data.staging import Staging
 
 STEPS = np.random.default_rng(0).normal(size=(6, 8, 3)).astype("float32")
 SOME = np.array([5, 0, 3])
@@ -14,39 +14,39 @@ SOME = np.array([5, 0, 3])
 @pytest.mark.parametrize("kind", ["float32", "float64", "uint8", "bool", ">f8"])
 def test_copies_are_dense_and_of_the_dtype_that_is_wanted(kind: str, columns: slice, dtype: str) -> None:
     given = (10 * np.abs(STEPS)).astype(kind)
-    got = Copies().of(given, columns, np.dtype(dtype))
+    got = Staging().of(given, columns, np.dtype(dtype))
     assert got.flags.c_contiguous
     assert got.dtype == dtype
     assert np.array_equal(got, given[:, columns].astype(dtype))
 
 
 def test_what_can_be_used_as_it_is_is_viewed() -> None:
-    copies = Copies()
-    got = copies.of(STEPS[1:4], slice(0, 8), STEPS.dtype)
+    staging = Staging()
+    got = staging.of(STEPS[1:4], slice(0, 8), STEPS.dtype)
     assert np.shares_memory(got, STEPS)
-    assert copies.nbytes == 0
+    assert staging.nbytes == 0
 
 
 def test_pieces_of_a_chunk_stand_side_by_side_and_the_next_chunk_takes_their_memory() -> None:
-    copies = Copies()
+    staging = Staging()
     for _ in range(2):  # the memory is made piece by piece, then it is there
-        copies.begin()
-        pieces = [copies.of(STEPS[start : start + 2], SOME, STEPS.dtype) for start in (0, 2, 4)]
+        staging.begin()
+        pieces = [staging.of(STEPS[start : start + 2], SOME, STEPS.dtype) for start in (0, 2, 4)]
         assert all(np.array_equal(piece, STEPS[2 * n : 2 * n + 2, SOME]) for n, piece in enumerate(pieces))
-    held, addresses = copies.nbytes, [piece.ctypes.data for piece in pieces]
+    held, addresses = staging.nbytes, [piece.ctypes.data for piece in pieces]
     assert held == sum(-(-piece.nbytes // 64) * 64 for piece in pieces)
     assert all(address % 64 == 0 for address in addresses)
-    copies.begin()
-    assert [copies.of(STEPS[n : n + 2], SOME, STEPS.dtype).ctypes.data for n in (4, 2, 0)] == addresses
-    assert copies.nbytes == held
+    staging.begin()
+    assert [staging.of(STEPS[n : n + 2], SOME, STEPS.dtype).ctypes.data for n in (4, 2, 0)] == addresses
+    assert staging.nbytes == held
 
 
 def test_memory_of_many_pieces_is_made_a_few_times_and_not_for_each() -> None:
-    copies, pieces, made = Copies(), [], set()
+    staging, pieces, made = Staging(), [], set()
     steps = np.zeros((1, 8, 16), "float32")
     for _ in range(1000):
-        pieces.append(copies.of(steps, slice(0, 4), steps.dtype))
-        made.add(copies.nbytes)
+        pieces.append(staging.of(steps, slice(0, 4), steps.dtype))
+        made.add(staging.nbytes)
     assert len(made) <= 11
-    assert copies.nbytes <= 2 * sum(piece.nbytes for piece in pieces)
+    assert staging.nbytes <= 2 * sum(piece.nbytes for piece in pieces)
     assert sum(made) <= 4 * sum(piece.nbytes for piece in pieces)  # all that was held at a time

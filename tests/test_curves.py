@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnframe.curves import Curve
+from rnnframe.runs.curves import Curve
 
 VALUES = st.floats(-1e6, 1e6)
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from surrogate import arrays_of, cross_entropy, slope, step, stepped, windows
 
 import rnnframe as rf
-from rnnframe.non_finite import first_non_finite
-from rnnframe.schedule import stretched
+from rnnframe.errors import PluginError
+from rnnframe.schedules.grid import stretched
 from rnnframe.testing import check_gradients
+from rnnframe.training.non_finite import first_non_finite
 
 pytestmark = pytest.mark.usefixtures("each_kernels")
 
@@ -241,7 +242,7 @@ def test_a_store_that_fails_where_chunks_grow_is_named():
     x, y = np.zeros((2, 20, 3, 2))
     engine = rf.Engine(rf.Network(["lstm:hidden=4"], "mse:outputs=2", 2), Uniform(), chunk=3)
     engine.gradients(x, y)
-    with pytest.raises(rf.PluginError, match=r"^store 'uniform-alone' .*: ValueError: too many values to unpack"):
+    with pytest.raises(PluginError, match=r"^store 'uniform-alone' .*: ValueError: too many values to unpack"):
         engine.gradients(x, y, lengths=[4, 9, 20])
 
 

@@ -10,19 +10,17 @@ from types import ModuleType
 
 import pytest
 
-import rnnframe
-from rnnframe import arrays, contracts, hookspecs, media, products, schedule, sizes, specs, testing
+from rnnframe.plugin import Cell, Dataset, Examples, Kernels, Medium, Optimizer, StateStore, StepCell, Task
+from rnnframe.registry import hooks as hookspecs
 from rnnframe.testing import SUITES
 from rnnframe.testing.suite import title_of
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+
+import api_reference  # noqa: E402
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PACKAGES = (rnnframe, testing)
-TOLD_TO_IMPORT = (arrays, contracts, products, schedule, sizes, specs, media)
-SINGLE = {  # of modules that hold more than what others need
-    "rnnframe.step_cell.sigmoid",
-    *(f"rnnframe.timeline.{name}" for name in ("timeline_of", "Timeline", "Run", "Bar", "Held")),
-}
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MODULE = re.compile(r"\b(?:[a-z_]+\.)+(?=[A-Z])")
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
@@ -47,7 +45,7 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
 
 def test_every_hook_is_in_the_reference_with_its_exact_signature() -> None:
     hooks = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("rnnframe_")}
-    assert len(hooks) == 6
+    assert len(hooks) == 8
     signatures = [name + MODULE.sub("", str(inspect.signature(hook))) for name, hook in hooks.items()]
     plugins, page = ((ROOT / "docs" / "reference" / name).read_text() for name in ("plugins.md", "hooks.md"))
     assert re.findall(r"^\| `(rnnframe_[^`]+)` \|", plugins, re.MULTILINE) == signatures
@@ -56,8 +54,8 @@ def test_every_hook_is_in_the_reference_with_its_exact_signature() -> None:
 
 def test_every_method_of_a_contract_is_in_the_plugin_reference() -> None:
     text = (ROOT / "docs" / "reference" / "plugins.md").read_text()
-    contracts = (rnnframe.Cell, rnnframe.StepCell, rnnframe.Optimizer, rnnframe.StateStore, rnnframe.Medium)
-    for contract in (*contracts, rnnframe.Kernels, rnnframe.Task, rnnframe.Dataset, rnnframe.Examples):
+    contracts = (Cell, StepCell, Optimizer, StateStore, Medium)
+    for contract in (*contracts, Kernels, Task, Dataset, Examples):
         for name, member in vars(contract).items():
             if not name.startswith("_") and (callable(member) or isinstance(member, property)):
                 assert re.search(rf"`{name}\b", text), f"{contract.__name__}.{name}"
@@ -77,34 +75,9 @@ def test_every_module_of_the_core_is_in_the_architecture() -> None:
         assert f"`{path.stem}`" in text, path.stem
 
 
-def public_names() -> dict[str, str]:
-    """Return every name that a user or a plugin is told to import -> the module that defines it."""
-    names = {f"{module.__name__}.{name}": module.__name__ for module in PACKAGES for name in module.__all__}
-    for module in TOLD_TO_IMPORT:
-        for statement in ast.parse(inspect.getsource(module)).body:
-            for name in defined_by(statement):
-                short = f"rnnframe.{name}"
-                names[short if short in names else f"{module.__name__}.{name}"] = module.__name__
-    return names | dict.fromkeys(SINGLE, "")
-
-
-def defined_by(statement: ast.stmt) -> list[str]:
-    match statement:
-        case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
-            found = name
-        case ast.Assign(targets=[ast.Name(id=name)]):
-            found = name
-        case _:
-            return []
-    return [] if found.startswith("_") or found == "T" else [found]  # T is a type variable
-
-
-def test_every_public_name_is_in_the_reference_of_the_api_once() -> None:
-    text = (ROOT / "docs" / "reference" / "api.md").read_text()
-    directives = re.findall(r"^\.\. auto(\w+):: (\S+)$", text, re.MULTILINE)
-    assert sorted(name for _, name in directives) == sorted(public_names())
-    for kind, name in directives:
-        assert kind == kind_of(thing_of(name)), name
+def test_the_reference_of_the_api_is_that_of_the_package() -> None:
+    stale = "the public names have changed: run `python docs/_ext/api_reference.py`"
+    assert (ROOT / "docs" / "reference" / "api.md").read_text() == api_reference.reference(), stale
 
 
 def thing_of(name: str) -> object:
@@ -112,27 +85,23 @@ def thing_of(name: str) -> object:
     return getattr(importlib.import_module(module), attribute)
 
 
-def kind_of(thing: object) -> str:
-    if inspect.isclass(thing):
-        return "exception" if issubclass(thing, Exception) else "class"
-    return "function" if inspect.isfunction(thing) else "data"
-
-
-def test_every_name_that_a_page_imports_is_in_the_reference_of_the_api() -> None:
-    known = public_names()
+def test_every_name_that_a_page_imports_is_offered_by_a_door() -> None:
+    doors = {module.__name__: api_reference.names_of(module) for module in api_reference.DOORS}
     for page in PAGES:
         for module, names in re.findall(r"^from (rnnframe\S*) import (.+)$", page.read_text(), re.MULTILINE):
             for name in names.split(", "):
-                assert f"{module}.{name}" in known or f"rnnframe.{name}" in known, f"{page.name}: {module}.{name}"
+                assert name in doors.get(module, ()), f"{page.name}: {module}.{name}"
 
 
 def test_every_public_name_has_a_docstring() -> None:
-    for name, module in public_names().items():
+    for name, module in api_reference.public_names().items():
         thing = thing_of(name)
-        if kind_of(thing) == "data":  # the string that follows the assignment, which autodoc reads
-            assert explained(importlib.import_module(module), name.rpartition(".")[2]), name
-        else:
-            assert vars(thing).get("__doc__") if inspect.isclass(thing) else thing.__doc__, name
+        if inspect.isclass(thing):
+            assert vars(thing).get("__doc__"), name
+        elif inspect.isfunction(thing):
+            assert thing.__doc__, name
+        else:  # the string that follows the assignment, which autodoc reads
+            assert explained(module, name.rpartition(".")[2]), name
 
 
 def explained(module: ModuleType, name: str) -> bool:
@@ -144,6 +113,14 @@ def explained(module: ModuleType, name: str) -> bool:
         if isinstance(statement, ast.ImportFrom) and name in [alias.name for alias in statement.names]:
             return explained(importlib.import_module(statement.module or ""), name)
     return False
+
+
+def defined_by(statement: ast.stmt) -> list[str]:
+    match statement:
+        case ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]):
+            return [name]
+        case _:
+            return []
 
 
 def test_the_reference_of_the_command_line_is_that_of_the_program() -> None:

@@ -6,10 +6,10 @@ import sys
 import pytest
 
 import rnnframe as rf
-from rnnframe.explain import needs_of
-from rnnframe.fates import Habits
-from rnnframe.specs import render
-from rnnframe.timeline import timeline_of
+from rnnframe.inspection.array_storage import ScheduleSummary
+from rnnframe.inspection.needs import dependencies_of
+from rnnframe.inspection.timeline import timeline_of
+from rnnframe.registry.specs import render
 
 matplotlib = pytest.importorskip("matplotlib", reason='the pictures need matplotlib: pip install "rnnframe[plot]"')
 
@@ -137,9 +137,11 @@ def test_a_comparison_writes_bytes_seconds_and_difference_beside_each_store(rows
 
 @pytest.mark.parametrize(("cell", "stores"), [("lstm", USUAL), ("elman:hidden=3", ("circular-queue:weights=stored",))])
 def test_an_explanation_marks_every_need_and_tells_every_fate(cell, stores):
-    needs = needs_of(rf.cell(cell), 4)
+    needs = dependencies_of(rf.cell(cell), 4)
     network = rf.Network(cells=[cell], head="mse:outputs=1", inputs=4)
-    habits = {spec: Habits.of(rf.Engine(network, spec, shards=1).plan(1000, 32), network.cells[0]) for spec in stores}
+    habits = {
+        spec: ScheduleSummary.of(rf.Engine(network, spec, shards=1).plan(1000, 32), network.cells[0]) for spec in stores
+    }
     fates = {spec: [of.fate(need) for need in needs] for spec, of in habits.items()}
     figure = needs_figure(cell, needs, 4, fates, "a note")
     check_layout(figure)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from rnnframe.durable import Journal, read_whole, write_whole
+from rnnframe.storage.durable import Journal, read_whole, write_whole
 
 LIMITED = """
 import resource, signal, sys
 from pathlib import Path
-from rnnframe.durable import write_whole
+from rnnframe.storage.durable import write_whole
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
 try:

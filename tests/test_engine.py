@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
+from rnnframe.errors import DataError, NonFiniteError
 
 STORES = [
     "full-history",
@@ -83,17 +84,17 @@ def test_equal_calls_have_equal_results(store):
 @pytest.mark.parametrize("name", ["layer0.W", "layer0.U", "layer1.W", "head.V"])
 def test_what_is_written_into_a_parameter_between_runs_takes_effect(cell, name):
     # given an engine that has run, whose cells have made transposed copies of W
-    written, fresh = make_network(cell=cell), make_network(cell=cell)
+    written, reset_samples = make_network(cell=cell), make_network(cell=cell)
     engine = rf.Engine(written, chunk=3)
     before = engine.gradients(*make_data())
     # when a parameter is written to in place
     written.parameters[name][...] *= 1.5
-    fresh.parameters.copy_from(written.parameters)
+    reset_samples.parameters.copy_from(written.parameters)
     # then the next run is that of an engine which never saw the old value
     after = engine.gradients(*make_data())
-    assert bits(after) == bits(rf.Engine(fresh, chunk=3).gradients(*make_data()))
+    assert bits(after) == bits(rf.Engine(reset_samples, chunk=3).gradients(*make_data()))
     assert after.loss != before.loss
-    assert engine.evaluate(*make_data()).loss == rf.Engine(fresh, chunk=3).evaluate(*make_data()).loss
+    assert engine.evaluate(*make_data()).loss == rf.Engine(reset_samples, chunk=3).evaluate(*make_data()).loss
 
 
 def spoilt(kind):
@@ -113,7 +114,7 @@ def test_an_engine_that_failed_in_the_middle_goes_on_as_if_nothing_had_been(stor
     engine = rf.Engine(make_network(), store, chunk=3, shards=shards)
     expected = bits(engine.gradients(*make_data()))
     parameters = engine.network.parameters.flat.tobytes()
-    with pytest.raises(rf.DataError, match="at step 11" if kind == "x" else "class 5"):
+    with pytest.raises(DataError, match="at step 11" if kind == "x" else "class 5"):
         engine.gradients(*spoilt(kind))
     assert engine.network.parameters.flat.tobytes() == parameters
     assert bits(engine.gradients(*make_data())) == expected
@@ -125,7 +126,7 @@ def test_a_training_step_that_failed_leaves_parameters_and_optimizer_as_they_wer
     failed, spared = (
         rf.Trainer(rf.Engine(make_network(), store, chunk=3, shards=shards), "adam:lr=0.1") for _ in range(2)
     )
-    with pytest.raises(rf.DataError):
+    with pytest.raises(DataError):
         failed.step(*spoilt("x"))
     assert failed.updates == 0
     for trainer in (failed, spared):
@@ -155,7 +156,7 @@ def in_time(work):
 def test_an_error_in_one_shard_ends_the_others_and_is_raised_as_itself(store):
     trainer = rf.Trainer(rf.Engine(make_network(), store, chunk=2, shards=2))
     error = in_time(lambda: trainer.step(*spoilt("x")))  # the wrong value is in the last column: the second shard's
-    assert isinstance(error, rf.DataError)
+    assert isinstance(error, DataError)
     assert "step 11" in str(error)
 
 
@@ -173,7 +174,7 @@ def test_an_error_at_the_meeting_of_the_shards_is_raised_as_itself():
     network = make_network()
     network.parameters["head.V"].fill(np.nan)
     trainer = rf.Trainer(rf.Engine(network, "circular-queue:k1=4,k2=8", chunk=2, shards=2))
-    assert isinstance(in_time(lambda: trainer.step(*make_data())), rf.NonFiniteError)
+    assert isinstance(in_time(lambda: trainer.step(*make_data())), NonFiniteError)
 
 
 def test_more_shards_than_samples_are_as_many_as_samples():
@@ -187,10 +188,10 @@ def test_a_callers_arrays_are_not_written_to():
     x, y = make_data()
     state = make_network().new_state(BATCH)
     state.flat[:] = 0.25
-    copies = x.copy(), y.copy(), state.copy()
+    staging = x.copy(), y.copy(), state.copy()
     for array in (x, y, state.flat):
         array.flags.writeable = False
     rf.Trainer(rf.Engine(make_network(), chunk=3), "adam").step(x, y, state)
-    assert np.array_equal(x, copies[0])
-    assert np.array_equal(y, copies[1])
-    assert np.array_equal(state.flat, copies[2].flat)
+    assert np.array_equal(x, staging[0])
+    assert np.array_equal(y, staging[1])
+    assert np.array_equal(state.flat, staging[2].flat)

@@ -125,8 +125,8 @@ def test_online_checkpoints_over_a_stream_hold_its_blocks_and_otherwise_no_more_
         assert result.report.steps == 100 * blocks
         assert result.report.predicted_bytes == result.report.peak_bytes
         inputs = 0 if "compiled" in result.report.kernels else INPUTS  # compiled kernels take columns as they are
-        copies = 0 if shards == 1 else CHUNK * BATCH * (inputs * 4 + 8)  # of the columns that each shard reads
-        assert result.report.data_bytes == blocks * (x.nbytes + y.nbytes) + copies
+        staging = 0 if shards == 1 else CHUNK * BATCH * (inputs * 4 + 8)  # of the columns that each shard reads
+        assert result.report.data_bytes == blocks * (x.nbytes + y.nbytes) + staging
         peaks.append(peak - result.report.data_bytes)
     short, long = peaks
     assert long <= short + 1024 * (7000 // CHUNK)  # some small objects a chunk; a state has 4096 bytes
@@ -142,8 +142,9 @@ def test_full_history_of_a_stream_has_no_bound_to_predict_and_reports_what_it_he
 def test_the_stores_hold_what_their_formulas_say():
     steps, chunks = 1600, 50
     network = make_trainer("full-history", "elman").engine.running
-    tape, state = network.tape_bytes(CHUNK, BATCH), network.state_bytes(BATCH)
-    fixed = network.scratch_bytes(CHUNK, BATCH) + 3 * state
+    needed = network.chunk_bytes(CHUNK, BATCH)
+    tape, state = needed.tape, needed.state
+    fixed = needed.scratch + 3 * state
     held = {
         store: rf.Engine(network, store, chunk=CHUNK).gradients(*make_data(steps)).report.peak_bytes - fixed
         for store in ("full-history", "checkpoint:policy=uniform,slots=9", "checkpoint:policy=revolve,slots=4")

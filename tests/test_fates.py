@@ -4,20 +4,22 @@ import attrs
 import pytest
 
 import rnnframe as rf
-from rnnframe.explain import Need
-from rnnframe.fates import Habits
+from rnnframe.inspection.array_storage import ScheduleSummary
+from rnnframe.inspection.needs import Dependency
+from rnnframe.plugin import StateStore
+from rnnframe.schedules import Drop, Forward, Load, Reverse, Save
 
 ROLES = ("input", "state", "tape", "parameter", "output")
 
 
-def habits_of(store, cell="elman:hidden=2", steps=400, chunk=10) -> Habits:
+def habits_of(store, cell="elman:hidden=2", steps=400, chunk=10) -> ScheduleSummary:
     network = rf.Network(cells=[cell], head="mse:outputs=1", inputs=1)
-    return Habits.of(rf.Engine(network, store, chunk=chunk).plan(steps, 1), network.cells[0])
+    return ScheduleSummary.of(rf.Engine(network, store, chunk=chunk).plan(steps, 1), network.cells[0])
 
 
 def fates(store) -> dict[str, str]:
     habits = habits_of(store)
-    return {role: habits.fate(Need("array", role, 1, ())).words for role in ROLES}
+    return {role: habits.fate(Dependency("array", role, 1, ())).words for role in ROLES}
 
 
 def test_full_history_keeps_all_but_inputs_and_outputs():
@@ -34,9 +36,9 @@ def test_full_history_keeps_all_but_inputs_and_outputs():
     ("weights", "copies"),
     [("current", "one copy, newer than the tapes"), ("stored", "old ones kept while their tapes wait")],
 )
-def test_a_circular_queue_keeps_k2_steps_and_old_weights_where_it_stores_them(weights, copies):
+def test_a_circular_queue_keeps_k2_steps_and_old_weights_where_it_stores_them(weights, staging):
     found = fates(f"circular-queue:k1=30,k2=75,weights={weights}")
-    assert (found["state"], found["tape"], found["parameter"]) == ("kept for 75 steps", "kept for 75 steps", copies)
+    assert (found["state"], found["tape"], found["parameter"]) == ("kept for 75 steps", "kept for 75 steps", staging)
 
 
 def test_a_queue_as_long_as_the_sequence_keeps_all():
@@ -58,27 +60,27 @@ def test_checkpoints_recompute_but_for_a_longer_last_segment():
 )
 def test_what_a_tape_leaves_out_is_rebuilt(store, gates, state):
     habits = habits_of(store, "lstm:hidden=2")
-    assert habits.fate(Need("gates_t", "tape", 1, ())).words == gates
+    assert habits.fate(Dependency("gates_t", "tape", 1, ())).words == gates
     for name, words in state.items():
         for array in (f"{name}_t", f"{name}_(t-1)"):
-            assert habits.fate(Need(array, "state", 1, ())).words == words
+            assert habits.fate(Dependency(array, "state", 1, ())).words == words
 
 
 def test_a_store_that_nobody_knows_is_judged_by_what_it_does():
     @attrs.frozen(kw_only=True)
-    class KeepsTheSecondHalf(rf.StateStore):
+    class KeepsTheSecondHalf(StateStore):
         name = "second-half"
 
         def schedule(self, grid, costs):
             half = grid.chunks // 2
-            yield rf.Save(7)
-            yield rf.Forward(0, half, keep=False)
-            yield rf.Forward(half, grid.chunks, keep=True)
-            yield rf.Reverse(grid.chunks, half)
-            yield rf.Load(7)
-            yield rf.Drop(7)
-            yield rf.Forward(0, half, keep=True)
-            yield rf.Reverse(half, 0)
+            yield Save(7)
+            yield Forward(0, half, keep=False)
+            yield Forward(half, grid.chunks, keep=True)
+            yield Reverse(grid.chunks, half)
+            yield Load(7)
+            yield Drop(7)
+            yield Forward(0, half, keep=True)
+            yield Reverse(half, 0)
 
     found = fates(KeepsTheSecondHalf())
     assert (found["state"], found["tape"]) == ("kept at 1 place, else recomputed", "recomputed for 50%")

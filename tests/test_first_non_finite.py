@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
-from rnnframe.non_finite import first_non_finite
-from rnnframe.tasks import Batch
+from rnnframe.contracts.task import Batch
+from rnnframe.training.non_finite import first_non_finite
 
 
 def network(*cells: str) -> rf.Network:

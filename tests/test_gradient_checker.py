@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
+from rnnframe.errors import UsageError
 from rnnframe.testing import check_gradients, numeric_gradients, numeric_state_gradient
 
 
@@ -107,12 +108,12 @@ def test_the_given_state_is_not_moved(network, data):
 
 def test_float32_is_refused_because_its_rounding_drowns_the_differences(data):
     network = rf.Network(["elman:hidden=3"], "mse:outputs=2", inputs=2)
-    with pytest.raises(rf.UsageError, match=r"float32.*dtype='float64'"):
+    with pytest.raises(UsageError, match=r"float32.*dtype='float64'"):
         numeric_gradients(rf.Engine(network), *data)
-    with pytest.raises(rf.UsageError, match=r"float32.*dtype='float64'"):
+    with pytest.raises(UsageError, match=r"float32.*dtype='float64'"):
         check_gradients(rf.Engine(network), *data)
 
 
 def test_a_stream_is_refused_because_it_can_be_read_only_once(network, data):
-    with pytest.raises(rf.UsageError, match="give arrays, not a list_iterator"):
+    with pytest.raises(UsageError, match="give arrays, not a list_iterator"):
         numeric_gradients(rf.Engine(network), iter([data]), None)

@@ -6,13 +6,14 @@ from hypothesis import strategies as st
 from interpreter import cuts, lengths
 
 import rnnframe as rf
-from rnnframe.schedule import split_evenly
+from rnnframe.schedules import Grid
+from rnnframe.schedules.grid import split_evenly
 
 PATTERNS = st.lists(st.integers(1, 7), min_size=1, max_size=6).map(tuple)
 AHEAD = 40  # chunks of an endless grid that are looked at
 
 
-def laid_out(grid: rf.Grid) -> list[tuple[int, int]]:
+def laid_out(grid: Grid) -> list[tuple[int, int]]:
     """Return the steps [start, stop) of each chunk, of the first few where there is no end."""
     spans, start = [], 0
     for length in lengths(grid, AHEAD if grid.steps is None else None):
@@ -23,7 +24,7 @@ def laid_out(grid: rf.Grid) -> list[tuple[int, int]]:
 
 @given(PATTERNS, st.integers(1, 60))
 def test_a_bounded_grid_covers_its_steps_and_its_last_chunk_is_cut_short(pattern, steps):
-    grid = rf.Grid(steps, pattern)
+    grid = Grid(steps, pattern)
     spans = laid_out(grid)
     assert spans[-1][1] == steps
     assert grid.chunks == len(spans)
@@ -33,7 +34,7 @@ def test_a_bounded_grid_covers_its_steps_and_its_last_chunk_is_cut_short(pattern
 
 @given(PATTERNS)
 def test_an_endless_grid_repeats_its_pattern(pattern):
-    grid = rf.Grid(None, pattern)
+    grid = Grid(None, pattern)
     assert grid.chunks is None
     assert [grid.span(chunk) for chunk in range(AHEAD)] == laid_out(grid)
     assert grid.longest == max(pattern)
@@ -42,7 +43,7 @@ def test_an_endless_grid_repeats_its_pattern(pattern):
 
 @given(PATTERNS, st.none() | st.integers(1, 60))
 def test_the_cut_at_or_after_a_step_is_the_first_chunk_that_begins_there_or_later(pattern, steps):
-    grid = rf.Grid(steps, pattern)
+    grid = Grid(steps, pattern)
     starts = [start for start, _ in laid_out(grid)]
     for step in range(starts[-1] + 1 if steps is None else steps + 1):
         assert grid.cut_at_or_after(step) == sum(start < step for start in starts)
@@ -50,7 +51,7 @@ def test_the_cut_at_or_after_a_step_is_the_first_chunk_that_begins_there_or_late
 
 @given(PATTERNS, st.none() | st.integers(1, 60), st.data())
 def test_steps_between_chunks_are_the_steps_of_the_chunks_between(pattern, steps, data):
-    grid = rf.Grid(steps, pattern)
+    grid = Grid(steps, pattern)
     spans = laid_out(grid)
     start = data.draw(st.integers(0, len(spans)))
     stop = data.draw(st.integers(start, len(spans)))
@@ -66,7 +67,7 @@ def test_a_length_is_split_into_equal_chunks_and_a_shorter_last_one(length, chun
 
 
 def test_a_grid_by_hand():
-    grid = rf.Grid(11, (3, 1))
+    grid = Grid(11, (3, 1))
     assert [grid.span(chunk) for chunk in range(6)] == [(0, 3), (3, 4), (4, 7), (7, 8), (8, 11), (11, 11)]
     assert grid.chunks == 5
     assert [grid.cut_at_or_after(step) for step in (0, 1, 3, 4, 8, 9, 11)] == [0, 1, 1, 2, 4, 5, 5]

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
-from rnnframe.scoring import predictions, score
-from rnnframe.tasks import Examples, Predicted
+from rnnframe.contracts.task import Examples, Predicted
+from rnnframe.errors import DataError
+from rnnframe.training.scoring import predictions, score
 
 pytestmark = pytest.mark.usefixtures("each_kernels")
 
@@ -121,7 +122,7 @@ def test_a_score_runs_each_batch_once_whatever_is_measured(asked: int, monkeypat
 
 
 def test_examples_without_any_targets_cannot_be_judged() -> None:
-    with pytest.raises(rf.DataError, match=r"^parts has no targets to judge by; add them, or use `rnnframe predict`$"):
+    with pytest.raises(DataError, match=r"^parts has no targets to judge by; add them, or use `rnnframe predict`$"):
         score(rf.Inference(network_of(["elman:hidden=4"])), Parts(5, targets=False))
 
 

@@ -7,10 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
-from rnnframe.learning_rates import RATES
+from rnnframe.errors import OptionError, UsageError
+from rnnframe.plugin import LearningRate
+
+RATES = {
+    name: rf.default_registry().find("learning rate", name) for name in rf.default_registry().names("learning rate")
+}
 
 
-def rate(spec: str) -> rf.LearningRate:
+def rate(spec: str) -> LearningRate:
     return rf.default_registry().learning_rate(spec)
 
 
@@ -111,7 +116,7 @@ def test_a_training_of_no_updates_is_no_reason_to_fail(name):
 
 @pytest.mark.parametrize("name", ["linear", "cosine"])
 def test_a_fall_over_an_unknown_number_of_updates_is_refused_when_it_is_asked(name):
-    with pytest.raises(rf.OptionError) as refusal:
+    with pytest.raises(OptionError) as refusal:
         rate(name).factor(1)
     assert str(refusal.value) == f"learning rate '{name}' needs 'updates'; write {name}:updates=..."
 
@@ -132,6 +137,6 @@ def test_a_fall_over_an_unknown_number_of_updates_is_refused_when_it_is_asked(na
     ],
 )
 def test_a_rate_out_of_range_is_refused(spec, message):
-    with pytest.raises(rf.UsageError) as refusal:
+    with pytest.raises(UsageError) as refusal:
         rate(spec)
     assert str(refusal.value) == message

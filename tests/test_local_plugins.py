@@ -7,8 +7,9 @@ import pytest
 from broken_plugins import BROKEN
 
 import rnnframe as rf
-from rnnframe.local_plugins import check_named
-from rnnframe.registry import using
+from rnnframe.errors import OptionError, PluginError, UnknownNameError, UsageError
+from rnnframe.registry.files import check_named
+from rnnframe.registry.registry import using
 
 CLASSES = """
     from __future__ import annotations
@@ -37,7 +38,16 @@ CLASSES = """
     class Plain(SGD):
         name = "plain"
 """
-HOOKED = CLASSES + "\n    import rnnframe\n\n    @rnnframe.hookimpl\n    def rnnframe_cells():\n        return [Copy]\n"
+HOOKED = (
+    CLASSES
+    + """
+    from rnnframe.plugin import hookimpl
+
+    @hookimpl
+    def rnnframe_cells():
+        return [Copy]
+"""
+)
 
 
 @pytest.fixture
@@ -78,7 +88,7 @@ def test_two_files_of_one_name_are_two_plugins_and_a_changed_file_is_read_anew(w
     first, second = write(CLASSES), write(CLASSES.replace('"copy"', '"other"'), "folder/mine.py")
     registry = rf.Registry()
     registry.add_local(first)
-    with pytest.raises(rf.PluginError, match=r"'plain' is already provided by plugin 'mine' of .*; rename it"):
+    with pytest.raises(PluginError, match=r"'plain' is already provided by plugin 'mine' of .*; rename it"):
         registry.add_local(second)
     write(CLASSES.replace('name = "', 'name = "other-'), "folder/mine.py")
     assert registry.add_local(second).provides["cell"] == ["other-copy"]
@@ -95,7 +105,7 @@ def test_a_module_is_named_by_its_dotted_name_and_found_in_the_current_folder(wr
 
 def refused(source):
     registry = rf.Registry.installed()
-    with pytest.raises(rf.PluginError) as refusal:
+    with pytest.raises(PluginError) as refusal:
         registry.add_local(source)
     assert registry.records[-1].status == "broken"
     assert "\n" not in str(refusal.value)
@@ -113,9 +123,12 @@ def test_a_file_can_be_wrong_in_every_way_in_which_a_distribution_can(write, sou
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ("", "it has no hook implementation and defines no class of rnnframe.Cell, rnnframe.Optimizer, "),
+        ("", "it has no hook implementation and defines no class of rnnframe.plugin.Cell, rnnframe.plugin.Optimizer, "),
         ("from rnnframe_cells import LSTM", "it has no hook implementation and defines no class of "),
-        ("import rnnframe\nclass My(rnnframe.Cell):\n    name = 'my'", "My must be a frozen attrs class with a class "),
+        (
+            "from rnnframe.plugin import Cell\nclass My(Cell):\n    name = 'my'",
+            "My must be a frozen attrs class with a class ",
+        ),
         ("\0", "source code string cannot contain null bytes"),
     ],
 )
@@ -142,7 +155,7 @@ def test_the_environment_names_plugins_and_a_broken_one_harms_nobody(write, monk
     found = {record.name: record.status for record in registry.records[-3:]}
     assert found == {"mine": "ok", "bad": "broken", "off": "disabled"}
     assert capsys.readouterr().err == (f"rnnframe: plugin 'bad' of {bad} is broken and left out: SystemExit: no\n")
-    with pytest.raises(rf.PluginError):
+    with pytest.raises(PluginError):
         rf.Registry.installed(strict=True)
 
 
@@ -151,20 +164,20 @@ def test_a_registry_is_the_default_one_for_as_long_as_it_is_in_use(write):
     registry.add_local(write(CLASSES))
     with using(registry):
         assert rf.cell("copy:hidden=2").hidden == 2
-    with pytest.raises(rf.UnknownNameError):
+    with pytest.raises(UnknownNameError):
         rf.cell("copy")
 
 
 def test_what_a_run_needs_is_asked_for_and_never_run_on_its_own(write, tmp_path):
     path, registry = write(CLASSES), rf.Registry()
-    with pytest.raises(rf.UsageError) as unnamed:
-        check_named([path], registry, "run 'r'")
+    with pytest.raises(UsageError) as unnamed:
+        check_named([path], registry.records, "run 'r'")
     assert str(unnamed.value) == f"run 'r' needs the plugin {path!r}; name it: rnnframe --plugin {path} COMMAND ..."
-    with pytest.raises(rf.UsageError) as absent:
-        check_named([str(tmp_path / "absent.py")], registry, "run 'r'")
+    with pytest.raises(UsageError) as absent:
+        check_named([str(tmp_path / "absent.py")], registry.records, "run 'r'")
     assert str(absent.value) == f"run 'r' needs the plugin file '{tmp_path}/absent.py', which is not there; put it back"
     registry.add_local(path)
-    check_named([path], registry, "run 'r'")
+    check_named([path], registry.records, "run 'r'")
     check_named(["/another/folder/mine.py"], registry, "run 'r'")  # the file was moved
 
 
@@ -179,8 +192,8 @@ def test_hook_calls_can_be_watched(write):
         f"rnnframe_state_stores() of {path}:mine gave Keep",
     ]
     lines.clear()
-    bad = write("import rnnframe\n@rnnframe.hookimpl\ndef rnnframe_cells():\n    return 1 / 0", "bad.py")
-    with pytest.raises(rf.PluginError):
+    bad = write("import rnnframe.plugin\n@rnnframe.plugin.hookimpl\ndef rnnframe_cells():\n    return 1 / 0", "bad.py")
+    with pytest.raises(PluginError):
         registry.add_local(bad)
     assert lines == [f"rnnframe_cells() of {bad}:bad raised ZeroDivisionError: division by zero"]
 
@@ -188,7 +201,7 @@ def test_hook_calls_can_be_watched(write):
 def test_the_types_of_options_may_stand_as_text(write):
     registry = rf.Registry.installed()
     registry.add_local(write(CLASSES))
-    with pytest.raises(rf.OptionError, match="gain=much is out of place; expected number"):
+    with pytest.raises(OptionError, match="gain=much is out of place; expected number"):
         registry.cell("copy:gain=much")
 
 

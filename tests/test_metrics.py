@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import rnnframe as rf
-from rnnframe.metrics import read_metrics
+from rnnframe.errors import RunError
+from rnnframe.runs.metrics import read_metrics
 
 BATCH = {"kind": "batch", "epoch": 1, "loss": 2.5, "gradient_norm": 0.5, "learning_rate": 0.01}
 
@@ -112,13 +112,13 @@ def test_a_file_that_is_being_written_is_read_up_to_its_last_whole_line(tmp_path
 def test_a_damaged_line_is_named(tmp_path, line, message):
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(json.dumps(batch(1)).encode() + b"\n" + line + b"\n")
-    with pytest.raises(rf.RunError, match=message) as caught:
+    with pytest.raises(RunError, match=message) as caught:
         read_metrics(path)
     assert len(str(caught.value)) < 300
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(rf.RunError, match=r"cannot read .*: No such file"):
+    with pytest.raises(RunError, match=r"cannot read .*: No such file"):
         read_metrics(tmp_path / "metrics.jsonl")
 
 
@@ -135,7 +135,7 @@ def outcome(path: Path) -> str:
     """Return the line of the error that a file is refused with, "" where it is read."""
     try:
         read_metrics(path)
-    except rf.RunError as error:
+    except RunError as error:
         return str(error)
     return ""
 

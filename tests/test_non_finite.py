@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
+from rnnframe.errors import NonFiniteError
 
 pytestmark = pytest.mark.usefixtures("each_kernels")
 
@@ -23,7 +24,7 @@ def make_trainer(cell, head, shards=1, store="full-history"):
 def assert_no_update(trainer, match):
     """Assert that a step raises the one error, on one line, and changes nothing."""
     before = trainer.engine.network.parameters.flat.tobytes()
-    with pytest.raises(rf.NonFiniteError, match=match) as failure:
+    with pytest.raises(NonFiniteError, match=match) as failure:
         trainer.step(X, Y)
     assert "\n" not in str(failure.value)
     assert trainer.engine.network.parameters.flat.tobytes() == before
@@ -69,6 +70,6 @@ def test_a_gradient_whose_squares_overflow_float32_is_clipped_all_the_same():
 def test_a_training_that_diverges_ends_with_that_error():
     network = rf.Network(["elman:hidden=4,activation=identity"], "mse:outputs=2", INPUTS)
     trainer = rf.Trainer(rf.Engine(network), "sgd:lr=100")
-    with pytest.raises(rf.NonFiniteError):
+    with pytest.raises(NonFiniteError):
         collections.deque((trainer.step(X, Y) for _ in range(1000)), maxlen=0)
     assert trainer.updates > 0

@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rnnframe as rf
-from rnnframe.columns import deal_by_length, split_batch
-from rnnframe.pieces import cut
+from rnnframe.data.columns import deal_by_length, split_batch
+from rnnframe.data.pieces import cut
+from rnnframe.errors import DataError
+from rnnframe.schedules import Drop, Forward, Load, Reverse, Save
 
 
 @given(
@@ -27,7 +29,9 @@ def test_the_spans_of_a_chunk_are_its_running_samples_step_by_step(steps, ends, 
             assert [end > t for end in ends] == [n >= span.first for n in range(len(ends))]
     assert [t for span in spans for t in range(span.start, span.stop)] == list(range(min(steps, max(ends))))
     # and at its first step alone a sample may begin anew
-    begun = {(span.start, span.first + n) for span in spans if span.fresh is not None for n in span.fresh}
+    begun = {
+        (span.start, span.first + n) for span in spans if span.reset_samples is not None for n in span.reset_samples
+    }
     assert begun == {(t, n) for t, n in np.argwhere(resets).tolist() if t < ends[n]}
     assert [span.ending for span in spans] == [ends.count(span.stop) for span in spans]
 
@@ -73,14 +77,14 @@ def test_the_final_state_of_a_sample_that_has_ended_survives_a_schedule_that_goe
 
         def schedule(self, grid, costs):
             last = grid.chunks - 1
-            yield rf.Save(0)
-            yield rf.Forward(0, last, keep=True)
-            yield rf.Forward(last, last + 1, keep=False)
-            yield rf.Load(0)
-            yield rf.Drop(0)
-            yield rf.Load(None)
-            yield rf.Forward(last, last + 1, keep=True)
-            yield rf.Reverse(last + 1, 0)
+            yield Save(0)
+            yield Forward(0, last, keep=True)
+            yield Forward(last, last + 1, keep=False)
+            yield Load(0)
+            yield Drop(0)
+            yield Load(None)
+            yield Forward(last, last + 1, keep=True)
+            yield Reverse(last + 1, 0)
 
     network = PLAIN.network()
     batch = PLAIN.batch(network)
@@ -102,7 +106,7 @@ class Fading(type(rf.cell("elman:hidden=3"))):
     def tape(self):
         return {"h": self.hidden}
 
-    def keeps(self, tapes):
+    def retained_arrays(self, retention):
         return tuple(self.tape())
 
     def scratch(self, inputs):
@@ -182,7 +186,7 @@ def test_lengths_and_resets_of_the_wrong_kind_are_refused_in_one_line(name, valu
         assert engine.gradients(X, Y, **{name: value}).count == 12
         return
     for work in (engine.gradients, engine.evaluate, rf.Trainer(engine).step):
-        with pytest.raises(rf.DataError) as refusal:
+        with pytest.raises(DataError) as refusal:
             work(X, Y, **{name: value})
         assert str(refusal.value).startswith(message)
         assert "\n" not in str(refusal.value)
@@ -191,7 +195,7 @@ def test_lengths_and_resets_of_the_wrong_kind_are_refused_in_one_line(name, valu
 @pytest.mark.parametrize(("name", "value"), [("lengths", [1, 2, 3]), ("resets", np.zeros((4, 3), bool))])
 def test_lengths_and_resets_beside_a_stream_are_refused(name, value):
     engine = rf.Engine(rf.Network(["gru:hidden=3"], "mse:outputs=1", 2))
-    with pytest.raises(rf.DataError, match=f"{name} go with arrays; a stream is cut by what it yields itself: "):
+    with pytest.raises(DataError, match=f"{name} go with arrays; a stream is cut by what it yields itself: "):
         engine.gradients(iter([(X, Y)]), None, **{name: value})
 
 
@@ -200,5 +204,5 @@ def test_what_is_wrong_before_the_end_of_a_sample_is_still_refused():
     x[2, 1] = np.nan
     engine = rf.Engine(rf.Network(["gru:hidden=3"], "mse:outputs=1", 2))
     assert engine.gradients(x, Y, lengths=[4, 2, 4]).count == 10
-    with pytest.raises(rf.DataError, match="x holds NaN or infinite values, the first at step 2"):
+    with pytest.raises(DataError, match="x holds NaN or infinite values, the first at step 2"):
         engine.gradients(x, Y, lengths=[4, 3, 4])

@@ -13,6 +13,8 @@ from interpreter import follow, lengths
 
 import rnnframe as rf
 from rnnframe.cli import main
+from rnnframe.plugin import Costs
+from rnnframe.schedules import Grid
 from rnnframe.testing import check_gradients
 
 pytestmark = pytest.mark.usefixtures("everything_compiled")
@@ -110,8 +112,8 @@ def test_a_cell_of_one_unit_computes_the_formula_of_its_paper(registry, formula)
 @pytest.mark.parametrize("k", [1, 2, 3, 5, 100])
 @pytest.mark.parametrize("steps", [1, 2, 7, 24, 25])
 def test_the_store_keeps_one_tape_in_k_and_recomputes_the_others_once(registry, steps, k):
-    grid, store = rf.Grid(steps, (2,)), registry.store(f"every-kth:k={k}")
-    costs = rf.Costs(snapshot=1, tape=1)
+    grid, store = Grid(steps, (2,)), registry.store(f"every-kth:k={k}")
+    costs = Costs(snapshot=1, tape=1)
     seen = follow(store.schedule(grid, costs), lengths(grid))
     chunks = grid.chunks
     runs = -(-chunks // k)

@@ -11,8 +11,9 @@ import pytest
 from broken_plugins import BROKEN, GOOD, lay_out
 
 import rnnframe as rf
-from rnnframe import hookspecs
-from rnnframe.plugins import KINDS
+from rnnframe.errors import PluginError, UnknownNameError
+from rnnframe.registry import hooks as hookspecs
+from rnnframe.registry.kinds import KINDS
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +50,7 @@ def test_importing_rnnframe_imports_no_plugin_and_nothing_slow_and_makes_no_regi
     program = """
         import sys
         import rnnframe
-        from rnnframe.registry import installed_registry
+        from rnnframe.registry.registry import installed_registry
         assert installed_registry.cache_info().currsize == 0
         print([name for name in sys.modules if name.split(".")[0].startswith("rnnframe_")])
         print([name for name in ("click", "rich", "safetensors", "torch") if name in sys.modules])
@@ -95,7 +96,7 @@ def test_a_plugin_harms_nobody_but_itself(install, capsys, source, reason):
     assert registry.owner("cell", "lstm").distribution == "rnnframe"
     assert len(registry.manager.get_plugins()) == len(registry.records) - 1
     # and whoever looks for what it should have provided is told
-    with pytest.raises(rf.UnknownNameError) as missed:
+    with pytest.raises(UnknownNameError) as missed:
         registry.cell("half")
     assert str(missed.value).endswith("; broken: plugin 'one' of bad 0.3 (see `rnnframe plugins`)")
 
@@ -104,7 +105,7 @@ def test_a_plugin_harms_nobody_but_itself(install, capsys, source, reason):
 def test_a_broken_plugin_is_fatal_where_plugins_are_strict(install, monkeypatch, word):
     install("bad", "import nowhere_to_be_found", point="one", version="0.3")
     monkeypatch.setenv("RNNFRAME_STRICT_PLUGINS", word)
-    with pytest.raises(rf.PluginError) as fatal:
+    with pytest.raises(PluginError) as fatal:
         rf.Registry.installed()
     assert str(fatal.value) == (
         "plugin 'one' of bad 0.3 is broken: ModuleNotFoundError: No module named 'nowhere_to_be_found'"
@@ -113,7 +114,7 @@ def test_a_broken_plugin_is_fatal_where_plugins_are_strict(install, monkeypatch,
 
 def test_strictness_can_be_asked_for_and_declined_in_words(install, monkeypatch):
     install("bad", "import nowhere_to_be_found")
-    with pytest.raises(rf.PluginError):
+    with pytest.raises(PluginError):
         rf.Registry.installed(strict=True)
     monkeypatch.setenv("RNNFRAME_STRICT_PLUGINS", "0")
     assert "lstm" in rf.Registry.installed().names("cell")

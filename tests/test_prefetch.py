@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
-from rnnframe import prefetch
-from rnnframe.prefetch import Prefetch
+from rnnframe.data import prefetch
+from rnnframe.data.prefetch import Prefetch
+from rnnframe.errors import OptionError
 
 
 class Source:
@@ -39,7 +40,7 @@ def threads():
     return [thread for thread in threading.enumerate() if thread.name == "rnnframe-prefetch"]
 
 
-def settled(source, wanted):
+def resolved(source, wanted):
     """Wait until so much of a source was read, then a little longer, and return how much it is."""
     for _ in range(10_000):
         if source.read >= wanted:
@@ -78,7 +79,7 @@ def test_the_source_is_read_ahead_by_just_the_depth(depth):
         assert source.read == 0  # not before the first item is asked for
         for taken in range(1, 10):
             next(ready)
-            assert settled(source, taken + depth) == taken + depth
+            assert resolved(source, taken + depth) == taken + depth
             assert ready.taken == taken
 
 
@@ -188,7 +189,7 @@ def test_the_next_item_is_made_while_the_present_one_is_used():
 
 
 def test_a_depth_below_one_is_refused():
-    with pytest.raises(rf.OptionError, match="depth=0 is out of range; expected at least 1 item"):
+    with pytest.raises(OptionError, match="depth=0 is out of range; expected at least 1 item"):
         Prefetch([], depth=0)
 
 
@@ -235,5 +236,5 @@ def test_who_leaves_does_not_wait_for_a_source_that_hangs():
     with Prefetch(hanging()) as coming:
         assert not coming.wait(0.01)
         coming.leave()
-    assert time.monotonic() - begun < prefetch.PATIENCE
+    assert time.monotonic() - begun < prefetch.POLL_SECONDS
     go_on.set()

@@ -13,7 +13,7 @@ pytest.importorskip("matplotlib", reason='the pictures need matplotlib: pip inst
 from layout import check_layout, texts
 
 from rnnframe.drawing.runs import LOOKS, MEANS, MOST, SHADES, Drawn, runs_figure
-from rnnframe.metrics import Metrics
+from rnnframe.runs.metrics import Metrics
 
 
 def metrics(updates=50, scale=1.0, measures=(), valid=5, **curves):

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
-from rnnframe.checkpoints import Checkpoint, Checkpoints
-from rnnframe.durable import write_whole
 from rnnframe.errors import RunError
-from rnnframe.models import Model
-from rnnframe.runs import RunFolder, load_model
-from rnnframe.tensors import read_tensors, tensor_bytes
-from rnnframe.toml_files import to_toml
+from rnnframe.runs.checkpoints import Checkpoint, Checkpoints
+from rnnframe.runs.folder import RunFolder, load_model
+from rnnframe.runs.model import Model
+from rnnframe.storage.durable import write_whole
+from rnnframe.storage.tensors import read_tensors, tensor_bytes
+from rnnframe.storage.toml import to_toml
 
 VALUES = st.one_of(
     st.booleans(),

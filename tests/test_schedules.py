@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from interpreter import Record, follow, lengths
 
 import rnnframe as rf
+from rnnframe.plugin import Costs, StateStore
+from rnnframe.schedules import Forward, Grid, Simulation
 from rnnframe.sizes import ByteSize
 
-COSTS = st.builds(rf.Costs, snapshot=st.integers(1, 1000), tape=st.integers(1, 1000))
+COSTS = st.builds(Costs, snapshot=st.integers(1, 1000), tape=st.integers(1, 1000))
 
 
 def checkpoints(policy, chunks):
@@ -59,7 +61,7 @@ def cases(draw, *names):
     return store, steps, chunk, draw(COSTS)
 
 
-def followed(store: rf.StateStore, grid: rf.Grid, costs: rf.Costs) -> Record:
+def followed(store: StateStore, grid: Grid, costs: Costs) -> Record:
     return follow(store.schedule(grid, costs), lengths(grid), stored_weights=store.stores_weights)
 
 
@@ -78,8 +80,8 @@ def test_a_simulation_reports_what_following_the_schedule_action_by_action_count
 
     seen = followed(store, grid, costs)
 
-    assert rf.simulate(store.schedule(grid, costs), grid, stored_weights=store.stores_weights) == rf.Simulation(
-        together=seen.most_together(),
+    assert rf.simulate(store.schedule(grid, costs), grid, stored_weights=store.stores_weights) == Simulation(
+        peaks=seen.most_together(),
         far_snapshots=seen.most_far,
         versions=seen.most_versions,
         forward_chunks=seen.forwards.total(),
@@ -134,7 +136,7 @@ def test_uniform_checkpoints_run_no_chunk_more_than_twice_and_the_last_segment_o
     store, steps, chunk, costs = case
     grid = store.grid(steps, min(chunk, steps))
     seen = followed(store, grid, costs)
-    last_segment = next(action for action in seen.actions if isinstance(action, rf.Forward) and action.keep)
+    last_segment = next(action for action in seen.actions if isinstance(action, Forward) and action.keep)
     assert {n: times for n, times in seen.forwards.items() if n >= last_segment.start} == dict.fromkeys(
         range(last_segment.start, last_segment.stop), 1
     )
@@ -145,9 +147,9 @@ def test_uniform_checkpoints_run_no_chunk_more_than_twice_and_the_last_segment_o
 def test_a_source_of_unknown_length_is_kept_without_bound_by_full_history(chunk):
     store = rf.store("full-history")
     grid = store.grid(None, chunk)
-    assert not rf.simulate(store.schedule(grid, rf.Costs(snapshot=1, tape=1)), grid).bounded
+    assert not rf.simulate(store.schedule(grid, Costs(snapshot=1, tape=1)), grid).bounded
 
 
 def test_full_history_of_a_source_that_ends_reverses_all_of_it():
-    schedule = rf.store("full-history").schedule(rf.Grid(None, (4,)), rf.Costs(snapshot=1, tape=1))
+    schedule = rf.store("full-history").schedule(Grid(None, (4,)), Costs(snapshot=1, tape=1))
     assert follow(schedule, [4, 4, 1]).reversals == [2, 1, 0]

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
-from rnnframe.registry import Registry, default_registry, using
-from rnnframe.shards import LEAST_PRODUCTS, usable_cores, usual_shards
+from rnnframe.engine.threads import LEAST_PRODUCTS, usable_cores, usual_shards
+from rnnframe.plugin import Costs
+from rnnframe.registry.registry import Registry, default_registry, using
+from rnnframe.schedules import Forward, Grid, Reverse, Update
 
 ENDLESS = """
 import os, signal, threading, numpy as np, rnnframe as rf
@@ -41,13 +43,13 @@ class WindowOfBytes(type(rf.store("full-history"))):
     name = "window-of-bytes"
     exact = False
 
-    def schedule(self, grid: rf.Grid, costs: rf.Costs):
+    def schedule(self, grid: Grid, costs: Costs):
         window = max(1, 1000 // costs.tape)
         for start in range(0, grid.chunks, window):
             stop = min(start + window, grid.chunks)
-            yield rf.Forward(start, stop, keep=True)
-            yield rf.Reverse(stop, start)
-            yield rf.Update()
+            yield Forward(start, stop, keep=True)
+            yield Reverse(stop, start)
+            yield Update()
 
 
 def test_shards_of_unequal_size_follow_one_schedule_and_meet_at_its_updates() -> None:
@@ -132,7 +134,7 @@ def test_shards_work_with_the_plugins_in_use_where_the_engine_was_called() -> No
     class Curious(type(rf.store("full-history"))):
         name = "curious"
 
-        def schedule(self, grid: rf.Grid, costs: rf.Costs):
+        def schedule(self, grid: Grid, costs: Costs):
             seen.append(default_registry())
             yield from super().schedule(grid, costs)
 

@@ -6,7 +6,8 @@ from contextlib import nullcontext
 import pytest
 
 import rnnframe as rf
-from rnnframe import Drop, Forget, Forward, Grid, Load, Reverse, Save, Update
+from rnnframe.errors import ScheduleError
+from rnnframe.schedules import Drop, Forget, Forward, Grid, Load, Reverse, Save, Simulation, Update
 
 WRONG = {
     "it reverses without a tape": (
@@ -120,7 +121,7 @@ def test_a_schedule_over_two_chunks_is_refused_where(actions, message):
         for action in actions:
             _ = yield action  # a list that is yielded from could not take the executor's answer
 
-    with pytest.raises(rf.ScheduleError) as refusal:
+    with pytest.raises(ScheduleError) as refusal:
         rf.simulate(schedule(), Grid(10, (5,)))
     assert str(refusal.value) == message
 
@@ -131,7 +132,7 @@ def test_the_first_wrong_action_is_the_one_that_is_reported():
         yield Load(1)
         yield Load(2)
 
-    with pytest.raises(rf.ScheduleError, match=r"^action 2 .*slot 1 holds nothing$"):
+    with pytest.raises(ScheduleError, match=r"^action 2 .*slot 1 holds nothing$"):
         rf.simulate(schedule(), Grid(10, (5,)))
 
 
@@ -144,7 +145,7 @@ def test_a_schedule_that_is_followed_no_further_is_closed(grid, refused):
             chunk += 1
 
     schedule = passing()
-    with pytest.raises(rf.ScheduleError) if refused else nullcontext():
+    with pytest.raises(ScheduleError) if refused else nullcontext():
         rf.simulate(schedule, grid)
     assert inspect.getgeneratorstate(schedule) == inspect.GEN_CLOSED
 
@@ -174,8 +175,8 @@ def test_peaks_and_totals_by_hand():
         yield Drop(0)
         yield Update()
 
-    assert rf.simulate(schedule(), Grid(10, (4,))) == rf.Simulation(
-        together=((2, 1),),
+    assert rf.simulate(schedule(), Grid(10, (4,))) == Simulation(
+        peaks=((2, 1),),
         far_snapshots=0,
         versions=0,
         forward_chunks=5,

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
-from rnnframe.specs import Spec, build, describe_type, field_types, read_value, render
+from rnnframe.errors import OptionError, UsageError
+from rnnframe.registry.specs import Spec, build, describe_type, field_types, read_value, render
 
 # What rnnframe brings, whatever else is installed beside it.
 BUILT_INS = rf.Registry.installed(distribution("rnnframe").entry_points.select(group="rnnframe"))
@@ -63,7 +64,7 @@ def test_a_spec_is_a_name_and_the_texts_of_its_options(text, name, options):
     ],
 )
 def test_a_spec_that_cannot_be_split_is_refused_where(text, message):
-    with pytest.raises(rf.OptionError) as refusal:
+    with pytest.raises(OptionError) as refusal:
         rf.cell(text)
     assert str(refusal.value) == message
 
@@ -150,7 +151,7 @@ def test_a_class_variable_is_no_option():
     ],
 )
 def test_a_wrong_cell_is_refused_with_the_wrong_value_and_the_way_out(spec, message):
-    with pytest.raises(rf.UsageError) as refusal:
+    with pytest.raises(UsageError) as refusal:
         BUILT_INS.cell(spec)
     assert str(refusal.value) == message
 
@@ -167,16 +168,16 @@ def test_a_wrong_cell_is_refused_with_the_wrong_value_and_the_way_out(spec, mess
     ],
 )
 def test_every_kind_is_refused_in_the_same_words(kind, spec, message):
-    with pytest.raises(rf.OptionError) as refusal:
+    with pytest.raises(OptionError) as refusal:
         getattr(BUILT_INS, kind)(spec)
     assert str(refusal.value) == message
     assert refusal.value.exit_code == 2
 
 
 def test_what_is_neither_a_text_nor_an_object_of_the_kind_is_refused():
-    with pytest.raises(rf.UsageError, match="a store is a spec such as 'name:key=value' or a StateStore, not 3"):
+    with pytest.raises(UsageError, match="a store is a spec such as 'name:key=value' or a StateStore, not 3"):
         rf.store(3)
-    with pytest.raises(rf.UsageError, match=r"a cell is a spec such as 'name:key=value' or a Cell, not SGD\("):
+    with pytest.raises(UsageError, match=r"a cell is a spec such as 'name:key=value' or a Cell, not SGD\("):
         rf.cell(rf.optimizer("sgd"))
 
 

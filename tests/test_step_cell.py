@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from step_cells import BUILT_IN, EVERY_CELL, AutoElman, AutoGRU, AutoLSTM, StepElman, StepGRU, StepLSTM
 
 import rnnframe as rf
-from rnnframe.explain import needs_of
-from rnnframe.pieces import Block
-from rnnframe.step_cell import StepCell, sigmoid
-from rnnframe.tapes import tape_shapes
+from rnnframe.contracts.autograd import step_gradients
+from rnnframe.contracts.step_cell import StepCell, sigmoid
+from rnnframe.data.pieces import Block
+from rnnframe.errors import PluginError, UsageError
+from rnnframe.inspection.needs import dependencies_of
+from rnnframe.network.tapes import tape_shapes
 from rnnframe.testing import check_gradients
-from rnnframe.vjp import step_gradients
 
 INPUTS = 5
 PAIRS = [pytest.param(name, cls, id=cls.name) for name, pair in BUILT_IN.items() for cls in pair]
@@ -171,7 +172,7 @@ def test_the_state_alone_is_left_unless_the_cell_says_more():
 
 
 def test_explain_finds_out_what_a_step_that_is_run_again_needs():
-    needs = {need.array: set(need.gradients) for need in needs_of(AutoElman(hidden=4), inputs=3)}
+    needs = {need.array: set(need.gradients) for need in dependencies_of(AutoElman(hidden=4), inputs=3)}
     everything = {"dU", "dW", "db", "dx_t", "dh_(t-1)"}
     assert needs["x_t"] == needs["h_(t-1)"] == needs["b"] == everything  # of each, the slope is computed again
     assert needs["h_t"] == set()
@@ -188,7 +189,7 @@ def variant(**members):
     return attrs.frozen(kw_only=True)(type("Variant", (StepElman,), {"name": "variant", **members}))(hidden=3)
 
 
-def fails(cell, error=rf.PluginError, lookup=False):
+def fails(cell, error=PluginError, lookup=False):
     """Return what is said of a cell that does not keep the rules."""
     network = network_of(cell)
     with pytest.raises(error) as refusal:
@@ -279,7 +280,7 @@ def test_what_the_automatic_reverse_cannot_follow_is_named(step, what):
     def strange(self, p, xU, state):
         return {"h": xU * 1.0} if isinstance(xU, np.ndarray) else step(self, p, xU, state)
 
-    message = fails(variant(step=strange, reverse="auto"), rf.UsageError)
+    message = fails(variant(step=strange, reverse="auto"), UsageError)
     assert message.startswith(f"an automatic reverse cannot follow {what}")
     assert message.endswith("; write the step otherwise, or give the cell a step_backward")
 
@@ -313,7 +314,7 @@ def test_without_autograd_one_line_says_what_to_install():
         "made = [cls(hidden=2) for cls in step_cells.EVERY_CELL]\n"
         "network = rf.Network([step_cells.AutoElman(hidden=2)], 'mse:outputs=1', 2)\n"
         "try: rf.Engine(network).gradients(np.zeros((2, 1, 2)), np.zeros((2, 1, 1)))\n"
-        "except rf.UsageError as error: print(error)\n"
+        "except UsageError as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.endswith('install it with: pip install "rnnframe[auto]"\n')

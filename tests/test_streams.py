@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
-from rnnframe.copies import Copies
-from rnnframe.engine import execute
-from rnnframe.memory import Memory
-from rnnframe.sources import Reader
-from rnnframe.streams import Stream
-from rnnframe.sums import Tally
+from rnnframe.data.source import Reader
+from rnnframe.data.staging import Staging
+from rnnframe.data.stream import Stream
+from rnnframe.engine.loop import execute
+from rnnframe.engine.memory import Memory
+from rnnframe.engine.totals import ShardTotals
+from rnnframe.errors import DataError, OptionError, ScheduleError
+from rnnframe.schedules import Drop, Forget, Forward, Load, Reverse, Save
 
 pytestmark = pytest.mark.usefixtures("each_kernels")
 
@@ -67,7 +69,7 @@ def test_an_engine_stops_reading_at_the_error_of_a_block():
             read.append(n)
             yield (x, y) if n < 3 else (np.full_like(x, np.nan), y)
 
-    with pytest.raises(rf.DataError, match="at step 12"):
+    with pytest.raises(DataError, match="at step 12"):
         make_engine(chunk=4).gradients(blocks(), None)
     assert read == [0, 1, 2, 3]
 
@@ -93,7 +95,7 @@ def test_evaluation_and_prediction_of_a_stream_are_those_of_the_array():
 
 
 def test_a_store_that_needs_the_length_says_so_and_names_those_that_do_not():
-    with pytest.raises(rf.OptionError) as refusal:
+    with pytest.raises(OptionError) as refusal:
         make_engine("checkpoint:slots=2").gradients(in_blocks(*make_data(8), length=4), None)
     assert str(refusal.value) == (
         "store 'checkpoint' needs the length in advance; give arrays, or use a store for unknown lengths, "
@@ -123,19 +125,19 @@ X, Y = make_data(4)
     ],
 )
 def test_a_stream_of_the_wrong_kind_is_refused(x, y, message):
-    with pytest.raises(rf.DataError) as refusal:
+    with pytest.raises(DataError) as refusal:
         make_engine(chunk=4).gradients(iter(x), None if y is None else iter(y))
     assert str(refusal.value).startswith(message)
 
 
 def test_a_stream_of_inputs_with_an_array_of_targets_is_refused():
-    with pytest.raises(rf.DataError, match="x is an iterator and y a ndarray; give both as iterators, or pairs"):
+    with pytest.raises(DataError, match="x is an iterator and y a ndarray; give both as iterators, or pairs"):
         make_engine().gradients(iter([X]), Y)
 
 
 def test_a_stream_has_no_last_step_for_a_head_that_counts_only_that_one():
     network = rf.Network(["lstm:hidden=4"], f"softmax:classes={CLASSES},at=last", INPUTS)
-    with pytest.raises(rf.DataError, match="no known last step; use a head with at=every, or arrays"):
+    with pytest.raises(DataError, match="no known last step; use a head with at=every, or arrays"):
         rf.Engine(network, "circular-queue").gradients(iter([(X, Y[-1])]), None)
 
 
@@ -176,8 +178,8 @@ def test_a_block_is_held_until_its_chunk_is_reversed():
     def watch(action):
         held.append((type(action).__name__, source.held_bytes * 5 // (x.nbytes + y.nbytes)))
 
-    reader = Reader(source, plan.grid, slice(0, BATCH), Copies(), lambda: None)
-    execute(watched(plan.schedule(), watch), reader, engine.network, Memory(engine.network, plan), Tally(), list)
+    reader = Reader(source, plan.grid, slice(0, BATCH), Staging(), lambda: None)
+    execute(watched(plan.schedule(), watch), reader, engine.network, Memory(engine.network, plan), ShardTotals(), list)
 
     assert [blocks for name, blocks in held if name == "Reverse"] == [4, 3, 2, 1, 0]
     assert max(blocks for _, blocks in held) == 5
@@ -193,10 +195,10 @@ def test_a_report_counts_the_data_that_had_to_be_held(store, blocks, shards, eac
     report = make_engine(store, chunk=4, shards=shards).gradients(in_blocks(x, y, 5), None).report
     held = blocks * (x.nbytes + y.nbytes) // 5
     # Of one and two columns of 4 steps of 3 inputs and a target, in lines of 64 bytes; compiled kernels take columns.
-    copies = {1: 0, 2: 64 + 64 + (128 + 192 if each_kernels == "numpy" else 0)}[shards]
-    data = report.data_bytes - copies
+    staging = {1: 0, 2: 64 + 64 + (128 + 192 if each_kernels == "numpy" else 0)}[shards]
+    data = report.data_bytes - staging
     assert data == held if shards == 1 or blocks == 5 else held <= data <= held * 2
-    assert make_engine(store, chunk=4, shards=shards).gradients(x, y).report.data_bytes == copies
+    assert make_engine(store, chunk=4, shards=shards).gradients(x, y).report.data_bytes == staging
 
 
 @pytest.mark.parametrize("given", ["uint8", "float64"])
@@ -204,25 +206,25 @@ def test_data_are_held_as_they_came_or_in_the_dtype_of_the_network_where_that_is
     network = rf.Network(["gru:hidden=4"], "mse:outputs=1", INPUTS, dtype="float32")
     x, y = np.ones((20, BATCH, INPUTS), given), np.ones((20, BATCH, 1), given)
     result = rf.Engine(network, "checkpoint:policy=online", chunk=4).gradients(in_blocks(x, y, 7), None)
-    copies = {"uint8": 192, "float64": 0}[given]  # a chunk of it in float32, in lines of 64 bytes
-    assert result.report.data_bytes == (x.size + y.size) * {"uint8": 1, "float64": 4}[given] + copies
+    staging = {"uint8": 192, "float64": 0}[given]  # a chunk of it in float32, in lines of 64 bytes
+    assert result.report.data_bytes == (x.size + y.size) * {"uint8": 1, "float64": 4}[given] + staging
     assert result.loss == rf.Engine(network, chunk=4).gradients(x, y).loss
 
 
 def test_a_schedule_that_comes_back_to_a_chunk_whose_tape_it_has_released_is_refused():
     class Forgetful(type(rf.store("full-history"))):
         def schedule(self, grid, costs):
-            yield rf.Save(0)
-            yield rf.Forward(0, 2, keep=True)
-            yield rf.Forget(2)
-            yield rf.Load(0)
-            yield rf.Drop(0)
-            yield rf.Forward(0, 2, keep=True)
-            yield rf.Reverse(2, 0)
+            yield Save(0)
+            yield Forward(0, 2, keep=True)
+            yield Forget(2)
+            yield Load(0)
+            yield Drop(0)
+            yield Forward(0, 2, keep=True)
+            yield Reverse(2, 0)
 
     x, y = make_data(8)
     assert make_engine(Forgetful(), chunk=4).gradients(x, y).report.forward_steps == 16
-    with pytest.raises(rf.ScheduleError, match="runs step 0 of a stream again after its tape was released"):
+    with pytest.raises(ScheduleError, match="runs step 0 of a stream again after its tape was released"):
         make_engine(Forgetful(), chunk=4).gradients(in_blocks(x, y, 4), None)
 
 

@@ -9,17 +9,21 @@ from hypothesis import strategies as st
 from test_schedules import STORES, cases
 
 import rnnframe as rf
-from rnnframe.condense import COLUMNS, bytes_held, condensed_timeline
-from rnnframe.timeline import Bar, Timeline, follow, timeline_of
+from rnnframe.engine.plan import Plan
+from rnnframe.errors import OptionError
+from rnnframe.inspection.condense import COLUMNS, bytes_held, condensed_timeline
+from rnnframe.inspection.timeline import Bar, Timeline, follow, timeline_of
+from rnnframe.plugin import Costs, StateStore
+from rnnframe.schedules import Drop, Forward, Load, Reverse, Save
 
 ratios = st.floats(0.5, 4)
 
 
-def plan_of(case) -> rf.Plan:
+def plan_of(case) -> Plan:
     store, steps, chunk, costs = case
     grid = store.grid(steps, min(chunk, steps))
     simulation = rf.simulate(store.schedule(grid, costs), grid, stored_weights=store.stores_weights)
-    return rf.Plan(store=store, grid=grid, batch=1, weighed=costs, costs=costs, simulation=simulation)
+    return Plan(store=store, grid=grid, batch=1, planning_costs=costs, costs=costs, simulation=simulation)
 
 
 def peaks(timeline: Timeline) -> tuple[int, int, int]:
@@ -71,28 +75,28 @@ def test_every_reversed_step_has_its_tape_at_that_moment(case):
 
 
 @attrs.frozen(kw_only=True)
-class HalfFarHalfTaped(rf.StateStore):
+class HalfFarHalfTaped(StateStore):
     """Keep the tapes of the first half, save the state after it far away, and go back and forth between the two."""
 
     name = "half"
 
     def schedule(self, grid, costs):
         half = grid.chunks // 2
-        yield rf.Forward(0, half, keep=True)
-        yield rf.Save(0, far=True)
-        yield rf.Forward(half, grid.chunks - 1, keep=False)
-        yield rf.Load(0)
-        yield rf.Forward(half, grid.chunks, keep=True)
-        yield rf.Reverse(grid.chunks, half + 1)
-        yield rf.Load(None)  # the state after chunk `half`
-        yield rf.Save(1)
-        yield rf.Drop(1)
-        yield rf.Drop(0)
-        yield rf.Reverse(half + 1, 0)
+        yield Forward(0, half, keep=True)
+        yield Save(0, far=True)
+        yield Forward(half, grid.chunks - 1, keep=False)
+        yield Load(0)
+        yield Forward(half, grid.chunks, keep=True)
+        yield Reverse(grid.chunks, half + 1)
+        yield Load(None)  # the state after chunk `half`
+        yield Save(1)
+        yield Drop(1)
+        yield Drop(0)
+        yield Reverse(half + 1, 0)
 
 
 def test_far_snapshots_and_states_out_of_the_ring_stand_where_they_belong():
-    timeline = timeline_of(plan_of((HalfFarHalfTaped(), 60, 10, rf.Costs(snapshot=1, tape=1))), 1.0)
+    timeline = timeline_of(plan_of((HalfFarHalfTaped(), 60, 10, Costs(snapshot=1, tape=1))), 1.0)
     assert [bar for bar in timeline.bars if bar.kind != "tape"] == [
         Bar("snapshot", 30 + 20 + 30 + 20, 30 + 20 + 30 + 20, 40, 40),
         Bar("far", 30, 30 + 20 + 30 + 20, 30, 30),
@@ -110,7 +114,7 @@ def test_far_snapshots_and_states_out_of_the_ring_stand_where_they_belong():
 def test_a_plan_of_unknown_length_is_refused():
     network = rf.Network(cells=["elman:hidden=2"], head="mse:outputs=1", inputs=1)
     plan = rf.Engine(network, "circular-queue").plan(None, 1)
-    with pytest.raises(rf.OptionError, match="unknown length cannot be drawn"):
+    with pytest.raises(OptionError, match="unknown length cannot be drawn"):
         follow(plan)
 
 

@@ -159,10 +159,10 @@ def test_no_more_versions_are_kept_than_windows_that_still_wait(k1, k2, steps):
 def test_shards_share_the_old_weights(shards):
     data = make_data(make_network(("lstm",)), 12, batch=3)
     store = "circular-queue:k1=2,k2=5,weights=stored"
-    alone, together = make_network(("lstm",)), make_network(("lstm",))
+    alone, peaks = make_network(("lstm",)), make_network(("lstm",))
     one = rf.Trainer(rf.Engine(alone, store), f"sgd:lr={LR}").step(*data).report
-    many = rf.Trainer(rf.Engine(together, store, shards=shards), f"sgd:lr={LR}").step(*data).report
-    close(together.parameters.flat, alone.parameters.flat)
+    many = rf.Trainer(rf.Engine(peaks, store, shards=shards), f"sgd:lr={LR}").step(*data).report
+    close(peaks.parameters.flat, alone.parameters.flat)
     assert many.predicted_bytes == many.peak_bytes
     assert one.updates == many.updates == 6
 

@@ -13,10 +13,11 @@ import numpy as np
 from attrs.validators import ge, le
 
 import rnnframe as rf
+from rnnframe.plugin import Medium, SnapshotLayout, Snapshots, hookimpl
 
 
 @attrs.frozen(kw_only=True)
-class Zlib(rf.Medium):
+class Zlib(Medium):
     """Compress snapshots without loss.
 
     How far that goes nobody knows beforehand, so a plan counts their full size; the report tells what was held.
@@ -29,7 +30,7 @@ class Zlib(rf.Medium):
         """The whole state at worst: what cannot be compressed is kept as it is."""
         return state_bytes
 
-    def open(self, layout: rf.SnapshotLayout) -> rf.Snapshots:
+    def open(self, layout: SnapshotLayout) -> Snapshots:
         """Make room that is empty at first."""
         return Packed(self.level)
 
@@ -71,7 +72,7 @@ class Packed:
         self._most = 0
 
 
-@rf.hookimpl
-def rnnframe_media() -> Iterable[type[rf.Medium]]:
+@hookimpl
+def rnnframe_media() -> Iterable[type[Medium]]:
     """Provide the medium."""
     return [Zlib]

@@ -9,13 +9,11 @@ from typing import ClassVar
 import attrs
 import numpy as np
 
-import rnnframe as rf
-from rnnframe.arrays import Array, Arrays
-from rnnframe.step_cell import sigmoid
+from rnnframe.plugin import Array, Arrays, Cell, StepCell, hookimpl, sigmoid
 
 
 @attrs.frozen(kw_only=True)
-class UGRNN(rf.StepCell):
+class UGRNN(StepCell):
     """h_t = g ∘ h_(t-1) + (1 - g) ∘ c with c = tanh, g = σ of x_t U + h_(t-1) W + b; columns in the order c, g."""
 
     name: ClassVar[str] = "ugrnn"
@@ -54,7 +52,7 @@ class UGRNN(rf.StepCell):
         return np.tanh(z_c), sigmoid(z_g)
 
 
-@rf.hookimpl
-def rnnframe_cells() -> Iterable[type[rf.Cell]]:
+@hookimpl
+def rnnframe_cells() -> Iterable[type[Cell]]:
     """Provide the cell."""
     return [UGRNN]

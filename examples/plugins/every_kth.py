@@ -2,7 +2,7 @@
 
 import attrs
 
-from rnnframe import Forward, Load, Reverse, StateStore
+from rnnframe.plugin import Forward, Load, Reverse, StateStore
 
 
 @attrs.frozen(kw_only=True)

@@ -3,11 +3,11 @@
 import attrs
 import numpy as np
 
-import rnnframe as rf
+from rnnframe.plugin import StepCell
 
 
 @attrs.frozen(kw_only=True)
-class IndRNN(rf.StepCell):
+class IndRNN(StepCell):
     """h_t = relu(x_t U + u ∘ h_(t-1) + b): each unit remembers itself alone, so layers are stacked to mix them."""
 
     name = "indrnn"

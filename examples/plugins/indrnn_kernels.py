@@ -5,15 +5,22 @@ from importlib.util import find_spec
 import attrs
 import numpy as np
 
-import rnnframe as rf
-from rnnframe.products import add_column_sums, add_input_product, panel_shape, project, write_input_gradient
+from rnnframe.plugin import (
+    Cell,
+    Kernels,
+    add_column_sums,
+    add_input_product,
+    panel_shape,
+    project,
+    write_input_gradient,
+)
 
 
 @attrs.frozen(kw_only=True)
-class Twin(rf.Cell):
+class Twin(Cell):
     """IndRNN with the same parameters, state and tape; no `name`, since nobody asks for it by name."""
 
-    cell: rf.Cell
+    cell: Cell
 
     def parameters(self, inputs):
         return self.cell.parameters(inputs)
@@ -43,7 +50,7 @@ class Twin(rf.Cell):
 
 
 @attrs.frozen(kw_only=True)
-class Loops(rf.Kernels):
+class Loops(Kernels):
     """The loops of the independently recurrent network, compiled when the first engine is made."""
 
     name = "indrnn-loops"

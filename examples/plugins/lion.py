@@ -3,11 +3,11 @@
 import attrs
 import numpy as np
 
-import rnnframe as rf
+from rnnframe.plugin import Optimizer
 
 
 @attrs.frozen(kw_only=True)
-class Lion(rf.Optimizer):
+class Lion(Optimizer):
     """p ← p - lr (sign(β1 m + (1 - β1) g) + λ p);  m ← β2 m + (1 - β2) g."""
 
     name = "lion"

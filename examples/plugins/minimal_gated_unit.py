@@ -3,12 +3,11 @@
 import attrs
 import numpy as np
 
-import rnnframe as rf
-from rnnframe.step_cell import sigmoid
+from rnnframe.plugin import StepCell, sigmoid
 
 
 @attrs.frozen(kw_only=True)
-class MinimalGatedUnit(rf.StepCell):
+class MinimalGatedUnit(StepCell):
     """h_t = (1 - f) ∘ h_(t-1) + f ∘ n with n = tanh(x_t U_n + (f ∘ h_(t-1)) W_n + b_n); columns in the order f, n."""
 
     name = "mgu"

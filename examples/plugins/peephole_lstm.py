@@ -3,12 +3,11 @@
 import attrs
 import numpy as np
 
-import rnnframe as rf
-from rnnframe.step_cell import sigmoid
+from rnnframe.plugin import StepCell, sigmoid
 
 
 @attrs.frozen(kw_only=True)
-class PeepholeLSTM(rf.StepCell):
+class PeepholeLSTM(StepCell):
     """LSTM with peepholes: i and f see c_(t-1), o sees c_t; U, W, b in the order i, f, g, o."""
 
     name = "peephole"

@@ -7,7 +7,8 @@ from typing import ClassVar
 import attrs
 from attrs.validators import gt, optional
 
-from rnnframe import (
+from rnnframe.plugin import (
+    ByteSize,
     Costs,
     Grid,
     OptionError,
@@ -15,11 +16,10 @@ from rnnframe import (
     Schedule,
     Simulation,
     StateStore,
-    default_registry,
     hookimpl,
+    human_bytes,
+    render,
 )
-from rnnframe.sizes import ByteSize, human_bytes
-from rnnframe.specs import render
 from rnnframe_auto.free import free_memory
 
 
@@ -44,7 +44,7 @@ class Auto(StateStore):
         """Never followed: the chosen store has the schedule."""
         raise OptionError("store 'auto' chooses another store for a run; simulate that one: engine.plan(...).store")
 
-    def settle(self, problem: Problem) -> tuple[StateStore, int]:
+    def resolve(self, problem: Problem) -> tuple[StateStore, int]:
         """Return the store and the chunk length with the least work within the budget."""
         budget = free_memory() // 2 if self.budget is None else int(self.budget)
         choices = list(_choices(problem, budget))
@@ -81,7 +81,7 @@ def _choices(problem: Problem, budget: int) -> Iterator[_Choice]:
             try:
                 choices = list(_fitting(kind, problem, length, budget))
             except Exception as error:
-                default_registry().leave_out("store", kind, error)
+                problem.leave_out(kind, error)
                 kinds.remove(kind)
                 continue
             least = min([least, *(choice.work for choice in choices)])
@@ -102,7 +102,7 @@ REBUILD = {"whole": 0.0, "lean": 0.1, "states": 0.8}
 
 def work(store: StateStore, simulation: Simulation, rows: int) -> float:
     """Return the work of a simulated schedule whose chunks have that many rows, in forward steps of a large chunk."""
-    return work_of(simulation.forward_steps, (2 + REBUILD[store.tapes]) * simulation.reverse_steps, rows)
+    return work_of(simulation.forward_steps, (2 + REBUILD[store.tape_retention]) * simulation.reverse_steps, rows)
 
 
 def work_of(forward: float, reverse: float, rows: int) -> float:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from rnnframe import OptionError
+from rnnframe.plugin import OptionError
 
 
 def free_memory() -> int:

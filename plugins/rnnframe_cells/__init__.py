@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from rnnframe import Cell, hookimpl
+from rnnframe.plugin import Cell, hookimpl
 from rnnframe_cells.elman import Elman
 from rnnframe_cells.gru import GRU
 from rnnframe_cells.lstm import LSTM

@@ -12,10 +12,12 @@ import attrs
 import numpy as np
 from attrs.validators import ge
 
-from rnnframe import Cell
-from rnnframe.arrays import Array, Arrays
-from rnnframe.contracts import Sizes, Widths
-from rnnframe.products import (
+from rnnframe.plugin import (
+    Array,
+    Arrays,
+    Cell,
+    Sizes,
+    Widths,
     add_column_sums,
     add_input_product,
     add_product,

@@ -16,10 +16,13 @@ import attrs
 import numpy as np
 from attrs.validators import ge, in_
 
-from rnnframe import Cell
-from rnnframe.arrays import Array, Arrays
-from rnnframe.contracts import Sizes, Tapes, Widths
-from rnnframe.products import (
+from rnnframe.plugin import (
+    Array,
+    Arrays,
+    Cell,
+    Sizes,
+    TapeRetention,
+    Widths,
     add_column_sums,
     add_input_product,
     add_product,
@@ -65,15 +68,15 @@ class GRU(Cell):
         widths = {"gates": 3 * self.hidden, "h": self.hidden}
         return widths | {"q": self.hidden} if self.reset == "after" else widths
 
-    def keeps(self, tapes: Tapes) -> tuple[str, ...]:
+    def retained_arrays(self, retention: TapeRetention) -> tuple[str, ...]:
         """h follows from the gates step by step; gates and q follow from all h_(t-1) in large products."""
-        return {"whole": tuple(self.tape()), "lean": tuple(self.tape().keys() - {"h"}), "states": ("h",)}[tapes]
+        return {"whole": tuple(self.tape()), "lean": tuple(self.tape().keys() - {"h"}), "states": ("h",)}[retention]
 
-    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, tapes: Tapes) -> None:
+    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, retention: TapeRetention) -> None:
         """Run the equations again, but for what is there."""
         H, a, h = self.hidden, tape["gates"], tape["h"]
         r, z, n = np.split(a, 3, axis=2)
-        if tapes == "lean":
+        if retention == "lean":
             for t in range(len(x)):
                 np.subtract(h[t], n[t], out=h[t + 1])
                 h[t + 1] *= z[t]

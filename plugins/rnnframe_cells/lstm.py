@@ -15,10 +15,13 @@ import attrs
 import numpy as np
 from attrs.validators import ge
 
-from rnnframe import Cell
-from rnnframe.arrays import Array, Arrays
-from rnnframe.contracts import Sizes, Tapes, Widths
-from rnnframe.products import (
+from rnnframe.plugin import (
+    Array,
+    Arrays,
+    Cell,
+    Sizes,
+    TapeRetention,
+    Widths,
     add_column_sums,
     add_input_product,
     add_product,
@@ -58,14 +61,14 @@ class LSTM(Cell):
         """A step leaves its gates, c and h."""
         return {"gates": 4 * self.hidden, "c": self.hidden, "h": self.hidden}
 
-    def keeps(self, tapes: Tapes) -> tuple[str, ...]:
+    def retained_arrays(self, retention: TapeRetention) -> tuple[str, ...]:
         """c and h follow from the gates step by step; the gates follow from all h_(t-1) in one product."""
-        return {"whole": ("gates", "c", "h"), "lean": ("gates",), "states": ("h",)}[tapes]
+        return {"whole": ("gates", "c", "h"), "lean": ("gates",), "states": ("h",)}[retention]
 
-    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, tapes: Tapes) -> None:
+    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, retention: TapeRetention) -> None:
         """Run the equations again, but for what is there: the same operations on each value as `forward`'s."""
         gates, c, h = tape["gates"], tape["c"], tape["h"]
-        if tapes == "states":
+        if retention == "states":
             project(x, weights["U"], gates)
             gates += weights["b"]
             np.matmul(rows(h[:-1]), weights["W"], out=rows(scratch["dz"]))
@@ -77,7 +80,7 @@ class LSTM(Cell):
         for t in range(len(x)):
             np.multiply(f[t], c[t], out=remembered)
             c[t + 1] += remembered
-        if tapes == "lean":
+        if retention == "lean":
             np.tanh(c[1:], out=h[1:])
             h[1:] *= o
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array
 
 
 def fill_uniform(array: Array, hidden: int, rng: np.random.Generator) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from rnnframe import StateStore, hookimpl
+from rnnframe.plugin import StateStore, hookimpl
 from rnnframe_checkpoint.store import Checkpoint
 
 

@@ -28,7 +28,7 @@ from typing import TypeAlias
 import attrs
 import numpy as np
 
-from rnnframe import Drop, Forward, Load, Reverse, Save, Schedule
+from rnnframe.plugin import Drop, Forward, Load, Reverse, Save, Schedule
 from rnnframe_checkpoint.policies import best_advance
 
 EXACT = 2**14  # values in the exact table, of two bytes

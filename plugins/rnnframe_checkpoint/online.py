@@ -16,7 +16,7 @@ from functools import lru_cache
 from itertools import accumulate, pairwise
 from math import comb
 
-from rnnframe import Drop, Forward, Load, Save, Schedule
+from rnnframe.plugin import Drop, Forward, Load, Save, Schedule
 from rnnframe_checkpoint.policies import Snapshot, nested, repetitions
 
 

@@ -14,7 +14,7 @@ from math import comb
 
 import attrs
 
-from rnnframe import Drop, Forward, Load, Reverse, Save, Schedule
+from rnnframe.plugin import Drop, Forward, Load, Reverse, Save, Schedule
 
 
 def uniform(chunks: int, slots: int) -> Schedule:

@@ -8,9 +8,7 @@ from typing import ClassVar, Literal, Self, TypeAlias
 import attrs
 from attrs.validators import ge, gt, in_, optional
 
-from rnnframe import Costs, Grid, Medium, OptionError, Problem, Schedule, StateStore
-from rnnframe.contracts import Tapes
-from rnnframe.sizes import ByteSize
+from rnnframe.plugin import ByteSize, Costs, Grid, Medium, OptionError, Problem, Schedule, StateStore, TapeRetention
 from rnnframe_checkpoint.mixed import mixed, runs_of
 from rnnframe_checkpoint.online import online
 from rnnframe_checkpoint.policies import filled, revolve, tiered, uniform
@@ -54,7 +52,7 @@ class Checkpoint(StateStore):
         validator=optional(gt(ByteSize(0))),
         metadata={"help": "bytes for tapes, snapshots and working arrays, in place of slots"},
     )
-    keep: Tapes | None = attrs.field(
+    keep: TapeRetention | None = attrs.field(
         default=None,
         validator=optional(in_(("whole", "lean", "states"))),
         metadata={
@@ -66,7 +64,7 @@ class Checkpoint(StateStore):
     )
 
     @property
-    def tapes(self) -> Tapes:
+    def tape_retention(self) -> TapeRetention:
         """What `keep` says."""
         return self.keep or "whole"
 

@@ -10,8 +10,7 @@ from typing import ClassVar, Literal
 import attrs
 from attrs.validators import ge, in_
 
-from rnnframe import Costs, Forget, Forward, Grid, Reverse, Schedule, StateStore, Update, hookimpl
-from rnnframe.schedule import split_evenly
+from rnnframe.plugin import Costs, Forget, Forward, Grid, Reverse, Schedule, StateStore, Update, hookimpl, split_evenly
 
 
 @attrs.frozen(kw_only=True)

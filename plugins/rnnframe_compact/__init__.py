@@ -7,7 +7,7 @@ import attrs
 import numpy as np
 from attrs.validators import ge, le
 
-from rnnframe import Medium, OptionError, SnapshotLayout, Snapshots, Vector, hookimpl
+from rnnframe.plugin import Medium, OptionError, SnapshotLayout, Snapshots, Vector, hookimpl
 
 P = TypeVar("P")
 

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from rnnframe import Cell, Kernels, hookimpl
-from rnnframe.heads import HEADS, Head
+from rnnframe.plugin import Cell, Head, Kernels, hookimpl
+from rnnframe_heads.heads import HEADS
 
 INSTALL = "pip install 'rnnframe[fast]'"
 

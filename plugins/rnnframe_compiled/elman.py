@@ -4,7 +4,7 @@ from typing import Any
 
 from numba import njit
 
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array
 from rnnframe_compiled import functions
 from rnnframe_compiled.gradients import add_block_gradients
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
@@ -36,7 +36,7 @@ def forward(
     unit: Any,
     kind: int,
     x: int,
-    apart: int,
+    step_bytes: int,
     I: int,
     numbers: Array,
     sums: Array,
@@ -53,7 +53,7 @@ def forward(
     for t in range(L):
         before = at_h + t * B * H * z
         after = before + B * H * z
-        multiply_both(unit, x + t * apart, I, pu, before, H, pw, bias, B, H, after, H)
+        multiply_both(unit, x + t * step_bytes, I, pu, before, H, pw, bias, B, H, after, H)
         for r in range(B if len(numbers) else 0):
             add_values(unit, H, rows + numbers[t * B + r] * H * z, after + r * H * z)
         for j in range(0, B * H, V):
@@ -71,7 +71,7 @@ def backward(
     unit: Any,
     kind: int,
     x: int,
-    apart: int,
+    step_bytes: int,
     I: int,
     numbers: Array,
     PWT: Array,
@@ -106,4 +106,4 @@ def backward(
                 copy(unit, n, (dh_t + j * z,), made)
         given = (at_dh + (t - 1) * size * z, H, V) if t else (zeros, 0, 0)
         multiply(unit, d, B, H, H, pwt, H, given, dh_t)
-    add_block_gradients(unit, x, apart, I, numbers, h, dz, dU, dW, db, work)
+    add_block_gradients(unit, x, step_bytes, I, numbers, h, dz, dU, dW, db, work)

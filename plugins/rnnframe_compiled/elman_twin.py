@@ -5,9 +5,7 @@ from typing import ClassVar
 
 import attrs
 
-from rnnframe.arrays import Array, Arrays
-from rnnframe.contracts import Sizes
-from rnnframe.products import write_input_gradient
+from rnnframe.plugin import Array, Arrays, Sizes, write_input_gradient
 from rnnframe_cells.elman import Elman
 from rnnframe_compiled import elman
 from rnnframe_compiled.packing import pack_columns, pack_transposed

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
 from rnnframe_compiled.products import add_values, copy, multiply_panel
 from rnnframe_compiled.tiles import WIDE
@@ -15,15 +15,19 @@ TERMS = 192
 
 
 @njit(nogil=True, cache=True)
-def gather(unit: Any, x: int, apart: int, B: int, I: int, start: int, count: int, target: int) -> None:
-    """Write the rows [start, start + count) of x one behind the other; x has steps of B rows, `apart` bytes apart."""
+def gather(unit: Any, x: int, step_bytes: int, B: int, I: int, start: int, count: int, target: int) -> None:
+    """Write the rows [start, start + count) of x one behind the other; x has steps of B rows, `step_bytes` apart."""
     z = bytes_of(unit)
     L = BYTES // z
     row = start
     while row < start + count:
         t = row // B
         stop = min(start + count, (t + 1) * B)
-        size, source, into = (stop - row) * I, x + t * apart + (row - t * B) * I * z, target + (row - start) * I * z
+        size, source, into = (
+            (stop - row) * I,
+            x + t * step_bytes + (row - t * B) * I * z,
+            target + (row - start) * I * z,
+        )
         for j in range(0, size, L):
             copy(unit, size - j, (source + j * z,), (into + j * z,))
         row = stop
@@ -33,7 +37,7 @@ def gather(unit: Any, x: int, apart: int, B: int, I: int, start: int, count: int
 def add_gradients(
     unit: Any,
     x: int,
-    apart: int,
+    step_bytes: int,
     B: int,
     I: int,
     h: int,
@@ -50,8 +54,8 @@ def add_gradients(
 ) -> None:
     """Add xᵀ·dz to dU, hᵀ·dz to dW and the column sums of dz to db, each row `out` values long; address 0 leaves out.
 
-    x [rows, I] with steps of B dense rows `apart` bytes apart, h [rows, H], dz [rows, width] with rows `stride` apart.
-    `work` has room for a vector, for TERMS rows of a panel, and for as many of x where its steps are not dense.
+    x [rows, I] with steps of B dense rows `step_bytes` bytes apart, h [rows, H], dz [rows, width] with rows `stride`
+    apart. `work` has room for a vector, for TERMS rows of a panel, and for as many of x where its steps are not dense.
     """
     z = bytes_of(unit)
     L = BYTES // z
@@ -60,13 +64,13 @@ def add_gradients(
     panel = one + BYTES
     vectors = -(-width // L)
     gathered = panel + TERMS * min(WIDE, vectors) * BYTES
-    dense = apart == B * I * z
+    dense = step_bytes == B * I * z
     for start in range(0, rows, TERMS):
         terms = min(TERMS, rows - start)
         steps = x + start * I * z
         if dU and not dense:
             steps = gathered
-            gather(unit, x, apart, B, I, start, terms, steps)
+            gather(unit, x, step_bytes, B, I, start, terms, steps)
         for p in range(0, vectors, WIDE):
             across = min(WIDE, vectors - p)
             last = min(L, width - (p + across - 1) * L)
@@ -98,7 +102,7 @@ def add_looked_up(unit: Any, x: Array, dz: int, stride: int, width: int, dU: int
 def add_block_gradients(
     unit: Any,
     x: int,
-    apart: int,
+    step_bytes: int,
     I: int,
     numbers: Array,
     h: Array,
@@ -111,6 +115,6 @@ def add_block_gradients(
     """Add to dU, dW and db where the columns of dz are theirs: x as in `add_gradients`, or looked-up rows."""
     L, B, width = dz.shape
     u, w, b, d = address_of(dU) if x else 0, address_of(dW), address_of(db), address_of(dz)
-    add_gradients(unit, x, apart, B, I, address_of(h), h.shape[2], d, width, width, L * B, u, w, b, width, work)
+    add_gradients(unit, x, step_bytes, B, I, address_of(h), h.shape[2], d, width, width, L * B, u, w, b, width, work)
     if len(numbers):
         add_looked_up(unit, numbers, d, width, width, address_of(dU), width)

@@ -4,7 +4,7 @@ from typing import Any
 
 from numba import njit
 
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array
 from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.gradients import add_gradients, add_looked_up
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
@@ -46,7 +46,7 @@ def reverse_step(r: Any, z: Any, n: Any, q: Any, h_old: Any, dh: Any) -> Any:
 def forward(
     unit: Any,
     x: int,
-    apart: int,
+    step_bytes: int,
     I: int,
     numbers: Array,
     sums: Array,
@@ -81,7 +81,7 @@ def forward(
                     V,
                     (pb + p * 4 * V * z, 0, V),
                     (buffer, 4 * V, V),
-                    (x + t * apart + first * I * z, I, 1, pu + p * I * 3 * V * z, 3 * V, I),
+                    (x + t * step_bytes + first * I * z, I, 1, pu + p * I * 3 * V * z, 3 * V, I),
                     (at_h + row * H * z, H, 1, pw + p * H * 3 * V * z, 3 * V, H),
                 )
                 for r in range(count):
@@ -135,7 +135,7 @@ def rebuild(unit: Any, gates: Array, h: Array) -> None:
 def backward(
     unit: Any,
     x: int,
-    apart: int,
+    step_bytes: int,
     I: int,
     numbers: Array,
     PWT: Array,
@@ -182,11 +182,13 @@ def backward(
         multiply(unit, at_d + t * B * 4 * H * z, B, 4 * H, 3 * H, address_of(PWT), H, (dh_t, H, V), dh_t)
     u, w, b = address_of(dU) if x else 0, address_of(dW), address_of(db)
     u_n = u + 2 * H * z if x else 0
-    add_gradients(unit, x, apart, B, I, at_h, H, at_d, 4 * H, 2 * H, L * B, u, w, b, 3 * H, work)
+    add_gradients(unit, x, step_bytes, B, I, at_h, H, at_d, 4 * H, 2 * H, L * B, u, w, b, 3 * H, work)
     add_gradients(
         unit, 0, 0, B, 0, at_h, H, at_d + 2 * H * z, 4 * H, H, L * B, 0, w + 2 * H * z, address_of(dbn), 3 * H, work
     )
-    add_gradients(unit, x, apart, B, I, at_h, H, at_d + 3 * H * z, 4 * H, H, L * B, u_n, 0, b + 2 * H * z, 3 * H, work)
+    add_gradients(
+        unit, x, step_bytes, B, I, at_h, H, at_d + 3 * H * z, 4 * H, H, L * B, u_n, 0, b + 2 * H * z, 3 * H, work
+    )
     if len(numbers):
         u = address_of(dU)
         add_looked_up(unit, numbers, at_d, 4 * H, 2 * H, u, 3 * H)

@@ -4,7 +4,7 @@ from typing import Any
 
 from numba import njit
 
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array
 from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.gradients import add_gradients, add_looked_up
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
@@ -41,7 +41,7 @@ def reverse_reset(r: Any, h_old: Any, ds: Any, dh: Any) -> Any:
 def forward(
     unit: Any,
     x: int,
-    apart: int,
+    step_bytes: int,
     I: int,
     numbers: Array,
     sums: Array,
@@ -67,7 +67,7 @@ def forward(
     )
     for t in range(L):
         g, before = at_gates + t * B * 3 * H * z, at_h + t * B * H * z
-        xs = x + t * apart
+        xs = x + t * step_bytes
         multiply_both(unit, xs, I, address_of(PUrz), before, H, address_of(PWrz), b, B, 2 * H, g, 3 * H)
         for r in range(B):
             for j in range(0, H, V):
@@ -91,7 +91,7 @@ def forward(
 def backward(
     unit: Any,
     x: int,
-    apart: int,
+    step_bytes: int,
     I: int,
     numbers: Array,
     PWTrz: Array,
@@ -144,9 +144,24 @@ def backward(
         multiply(unit, at_d + t * B * 3 * H * z, B, 3 * H, 2 * H, address_of(PWTrz), H, (dh_t, H, V), dh_t)
     u, w, b = address_of(dU) if x else 0, address_of(dW), address_of(db)
     u_n = u + 2 * H * z if x else 0
-    add_gradients(unit, x, apart, B, I, at_h, H, at_d, 3 * H, 2 * H, L * B, u, w, b, 3 * H, work)
+    add_gradients(unit, x, step_bytes, B, I, at_h, H, at_d, 3 * H, 2 * H, L * B, u, w, b, 3 * H, work)
     add_gradients(
-        unit, x, apart, B, I, rh, H, at_d + 2 * H * z, 3 * H, H, L * B, u_n, w + 2 * H * z, b + 2 * H * z, 3 * H, work
+        unit,
+        x,
+        step_bytes,
+        B,
+        I,
+        rh,
+        H,
+        at_d + 2 * H * z,
+        3 * H,
+        H,
+        L * B,
+        u_n,
+        w + 2 * H * z,
+        b + 2 * H * z,
+        3 * H,
+        work,
     )
     if len(numbers):
         add_looked_up(unit, numbers, at_d, 3 * H, 3 * H, address_of(dU), 3 * H)

@@ -6,9 +6,7 @@ from typing import ClassVar
 import attrs
 import numpy as np
 
-from rnnframe.arrays import Array, Arrays
-from rnnframe.contracts import Sizes, Tapes
-from rnnframe.products import project, rows, write_input_gradient
+from rnnframe.plugin import Array, Arrays, Sizes, TapeRetention, project, rows, write_input_gradient
 from rnnframe_cells.gru import GRU
 from rnnframe_compiled import gru_after, gru_before
 from rnnframe_compiled.packing import pack, pack_columns, pack_transposed, vectors_for
@@ -56,10 +54,10 @@ class CompiledGRU(Twin):
         inputs = self.inputs(x, weights, gates)
         gru_after.forward(unit, *inputs, *packed, gates, tape["q"], tape["h"], scratch["work"])
 
-    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, tapes: Tapes) -> None:
+    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, retention: TapeRetention) -> None:
         """Make h again, or the gates and q from h."""
         unit, gates, q, h, H = self.dtype.type(1), tape["gates"], tape["q"], tape["h"], self.hidden
-        if tapes == "lean":
+        if retention == "lean":
             gru_after.rebuild(unit, gates, h)
             return
         project(x, weights["U"], gates)
@@ -148,14 +146,14 @@ class CompiledResetBefore(Twin):
         inputs = self.inputs(x, weights, scratch["d"])
         gru_before.forward(self.dtype.type(1), *inputs, *packed, tape["gates"], tape["h"], scratch["reset"])
 
-    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, tapes: Tapes) -> None:
+    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, retention: TapeRetention) -> None:
         """Make h again, or as the cell does from h."""
-        if tapes == "lean":
+        if retention == "lean":
             gru_after.rebuild(self.dtype.type(1), tape["gates"], tape["h"])
         else:
             names = {"dz": scratch["d"], "extra": scratch["reset"]}
             H, W = self.hidden, weights["W"]
-            self.cell.rebuild({**weights, "Wrz": W[:, : 2 * H], "Wn": W[:, 2 * H :]}, x, tape, names, tapes)
+            self.cell.rebuild({**weights, "Wrz": W[:, : 2 * H], "Wn": W[:, 2 * H :]}, x, tape, names, retention)
 
     def backward(
         self,

@@ -8,9 +8,7 @@ import attrs
 import numpy as np
 from numba import njit
 
-from rnnframe.arrays import Array, Arrays, Vector
-from rnnframe.heads import Head, MeanSquaredError, Softmax
-from rnnframe.products import rows
+from rnnframe.plugin import Array, Arrays, Head, Vector, rows
 from rnnframe_compiled import head_from
 from rnnframe_compiled.gradients import TERMS, add_gradients
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
@@ -19,6 +17,7 @@ from rnnframe_compiled.products import multiply
 from rnnframe_compiled.softmax import cross_entropy
 from rnnframe_compiled.tiles import WIDE
 from rnnframe_compiled.twins import row_numbers
+from rnnframe_heads.heads import MeanSquaredError, Softmax
 
 
 @njit(nogil=True, cache=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnframe import Cell
+from rnnframe.plugin import Cell
 from rnnframe_cells.elman import Elman
 from rnnframe_cells.gru import GRU
 from rnnframe_cells.lstm import LSTM

@@ -7,7 +7,7 @@ from typing import Any
 
 from numba import njit
 
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array
 from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.gradients import add_block_gradients
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
@@ -55,7 +55,7 @@ def reverse_step(i: Any, f: Any, g: Any, o: Any, c: Any, c_old: Any, dh: Any, dc
 def forward(
     unit: Any,
     x: int,
-    apart: int,
+    step_bytes: int,
     I: int,
     numbers: Array,
     sums: Array,
@@ -69,7 +69,7 @@ def forward(
 ) -> None:
     """Run the block: x [L, B, I] at an address, or rows of `sums` with the numbers [L·B] that are added.
 
-    The rows of a step of x are dense; its steps are so many bytes `apart`.
+    The rows of a step of x are dense; its steps are so many bytes `step_bytes`.
     """
     z = bytes_of(unit)
     V = BYTES // z
@@ -95,7 +95,7 @@ def forward(
                     V,
                     (pb + p * 4 * V * z, 0, V),
                     (buffer, 4 * V, V),
-                    (x + t * apart + first * I * z, I, 1, weights_u, 4 * V, I),
+                    (x + t * step_bytes + first * I * z, I, 1, weights_u, 4 * V, I),
                     (at_h + row * H * z, H, 1, weights_w, 4 * V, H),
                 )
                 for r in range(count):
@@ -157,7 +157,7 @@ def rebuild(unit: Any, gates: Array, c: Array, h: Array) -> None:
 def backward(
     unit: Any,
     x: int,
-    apart: int,
+    step_bytes: int,
     I: int,
     numbers: Array,
     PWT: Array,
@@ -216,4 +216,4 @@ def backward(
             multiply_few(unit, d, B, 4 * H, 4 * H, pwt, H, given, dh_t, t % 2)
         else:
             multiply(unit, d, B, 4 * H, 4 * H, pwt, H, given, dh_t)
-    add_block_gradients(unit, x, apart, I, numbers, h, dz, dU, dW, db, work)
+    add_block_gradients(unit, x, step_bytes, I, numbers, h, dz, dU, dW, db, work)

@@ -6,9 +6,7 @@ from typing import ClassVar
 import attrs
 import numpy as np
 
-from rnnframe.arrays import Array, Arrays
-from rnnframe.contracts import Sizes, Tapes
-from rnnframe.products import project, rows, write_input_gradient
+from rnnframe.plugin import Array, Arrays, Sizes, TapeRetention, project, rows, write_input_gradient
 from rnnframe_cells.lstm import LSTM
 from rnnframe_compiled import lstm
 from rnnframe_compiled.packing import pack, pack_transposed, vectors_for
@@ -63,10 +61,10 @@ class CompiledLSTM(Twin):
             scratch["work"],
         )
 
-    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, tapes: Tapes) -> None:
+    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, retention: TapeRetention) -> None:
         """Make c and h again, or the gates from h and then c."""
         unit, gates, c, h = self.dtype.type(1), tape["gates"], tape["c"], tape["h"]
-        if tapes == "lean":
+        if retention == "lean":
             lstm.rebuild(unit, gates, c, h)
             return
         product = scratch["dz"]

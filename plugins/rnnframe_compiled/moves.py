@@ -52,7 +52,7 @@ def transpose_square(
     """
 
     def emit(_: Any, builder: Any, signature: Any, values: Any) -> Any:
-        _, count, width, origin, step, into, apart = values
+        _, count, width, origin, step, into, strided = values
         vector = vector_type(unit)
         size = vector.count
         held = []
@@ -72,7 +72,7 @@ def transpose_square(
         for r in range(size):
             wanted = builder.icmp_signed("<", INT64(r), width)
             with builder.if_then(wanted, likely=True):
-                store(builder, held[r], address(builder, unit, into, builder.mul(apart, INT64(r))))
+                store(builder, held[r], address(builder, unit, into, builder.mul(strided, INT64(r))))
         return ir.Constant(INT64, 0)
 
     return types.intp(unit, types.intp, types.intp, types.intp, types.intp, types.intp, types.intp), emit

@@ -4,7 +4,7 @@ from typing import Any
 
 from numba import njit
 
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
 from rnnframe_compiled.moves import copy_padded, transpose_square
 from rnnframe_compiled.tiles import WIDE

@@ -5,7 +5,7 @@ from typing import Any
 
 from numba import njit
 
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array
 from rnnframe_compiled.functions import exp
 from rnnframe_compiled.lanes import LINE, Lanes, address_of, bytes_of, folded
 

@@ -73,7 +73,7 @@ def _accumulate(builder: Any, dtype: Any, sums: Any, into: tuple[int, ...], prod
     return result
 
 
-def _tile(across: int, *segments: tuple[int, ...], apart: bool = False) -> Any:
+def _tile(across: int, *segments: tuple[int, ...], strided: bool = False) -> Any:
     """Return the code of a tile of `across` vectors whose sums are added to in turn by the products of `segments`.
 
     A segment names the vectors that its terms go to. `last` counts the lanes of the last vector, of vectors that stand
@@ -88,7 +88,7 @@ def _tile(across: int, *segments: tuple[int, ...], apart: bool = False) -> Any:
         out, out_row, out_vector = unpacked(builder, out)
         whole = builder.icmp_signed(">=", last, INT64(vector.count))
         mask = first_lanes(builder, last, vector)
-        masks = [mask if apart else None] * (across - 1) + [mask]
+        masks = [mask if strided else None] * (across - 1) + [mask]
 
         def place(base: Any, row: Any, step: Any, r: int, v: int) -> Any:
             return address(builder, dtype, base, builder.add(builder.mul(row, INT64(r)), builder.mul(step, INT64(v))))
@@ -119,10 +119,10 @@ def _tile(across: int, *segments: tuple[int, ...], apart: bool = False) -> Any:
     return emit
 
 
-def _one_product(across: int, apart: bool = False) -> Any:
+def _one_product(across: int, strided: bool = False) -> Any:
     @intrinsic
     def tile(typingctx: Any, unit: Any, rows: Any, last: Any, start: Any, out: Any, product: Any) -> Any:
-        code = _tile(across, tuple(range(across)), apart=apart)
+        code = _tile(across, tuple(range(across)), strided=strided)
         return types.intp(unit, types.intp, types.intp, start, out, product), code
 
     return tile
@@ -143,7 +143,7 @@ def _two_products(first: tuple[int, ...], second: tuple[int, ...]) -> Any:
 # out[r, v] = start[r, v] + Σ_k a[r, k] b[k, v] for `rows` rows r; `last` is how many lanes of the last vector exist.
 # Addresses, each with its strides in values; the vectors of b's terms are contiguous.
 tile1, tile2, tile3, tile4 = map(_one_product, (1, 2, 3, 4))
-gates3, gates4 = (_one_product(count, apart=True) for count in (3, 4))
+gates3, gates4 = (_one_product(count, strided=True) for count in (3, 4))
 both1, both2, both3, both4 = (_two_products(of, of) for of in ((0,), (0, 1), (0, 1, 2), (0, 1, 2, 3)))
 candidate_tile = _two_products((0, 1, 2), (0, 1, 3))
 """r, z, n and q of a GRU: x contributes to n where h contributes to q."""

@@ -6,10 +6,7 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from rnnframe import Cell
-from rnnframe.arrays import Array, Arrays
-from rnnframe.contracts import Tapes, Widths
-from rnnframe.products import is_lookup, project, rows
+from rnnframe.plugin import Array, Arrays, Cell, TapeRetention, Widths, is_lookup, project, rows
 from rnnframe_compiled import twin_from
 from rnnframe_compiled.gradients import TERMS
 from rnnframe_compiled.lanes import BYTES
@@ -58,11 +55,11 @@ class Twin(Cell):
         """As the cell."""
         return self.cell.tape()
 
-    def keeps(self, tapes: Tapes) -> tuple[str, ...]:
+    def retained_arrays(self, retention: TapeRetention) -> tuple[str, ...]:
         """As the cell."""
-        return self.cell.keeps(tapes)
+        return self.cell.retained_arrays(retention)
 
-    def takes_columns(self, inputs: int) -> bool:
+    def accepts_strided_steps(self, inputs: int) -> bool:
         """Whether inputs are few."""
         return inputs <= COLUMNS
 
@@ -70,7 +67,7 @@ class Twin(Cell):
         """Return the shape of the working array: a one, a panel of the gradients of all gates, rows of x that are not
         dense, and a tile of sums."""
         across = min(WIDE, vectors_for(gates * self.hidden, self.dtype))
-        x = vectors_for(TERMS * inputs, self.dtype) if self.takes_columns(inputs) else 0
+        x = vectors_for(TERMS * inputs, self.dtype) if self.accepts_strided_steps(inputs) else 0
         return (self.lanes * (1 + TERMS * across + x + rows_of(4) * 4),)
 
     def packed(self, terms: int, width: int) -> tuple[int]:

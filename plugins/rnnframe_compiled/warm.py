@@ -5,9 +5,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from rnnframe import Network
-from rnnframe.contracts import Tapes
-from rnnframe.pieces import Block
+from rnnframe.plugin import TapeRetention, Vector
 from rnnframe_compiled.heads import CompiledHead, warm_up_head
 from rnnframe_compiled.place import place
 from rnnframe_compiled.twins import Twin
@@ -40,14 +38,21 @@ def _kind(twin: Twin | CompiledHead, dtype: np.dtype[Any]) -> str:
 
 
 def _run(cell: Twin, dtype: np.dtype[Any]) -> None:
-    small = attrs.evolve(cell, hidden=2, cell=attrs.evolve(cell.cell, hidden=2))
-    network = Network([small], "mse:outputs=1", inputs=1, dtype=str(dtype))
-    steps, batch = 2, 1
-    block = Block.whole(np.zeros((steps, batch, 1), dtype), np.zeros((steps, batch, 1), dtype))
-    kept: tuple[Tapes, ...] = ("whole", "lean", "states")
-    for tapes in kept:
-        state, dstate = network.new_state(batch), network.new_state(batch)
-        tape, scratch = network.new_tape(steps, batch, tapes), network.new_scratch(steps, batch)
-        network.forward(network.weights, block, state, tape, scratch)
-        tape.working.holds = 0
-        network.reverse(network.weights, block, tape, dstate, network.new_gradients(), scratch)
+    small: Twin = attrs.evolve(cell, hidden=2, cell=attrs.evolve(cell.cell, hidden=2))
+    steps, batch, inputs = 2, 1, 1
+    parameters, derived = (Vector.zeros(shapes, dtype) for shapes in (small.parameters(inputs), small.derived(inputs)))
+    weights = {**parameters, **derived}
+    small.derive(weights)
+    small.derive_reverse(weights)
+    state, widths = small.state(), small.tape()
+    shapes = {name: (steps + (name in state), batch, width) for name, width in {**state, **widths}.items()}
+    sizes = small.scratch(inputs).items()
+    scratch = Vector({name: size if isinstance(size, tuple) else (steps, batch, size) for name, size in sizes}, dtype)
+    x, dh = np.zeros((steps, batch, inputs), dtype), np.zeros((steps, batch, small.hidden), dtype)
+    tape, gradients = Vector.zeros(shapes, dtype), Vector.zeros(small.parameters(inputs), dtype)
+    dstate = Vector.zeros({name: (batch, width) for name, width in state.items()}, dtype)
+    small.forward(weights, x, tape, scratch)
+    retentions: tuple[TapeRetention, ...] = ("lean", "states")
+    for retention in retentions:
+        small.rebuild(weights, x, tape, scratch, retention)
+    small.backward(weights, x, tape, dh, dstate, gradients, scratch, None)

@@ -12,8 +12,7 @@ from typing import IO, ClassVar
 import attrs
 import numpy as np
 
-from rnnframe import Medium, OptionError, SnapshotLayout, Snapshots, Vector, hookimpl
-from rnnframe.sizes import human_bytes
+from rnnframe.plugin import Medium, OptionError, SnapshotLayout, Snapshots, Vector, hookimpl, human_bytes
 
 GROWTH = 64  # slots by which a file without a known end grows
 

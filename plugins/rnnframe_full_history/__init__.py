@@ -6,8 +6,7 @@ from typing import ClassVar, Literal
 import attrs
 from attrs.validators import in_, optional
 
-from rnnframe import Costs, Forward, Grid, Reverse, Schedule, StateStore, hookimpl
-from rnnframe.contracts import Tapes
+from rnnframe.plugin import Costs, Forward, Grid, Reverse, Schedule, StateStore, TapeRetention, hookimpl
 
 
 @attrs.frozen(kw_only=True)
@@ -28,7 +27,7 @@ class FullHistory(StateStore):
     )
 
     @property
-    def tapes(self) -> Tapes:
+    def tape_retention(self) -> TapeRetention:
         """What `keep` says."""
         return self.keep or "whole"
 

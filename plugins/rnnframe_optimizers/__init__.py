@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from rnnframe import Optimizer, hookimpl
+from rnnframe.plugin import Optimizer, hookimpl
 from rnnframe_optimizers.adaptive import Adagrad, Adam, AdamW, RMSProp
 from rnnframe_optimizers.sgd import SGD
 

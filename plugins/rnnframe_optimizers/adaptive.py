@@ -7,7 +7,7 @@ import attrs
 import numpy as np
 from attrs.validators import and_, ge, gt, lt
 
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array
 from rnnframe_optimizers.pieces import ElementwiseOptimizer, decay_field, lr_field
 
 

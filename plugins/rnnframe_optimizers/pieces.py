@@ -9,8 +9,7 @@ from typing import Any
 import attrs
 from attrs.validators import ge
 
-from rnnframe import Optimizer
-from rnnframe.arrays import Array, Arrays
+from rnnframe.plugin import Array, Arrays, Optimizer
 
 PIECE = 1 << 14  # items
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 import attrs
 from attrs.validators import and_, ge, lt
 
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array
 from rnnframe_optimizers.pieces import ElementwiseOptimizer, decay_field, lr_field
 
 

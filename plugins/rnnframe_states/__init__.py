@@ -5,12 +5,11 @@ from typing import ClassVar
 
 import attrs
 
-from rnnframe import Costs, Forward, Grid, Reverse, Schedule, StateStore, hookimpl
-from rnnframe.contracts import Tapes
+from rnnframe.plugin import Costs, Forward, Grid, Reverse, Schedule, StateStore, TapeRetention, hookimpl
 
 
 @attrs.frozen(kw_only=True)
-class States(StateStore):
+class SnapshotSlots(StateStore):
     """Keep the states of every step, and of the tapes nothing else.
 
     Memory: h · T (for an LSTM 1/6 of full history, for elman all of it). Forward steps: T; the products of a forward
@@ -22,7 +21,7 @@ class States(StateStore):
     unknown_length: ClassVar[bool] = True
 
     @property
-    def tapes(self) -> Tapes:
+    def tape_retention(self) -> TapeRetention:
         """Always the states alone."""
         return "states"
 
@@ -36,4 +35,4 @@ class States(StateStore):
 @hookimpl
 def rnnframe_state_stores() -> Iterable[type[StateStore]]:
     """Provide states."""
-    return [States]
+    return [SnapshotSlots]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from rnnframe import Task, hookimpl
+from rnnframe.plugin import Task, hookimpl
 from rnnframe_tasks.adding import Adding
 from rnnframe_tasks.characters import Characters
 from rnnframe_tasks.classify import Classify

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Iterator
 from typing import Protocol
 
-from rnnframe import DataError
+from rnnframe.plugin import DataError
 
 BLOCK = 1 << 18  # bytes that are gone through at once
 

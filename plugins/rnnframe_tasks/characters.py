@@ -7,8 +7,7 @@ import attrs
 import numpy as np
 from attrs.validators import ge
 
-from rnnframe import DataError, Setting, Task
-from rnnframe.sizes import ByteSize
+from rnnframe.plugin import ByteSize, DataError, Setting, Task
 from rnnframe_tasks.byte_sources import HeldBytes, open_bytes
 from rnnframe_tasks.standard_input import NAME, STDIN, StandardInput, TextCharacters, open_input
 from rnnframe_tasks.streams import Numbers, Streams, Text, TextExamples, parted

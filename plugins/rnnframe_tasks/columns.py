@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnframe import DataError, PluginError
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array, DataError, PluginError
 from rnnframe_tasks.files import read_bytes, read_lines, read_npz
 
 Columns = Mapping[str, Array]

@@ -11,8 +11,7 @@ import attrs
 import numpy as np
 from attrs.validators import ge
 
-from rnnframe import Batch, Predicted
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array, Batch, Predicted
 from rnnframe_tasks.made import Made
 from rnnframe_tasks.synthetic import Synthetic
 

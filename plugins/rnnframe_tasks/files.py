@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnframe import DataError
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array, DataError
 
 
 def read_bytes(path: str) -> bytes:

@@ -7,8 +7,7 @@ import attrs
 import numpy as np
 from attrs.validators import ge, in_, optional
 
-from rnnframe import DataError, Setting, Task
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array, DataError, Setting, Task
 from rnnframe_tasks.columns import Columns, read_columns
 from rnnframe_tasks.files import digest, is_number
 from rnnframe_tasks.scales import Scale, numbers

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array
 
 BLOCK = 64
 """Steps that are drawn together, whatever part of them is asked for."""

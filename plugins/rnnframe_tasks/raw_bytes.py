@@ -7,9 +7,7 @@ import attrs
 import numpy as np
 from attrs.validators import ge
 
-from rnnframe import DataError, Setting, Task
-from rnnframe.arrays import Array
-from rnnframe.tasks import NothingLearnt
+from rnnframe.plugin import Array, DataError, NothingLearnt, Setting, Task
 from rnnframe_tasks.byte_sources import ByteSource, blocks, open_bytes
 from rnnframe_tasks.standard_input import STDIN, ByteCharacters, StandardInput, open_input
 from rnnframe_tasks.streams import Streams, Text, TextExamples, parted

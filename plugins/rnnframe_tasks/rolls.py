@@ -10,8 +10,7 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from rnnframe import Batch, DataError, Dataset, Examples, Predicted, Setting, Task
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array, Batch, DataError, Dataset, Examples, Predicted, Setting, Task
 from rnnframe_tasks.files import digest, read_npz
 from rnnframe_tasks.sequences import Sequences, Shuffled, held_out, in_order
 

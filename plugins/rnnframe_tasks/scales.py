@@ -5,8 +5,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from rnnframe import DataError
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array, DataError
 
 ROUNDING = 1e-12
 """A spread below this part of the largest value is what sums in float64 round, and no variation."""

@@ -7,8 +7,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from rnnframe import DataError
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array, DataError
 
 
 @attrs.frozen(eq=False)

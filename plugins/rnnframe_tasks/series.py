@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import attrs
 import numpy as np
 
-from rnnframe import Batch, Dataset, Examples, Predicted
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array, Batch, Dataset, Examples, Predicted
 from rnnframe_tasks.scales import Scale
 from rnnframe_tasks.sequences import Shuffled
 

@@ -9,8 +9,7 @@ from typing import Protocol
 import attrs
 import numpy as np
 
-from rnnframe import Batch, DataError, Dataset, Setting
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array, Batch, DataError, Dataset, Setting
 from rnnframe_tasks.streams import Streams, TextExamples
 from rnnframe_tasks.text import Vocabulary
 

@@ -6,8 +6,7 @@ from typing import Protocol
 import attrs
 import numpy as np
 
-from rnnframe import Batch, DataError, Dataset, Examples, Predicted, Setting
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array, Batch, DataError, Dataset, Examples, Predicted, Setting
 
 PIECE = 1024
 """Steps that are judged or predicted at once."""

@@ -7,9 +7,7 @@ from typing import Any, ClassVar
 import attrs
 from attrs.validators import ge
 
-from rnnframe import Batch, DataError, Dataset, Examples, Predicted, Setting, Task
-from rnnframe.arrays import Array
-from rnnframe.specs import render
+from rnnframe.plugin import Array, Batch, DataError, Dataset, Examples, Predicted, Setting, Task, render
 from rnnframe_tasks.made import TRAINING, VALIDATION
 
 

@@ -4,8 +4,7 @@ import attrs
 import numpy as np
 from attrs.validators import and_, instance_of, min_len
 
-from rnnframe.arrays import Array
-from rnnframe.errors import DataError
+from rnnframe.plugin import Array, DataError
 
 EMBEDDED = "the Python documentation topics (pydoc_data.topics)"
 

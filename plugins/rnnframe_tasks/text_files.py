@@ -14,8 +14,7 @@ from typing import Self
 import attrs
 import numpy as np
 
-from rnnframe import DataError
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array, DataError
 from rnnframe_tasks.byte_sources import ByteSource, blocks
 from rnnframe_tasks.text import Vocabulary
 

@@ -5,8 +5,7 @@ import re
 import attrs
 import numpy as np
 
-from rnnframe import DataError
-from rnnframe.arrays import Array
+from rnnframe.plugin import Array, DataError
 from rnnframe_tasks.files import is_number, read_lines
 from rnnframe_tasks.sequences import Sequences
 

@@ -8,7 +8,7 @@ import click
 
 import rnnframe
 from rnnframe.errors import RnnframeError, unknown_name
-from rnnframe.registry import Registry, using
+from rnnframe.registry.registry import Registry, using
 
 LONGEST = 1200
 """Characters of an error; one that lists all known names may need hundreds."""

@@ -10,8 +10,8 @@ import click
 
 from rnnframe.cli.output import print_json
 from rnnframe.errors import UsageError, unknown_name
-from rnnframe.registry import default_registry
-from rnnframe.specs import Spec, field_types
+from rnnframe.registry.registry import default_registry
+from rnnframe.registry.specs import Spec, field_types
 
 UNITS = "5"  # of a cell whose option `hidden` is not given: differences are taken along every parameter
 
@@ -87,5 +87,5 @@ def _kind_of(cls: type[Any], what: str, kinds: tuple[str, ...]) -> str:
     for kind in kinds:
         if issubclass(cls, BASES[kind]):
             return kind
-    bases = ", ".join(f"rnnframe.{BASES[kind].__name__}" for kind in kinds)
+    bases = ", ".join(f"rnnframe.plugin.{BASES[kind].__name__}" for kind in kinds)
     raise UsageError(f"{what!r} is no subclass of any of {bases}")

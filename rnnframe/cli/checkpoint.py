@@ -2,7 +2,7 @@
 
 import click
 
-from rnnframe.runs import BEST
+from rnnframe.runs.folder import BEST
 
 CHECKPOINT = click.option(
     "--checkpoint",

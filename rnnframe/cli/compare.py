@@ -9,18 +9,18 @@ import click
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.calibration import Calibration
 from rnnframe.cli.network import KERNELS, SHARDS, network_of, network_options
 from rnnframe.cli.output import print_json, print_table
 from rnnframe.cli.picture import plot_option
-from rnnframe.comparison import Job, Measured, difference, measure_apart
-from rnnframe.engine import Engine
-from rnnframe.kernels import kernels_used
-from rnnframe.plan import RunPlan
-from rnnframe.registry import default_registry
-from rnnframe.shards import usual_shards
+from rnnframe.engine.engine import Engine
+from rnnframe.engine.plan import RunPlan
+from rnnframe.engine.threads import usual_shards
+from rnnframe.inspection.calibration import Calibration
+from rnnframe.inspection.comparison import Job, Measured, difference, measure_apart
+from rnnframe.registry.kernels import kernels_used
+from rnnframe.registry.registry import default_registry
+from rnnframe.registry.specs import render
 from rnnframe.sizes import human_bytes
-from rnnframe.specs import render
 
 STORES = ("full-history", "checkpoint", "checkpoint:policy=revolve", "circular-queue")
 
@@ -55,7 +55,7 @@ def command(
     network = network_of(**of)
     running = Engine(network, kernels=kernels).running
     calibration = Calibration(running)
-    shards = min(batch, shards or usual_shards(batch, network.recurrent))
+    shards = min(batch, shards or usual_shards(batch, network.recurrent_work))
     length = min(steps, chunk or network.usual_chunk(-(-batch // shards)))
     rows = []
 

@@ -8,16 +8,16 @@ import click
 from rnnframe.cli.checkpoint import CHECKPOINT
 from rnnframe.cli.network import KERNELS
 from rnnframe.cli.output import print_json
+from rnnframe.contracts.task import Examples
+from rnnframe.engine.inference import Inference
 from rnnframe.errors import RunError
-from rnnframe.inference import Inference
-from rnnframe.local_plugins import check_named
-from rnnframe.models import Model
-from rnnframe.options import TrainingOptions
-from rnnframe.registry import default_registry
-from rnnframe.runs import RunFolder, load_model
-from rnnframe.scoring import score
-from rnnframe.specs import build
-from rnnframe.tasks import Examples
+from rnnframe.registry.files import check_named
+from rnnframe.registry.registry import default_registry
+from rnnframe.registry.specs import build
+from rnnframe.runs.folder import RunFolder, load_model
+from rnnframe.runs.model import Model
+from rnnframe.training.options import TrainingOptions
+from rnnframe.training.scoring import score
 
 
 @click.command("evaluate", short_help="Print the loss of a trained model on data.")
@@ -31,7 +31,7 @@ from rnnframe.tasks import Examples
 def command(run: str, checkpoint: str, data: str | None, kernels: str, as_json: bool) -> None:
     """Print the loss of the model in the folder RUN, and what else its task measures."""
     folder = RunFolder.open(run)
-    check_named(folder.plugins(), default_registry(), f"run {run!r}")
+    check_named(folder.plugins(), default_registry().records, f"run {run!r}")
     model = load_model(folder.path, checkpoint)
     options = build(TrainingOptions, folder.config(), "configuration", str(Path(run) / "config.toml"))
     if data is None:

@@ -8,12 +8,13 @@ import click
 
 from rnnframe.cli.output import print_json, print_table
 from rnnframe.cli.picture import plot_option
-from rnnframe.engine import Engine
-from rnnframe.explain import Need, needs_of
-from rnnframe.fates import Habits
-from rnnframe.kernels import NUMPY, choose
-from rnnframe.network import Network
-from rnnframe.registry import default_registry
+from rnnframe.contracts.kernels import NUMPY
+from rnnframe.engine.engine import Engine
+from rnnframe.inspection.array_storage import ScheduleSummary
+from rnnframe.inspection.needs import Dependency, dependencies_of
+from rnnframe.network.network import Network
+from rnnframe.registry.kernels import choose
+from rnnframe.registry.registry import default_registry
 
 BYTES = 4  # float32
 NOTE = "Bytes are float32, per step and sample (parameters: in all)."
@@ -56,13 +57,14 @@ def command(
     made, chosen = default_registry().cell(cell), choose(kernels, default_registry())
     hidden = made.hidden
     needs = [
-        *(_with_readout(need) for need in needs_of(made, inputs, chosen)),
-        Need("V", "parameter", hidden * outputs, ("dh_t",)),
-        Need("o_t, do_t", "output", outputs, ("dV", "dc", "dh_t")),
+        *(_with_readout(need) for need in dependencies_of(made, inputs, chosen)),
+        Dependency("V", "parameter", hidden * outputs, ("dh_t",)),
+        Dependency("o_t, do_t", "output", outputs, ("dV", "dc", "dh_t")),
     ]
     network = Network(cells=[made], head=f"mse:outputs={outputs}", inputs=inputs).on(chosen)
     habits = {
-        spec: Habits.of(Engine(network, spec, shards=1, kernels=NUMPY).plan(steps, batch), made) for spec in store
+        spec: ScheduleSummary.of(Engine(network, spec, shards=1, kernels=NUMPY).plan(steps, batch), made)
+        for spec in store
     }
     fates = {spec: [of.fate(need) for need in needs] for spec, of in habits.items()}
     rows = [
@@ -103,6 +105,6 @@ def _print(rows: list[dict[str, Any]], stores: list[str], steps: int, batch: int
     )
 
 
-def _with_readout(need: Need) -> Need:
+def _with_readout(need: Dependency) -> Dependency:
     """Add what the head needs: the output of the step, for V."""
     return attrs.evolve(need, gradients=("dV", *need.gradients)) if need.array == "h_t" else need

@@ -5,8 +5,8 @@ from typing import Any, TypeVar
 
 import click
 
-from rnnframe.kernels import AUTO
-from rnnframe.network import Network
+from rnnframe.contracts.kernels import AUTO
+from rnnframe.network.network import Network
 
 F = TypeVar("F", bound=Callable[..., Any])
 

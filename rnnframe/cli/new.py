@@ -14,7 +14,7 @@ import attrs
 import click
 
 from rnnframe.errors import RnnframeError, UsageError, unknown_name
-from rnnframe.registry import default_registry
+from rnnframe.registry.registry import default_registry
 
 OPTIONS = {
     "cell": "--cell {}:hidden=64",

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, get_args, get_origin
 import attrs
 import click
 
-from rnnframe.specs import describe_type, field_types
+from rnnframe.registry.specs import describe_type, field_types
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -6,19 +6,19 @@ from typing import Any
 
 import click
 
-from rnnframe.calibration import Calibration
 from rnnframe.cli.network import KERNELS, SHARDS, network_of, network_options
 from rnnframe.cli.output import print_json, print_table
 from rnnframe.cli.picture import plot_option
-from rnnframe.engine import Engine
+from rnnframe.engine.engine import Engine
+from rnnframe.engine.plan import RunPlan
+from rnnframe.engine.threads import usual_shards
 from rnnframe.errors import OptionError, UsageError
-from rnnframe.kernels import kernels_used
-from rnnframe.network import Network
-from rnnframe.plan import RunPlan
-from rnnframe.registry import default_registry
-from rnnframe.shards import usual_shards
+from rnnframe.inspection.calibration import Calibration
+from rnnframe.network.network import Network
+from rnnframe.registry.kernels import kernels_used
+from rnnframe.registry.registry import default_registry
+from rnnframe.registry.specs import read_value, render, required_options
 from rnnframe.sizes import ByteSize, human_bytes
-from rnnframe.specs import read_value, render, required_options
 
 STORES = ("full-history", "checkpoint", "checkpoint:policy=revolve", "circular-queue")
 
@@ -65,7 +65,7 @@ def command(
     chosen = [f"auto:budget={within}"] if within else []
     asked = [*(store or _usual()), *chosen]
     shown = draw or [*chosen, *store, "checkpoint"][0]
-    shards = min(batch, shards or usual_shards(batch, network.recurrent))
+    shards = min(batch, shards or usual_shards(batch, network.recurrent_work))
 
     def plan(spec: str) -> RunPlan:
         return Engine(network, spec, chunk, shards, kernels=kernels).run_plan(steps, batch)

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rnnframe.calibration import Calibration
 from rnnframe.drawing.front import Front, Point
 from rnnframe.drawing.plans import plan_figure
 from rnnframe.drawing.style import save
+from rnnframe.engine.plan import RunPlan
 from rnnframe.errors import UsageError
-from rnnframe.plan import RunPlan
-from rnnframe.specs import render
+from rnnframe.inspection.calibration import Calibration
+from rnnframe.registry.specs import render
 
 BUDGETS = range(5, 21)  # with fewer there is no line
 CHUNKS = 40_000  # of all budgets together: planning them takes a second or so

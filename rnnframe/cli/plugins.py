@@ -4,7 +4,8 @@ import attrs
 import click
 
 from rnnframe.cli.output import print_json, print_table
-from rnnframe.registry import default_registry
+from rnnframe.registry.kinds import KINDS
+from rnnframe.registry.registry import default_registry
 
 
 @click.command("plugins", short_help="List the plugins and what they provide.")
@@ -20,7 +21,8 @@ def command(as_json: bool) -> None:
             record.name,
             record.status,
             record.provider,
-            record.reason or "; ".join(f"{kind}s: {', '.join(names)}" for kind, names in record.provides.items()),
+            record.reason
+            or "; ".join(f"{KINDS[kind].plural}: {', '.join(names)}" for kind, names in record.provides.items()),
         ]
         for record in records
     ]

@@ -5,8 +5,8 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rnnframe.measuring import Moment
 from rnnframe.sizes import human_bytes
+from rnnframe.training.records import Moment
 
 EVERY = 10.0  # seconds between plain lines; the end of an epoch always gets one
 

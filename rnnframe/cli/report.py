@@ -10,11 +10,11 @@ import click
 from rnnframe.cli.output import print_json, print_table
 from rnnframe.cli.picture import plot_option
 from rnnframe.errors import RnnframeError, RunError, UsageError
-from rnnframe.metrics import Metrics, Over, read_metrics
-from rnnframe.options import TrainingOptions
-from rnnframe.registry import default_registry
-from rnnframe.runs import METRICS, RunFolder
+from rnnframe.registry.registry import default_registry
+from rnnframe.runs.folder import METRICS, RunFolder
+from rnnframe.runs.metrics import Metrics, Over, read_metrics
 from rnnframe.sizes import human_bytes
+from rnnframe.training.options import TrainingOptions
 
 
 @click.command("report", short_help="Show how runs went: loss, throughput, memory; as a table and a picture.")

@@ -7,10 +7,10 @@ import click
 from rnnframe.cli.checkpoint import CHECKPOINT
 from rnnframe.cli.network import KERNELS
 from rnnframe.cli.output import print_json
-from rnnframe.local_plugins import check_named
-from rnnframe.registry import default_registry
-from rnnframe.runs import RunFolder, load_model
-from rnnframe.sampling import sample_text
+from rnnframe.registry.files import check_named
+from rnnframe.registry.registry import default_registry
+from rnnframe.runs.folder import RunFolder, load_model
+from rnnframe.training.sampling import sample_text
 
 
 @click.command("sample", short_help="Write text with a trained model.")
@@ -34,7 +34,7 @@ def command(
 ) -> None:
     """Write text with the model in the folder RUN."""
     folder = RunFolder.open(Path(run))
-    check_named(folder.plugins(), default_registry(), f"run {run!r}")
+    check_named(folder.plugins(), default_registry().records, f"run {run!r}")
     model = load_model(folder.path, checkpoint)
     text = sample_text(
         model.network, model.alphabet(), length, prime=prime, temperature=temperature, seed=seed, kernels=kernels

@@ -7,13 +7,13 @@ import attrs
 import click
 
 from rnnframe.cli.output import print_json, print_table
-from rnnframe.contracts import Cell, StateStore
+from rnnframe.contracts.cell import Cell
+from rnnframe.contracts.medium import Medium
+from rnnframe.contracts.store import StateStore
 from rnnframe.errors import unknown_name
-from rnnframe.media import Medium
-from rnnframe.registry import Registry, default_registry
-from rnnframe.specs import build, describe_type, field_types, required_options
-
-KINDS = ("task", "cell", "store", "optimizer", "medium", "head", "learning rate")
+from rnnframe.registry.kinds import KINDS
+from rnnframe.registry.registry import Registry, default_registry
+from rnnframe.registry.specs import build, describe_type, field_types, required_options
 
 
 @click.command("show", short_help="Explain a task, cell, store, optimizer, medium, head or learning rate.")

@@ -11,21 +11,21 @@ from typing import Any
 import attrs
 import click
 
-from rnnframe.blas import one_thread
 from rnnframe.cli.options import given, options_of
 from rnnframe.cli.output import print_json
 from rnnframe.cli.progress import progress_for
-from rnnframe.cli.train_options import AroundOptions, settle, settle_resumed
+from rnnframe.cli.train_options import AroundOptions, resolve, resolve_resumed
+from rnnframe.contracts.kernels import NUMPY
+from rnnframe.engine.blas import one_thread
 from rnnframe.errors import UsageError
-from rnnframe.kernels import NUMPY
-from rnnframe.local_plugins import check_named
-from rnnframe.options import TrainingOptions
-from rnnframe.registry import default_registry
-from rnnframe.runs import RunFolder, check_free
-from rnnframe.sampling import sample_text
-from rnnframe.specs import chosen_options, render
-from rnnframe.tensorboard import Events, check_installed
-from rnnframe.training import Training
+from rnnframe.registry.files import check_named
+from rnnframe.registry.registry import default_registry
+from rnnframe.registry.specs import chosen_options, render
+from rnnframe.runs.folder import RunFolder, check_free
+from rnnframe.runs.tensorboard import Events, check_installed
+from rnnframe.training.options import TrainingOptions
+from rnnframe.training.sampling import sample_text
+from rnnframe.training.session import Training
 
 
 @click.command("train", short_help="Train a network on a task.")
@@ -62,14 +62,14 @@ def command(config: str | None, resume: str | None, **values: Any) -> int:
 
 def _fresh(config: str | None, asked: dict[str, Any]) -> tuple[Training, AroundOptions]:
     registry = default_registry()
-    options, around = settle(config, asked)
+    options, around = resolve(config, asked)
     if around.force and around.out is None:
         raise UsageError("--force replaces the run that --out names; give --out RUN")
     if around.tensorboard:
         check_installed()
         if around.out is None:
             raise UsageError("--tensorboard writes into the run folder; give --out RUN")
-    check_named(options.plugin, registry, f"configuration {config!r}")
+    check_named(options.plugin, registry.records, f"configuration {config!r}")
     if around.out is not None:
         check_free(Path(around.out), force=around.force)
     task = registry.task(options.task)
@@ -79,9 +79,9 @@ def _fresh(config: str | None, asked: dict[str, Any]) -> tuple[Training, AroundO
     if ":" in options.task:
         options = attrs.evolve(options, task=render(task))  # which may know better where the files are that it names
     training = Training(options, task, data, registry)
-    settled = training.settled_options()
-    if settled != options:
-        options, training = settled, Training(settled, task, data, registry)
+    resolved = training.resolved_options()
+    if resolved != options:
+        options, training = resolved, Training(resolved, task, data, registry)
     if around.out is not None:
         options = attrs.evolve(options, plugin=training.plugins(registry))
         run = RunFolder.create(around.out, chosen_options(options), force=around.force)
@@ -92,11 +92,11 @@ def _fresh(config: str | None, asked: dict[str, Any]) -> tuple[Training, AroundO
 
 def _resumed(path: str, asked: dict[str, Any]) -> tuple[Training, AroundOptions]:
     config = str(Path(path) / "config.toml")
-    if settle_resumed({}, path, asked)[1].tensorboard:  # wrong use is told before the folder is opened
+    if resolve_resumed({}, path, asked)[1].tensorboard:  # wrong use is told before the folder is opened
         check_installed()
     run, registry = click.get_current_context().with_resource(RunFolder.resume(path)), default_registry()
-    options, around = settle_resumed(run.config(), config, asked)
-    check_named(options.plugin, registry, f"run {path!r}")
+    options, around = resolve_resumed(run.config(), config, asked)
+    check_named(options.plugin, registry.records, f"run {path!r}")
     task = registry.task(options.task)
     training = Training(options, task, task.open(options.setting(task)), registry, run)
     training.resume()

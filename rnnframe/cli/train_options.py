@@ -8,9 +8,9 @@ import attrs
 from attrs.validators import ge, optional
 
 from rnnframe.errors import OptionError, UsageError, unknown_name
-from rnnframe.options import TrainingOptions
-from rnnframe.specs import build, field_types
-from rnnframe.toml_files import read_toml
+from rnnframe.registry.specs import build, field_types
+from rnnframe.storage.toml import read_toml
+from rnnframe.training.options import TrainingOptions
 
 LATER = ("epochs", "patience")
 """What may change when a run goes on."""
@@ -39,7 +39,7 @@ class AroundOptions:
     quiet: bool = attrs.field(default=False, metadata={"help": "show no progress"})
 
 
-def settle(config: str | None, asked: Mapping[str, Any]) -> tuple[TrainingOptions, AroundOptions]:
+def resolve(config: str | None, asked: Mapping[str, Any]) -> tuple[TrainingOptions, AroundOptions]:
     """Return the options of a file under those of the command line; each is checked where it comes from."""
     if config is None:
         return _both(asked, "command", "train")
@@ -53,7 +53,7 @@ def settle(config: str | None, asked: Mapping[str, Any]) -> tuple[TrainingOption
     return _both({**file, **asked}, "command", "train")
 
 
-def settle_resumed(
+def resolve_resumed(
     written: Mapping[str, Any], where: str, asked: Mapping[str, Any]
 ) -> tuple[TrainingOptions, AroundOptions]:
     """Return the options that a run wrote down, with what may change when it goes on."""

@@ -8,12 +8,13 @@ import click
 import numpy as np
 
 from rnnframe.cli.output import print_json
-from rnnframe.contracts import Cell
+from rnnframe.contracts.cell import Cell
+from rnnframe.contracts.head import Head
+from rnnframe.contracts.kernels import AUTO, Kernels
 from rnnframe.errors import OptionError
-from rnnframe.heads import Head
-from rnnframe.kernels import AUTO, Kernels, choose
-from rnnframe.network import DTYPES
-from rnnframe.registry import Registry, default_registry
+from rnnframe.network.network import DTYPES
+from rnnframe.registry.kernels import choose
+from rnnframe.registry.registry import Registry, default_registry
 
 HEADS = "heads"
 

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from rnnframe.drawing.style import BLUE, GREY, INK, LARGE, LIGHT, NORMAL, SKY, SMALL, new_figure, wrapped
-from rnnframe.explain import Need
-from rnnframe.fates import Fate
+from rnnframe.inspection.array_storage import ArrayStorage
+from rnnframe.inspection.needs import Dependency
 
 FILLS = {  # kind: colour, and that of the words
     "kept": (BLUE, "white"),
@@ -25,7 +25,7 @@ TOP, ROW, BOTTOM = 1.3, 0.42, 0.6
 
 
 def needs_figure(
-    cell: str, needs: Sequence[Need], itemsize: int, fates: Mapping[str, Sequence[Fate]], note: str
+    cell: str, needs: Sequence[Dependency], itemsize: int, fates: Mapping[str, Sequence[ArrayStorage]], note: str
 ) -> Figure:
     """Return the picture: a row an array, a column a gradient, and a column a store with the fates of the arrays.
 
@@ -69,7 +69,7 @@ def _head(axes: Axes, matrix: float, gradients: Sequence[str], after: float, sto
         axes.text(x + 0.05, TOP - 0.06, wrapped(store, 18), fontsize=NORMAL, color=INK, va="bottom", linespacing=1.1)
 
 
-def _box(axes: Axes, x: float, y: float, fate: Fate) -> None:
+def _box(axes: Axes, x: float, y: float, fate: ArrayStorage) -> None:
     face, ink = FILLS[fate.kind]
     size = (STORE - 0.08, ROW - 0.06)
     axes.add_patch(Rectangle((x, y - size[1] / 2), *size, facecolor=face, edgecolor=LIGHT, linewidth=0.8))

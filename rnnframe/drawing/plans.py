@@ -2,13 +2,13 @@
 
 from matplotlib.figure import Figure
 
-from rnnframe.condense import condensed_timeline
 from rnnframe.drawing.front import Front, draw_front
 from rnnframe.drawing.style import GREY, LARGE, SMALL, new_figure, wrapped
 from rnnframe.drawing.timeline import draw_held, draw_timeline
-from rnnframe.plan import Plan
-from rnnframe.specs import render
-from rnnframe.timeline import Timeline
+from rnnframe.engine.plan import Plan
+from rnnframe.inspection.condense import condensed_timeline
+from rnnframe.inspection.timeline import Timeline
+from rnnframe.registry.specs import render
 
 
 def plan_figure(front: Front, plan: Plan, reverse_work: float) -> Figure:

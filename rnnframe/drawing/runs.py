@@ -10,7 +10,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from rnnframe.curves import Columns, Curve
 from rnnframe.drawing.style import (
     BLUE,
     GREEN,
@@ -26,7 +25,8 @@ from rnnframe.drawing.style import (
     new_figure,
     plain,
 )
-from rnnframe.metrics import Metrics, Over
+from rnnframe.runs.curves import Columns, Curve
+from rnnframe.runs.metrics import Metrics, Over
 
 # Colour, dashes and marker: two runs differ in all three, so that they can be told apart in grey too.
 LOOKS: tuple[tuple[str, Any, str], ...] = (

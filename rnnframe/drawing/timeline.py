@@ -9,22 +9,10 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from rnnframe.drawing.style import (
-    BLUE,
-    GREEN,
-    INK,
-    MIDDLE,
-    ORANGE,
-    PURPLE,
-    SKY,
-    SMALL,
-    bytes_axis,
-    count_axis,
-    plain,
-)
-from rnnframe.plan import Plan
+from rnnframe.drawing.style import BLUE, GREEN, INK, MIDDLE, ORANGE, PURPLE, SKY, SMALL, bytes_axis, count_axis, plain
+from rnnframe.engine.plan import Plan
+from rnnframe.inspection.timeline import Bar, Run, Timeline
 from rnnframe.sizes import human_bytes
-from rnnframe.timeline import Bar, Run, Timeline
 
 RUNS = {  # kind: colour, width in points, what it is
     "forward": (BLUE, 0.9, "forward"),

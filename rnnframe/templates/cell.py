@@ -10,12 +10,12 @@ import attrs
 import numpy as np
 from attrs.validators import gt, le
 
-import rnnframe as rf
 from rnnframe.arrays import Array, Arrays
+from rnnframe.plugin import Cell, StepCell, hookimpl
 
 
 @attrs.frozen(kw_only=True)
-class Example(rf.StepCell):
+class Example(StepCell):
     """h_t = (1 - α) h_(t-1) + α n with n = tanh(x_t U + h_(t-1) W + b)."""
 
     name: ClassVar[str] = "example"
@@ -44,7 +44,7 @@ class Example(rf.StepCell):
         return dz, {"h": (1 - self.alpha) * dh + dz @ p["W"].T}
 
 
-@rf.hookimpl
-def rnnframe_cells() -> Iterable[type[rf.Cell]]:
+@hookimpl
+def rnnframe_cells() -> Iterable[type[Cell]]:
     """Provide the cell."""
     return [Example]

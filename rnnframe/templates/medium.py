@@ -14,10 +14,11 @@ import attrs
 import numpy as np
 
 import rnnframe as rf
+from rnnframe.plugin import Medium, OptionError, SnapshotLayout, Snapshots, hookimpl
 
 
 @attrs.frozen(kw_only=True)
-class Example(rf.Medium):
+class Example(Medium):
     """Keep snapshots in files; they take no RAM."""
 
     name: ClassVar[str] = "example"
@@ -29,12 +30,12 @@ class Example(rf.Medium):
         """None."""
         return 0
 
-    def open(self, layout: rf.SnapshotLayout) -> rf.Snapshots:
+    def open(self, layout: SnapshotLayout) -> Snapshots:
         """Make a folder for the files; raises `OptionError` where none can be made."""
         try:
             return FileSnapshots(Path(tempfile.mkdtemp(prefix=f"{self.name}-", dir=self.path)))
         except OSError as error:
-            raise rf.OptionError(f"medium {self.name!r}: path={self.path}: {error.strerror}") from None
+            raise OptionError(f"medium {self.name!r}: path={self.path}: {error.strerror}") from None
 
 
 class FileSnapshots:
@@ -70,7 +71,7 @@ class FileSnapshots:
             self.drop(slot)
 
 
-@rf.hookimpl
-def rnnframe_media() -> Iterable[type[rf.Medium]]:
+@hookimpl
+def rnnframe_media() -> Iterable[type[Medium]]:
     """Provide the medium."""
     return [Example]

@@ -11,12 +11,12 @@ import attrs
 import numpy as np
 from attrs.validators import ge, lt
 
-import rnnframe as rf
 from rnnframe.arrays import Array, Arrays
+from rnnframe.plugin import Optimizer, hookimpl
 
 
 @attrs.frozen(kw_only=True)
-class Example(rf.Optimizer):
+class Example(Optimizer):
     """m ← β m + (1 - β) g;  p ← p - lr sign(m)."""
 
     name: ClassVar[str] = "example"
@@ -35,7 +35,7 @@ class Example(rf.Optimizer):
         parameters -= lr * np.sign(m)
 
 
-@rf.hookimpl
-def rnnframe_optimizers() -> Iterable[type[rf.Optimizer]]:
+@hookimpl
+def rnnframe_optimizers() -> Iterable[type[Optimizer]]:
     """Provide the optimizer."""
     return [Example]

@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from rnnframe.contracts import Cell, Optimizer, StateStore
-from rnnframe.heads import Head
-from rnnframe.media import Medium
-from rnnframe.tasks import Task
+from rnnframe.contracts.cell import Cell
+from rnnframe.contracts.head import Head
+from rnnframe.contracts.medium import Medium
+from rnnframe.contracts.optimizer import Optimizer
+from rnnframe.contracts.store import StateStore
+from rnnframe.contracts.task import Task
 from rnnframe.testing.cells import CellTests, check_cell
 from rnnframe.testing.gradients import check_gradients, numeric_gradients, numeric_state_gradient
 from rnnframe.testing.heads import HeadTests, check_head

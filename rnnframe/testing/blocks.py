@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, Arrays
-from rnnframe.contracts import Cell, Tapes
+from rnnframe.contracts.cell import Cell, TapeRetention
 from rnnframe.testing.guarded import Guarded
 
 SPREAD = 0.5  # of parameters and states: away from saturation, where differences would see nothing
@@ -131,16 +131,16 @@ class Block:
                 buffers["dx"] if dx else None,
             )
 
-    def rebuild(self, tapes: Tapes) -> None:
-        """Make what `keeps(tapes)` leaves out of the tape again; that and the working arrays are NaN before."""
+    def rebuild(self, retention: TapeRetention) -> None:
+        """Rebuild what `retained_arrays(retention)` leaves out; that and the working arrays are NaN before."""
         cell = self.bench.cell
-        for name in cell.tape().keys() - set(cell.keeps(tapes)):
+        for name in cell.tape().keys() - set(cell.retained_arrays(retention)):
             self.tape[name].fill(np.nan)
         for name, value in self.given.state.items():
             self.tape[name][0] = value
         self.scratch.fill(np.nan)
         with np.errstate(all="ignore"):
-            cell.rebuild(self.bench.weights.handed(), self.x, self.tape.handed(), self.scratch.handed(), tapes)
+            cell.rebuild(self.bench.weights.handed(), self.x, self.tape.handed(), self.scratch.handed(), retention)
 
     def run(self) -> "Block":
         """Run the block and reverse it."""

@@ -78,8 +78,8 @@ class CellGradientChecks(CellSuite):
             self._expect_same(f"with dx=None, {given.where}", found, wanted)
 
     def test_x_may_be_columns_of_a_wider_block_where_the_cell_says_so(self) -> None:
-        """Where `takes_columns` holds, x whose steps are apart gives the bits of a dense one."""
-        cases = [(bench, given) for bench, given in self.cases() if bench.cell.takes_columns(bench.inputs)]
+        """Where `accepts_strided_steps` holds, x whose steps are apart gives the bits of a dense one."""
+        cases = [(bench, given) for bench, given in self.cases() if bench.cell.accepts_strided_steps(bench.inputs)]
         if not cases:
             skip("the cell takes dense blocks alone")
         for bench, given in cases:

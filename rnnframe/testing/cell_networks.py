@@ -1,12 +1,14 @@
 """Checks of a cell in a network: in a stack, in chunks of uneven length, recomputed, and in threads."""
 
+from typing import Any
+
 import numpy as np
 
 from rnnframe.arrays import Array, Vector
-from rnnframe.engine import Engine
-from rnnframe.inference import Inference
-from rnnframe.kernels import NUMPY
-from rnnframe.network import Network
+from rnnframe.contracts.kernels import NUMPY
+from rnnframe.engine.engine import Engine
+from rnnframe.engine.inference import Inference
+from rnnframe.network.network import Network
 from rnnframe.testing.cell_suite import CellSuite
 from rnnframe.testing.differences import DIRECTIONS, RESOLUTION
 from rnnframe.testing.reference_stores import KeepAll, Recompute
@@ -72,7 +74,7 @@ class CellNetworkChecks(CellSuite):
         return x.astype(dtype), y.astype(dtype)
 
 
-def _slope(inference: Inference, data: tuple[Array, Array], direction: Array, step: float) -> float:
+def _slope(inference: Inference[Any], data: tuple[Array, Array], direction: Array, step: float) -> float:
     network = inference.network
     start = network.parameters.flat.copy()
     values = []

@@ -1,6 +1,6 @@
 """Checks of a cell whose tape need not be kept as a whole."""
 
-from rnnframe.contracts import Tapes
+from rnnframe.contracts.cell import TapeRetention
 from rnnframe.testing.blocks import Block
 from rnnframe.testing.cell_suite import CellSuite
 from rnnframe.testing.suite import fail, skip
@@ -11,17 +11,17 @@ TITLES = "rebuilt", "kept"
 
 
 class CellRebuildingChecks(CellSuite):
-    """What `keeps` leaves out of a tape, and `rebuild` makes again."""
+    """What `retained_arrays` leaves out of a tape, and `rebuild` makes again."""
 
     def test_a_lean_tape_is_made_again_bit_for_bit(self) -> None:
-        """What `keeps("lean")` leaves out, `rebuild` makes again to the last bit."""
+        """What `retained_arrays("lean")` leaves out, `rebuild` makes again to the last bit."""
         for block, whole in self._rebuilt("lean"):
             for name, array in whole.tape.items():
                 what = f"tape[{name!r}], {block.given.where},"
                 expect_same_bits(what, block.tape[name], array, TITLES)
 
     def test_a_tape_of_states_is_made_again_to_rounding(self) -> None:
-        """What `keeps("states")` leaves out, `rebuild` makes again, and the gradients are the same but for rounding."""
+        """`rebuild` makes what `retained_arrays("states")` leaves out; the gradients are the same to rounding."""
         for block, whole in self._rebuilt("states"):
             for name, array in whole.tape.items():
                 expect_close(f"tape[{name!r}], {block.given.where},", block.tape[name], array, ROUNDING, TITLES)
@@ -32,21 +32,21 @@ class CellRebuildingChecks(CellSuite):
                     what = f"gradient of {name}, {block.given.where},"
                     expect_close(what, block.slopes()[name], value, ROUNDING, TITLES)
 
-    def _rebuilt(self, tapes: Tapes) -> list[tuple[Block, Block]]:
+    def _rebuilt(self, retention: TapeRetention) -> list[tuple[Block, Block]]:
         """Return blocks with a rebuilt tape beside blocks that kept it."""
         cell = self.subject
-        kept, whole = set(cell.keeps(tapes)), set(cell.tape())
+        kept, whole = set(cell.retained_arrays(retention)), set(cell.tape())
         if not kept <= whole:
-            fail(f"keeps({tapes!r}) names {sorted(kept - whole)}, which tape() does not have")
+            fail(f"retained_arrays({retention!r}) names {sorted(kept - whole)}, which tape() does not have")
         if kept == whole:
-            skip(f"keeps({tapes!r}) keeps all of the tape")
+            skip(f"retained_arrays({retention!r}) keeps all of the tape")
         pairs = []
         for bench, given in self.cases():
             block, twin = bench.block(given), bench.block(given)
             block.forward()
             twin.forward()
             weights = bench.weights.contents()
-            block.rebuild(tapes)
+            block.rebuild(retention)
             block.verify("rebuild")
             for name in kept:
                 what = f"tape[{name!r}], which was kept,"

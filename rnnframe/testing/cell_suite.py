@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from rnnframe.contracts import Cell
+from rnnframe.contracts.cell import Cell
 from rnnframe.testing.blocks import Bench, Given
 from rnnframe.testing.suite import Suite, fail
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.contracts import Cell
+from rnnframe.contracts.cell import Cell
 from rnnframe.testing.blocks import Block
 from rnnframe.testing.cell_gradients import ROUNDING, CellGradientChecks
 from rnnframe.testing.cell_networks import CellNetworkChecks

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from rnnframe.arrays import Array, Arrays, Vector
-from rnnframe.engine import Engine
+from rnnframe.contracts.kernels import NUMPY
+from rnnframe.data.state import fill_state
+from rnnframe.engine.engine import Engine
+from rnnframe.engine.inference import Inference
 from rnnframe.errors import UsageError
-from rnnframe.inference import Inference
-from rnnframe.kernels import NUMPY
-from rnnframe.states import fill_state
 from rnnframe.testing.tables import relative_differences, table
 
 STEP = 1e-3
@@ -23,7 +23,7 @@ RESOLUTION = 4 * float(np.finfo(np.float64).eps) / STEP  # of a slope, per unit 
 
 
 def numeric_gradients(
-    engine: Engine,
+    engine: Engine[Any],
     x: Any,
     y: Any,
     state: Arrays | None = None,
@@ -49,7 +49,7 @@ def numeric_gradients(
 
 
 def numeric_state_gradient(
-    engine: Engine,
+    engine: Engine[Any],
     x: Any,
     y: Any,
     state: Arrays | None = None,
@@ -64,13 +64,13 @@ def numeric_state_gradient(
     batch = int(np.shape(x)[1])
     start = engine.network.new_state(batch)
     fill_state(start, state, batch, slice(None))
-    slopes = engine.network.new_state(batch)
+    slopes: Vector = engine.network.new_state(batch)
     losses.differentiate(start.flat, slopes.flat, start)
     return slopes
 
 
 def check_gradients(
-    engine: Engine,
+    engine: Engine[Any],
     x: Any,
     y: Any,
     state: Arrays | None = None,
@@ -115,7 +115,7 @@ def _of_state(arrays: Arrays) -> dict[str, Array]:
 class _Losses:
     """The loss as a function of any vector that the network reads."""
 
-    def __init__(self, engine: Engine, x: Any, y: Any, lengths: Any | None, resets: Any | None) -> None:
+    def __init__(self, engine: Engine[Any], x: Any, y: Any, lengths: Any | None, resets: Any | None) -> None:
         network = engine.network
         if network.dtype != np.float64:
             raise UsageError(f"finite differences of a {network.dtype} network are noise; make it with dtype='float64'")

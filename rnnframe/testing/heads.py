@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.heads import Head
+from rnnframe.contracts.head import Head
 from rnnframe.testing.differences import expect_slopes
 from rnnframe.testing.guarded import Guarded
 from rnnframe.testing.suite import CheckReport, Suite, fail, run

@@ -8,10 +8,10 @@ import tracemalloc
 import numpy as np
 
 from rnnframe.arrays import Vector
-from rnnframe.engine import Engine
-from rnnframe.kernels import NUMPY
-from rnnframe.media import Medium
-from rnnframe.network import Network
+from rnnframe.contracts.kernels import NUMPY
+from rnnframe.contracts.medium import Medium
+from rnnframe.engine.engine import Engine
+from rnnframe.network.network import Network
 from rnnframe.testing.medium_suite import SHAPES, TITLES, MediumSuite, filled, folders_of, layout_of
 from rnnframe.testing.reference_stores import KeepAll, Recompute
 from rnnframe.testing.suite import CheckReport, fail, run, skip

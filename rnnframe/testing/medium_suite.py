@@ -12,7 +12,7 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Shapes, Vector
-from rnnframe.media import Medium, SnapshotLayout, Snapshots
+from rnnframe.contracts.medium import Medium, SnapshotLayout, Snapshots
 from rnnframe.testing.suite import Suite
 from rnnframe.testing.tables import expect_close, expect_same_bits
 

@@ -7,8 +7,8 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.contracts import Optimizer
-from rnnframe.specs import Spec, build, render
+from rnnframe.contracts.optimizer import Optimizer
+from rnnframe.registry.specs import Spec, build, render
 from rnnframe.testing.problems import PROBLEMS, Problem
 from rnnframe.testing.suite import CheckReport, Suite, fail, run, skip
 from rnnframe.testing.tables import expect_close, expect_same_bits

@@ -4,9 +4,10 @@ from typing import ClassVar
 
 import attrs
 
-from rnnframe.contracts import Costs, StateStore
-from rnnframe.media import Medium
-from rnnframe.schedule import Drop, Forward, Grid, Load, Reverse, Save, Schedule
+from rnnframe.contracts.medium import Medium
+from rnnframe.contracts.store import Costs, StateStore
+from rnnframe.schedules.actions import Drop, Forward, Load, Reverse, Save, Schedule
+from rnnframe.schedules.grid import Grid
 
 
 @attrs.frozen(kw_only=True)

@@ -4,12 +4,12 @@ import re
 
 import attrs
 
-from rnnframe.contracts import Problem
-from rnnframe.engine import Engine
+from rnnframe.contracts.kernels import NUMPY
+from rnnframe.contracts.store import Problem
+from rnnframe.engine.engine import Engine
+from rnnframe.engine.plan import costs_of
 from rnnframe.errors import OptionError
-from rnnframe.kernels import NUMPY
-from rnnframe.network import Network
-from rnnframe.plan import costs_of
+from rnnframe.network.network import Network
 from rnnframe.sizes import ByteSize
 from rnnframe.testing.store_suite import Case, StoreSuite
 from rnnframe.testing.suite import fail, skip

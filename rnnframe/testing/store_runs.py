@@ -3,16 +3,17 @@
 import gc
 import tracemalloc
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from rnnframe.arrays import Array, Vector
-from rnnframe.engine import Engine
+from rnnframe.contracts.kernels import NUMPY
+from rnnframe.engine.engine import Engine
+from rnnframe.engine.plan import Plan
+from rnnframe.engine.report import Result
 from rnnframe.errors import OptionError
-from rnnframe.kernels import NUMPY
-from rnnframe.network import Network
-from rnnframe.plan import Plan
-from rnnframe.report import Result
+from rnnframe.network.network import Network
 from rnnframe.testing.differences import DIRECTIONS
 from rnnframe.testing.reference_stores import KeepAll
 from rnnframe.testing.store_suite import Case, StoreSuite, follow
@@ -45,7 +46,7 @@ class StoreRunChecks(StoreSuite):
                 expect_same_bits(f"loss, {case}", np.array(found.loss), np.array(wanted.loss), TITLES)
                 for name, value in _arrays(wanted).items():
                     what = f"{name}, {case}, {dtype}"
-                    if plan.store.tapes == "states":
+                    if plan.store.tape_retention == "states":
                         expect_close(what, _arrays(found)[name], value, REBUILT[dtype], TITLES)
                     else:
                         expect_same_bits(what, _arrays(found)[name], value, TITLES)
@@ -150,7 +151,7 @@ class StoreRunChecks(StoreSuite):
         if medium is not None and not medium.exact:
             skip("the medium of the store does not give states back bit for bit")
 
-    def _full(self, plan: Plan, case: Case, dtype: str) -> Engine:
+    def _full(self, plan: Plan, case: Case, dtype: str) -> Engine[Any]:
         return Engine(self.network(dtype), KeepAll(cut=plan.grid), chunk=case.chunk, shards=case.shards, kernels=NUMPY)
 
     def _windows_of(self, plan: Plan) -> list[tuple[int, int, int]]:
@@ -161,7 +162,7 @@ class StoreRunChecks(StoreSuite):
         if not abs(analytic - numeric) <= self.tolerance * max(abs(numeric), float(np.abs(gradient).max())):
             fail(f"{where}: along a random direction the gradient is {analytic:.12g}, its windows have {numeric:.12g}")
 
-    def _expect_weights_of_their_time(self, case: Case, engine: Engine, plan: Plan) -> None:
+    def _expect_weights_of_their_time(self, case: Case, engine: Engine[Any], plan: Plan) -> None:
         network, (x, y, state) = engine.network, self.data(case)
         parameters, gradients = [network.parameters.flat.copy()], list[Array]()
 

@@ -5,9 +5,10 @@ import itertools
 import random
 from collections.abc import Iterator, Sequence
 
-from rnnframe.contracts import Costs, StateStore
+from rnnframe.contracts.store import Costs, StateStore
 from rnnframe.errors import OptionError, ScheduleError
-from rnnframe.schedule import Action, Forget, Forward, Reverse, Update, stretched
+from rnnframe.schedules.actions import Action, Forget, Forward, Reverse, Update
+from rnnframe.schedules.grid import stretched
 from rnnframe.testing.store_suite import Followed, StoreSuite, follow
 from rnnframe.testing.suite import fail, skip
 

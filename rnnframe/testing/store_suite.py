@@ -7,14 +7,15 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.contracts import Costs, StateStore
-from rnnframe.engine import Engine
+from rnnframe.contracts.kernels import NUMPY
+from rnnframe.contracts.store import Costs, StateStore
+from rnnframe.engine.engine import Engine
+from rnnframe.engine.plan import Plan
 from rnnframe.errors import OptionError
-from rnnframe.kernels import NUMPY
-from rnnframe.network import Network
-from rnnframe.plan import Plan
-from rnnframe.schedule import Action, Forward, Grid, Reverse, Schedule, Update
-from rnnframe.simulate import Simulation, simulate
+from rnnframe.network.network import Network
+from rnnframe.schedules.actions import Action, Forward, Reverse, Schedule, Update
+from rnnframe.schedules.grid import Grid
+from rnnframe.schedules.simulation import Simulation, simulate
 from rnnframe.testing.suite import Suite, fail, skip
 
 Window: TypeAlias = tuple[int, int, int]
@@ -127,7 +128,7 @@ class StoreSuite(Suite):
     @property
     def chooses(self) -> bool:
         """Whether the store hands its work over to another one, as `auto` does."""
-        return type(self.subject).settle is not StateStore.settle
+        return type(self.subject).resolve is not StateStore.resolve
 
     def followed(self, steps: int, chunk: int, costs: Costs) -> Followed | None:
         """Return the simulated schedule over so many steps, None where the store refuses it as it has options to."""
@@ -161,7 +162,9 @@ class StoreSuite(Suite):
         x, y = normal(case.steps, case.batch, INPUTS), normal(case.steps, case.batch, OUTPUTS)
         return x, y, {name: normal(*shape) for name, shape in shapes.items()}
 
-    def engines(self, dtype: str = "float64", cases: tuple[Case, ...] = CASES) -> Iterator[tuple[Case, Engine, Plan]]:
+    def engines(
+        self, dtype: str = "float64", cases: tuple[Case, ...] = CASES
+    ) -> Iterator[tuple[Case, Engine[Any], Plan]]:
         """Yield an engine with the store for every case that the store does not refuse."""
         refusal: Any = None
         served = 0

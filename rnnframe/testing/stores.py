@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from rnnframe.contracts import StateStore
+from rnnframe.contracts.store import StateStore
 from rnnframe.testing.store_budgets import StoreBudgetChecks
 from rnnframe.testing.store_runs import StoreRunChecks
 from rnnframe.testing.store_schedules import StoreScheduleChecks

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Literal, NoReturn
 import attrs
 
 from rnnframe.errors import UsageError
-from rnnframe.registry import default_registry
-from rnnframe.specs import Spec, render
+from rnnframe.registry.registry import default_registry
+from rnnframe.registry.specs import Spec, render
 
 
 @attrs.frozen(kw_only=True)

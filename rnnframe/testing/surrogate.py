@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from rnnframe.arrays import Array, Arrays
-from rnnframe.inference import Inference
-from rnnframe.kernels import NUMPY
-from rnnframe.network import Network
+from rnnframe.contracts.kernels import NUMPY
+from rnnframe.engine.inference import Inference
+from rnnframe.network.network import Network
 from rnnframe.testing.store_suite import Window
 
 

@@ -7,16 +7,17 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.engine import Engine
+from rnnframe.contracts.kernels import NUMPY
+from rnnframe.contracts.task import Dataset, Setting, Task
+from rnnframe.data.batch import Batch
+from rnnframe.engine.engine import Engine
+from rnnframe.engine.inference import Inference
 from rnnframe.errors import DataError
-from rnnframe.inference import Inference
-from rnnframe.kernels import NUMPY
-from rnnframe.network import Network
-from rnnframe.scoring import predictions, score
-from rnnframe.tasks import Batch, Dataset, Setting, Task
+from rnnframe.network.network import Network
 from rnnframe.testing.suite import CheckReport, Suite, fail, run, skip
 from rnnframe.testing.tables import expect_same_bits
-from rnnframe.trainer import Trainer
+from rnnframe.training.scoring import predictions, score
+from rnnframe.training.trainer import Trainer
 
 MOST = 4  # batches of an epoch that are looked at, the last one among them
 

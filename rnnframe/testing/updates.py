@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.contracts import Optimizer
+from rnnframe.contracts.optimizer import Optimizer
 from rnnframe.testing.guarded import Guarded
 from rnnframe.testing.problems import Problem
 from rnnframe.testing.suite import fail

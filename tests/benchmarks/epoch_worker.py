@@ -11,7 +11,7 @@ from tests.benchmarks.processes import serve
 
 def our_options(corpus: str, seed: int, **more: object):
     """Return the setting as options of `rnnframe train`."""
-    from rnnframe.options import TrainingOptions
+    from rnnframe.training.options import TrainingOptions
 
     return TrainingOptions(
         task="characters",
@@ -30,8 +30,8 @@ def our_options(corpus: str, seed: int, **more: object):
 
 def our_training(corpus: str, seed: int, **more: object):
     """Return our training; its data and its starting parameters are those of the others, too."""
-    from rnnframe.registry import default_registry
-    from rnnframe.training import Training
+    from rnnframe.registry.registry import default_registry
+    from rnnframe.training.session import Training
 
     registry, options = default_registry(), our_options(corpus, seed, **more)
     task = registry.task(options.task)
@@ -61,7 +61,7 @@ class Ours:
 
     def train(self, batches: int) -> dict:
         """Go on for some batches, or to the end of the epoch."""
-        from rnnframe.blas import one_thread
+        from rnnframe.engine.blas import one_thread
 
         ended, count = [], itertools.count(1)
         self._validating, begun = 0.0, time.perf_counter()

@@ -6,7 +6,7 @@ import attrs
 import numpy as np
 
 import rnnframe as rf
-from rnnframe.heads import Head
+from rnnframe.contracts.head import Head
 from tests.benchmarks.kernels import engine_options
 from tests.benchmarks.problems import CLASSES, Problem
 

@@ -20,10 +20,10 @@ def main() -> None:
     how, threads, path, limit, cell, store, kernels, batch, steps = sys.argv[1:]
     if how == "file":
         resource.setrlimit(resource.RLIMIT_AS, (int(limit) << 20,) * 2)
-    from rnnframe.blas import one_thread
-    from rnnframe.options import TrainingOptions
-    from rnnframe.registry import default_registry
-    from rnnframe.training import Training
+    from rnnframe.engine.blas import one_thread
+    from rnnframe.registry.registry import default_registry
+    from rnnframe.training.options import TrainingOptions
+    from rnnframe.training.session import Training
 
     registry = default_registry()
     task = registry.task("characters:hold=0" if how == "file" else "characters:hold=1TiB")

@@ -19,8 +19,8 @@ from typing import Any
 import safetensors.numpy
 
 from rnnframe.cli import main, with_commands
-from rnnframe.registry import installed_registry
-from rnnframe.runs import RunFolder
+from rnnframe.registry.registry import installed_registry
+from rnnframe.runs.folder import RunFolder
 
 FORKED_WITH = (safetensors.numpy, with_commands(), installed_registry().names("task"))  # imported once, not by each
 

@@ -5,16 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from rnnframe.plugin import hookimpl
+
 from .conftest import Run
 
 CELL = """
 from typing import ClassVar
 import attrs
 import numpy as np
-import rnnframe as rf
+from rnnframe.plugin import Cell, add_input_product, project
 
 @attrs.frozen(kw_only=True)
-class Leaky(rf.Cell):
+class Leaky(Cell):
     name: ClassVar[str] = "leaky"
     hidden: int = attrs.field(default=8)
     leak: float = attrs.field(default=0.5)
@@ -32,7 +34,7 @@ class Leaky(rf.Cell):
         return {"h": self.hidden}
 
     def forward(self, weights, x, tape, scratch):
-        rf.products.project(x, weights["U"], tape["h"][1:])
+        project(x, weights["U"], tape["h"][1:])
         for t in range(len(x)):
             tape["h"][t + 1] += self.leak * tape["h"][t]
 
@@ -40,10 +42,10 @@ class Leaky(rf.Cell):
         for t in reversed(range(len(x))):
             dh[t] += dstate["h"]
             dstate["h"][...] = SIGN self.leak * dh[t]
-        rf.products.add_input_product(x, dh, gradients["U"], np.empty((len(gradients["U"]), self.hidden), dh.dtype))
+        add_input_product(x, dh, gradients["U"], np.empty((len(gradients["U"]), self.hidden), dh.dtype))
         if dx is not None:
             np.matmul(dh, weights["U"].T, out=dx)
-""".replace("import rnnframe as rf\n", "import rnnframe as rf\nimport rnnframe.products\n")
+"""
 
 
 @pytest.fixture
@@ -110,7 +112,7 @@ def test_for_programs_there_is_json(run: Run) -> None:
         (["lstm", "--kind", "optimizer"], "unknown optimizer 'lstm'"),
         (["no_such_module:Cell"], "module 'no_such_module' cannot be imported: ModuleNotFoundError"),
         (["rnnframe_cells.lstm:LSTMs"], "unknown class of module 'rnnframe_cells.lstm': 'LSTMs'; did you mean 'LSTM'?"),
-        (["pathlib:Path"], "'pathlib:Path' is no subclass of any of rnnframe.Cell, "),
+        (["pathlib:Path"], "'pathlib:Path' is no subclass of any of rnnframe.plugin.Cell, "),
         (["lstm:hidden=0"], "'hidden' must be >= 1: 0"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -129,7 +131,7 @@ def test_a_name_of_two_kinds_needs_the_kind(run: Run, monkeypatch: pytest.Monkey
     import rnnframe as rf
 
     class Plugin:
-        @rf.hookimpl
+        @hookimpl
         def rnnframe_optimizers(self):
             sgd = rf.default_registry().find("optimizer", "sgd")
             options = {"frozen": True, "kw_only": True, "class_body": {"name": "elman"}}

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from rnnframe.comparison import difference
+from rnnframe.inspection.comparison import difference
 
 from .conftest import Run
 

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
-from rnnframe.explain import needs_of
+from rnnframe.inspection.needs import dependencies_of
 
 from .conftest import Run
 
 
 def needs(spec: str) -> dict[str, set[str]]:
-    return {need.array: set(need.gradients) for need in needs_of(rf.cell(spec), inputs=3)}
+    return {need.array: set(need.gradients) for need in dependencies_of(rf.cell(spec), inputs=3)}
 
 
 def test_the_simple_network_needs_what_its_formulas_say() -> None:
@@ -57,7 +57,7 @@ def test_a_cell_that_leaves_more_than_it_needs_is_found_out() -> None:
         def tape(self):
             return {**super().tape(), "souvenir": 9}
 
-    found = {need.array: need for need in needs_of(Wasteful(hidden=4), inputs=3)}
+    found = {need.array: need for need in dependencies_of(Wasteful(hidden=4), inputs=3)}
     assert found["souvenir_t"].gradients == ()
     assert found["souvenir_t"].values == 9
 

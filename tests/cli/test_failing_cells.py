@@ -10,7 +10,7 @@ from .conftest import Run
 CELL = """
     import attrs
     import numpy as np
-    import rnnframe as rf
+    from rnnframe.plugin import StepCell
     from rnnframe_cells import Elman
 
     @attrs.frozen(kw_only=True)
@@ -36,13 +36,13 @@ FAILING = {
         1,
     ),
     "a step of the wrong shape": (
-        "rf.StepCell",
+        "StepCell",
         STEP.format(formula="xU[0]"),
         "cell 'theirs': step returned 'h' of shape [3]; expected [2, 3], batch first ({where})",
         1,
     ),
     "a step that cannot be followed": (
-        "rf.StepCell",
+        "StepCell",
         STEP.format(formula="np.fmod(xU, 2)"),
         "an automatic reverse cannot follow np.fmod; write the step otherwise, or give the cell a step_backward "
         "({where})",
@@ -65,7 +65,7 @@ def test_the_error_names_the_cell_and_its_plugin(
 
 MEDIUM = """
     import attrs
-    import rnnframe as rf
+    from rnnframe.plugin import Medium
 
     class Forgetful(dict):
         nbytes = 0
@@ -80,7 +80,7 @@ MEDIUM = """
             del self[slot]
 
     @attrs.frozen(kw_only=True)
-    class Lossy(rf.Medium):
+    class Lossy(Medium):
         name = "lossy"
 
         def ram_bytes(self, state_bytes):

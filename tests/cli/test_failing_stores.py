@@ -7,22 +7,22 @@ from textwrap import dedent
 import pytest
 
 import rnnframe as rf
-from rnnframe.registry import using
+from rnnframe.registry.registry import using
 
 from .conftest import Run
 
 STORE = """
     import attrs
-    import rnnframe as rf
+    from rnnframe.plugin import Forward, Load, Reverse, StateStore
 
     @attrs.frozen(kw_only=True)
-    class Theirs(rf.StateStore):
+    class Theirs(StateStore):
         name = "theirs"
         {field}
 
         def schedule(self, grid, costs):
-            yield rf.Forward(0, grid.chunks, keep=True)
-            yield rf.Reverse(grid.chunks, 0)
+            yield Forward(0, grid.chunks, keep=True)
+            yield Reverse(grid.chunks, 0)
 
         {method}
 """
@@ -36,20 +36,20 @@ FAILING = {
         "IndexError: list index out of range",
     ),
     "a schedule that cannot be executed": (
-        "def schedule(self, grid, costs): yield rf.Load(7)",
+        "def schedule(self, grid, costs): yield Load(7)",
         "action 1 of the schedule, Load(slot=7): slot 7 holds nothing",
     ),
     "a schedule that is a list": (
-        "def schedule(self, grid, costs): return [rf.Forward(0, 1, keep=True)]",
+        "def schedule(self, grid, costs): return [Forward(0, 1, keep=True)]",
         "a schedule is a generator of actions, not a list; yield them",
     ),
     "a schedule that yields from a list": (
-        "def schedule(self, grid, costs): yield from [rf.Forward(0, 1, keep=True), rf.Reverse(1, 0)]",
+        "def schedule(self, grid, costs): yield from [Forward(0, 1, keep=True), Reverse(1, 0)]",
         "the schedule yields from a list_iterator, which cannot be told how far a Forward got; "
         "yield the actions one by one",
     ),
-    "a settle that raises": (
-        "def settle(self, problem): raise KeyError('chunk')",
+    "a resolve that raises": (
+        "def resolve(self, problem): raise KeyError('chunk')",
         "KeyError: 'chunk'",
     ),
     "a grid that is none": (

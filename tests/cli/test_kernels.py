@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
-from rnnframe.runs import RunFolder
+from rnnframe.runs.folder import RunFolder
 
 from .conftest import Run
 

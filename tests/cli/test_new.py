@@ -102,7 +102,7 @@ def test_every_file_is_written_in_the_words_of_the_author(run: Run, tmp_path: Pa
         assert not re.search(r"[Ee]xample|KIND|OPTIONS", text), name
         if name.endswith(".py"):
             compile(text, name, "exec")
-    assert re.search(r"^class TwoWords\(rf\.", files["rnnframe_two_words.py"], re.MULTILINE)
+    assert re.search(r"^class TwoWords\(", files["rnnframe_two_words.py"], re.MULTILINE)
     assert oct(folder.stat().st_mode) == oct((folder / "tests").stat().st_mode)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnframe.runs import RunFolder
+from rnnframe.runs.folder import RunFolder
 
 from .conftest import TEXT, Run, started
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnframe.runs import RunFolder
+from rnnframe.runs.folder import RunFolder
 
 from .conftest import Run
 from .test_resume import BATCHES, lines, same
@@ -92,16 +92,16 @@ def test_a_run_that_explodes_names_epoch_batch_step_and_layer(train: Run, tmp_pa
 SPIKES = """
 import attrs
 import numpy as np
-import rnnframe as rf
+from rnnframe.plugin import Batch, Dataset, Examples, Task
 from typing import ClassVar
 
-class Held(rf.Examples):
+class Held(Examples):
     def batches(self):
         yield batch(99)
     def table(self, predicted):
         return {}
 
-class Data(rf.Dataset):
+class Data(Dataset):
     batches = 8
     def batch(self, epoch, number):
         return batch(number, 3e38 if number in (2, 7) else 1.0)
@@ -109,18 +109,18 @@ class Data(rf.Dataset):
         return 12, 4
 
 @attrs.frozen(kw_only=True)
-class Spikes(rf.Task):
+class Spikes(Task):
     name: ClassVar[str] = "spikes"
     unit: ClassVar[str] = "error"
     takes: ClassVar[tuple[str, ...]] = ()
     def open(self, setting):
-        return Data(inputs=2, head="mse", learnt=rf.Task.learns(), digest="spikes", valid=Held(name="held out"))
+        return Data(inputs=2, head="mse", learnt=Task.learns(), digest="spikes", valid=Held(name="held out"))
     def examples(self, data, learnt, batch):
         return Held(name=data)
 
 def batch(seed, scale=1.0):
     rng = np.random.default_rng(seed)
-    return rf.Batch(rng.normal(size=(12, 4, 2)), scale * np.sign(rng.normal(size=(12, 4, 1))), carry=seed % 8 > 0)
+    return Batch(rng.normal(size=(12, 4, 2)), scale * np.sign(rng.normal(size=(12, 4, 1))), carry=seed % 8 > 0)
 """
 
 

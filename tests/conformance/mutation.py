@@ -8,8 +8,8 @@ from types import ModuleType
 
 import attrs
 
-from rnnframe.registry import default_registry
-from rnnframe.specs import Spec
+from rnnframe.registry.registry import default_registry
+from rnnframe.registry.specs import Spec
 from rnnframe.testing import Suite
 from rnnframe.testing.suite import title_of
 

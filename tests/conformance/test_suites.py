@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
+from rnnframe.errors import UsageError
+from rnnframe.plugin import Cell, StateStore
+from rnnframe.schedules import Forget, Forward, Reverse, Update
 from rnnframe.testing import CellTests, OptimizerTests, StateStoreTests, check_cell, check_optimizer, check_store, run
 
 ELMAN = type(rf.cell("elman"))
 
 
-def message_of(cell: type[rf.Cell], check: str) -> str:
+def message_of(cell: type[Cell], check: str) -> str:
     """Return what a check says about a cell class."""
     with pytest.raises(AssertionError) as failure:
         getattr(type("Tried", (CellTests,), {"cell": cell(hidden=3)})(), check)()
@@ -55,7 +58,7 @@ def test_a_check_is_switched_off_by_none_and_others_are_added():
 
 
 def test_a_suite_without_a_subject_says_what_to_write():
-    with pytest.raises(rf.UsageError, match=r"StateStoreTests needs what it shall check: write store = \.\.\."):
+    with pytest.raises(UsageError, match=r"StateStoreTests needs what it shall check: write store = \.\.\."):
         run(StateStoreTests())
 
 
@@ -127,7 +130,7 @@ def test_a_cell_that_says_that_it_takes_columns_and_does_not_is_named():
         dense = np.lib.stride_tricks.as_strided(x, x.shape, np.empty(x.shape, x.dtype).strides)
         ELMAN.forward(self, weights, dense, tape, scratch)
 
-    cell = wrong(forward=forward, takes_columns=lambda self, inputs: True)
+    cell = wrong(forward=forward, accepts_strided_steps=lambda self, inputs: True)
     check = "test_x_may_be_columns_of_a_wider_block_where_the_cell_says_so"
     assert "of columns" in message_of(cell, check)
 
@@ -153,16 +156,16 @@ def test_an_option_that_cannot_be_written_down_is_found():
 
 def test_a_store_that_keeps_its_past_in_vain_is_told_what_to_do():
     @attrs.frozen(kw_only=True)
-    class Hoarder(rf.StateStore):
+    class Hoarder(StateStore):
         name: ClassVar[str] = "hoarder"
         exact: ClassVar[bool] = False
 
         def schedule(self, grid, costs):
             for n in range(grid.chunks):
-                yield rf.Forward(n, n + 1, keep=True)
-                yield rf.Reverse(n + 1, n, losses_from=n, keep=True)
-                yield rf.Update()
-            yield rf.Forget(grid.chunks)
+                yield Forward(n, n + 1, keep=True)
+                yield Reverse(n + 1, n, losses_from=n, keep=True)
+                yield Update()
+            yield Forget(grid.chunks)
 
     (failed,) = check_store(Hoarder()).failed
     assert failed.title == "it keeps no tape in vain"
@@ -174,12 +177,12 @@ def test_a_store_that_keeps_its_past_in_vain_is_told_what_to_do():
 
 def test_a_store_that_breaks_the_rules_is_told_where():
     @attrs.frozen(kw_only=True)
-    class Hasty(rf.StateStore):
+    class Hasty(StateStore):
         name: ClassVar[str] = "hasty"
 
         def schedule(self, grid, costs):
-            yield rf.Forward(0, grid.chunks, keep=True)
-            yield rf.Reverse(grid.chunks, 1 if grid.chunks > 4 else 0)
+            yield Forward(0, grid.chunks, keep=True)
+            yield Reverse(grid.chunks, 1 if grid.chunks > 4 else 0)
 
     report = check_store(Hasty())
     message = next(outcome.message for outcome in report.failed if outcome.title.endswith("over a grid of cases"))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
+from rnnframe.plugin import Dataset, Examples, Setting, Task
 from rnnframe.testing import TaskTests, check_task, run
 
 STEPS = np.arange(90)
@@ -27,8 +28,8 @@ def _files(tmp_path_factory: pytest.TempPathFactory) -> None:
             suite.setting = attrs.evolve(suite.setting, data=str(folder / Path(suite.setting.data).name))
 
 
-def small(data: str | None = None, **setting: Any) -> rf.Setting:
-    return rf.Setting(**{"data": data, "batch": 4, "steps": 7, "held_out": 0.2, "seed": 1, **setting})
+def small(data: str | None = None, **setting: Any) -> Setting:
+    return Setting(**{"data": data, "batch": 4, "steps": 7, "held_out": 0.2, "seed": 1, **setting})
 
 
 class TestCharacters(TaskTests):
@@ -77,7 +78,7 @@ def test_every_task_that_rnnframe_brings_goes_through_the_suite() -> None:
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Held(rf.Examples):
+class Held(Examples):
     size: int = 4
 
     def batches(self):
@@ -93,13 +94,13 @@ class Held(rf.Examples):
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Zeros(rf.Dataset):
+class Zeros(Dataset):
     inputs: int = 2
     looked_up: bool = True
     head: str = "softmax:classes=2"
     digest: str = "zeros"
-    learnt: Any = attrs.Factory(lambda: rf.Task.learns())
-    valid: rf.Examples = attrs.Factory(lambda: Held(name="held"))
+    learnt: Any = attrs.Factory(lambda: Task.learns())
+    valid: Examples = attrs.Factory(lambda: Held(name="held"))
     batches = 5
 
     def shape(self, number):
@@ -111,7 +112,7 @@ class Zeros(rf.Dataset):
 
 
 @attrs.frozen(kw_only=True)
-class Right(rf.Task):
+class Right(Task):
     name = "right"
     unit = "nats/step"
     data: Any = attrs.field(factory=Zeros, eq=False, repr=False)
@@ -180,7 +181,7 @@ WRONG = {
 }
 
 
-def failures(task: rf.Task) -> dict[str, str]:
+def failures(task: Task) -> dict[str, str]:
     """Return the checks that a task fails, with their messages; its option is an object here, which no spec makes."""
     body = {"task": task, "test_the_options_written_down_make_an_equal_object": None}
     report = run(type("Checked", (TaskTests,), body)())

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnframe.toml_files import to_toml
+from rnnframe.storage.toml import to_toml
 
 Rng = np.random.Generator
 Damage = Callable[[Path, Path, Rng], str]

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from rnnframe.cli import main
-from rnnframe.registry import Registry, using
+from rnnframe.registry.registry import Registry, using
 
 from .damage import Boobytrap, damage, trap
 from .guard import guarded

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 import rnnframe as rf
 from rnnframe.errors import OptionError
+from rnnframe.plugin import Costs, StateStore, hookimpl
+from rnnframe.schedules import Grid
 from rnnframe.sizes import ByteSize, human_bytes
 
 STEPS, BATCH = 80, 4
@@ -78,11 +80,11 @@ def test_truncated_stores_are_never_chosen() -> None:
         exact = False
 
         @classmethod
-        def fit(cls, grid: rf.Grid, costs: rf.Costs, budget: int) -> rf.StateStore:
+        def fit(cls, grid: Grid, costs: Costs, budget: int) -> StateStore:
             raise AssertionError("a truncated store was asked")
 
     class Plugin:
-        @rf.hookimpl
+        @hookimpl
         def rnnframe_state_stores(self):
             return [attrs.frozen(kw_only=True)(Careless)]
 
@@ -147,10 +149,10 @@ def test_a_budget_is_filled_with_tapes_that_are_not_recomputed(chunks: int, tape
     """With room for r of n tapes beside a state for every further r chunks, n - r chunks are run twice."""
     room = min(room, chunks)
     states = -(-chunks // room) - 1
-    costs = rf.Costs(snapshot=1, tape=tape)
+    costs = Costs(snapshot=1, tape=tape)
     least = min((-(-chunks // k) - 1) + k * tape for k in range(1, chunks + 1))
     budget = max(least, states + room * tape)
-    grid = rf.Grid(chunks, (1,))
+    grid = Grid(chunks, (1,))
     simulation = rf.simulate(rf.store(f"checkpoint:budget={budget}").schedule(grid, costs), grid)
     assert costs.held(simulation) <= budget
     assert simulation.forward_chunks <= 1.02 * (2 * chunks - room)

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
+from rnnframe.errors import DataError
+from rnnframe.plugin import Setting
 from rnnframe_tasks.streams import Streams
 from rnnframe_tasks.text import Vocabulary, embedded_text
 
@@ -36,20 +38,20 @@ def test_streams_read_neighbouring_pieces_side_by_side_and_the_target_is_the_nex
 def test_the_end_of_the_text_is_held_out_and_never_trained_on(tmp_path: Path) -> None:
     file = tmp_path / "text.txt"
     file.write_text("ab" * 450 + "cd" * 50)
-    data = rf.task("characters").open(rf.Setting(data=str(file), batch=4, steps=20))
+    data = rf.task("characters").open(Setting(data=str(file), batch=4, steps=20))
     trained = np.concatenate([data.batch(0, number).x for number in range(data.batches)])
     c = data.learnt.characters.index("c")
     assert trained.max() < c <= min(batch.x.min() for batch in data.valid.batches())
 
 
 def test_the_state_is_carried_from_batch_to_batch_and_every_epoch_begins_anew() -> None:
-    data = rf.task("characters").open(rf.Setting(steps=4000))
+    data = rf.task("characters").open(Setting(steps=4000))
     assert data.batches > 2
     assert [data.batch(1, number).carry for number in range(data.batches)] == [False] + [True] * (data.batches - 1)
 
 
 def test_what_is_held_out_is_judged_in_pieces_as_if_it_were_one() -> None:
-    data = rf.task("characters").open(rf.Setting(batch=4, held_out=0.05))
+    data = rf.task("characters").open(Setting(batch=4, held_out=0.05))
     pieces = list(data.valid.batches())
     assert len(pieces) > 2
     assert np.array_equal(np.concatenate([piece.x for piece in pieces])[1:, 0], pieces_after(pieces))
@@ -60,10 +62,10 @@ def pieces_after(pieces: list[rf.Batch]) -> np.ndarray:
 
 
 def test_an_unknown_character_is_named_with_its_place() -> None:
-    with pytest.raises(rf.DataError, match="character 'z' at place 2 was not in the training text; the model knows 3"):
+    with pytest.raises(DataError, match="character 'z' at place 2 was not in the training text; the model knows 3"):
         Vocabulary.of("abc").encode("abz")
 
 
 def test_the_embedded_text_is_large_enough_to_learn_from() -> None:
     assert len(embedded_text()) > 300_000
-    assert "pydoc_data" in rf.task("characters").open(rf.Setting()).valid.name
+    assert "pydoc_data" in rf.task("characters").open(Setting()).valid.name

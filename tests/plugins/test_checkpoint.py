@@ -6,11 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
+from rnnframe.plugin import Costs
+from rnnframe.schedules import Simulation
 
-COSTS = rf.Costs(snapshot=1, tape=1)
+COSTS = Costs(snapshot=1, tape=1)
 
 
-def simulated(policy: str, chunks: int, slots: int | str, costs: rf.Costs = COSTS) -> rf.Simulation:
+def simulated(policy: str, chunks: int, slots: int | str, costs: Costs = COSTS) -> Simulation:
     store = rf.store(f"checkpoint:policy={policy},slots={slots}")
     grid = store.grid(chunks, 1)
     return rf.simulate(store.schedule(grid, costs), grid)
@@ -58,7 +60,7 @@ def test_uniform_holds_the_tapes_of_one_segment_and_runs_all_but_the_last_twice(
 
 @given(st.integers(1, 300), st.integers(1, 50), st.integers(1, 50))
 def test_uniform_left_to_itself_takes_the_slots_that_need_the_least_memory(chunks, snapshot, tape):
-    simulation = simulated("uniform", chunks, "none", rf.Costs(snapshot=snapshot, tape=tape))
+    simulation = simulated("uniform", chunks, "none", Costs(snapshot=snapshot, tape=tape))
     least = min(slots * snapshot + ceil(chunks / (slots + 1)) * tape for slots in range(chunks))
     assert simulation.snapshots * snapshot + simulation.tapes * tape == least
 

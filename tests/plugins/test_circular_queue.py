@@ -6,9 +6,12 @@ from hypothesis import strategies as st
 from interpreter import follow, lengths
 
 import rnnframe as rf
+from rnnframe.errors import OptionError
+from rnnframe.plugin import Costs
+from rnnframe.schedules import Forget, Forward, Grid, Reverse, Update
 from rnnframe_circular_queue import CircularQueue
 
-COSTS = rf.Costs(snapshot=1, tape=1)
+COSTS = Costs(snapshot=1, tape=1)
 
 
 @st.composite
@@ -23,7 +26,7 @@ CHUNKS = st.integers(1, 40)
 @given(queues(), st.integers(1, 200), CHUNKS)
 def test_every_window_begins_k2_steps_before_its_end_and_counts_the_newest_k1_losses(queue, steps, chunk):
     grid = queue.grid(steps, min(chunk, steps))
-    sweeps = [a for a in follow(queue.schedule(grid, COSTS), lengths(grid)).actions if isinstance(a, rf.Reverse)]
+    sweeps = [a for a in follow(queue.schedule(grid, COSTS), lengths(grid)).actions if isinstance(a, Reverse)]
     assert [
         (grid.span(sweep.start)[0], grid.span(sweep.losses_from)[0], grid.span(sweep.stop - 1)[1]) for sweep in sweeps
     ] == [(max(0, t + queue.k1 - queue.k2), t, min(t + queue.k1, steps)) for t in range(0, steps, queue.k1)]
@@ -71,8 +74,8 @@ def test_a_source_that_ends_inside_a_window_still_has_its_losses_reversed_and_it
     seen = follow(queue.schedule(grid, COSTS), length)  # asserts that each loss counts once and nothing is left
 
     assert seen.updates == ceil(sum(length) / queue.k1)
-    order = [type(action) for action in seen.actions if isinstance(action, rf.Reverse | rf.Update)]
-    assert order == [rf.Reverse, rf.Update] * seen.updates
+    order = [type(action) for action in seen.actions if isinstance(action, Reverse | Update)]
+    assert order == [Reverse, Update] * seen.updates
     assert seen.most_steps_of_tape <= queue.k2
 
 
@@ -81,21 +84,21 @@ def test_windows_by_hand():
     queue = CircularQueue(k1=2, k2=5)
     grid = queue.grid(7, 2)
     # then windows end at 2, 4, 6, 7 and begin at 0, 0, 1, 3: chunks of two steps would miss 1 and 3
-    assert grid == rf.Grid(7, (1, 1))
+    assert grid == Grid(7, (1, 1))
     seen = follow(queue.schedule(grid, COSTS), [1] * 7)
-    assert [action for action in seen.actions if not isinstance(action, rf.Forget)] == [
-        rf.Forward(0, 2, keep=True),
-        rf.Reverse(2, 0, losses_from=0, keep=True),
-        rf.Update(),
-        rf.Forward(2, 4, keep=True),
-        rf.Reverse(4, 0, losses_from=2, keep=True),
-        rf.Update(),
-        rf.Forward(4, 6, keep=True),
-        rf.Reverse(6, 1, losses_from=4, keep=True),
-        rf.Update(),
-        rf.Forward(6, 7, keep=True),
-        rf.Reverse(7, 3, losses_from=6, keep=True),
-        rf.Update(),
+    assert [action for action in seen.actions if not isinstance(action, Forget)] == [
+        Forward(0, 2, keep=True),
+        Reverse(2, 0, losses_from=0, keep=True),
+        Update(),
+        Forward(2, 4, keep=True),
+        Reverse(4, 0, losses_from=2, keep=True),
+        Update(),
+        Forward(4, 6, keep=True),
+        Reverse(6, 1, losses_from=4, keep=True),
+        Update(),
+        Forward(6, 7, keep=True),
+        Reverse(7, 3, losses_from=6, keep=True),
+        Update(),
     ]
 
 
@@ -117,5 +120,5 @@ def test_old_weights_are_kept_only_where_asked_for_and_a_tape_waits_to_be_revers
 
 
 def test_a_queue_shorter_than_what_is_new_is_refused_because_losses_would_be_lost():
-    with pytest.raises(rf.OptionError, match="'k2' must be >= k1=8, or 3 of every 8 losses are lost: 5"):
+    with pytest.raises(OptionError, match="'k2' must be >= k1=8, or 3 of every 8 losses are lost: 5"):
         rf.store("circular-queue:k1=8,k2=5")

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
+from rnnframe.errors import DataError
+from rnnframe.plugin import Dataset, Setting
 from rnnframe_tasks.sequences import Sequences, Shuffled
 from rnnframe_tasks.ts import read_ts
 
@@ -51,8 +53,8 @@ def slopes(tmp_path: Path) -> Path:
     return write_ts(tmp_path / "slopes.ts", *made(0))
 
 
-def opened(path: Path, **setting: object) -> rf.Dataset:
-    return rf.task("classify").open(rf.Setting(data=str(path), **{"batch": 8, "held_out": 0.2, **setting}))
+def opened(path: Path, **setting: object) -> Dataset:
+    return rf.task("classify").open(Setting(data=str(path), **{"batch": 8, "held_out": 0.2, **setting}))
 
 
 def test_a_ts_file_is_read_as_it_was_written(slopes: Path) -> None:
@@ -152,8 +154,8 @@ def test_a_sample_is_predicted_alike_alone_and_beside_longer_ones(run_command, s
     run = tmp_path / "run"
     run_command("train", "--task", "classify", "--data", slopes, "--out", run, "--epochs", 1, "--quiet")
     sequences, labels = made(2, 9)
-    together = write_ts(tmp_path / "all.ts", sequences, labels)
-    run_command("predict", run, "--data", together, "--out", tmp_path / "all.npz")
+    peaks = write_ts(tmp_path / "all.ts", sequences, labels)
+    run_command("predict", run, "--data", peaks, "--out", tmp_path / "all.npz")
     with np.load(tmp_path / "all.npz", allow_pickle=False) as columns:
         wanted = columns["p(up)"]
     for n, (sequence, label) in enumerate(zip(sequences, labels, strict=True)):
@@ -194,7 +196,7 @@ def test_a_ts_file_that_is_none_is_told_in_one_line(tmp_path: Path, name: str) -
     content, message = TS[name]
     path = tmp_path / "bad.ts"
     path.write_text(content)
-    with pytest.raises(rf.DataError) as refusal:
+    with pytest.raises(DataError) as refusal:
         opened(path)
     assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)
@@ -224,7 +226,7 @@ NPZ = {
 def test_a_npz_that_holds_no_sequences_is_told_in_one_line(tmp_path: Path, name: str) -> None:
     arrays, message = NPZ[name]
     np.savez(tmp_path / "bad.npz", **arrays)
-    with pytest.raises(rf.DataError) as refusal:
+    with pytest.raises(DataError) as refusal:
         opened(tmp_path / "bad.npz")
     assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)
@@ -241,7 +243,7 @@ def test_a_damaged_npz_is_told_in_one_line(tmp_path: Path, damage: str) -> None:
         raw[len(raw) // 3] ^= 0xFF
     forms = {"truncated": raw[:-40], "text": b"hello", "pickle": b"\x80\x04\x8c\x08builtins\x8c\x04exec\x93."}
     path.write_bytes(bytes(forms.get(damage, raw)))
-    with pytest.raises(rf.DataError) as refusal:
+    with pytest.raises(DataError) as refusal:
         opened(path)
     assert str(refusal.value).startswith(f"data file {str(path)!r} ")
     assert "\n" not in str(refusal.value)
@@ -250,8 +252,8 @@ def test_a_damaged_npz_is_told_in_one_line(tmp_path: Path, damage: str) -> None:
 def test_other_channels_and_unknown_classes_are_refused_by_a_trained_model(slopes: Path, tmp_path: Path) -> None:
     task, learnt = rf.task("classify"), opened(slopes).learnt
     sequences, labels = made(0, 4)
-    with pytest.raises(rf.DataError, match="has 1 channels; the model takes 2"):
+    with pytest.raises(DataError, match="has 1 channels; the model takes 2"):
         task.examples(str(write_ts(tmp_path / "one.ts", [s[:, :1] for s in sequences], labels)), learnt, 4)
     path = write_ts(tmp_path / "odd.ts", sequences, ["up", "down", "sideways", "up"])
-    with pytest.raises(rf.DataError, match="sample 2 is of class 'sideways'; the model knows down, up"):
+    with pytest.raises(DataError, match="sample 2 is of class 'sideways'; the model knows down, up"):
         task.examples(str(path), learnt, 4)

@@ -111,5 +111,5 @@ def test_they_stay_within_their_range_and_the_smallest_numbers_stay(name, dtype)
 def test_a_value_does_not_depend_on_where_it_stands(n, dtype):
     x = np.random.default_rng(n).normal(scale=3, size=n).astype(dtype)
     for apply in APPLY.values():
-        together = apply(x)
-        assert np.array_equal(together, np.concatenate([apply(x[k : k + 1]) for k in range(n)]))
+        peaks = apply(x)
+        assert np.array_equal(peaks, np.concatenate([apply(x[k : k + 1]) for k in range(n)]))

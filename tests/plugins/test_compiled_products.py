@@ -127,30 +127,30 @@ def test_two_products_and_a_bias_are_added_at_once(dtype, rows, terms, width, se
 def test_a_value_does_not_depend_on_the_rows_beside_it(dtype, rows, terms, width, seed):
     arrays = Arrays(dtype, seed)
     a, B = arrays.random(rows, terms), arrays.random(terms, width)
-    packed, together, alone = arrays.packed(terms, width), np.zeros((rows, width), dtype), np.zeros((1, width), dtype)
+    packed, peaks, alone = arrays.packed(terms, width), np.zeros((rows, width), dtype), np.zeros((1, width), dtype)
     packing.pack_columns(arrays.unit, B, 0, width, packed)
-    products.multiply(arrays.unit, address(a), rows, terms, terms, address(packed), width, NOTHING, address(together))
+    products.multiply(arrays.unit, address(a), rows, terms, terms, address(packed), width, NOTHING, address(peaks))
     k = rows - 1
     products.multiply(arrays.unit, address(a[k:]), 1, terms, terms, address(packed), width, NOTHING, address(alone))
-    assert np.array_equal(together[k:], alone)
+    assert np.array_equal(peaks[k:], alone)
 
 
 @given(dtype=st.sampled_from(DTYPES), rows=st.integers(1, 450), I=SIZES, H=SIZES, width=SIZES, seed=st.integers(0, 99))
 @settings(max_examples=100)
 def test_products_of_a_whole_block_are_added_to_the_gradients(dtype, rows, I, H, width, seed):
     arrays = Arrays(dtype, seed)
-    apart = width + int(arrays.rng.integers(0, 9))  # dz is part of wider rows
+    strided = width + int(arrays.rng.integers(0, 9))  # dz is part of wider rows
     B = int(arrays.rng.choice([n for n in range(1, rows + 1) if rows % n == 0]))
     wide = arrays.random(rows // B, B + int(arrays.rng.integers(0, 3)), I)  # x is some columns of it, or all
     x = wide[:, :B].reshape(rows, I)
-    h, rest = arrays.random(rows, H), arrays.random(rows, apart)
+    h, rest = arrays.random(rows, H), arrays.random(rows, strided)
     dz = rest[:, :width]
     starts = [arrays.random(*shape) for shape in ((I, width), (H, width), (width,))]
     dU, dW, db = (arrays.result(start) for start in starts)
     room = (1 + gradients.TERMS * WIDE) * packing.lanes(arrays.dtype) + gradients.TERMS * I
     work = arrays.result(np.zeros(room, dtype))
     gradients.add_gradients(
-        arrays.unit, address(wide), wide.strides[0], B, I, address(h), H, address(rest), apart, width, rows,
+        arrays.unit, address(wide), wide.strides[0], B, I, address(h), H, address(rest), strided, width, rows,
         address(dU), address(dW), address(db), width, work,
     )  # fmt: skip
     ones = np.ones((rows, 1))

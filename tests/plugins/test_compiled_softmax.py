@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
-from rnnframe.heads import Softmax
+from rnnframe_heads.heads import Softmax
 
 place = pytest.importorskip("rnnframe_compiled.place", reason="numba is not installed")
 

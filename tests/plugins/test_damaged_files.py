@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import rnnframe as rf
+from rnnframe.errors import DataError, NonFiniteError
+from rnnframe.plugin import Dataset, Setting
 
 
 def whole_npz() -> bytes:
@@ -72,13 +74,13 @@ def test_a_harmed_file_makes_a_dataset_or_one_line(
     batch = data.batch(0, data.batches - 1)
     try:
         trainer.step(batch.x, batch.y, lengths=batch.lengths)
-    except rf.NonFiniteError:  # numbers as large as they may be are read, and too large to learn from
+    except NonFiniteError:  # numbers as large as they may be are read, and too large to learn from
         assert harm
 
 
-def opened(spec: str, path: Path) -> tuple[rf.Dataset | None, str]:
+def opened(spec: str, path: Path) -> tuple[Dataset | None, str]:
     """Return a dataset, or what it is refused with."""
     try:
-        return rf.task(spec).open(rf.Setting(data=str(path), batch=2, steps=5, held_out=0.2)), ""
-    except rf.DataError as refusal:
+        return rf.task(spec).open(Setting(data=str(path), batch=2, steps=5, held_out=0.2)), ""
+    except DataError as refusal:
         return None, str(refusal)

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
-from rnnframe.scoring import score
+from rnnframe.errors import DataError
+from rnnframe.plugin import Dataset, Setting
+from rnnframe.training.scoring import score
 from rnnframe_tasks.scales import Scale
 from rnnframe_tasks.series import Series
 
@@ -31,8 +33,8 @@ def series(tmp_path: Path) -> Path:
     return wave(tmp_path / "series.csv")
 
 
-def opened(path: Path, spec: str, **setting: object) -> rf.Dataset:
-    return rf.task(spec).open(rf.Setting(data=str(path), **{"batch": 8, "steps": 24, "held_out": 0.2, **setting}))
+def opened(path: Path, spec: str, **setting: object) -> Dataset:
+    return rf.task(spec).open(Setting(data=str(path), **{"batch": 8, "steps": 24, "held_out": 0.2, **setting}))
 
 
 def test_the_targets_are_the_values_that_follow(series: Path) -> None:
@@ -157,7 +159,7 @@ def test_a_file_that_is_no_series_is_told_in_one_line(tmp_path: Path, name: str)
     path = tmp_path / "bad.csv"
     path.write_bytes(content)
     column = "b" if name in ("a text", "infinity") else "a"
-    with pytest.raises(rf.DataError) as refusal:
+    with pytest.raises(DataError) as refusal:
         opened(path, f"forecast:column={column},horizon=2")
     assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)

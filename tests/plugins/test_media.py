@@ -11,16 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rnnframe as rf
+from rnnframe.errors import OptionError, ScheduleError
+from rnnframe.plugin import Medium, SnapshotLayout, Snapshots
+from rnnframe.schedules import Drop, Save
 
 MEDIA = ["disk", "blosc2", "blosc2:level=9", "float16"]
 SHAPES = {"layer0.h": (3, 5), "layer0.c": (3, 7)}
 
 
-def opened(spec: str, slots: int | None, folder: Path) -> tuple[rf.Medium, rf.Snapshots]:
+def opened(spec: str, slots: int | None, folder: Path) -> tuple[Medium, Snapshots]:
     medium = rf.medium(f"disk:path={folder}" if spec == "disk" else spec)
     if medium.name == "blosc2":
         pytest.importorskip("blosc2")
-    layout = rf.SnapshotLayout(slots=slots, state_bytes=144, new_state=lambda: rf.Vector.zeros(SHAPES, np.dtype("f4")))
+    layout = SnapshotLayout(slots=slots, state_bytes=144, new_state=lambda: rf.Vector.zeros(SHAPES, np.dtype("f4")))
     return medium, medium.open(layout)
 
 
@@ -108,7 +111,7 @@ def test_rounded_snapshots_are_said_to_be_inexact_and_are_near():
     ],
 )
 def test_a_folder_that_cannot_be_used_is_told_before_anything_runs(path, message):
-    with pytest.raises(rf.OptionError) as refusal:
+    with pytest.raises(OptionError) as refusal:
         engine(f"checkpoint:medium=disk:path={path}").gradients(*batch())
     assert str(refusal.value) == message
 
@@ -117,13 +120,14 @@ LIMITED = """
 import resource, signal, sys
 import numpy as np
 import rnnframe as rf
+from rnnframe.plugin import OptionError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
 network = rf.Network(["lstm:hidden=64"], "mse:outputs=1", 2)
 x = np.zeros((400, 8, 2), "float32")
 try:
     rf.Engine(network, "checkpoint:slots=1,medium=disk:path=" + sys.argv[1], chunk=4).gradients(x, x[:, :, :1])
-except rf.OptionError as error:
+except OptionError as error:
     print(error)
 """
 
@@ -177,7 +181,7 @@ def test_a_folder_that_vanishes_during_a_run_does_no_harm(tmp_path):
 
 
 def test_a_medium_is_no_place_for_other_policies():
-    with pytest.raises(rf.OptionError, match="a 'medium' needs policy=mixed, which is its default: policy=revolve"):
+    with pytest.raises(OptionError, match="a 'medium' needs policy=mixed, which is its default: policy=revolve"):
         rf.store("checkpoint:policy=revolve,medium=float16")
 
 
@@ -186,9 +190,9 @@ def test_a_store_that_saves_far_without_a_medium_is_refused():
         name = "far"
 
         def schedule(self, grid, costs):
-            yield rf.Save(0, far=True)
-            yield rf.Drop(0)
+            yield Save(0, far=True)
+            yield Drop(0)
             yield from super().schedule(grid, costs)
 
-    with pytest.raises(rf.ScheduleError, match="store 'far' saves states far away and has no medium to hold them"):
+    with pytest.raises(ScheduleError, match="store 'far' saves states far away and has no medium to hold them"):
         engine(Far()).gradients(*batch())

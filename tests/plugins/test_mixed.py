@@ -9,15 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
+from rnnframe.plugin import Costs
+from rnnframe.schedules import Grid, Save, Simulation
 from rnnframe_checkpoint.mixed import Runs
 
 MOST = 200
 ROOMS = 1600
 
 
-def simulated(chunks: int, room: int, alpha: int) -> rf.Simulation:
-    store, grid = rf.store(f"checkpoint:policy=mixed,slots={room}"), rf.Grid(chunks, (1,))
-    return rf.simulate(store.schedule(grid, rf.Costs(snapshot=1, tape=alpha)), grid)
+def simulated(chunks: int, room: int, alpha: int) -> Simulation:
+    store, grid = rf.store(f"checkpoint:policy=mixed,slots={room}"), Grid(chunks, (1,))
+    return rf.simulate(store.schedule(grid, Costs(snapshot=1, tape=alpha)), grid)
 
 
 @cache
@@ -66,7 +68,7 @@ def compare_with_the_optimum(alpha, numbers, rooms):
 @given(st.integers(1, 2000), st.integers(1, 400), st.integers(1, 60))
 def test_the_room_is_never_exceeded_and_no_state_takes_room_from_a_tape_needlessly(chunks, room, alpha):
     simulation = simulated(chunks, room, alpha)
-    assert max((tapes - 1) * alpha + states for tapes, states in simulation.together) <= room
+    assert max((tapes - 1) * alpha + states for tapes, states in simulation.peaks) <= room
     if (chunks - 1) * alpha <= room:
         assert simulation.forward_chunks == chunks
         assert simulation.snapshots == 0
@@ -96,7 +98,7 @@ def test_more_chunks_than_the_table_holds_are_near_the_bound_that_no_schedule_ca
 
 def test_without_room_for_a_tape_mixed_is_revolve():
     for chunks, slots in product([10, 100, 1000], [1, 3, 10]):
-        grid, costs = rf.Grid(chunks, (1,)), rf.Costs(snapshot=1, tape=50)
+        grid, costs = Grid(chunks, (1,)), Costs(snapshot=1, tape=50)
         revolve = rf.store(f"checkpoint:policy=revolve,slots={slots}").schedule(grid, costs)
         assert simulated(chunks, slots, 50).forward_chunks == rf.simulate(revolve, grid).forward_chunks
 
@@ -104,16 +106,14 @@ def test_without_room_for_a_tape_mixed_is_revolve():
 @pytest.mark.parametrize("alpha", [2, 3, 5, 8, 16])
 def test_with_room_for_few_tapes_mixed_is_about_as_good_as_revolve(alpha):
     for chunks, room in product([300, 3000], [alpha + 1, 2 * alpha, 3 * alpha + 1]):
-        grid, costs = rf.Grid(chunks, (1,)), rf.Costs(snapshot=1, tape=alpha)
+        grid, costs = Grid(chunks, (1,)), Costs(snapshot=1, tape=alpha)
         revolve = rf.store(f"checkpoint:policy=revolve,slots={room}").schedule(grid, costs)
         assert simulated(chunks, room, alpha).forward_chunks <= 1.04 * rf.simulate(revolve, grid).forward_chunks
 
 
 def test_a_million_chunks_start_at_once_and_stream():
-    schedule = rf.store("checkpoint:policy=mixed,slots=100").schedule(
-        rf.Grid(10**6, (1,)), rf.Costs(snapshot=1, tape=49)
-    )
-    assert next(schedule) == rf.Save(0)
+    schedule = rf.store("checkpoint:policy=mixed,slots=100").schedule(Grid(10**6, (1,)), Costs(snapshot=1, tape=49))
+    assert next(schedule) == Save(0)
     deepest = max(len(schedule.gi_frame.f_locals["points"]) for _, _ in zip(range(5000), schedule, strict=False))
     assert deepest <= 100
 
@@ -133,8 +133,8 @@ def test_counts_agree_with_the_package_checkpoint_schedules(chunks, slots):
                 schedule.finalize(chunks)
         return total
 
-    store, grid = rf.store(f"checkpoint:policy=revolve,slots={slots}"), rf.Grid(chunks, (1,))
-    ours = rf.simulate(store.schedule(grid, rf.Costs(snapshot=1, tape=1)), grid).forward_chunks
+    store, grid = rf.store(f"checkpoint:policy=revolve,slots={slots}"), Grid(chunks, (1,))
+    ours = rf.simulate(store.schedule(grid, Costs(snapshot=1, tape=1)), grid).forward_chunks
     assert runs(package.MultistageCheckpointSchedule(chunks, slots, 0)) == ours
     with np.errstate(all="ignore"):
         theirs = package.MixedCheckpointSchedule(chunks, slots, storage=package.StorageType.RAM)

@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from interpreter import follow
 
 import rnnframe as rf
+from rnnframe.errors import OptionError
+from rnnframe.plugin import Costs
+from rnnframe.schedules import Forward, Grid, Load
 
-COSTS = rf.Costs(snapshot=1, tape=1)
+COSTS = Costs(snapshot=1, tape=1)
 
 
 def schedule_of(slots, chunks=None):
     store = rf.store(f"checkpoint:policy=online,slots={slots}")
-    return store.schedule(rf.Grid(chunks, (1,)), COSTS)
+    return store.schedule(Grid(chunks, (1,)), COSTS)
 
 
 def runs_to_the_end(chunks, slots):
@@ -60,7 +63,7 @@ def test_wherever_the_source_ends_every_chunk_is_reversed_once_within_the_slots_
 def test_a_known_end_changes_nothing_before_it(chunks, slots):
     unknown = follow(schedule_of(slots), [1] * chunks)
     known = follow(schedule_of(slots, chunks), [1] * chunks)
-    way_out = next(place for place, action in enumerate(known.actions) if isinstance(action, rf.Load))
+    way_out = next(place for place, action in enumerate(known.actions) if isinstance(action, Load))
     assert known.actions[:way_out] == unknown.actions[:way_out]
     assert known.forwards.total() <= unknown.forwards.total()
 
@@ -118,7 +121,7 @@ def test_places_chosen_by_cost_recompute_less_than_those_chosen_by_levels(slots)
 
 def test_a_source_without_end_is_simulated_to_a_bound():
     store = rf.store("checkpoint:policy=online,slots=7")
-    simulation = rf.simulate(store.schedule(rf.Grid(None, (4,)), COSTS), rf.Grid(None, (4,)))
+    simulation = rf.simulate(store.schedule(Grid(None, (4,)), COSTS), Grid(None, (4,)))
     assert (simulation.bounded, simulation.tapes, simulation.snapshots) == (True, 1, 7)
 
 
@@ -126,7 +129,7 @@ def go_out(schedule, chunks):
     """Let the source give that many chunks."""
     action = next(schedule)
     for reached in range(1, chunks + 1):
-        while not isinstance(action, rf.Forward):
+        while not isinstance(action, Forward):
             action = next(schedule)
         action = schedule.send(reached)
 
@@ -144,16 +147,16 @@ def test_a_schedule_over_many_chunks_streams():
 
 @pytest.mark.parametrize(("options", "snapshots"), [("", 32), (",slots=3", 3), (",budget=900", 7), (",budget=899", 6)])
 def test_slots_are_those_asked_for_or_those_that_fit(options, snapshots):
-    costs = rf.Costs(snapshot=100, tape=150, fixed=50)
+    costs = Costs(snapshot=100, tape=150, fixed=50)
     store = rf.store("checkpoint:policy=online" + options)
-    grid = rf.Grid(None, (1,))
+    grid = Grid(None, (1,))
     assert rf.simulate(store.schedule(grid, costs), grid).snapshots == snapshots
 
 
 def test_a_budget_without_room_for_a_state_is_refused():
     store = rf.store("checkpoint:policy=online,budget=299")
-    with pytest.raises(rf.OptionError, match=r"does not fit into 299 bytes at this chunk length; .* do is 300 bytes"):
-        next(store.schedule(rf.Grid(None, (1,)), rf.Costs(snapshot=100, tape=150, fixed=50)))
+    with pytest.raises(OptionError, match=r"does not fit into 299 bytes at this chunk length; .* do is 300 bytes"):
+        next(store.schedule(Grid(None, (1,)), Costs(snapshot=100, tape=150, fixed=50)))
 
 
 @pytest.mark.parametrize(("policy", "unknown"), [("uniform", False), ("revolve", False), ("online", True)])

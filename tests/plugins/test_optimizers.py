@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
+from rnnframe.errors import OptionError
+from rnnframe.plugin import Optimizer
 from rnnframe_optimizers import pieces
 
 SPECS = [
@@ -27,7 +29,7 @@ SPECS = [
 SIZE, STEPS = 7, 300
 
 
-def zeros(optimizer: rf.Optimizer, size: int) -> dict[str, np.ndarray]:
+def zeros(optimizer: Optimizer, size: int) -> dict[str, np.ndarray]:
     return {name: np.zeros(size) for name in optimizer.slots()}
 
 
@@ -37,7 +39,7 @@ def random_walk(size: int = SIZE, steps: int = STEPS) -> tuple[np.ndarray, list[
     return rng.normal(size=size), list(rng.normal(size=(steps, size)) * 10.0 ** rng.uniform(-4, 1, (steps, 1)))
 
 
-def trajectory(optimizer: rf.Optimizer, start: np.ndarray, gradients: list[np.ndarray]) -> np.ndarray:
+def trajectory(optimizer: Optimizer, start: np.ndarray, gradients: list[np.ndarray]) -> np.ndarray:
     """Return the parameters after every update."""
     p, slots, seen = start.copy(), zeros(optimizer, len(start)), []
     for step, gradient in enumerate(gradients, start=1):
@@ -51,7 +53,7 @@ def faded(rate: float, past: list[np.ndarray]) -> np.ndarray:
     return sum(rate ** (len(past) - i) * x for i, x in enumerate(past, start=1))
 
 
-def by_the_sums(o: rf.Optimizer, start: np.ndarray, gradients: list[np.ndarray]) -> np.ndarray:
+def by_the_sums(o: Optimizer, start: np.ndarray, gradients: list[np.ndarray]) -> np.ndarray:
     """The trajectory from the sums that the recurrences of the papers stand for, over the whole past every time."""
     p, past, seen = start, [], []
     for t, gradient in enumerate(gradients, start=1):
@@ -219,6 +221,6 @@ def test_with_a_falling_rate_an_optimizer_finds_the_lowest_point(spec, problem, 
     ],
 )
 def test_options_out_of_range_are_refused(spec, message):
-    with pytest.raises(rf.OptionError) as refusal:
+    with pytest.raises(OptionError) as refusal:
         rf.optimizer(spec)
     assert str(refusal.value) == message

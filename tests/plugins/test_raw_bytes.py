@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
+from rnnframe.errors import DataError
+from rnnframe.plugin import Setting
 from rnnframe_tasks.raw_bytes import Utf8
 
 RAW = bytes(np.random.default_rng(0).integers(0, 256, 5000, np.uint8))
@@ -17,7 +19,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_every_byte_of_any_file_is_read_once_and_the_target_is_the_next(file: Path) -> None:
-    data = rf.task("bytes").open(rf.Setting(data=str(file), batch=4, steps=90))
+    data = rf.task("bytes").open(Setting(data=str(file), batch=4, steps=90))
     batches = [data.batch(0, number) for number in range(data.batches)]
     x, y = (np.concatenate([getattr(batch, name) for batch in batches]).T.ravel() for name in "xy")
     assert bytes(x.astype(np.uint8)) == RAW[: len(x)]
@@ -46,5 +48,5 @@ def test_bytes_that_are_no_text_are_written_as_such() -> None:
 )
 def test_a_file_that_is_too_short_is_told_in_one_line(file: Path, raw: bytes, message: str) -> None:
     file.write_bytes(raw)
-    with pytest.raises(rf.DataError, match=message):
-        rf.task("bytes").open(rf.Setting(data=str(file)))
+    with pytest.raises(DataError, match=message):
+        rf.task("bytes").open(Setting(data=str(file)))

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
-from rnnframe.scoring import predictions, score
+from rnnframe.errors import DataError
+from rnnframe.plugin import Dataset, Setting
+from rnnframe.training.scoring import predictions, score
 
 CHANNELS = 6
 
@@ -26,8 +28,8 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "rolls.npz"
 
 
-def opened(path: Path) -> rf.Dataset:
-    return rf.task("rolls").open(rf.Setting(data=str(path), batch=4))
+def opened(path: Path) -> Dataset:
+    return rf.task("rolls").open(Setting(data=str(path), batch=4))
 
 
 def test_each_step_is_predicted_from_those_before_it(file: Path) -> None:
@@ -92,7 +94,7 @@ BAD = {
 def test_a_file_that_holds_no_rolls_is_told_in_one_line(tmp_path: Path, name: str) -> None:
     arrays, message = BAD[name]
     np.savez(tmp_path / "bad.npz", **arrays)
-    with pytest.raises(rf.DataError) as refusal:
+    with pytest.raises(DataError) as refusal:
         opened(tmp_path / "bad.npz")
     assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)
@@ -100,17 +102,17 @@ def test_a_file_that_holds_no_rolls_is_told_in_one_line(tmp_path: Path, name: st
 
 def test_rolls_of_other_channels_are_refused_by_a_trained_model(file: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", x=X)
-    with pytest.raises(rf.DataError, match="has 2 channels; the model takes 6"):
+    with pytest.raises(DataError, match="has 2 channels; the model takes 6"):
         rf.task("rolls").examples(str(tmp_path / "other.npz"), opened(file).learnt, 1)
 
 
 def test_fractions_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "rolls.npz", x=np.full((4, 5, 2), 0.5))
-    with pytest.raises(rf.DataError, match=r"holds 0\.5; expected zeros and ones"):
+    with pytest.raises(DataError, match=r"holds 0\.5; expected zeros and ones"):
         opened(tmp_path / "rolls.npz")
 
 
 def test_a_share_that_leaves_nothing_to_train_on_is_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "rolls.npz", x=np.ones((40, 5, 2)))
-    with pytest.raises(rf.DataError, match=r"40 samples, and --held-out 0\.99 keeps them all; lower --held-out"):
-        rf.task("rolls").open(rf.Setting(data=str(tmp_path / "rolls.npz"), held_out=0.99))
+    with pytest.raises(DataError, match=r"40 samples, and --held-out 0\.99 keeps them all; lower --held-out"):
+        rf.task("rolls").open(Setting(data=str(tmp_path / "rolls.npz"), held_out=0.99))

@@ -15,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
+from rnnframe.errors import DataError
+from rnnframe.plugin import Setting
 from rnnframe_tasks.standard_input import ByteCharacters, Pages, StandardInput, TextCharacters
 from rnnframe_tasks.text import Vocabulary
 
@@ -84,7 +86,7 @@ def dataset(pages: Pages, steps: int) -> StandardInput:
         head="softmax:classes=2",
         learnt=None,
         digest="",
-        valid=rf.task("characters").open(rf.Setting()).valid,
+        valid=rf.task("characters").open(Setting()).valid,
         pages=pages,
         steps=steps,
     )
@@ -104,14 +106,14 @@ def test_pages_before_the_one_asked_for_are_read_over_and_never_had_again(pages:
     for epoch in range(3):
         last = data.batch(epoch, 1)
     assert np.array_equal(resumed.batch(2, 1).x, last.x)
-    with pytest.raises(rf.DataError, match="standard input is read once: epoch 2 of it is gone"):
+    with pytest.raises(DataError, match="standard input is read once: epoch 2 of it is gone"):
         resumed.batch(1, 0)
 
 
 def test_an_input_that_ends_too_early_says_where(pages: Callable[..., Pages]) -> None:
     data = dataset(pages(TEXT[:500], 60, 4), steps=20)
     data.batch(1, 2)
-    with pytest.raises(rf.DataError, match="ended in epoch 3, which takes 241 characters, after 20: lower --epochs"):
+    with pytest.raises(DataError, match="ended in epoch 3, which takes 241 characters, after 20: lower --epochs"):
         data.batch(2, 0)
 
 
@@ -125,7 +127,7 @@ def test_an_input_that_ends_too_early_says_where(pages: Callable[..., Pages]) ->
 def test_what_the_vocabulary_does_not_know_is_refused(raw: bytes, message: str) -> None:
     descriptor = piped(raw)
     characters = TextCharacters(descriptor, Vocabulary("abc"))
-    with pytest.raises(rf.DataError, match=message):
+    with pytest.raises(DataError, match=message):
         characters.read(100)
     os.close(descriptor)
 

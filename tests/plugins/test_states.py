@@ -41,7 +41,9 @@ def test_rebuilt_gates_give_the_gradient_of_finite_differences(cells):
 def test_what_waits_is_a_sixth_of_an_lstms_tape_a_fifth_of_a_grus_and_all_of_elmans(cell, share):
     network = rf.Network([f"{cell}:hidden=64"], "mse:outputs=1", 3)
     steps = 1000  # so many that the rows before and after a chunk do not matter
-    assert network.tape_bytes(steps, 8, "states") == pytest.approx(share * network.tape_bytes(steps, 8), rel=0.01)
+    assert network.chunk_bytes(steps, 8, "states").tape == pytest.approx(
+        share * network.chunk_bytes(steps, 8).tape, rel=0.01
+    )
 
 
 def test_a_stream_of_unknown_length_is_kept_as_far_as_it_goes():
@@ -55,7 +57,7 @@ def test_a_cell_that_cannot_rebuild_keeps_its_whole_tape():
     class Opaque(type(rf.cell("lstm"))):
         name = "opaque"
 
-        def keeps(self, tapes):
+        def retained_arrays(self, retention):
             return tuple(self.tape())
 
     cells = [Opaque(hidden=6), "gru:hidden=5"]

@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
-from rnnframe.non_finite import first_non_finite
-from rnnframe.options import TrainingOptions
-from rnnframe.training import Training
+from rnnframe.errors import DataError, OptionError
+from rnnframe.plugin import Setting
+from rnnframe.training.non_finite import first_non_finite
+from rnnframe.training.options import TrainingOptions
+from rnnframe.training.session import Training
 from rnnframe_tasks.adding import GUESSING
 from rnnframe_tasks.made import BLOCK
 
@@ -17,7 +19,7 @@ LENGTHS = st.integers(2, 40) | st.integers(BLOCK - 2, 2 * BLOCK + 5)
 
 
 def first_batch(spec: str, **setting: int) -> rf.Batch:
-    return rf.task(spec).open(rf.Setting(**setting)).batch(0, 0)
+    return rf.task(spec).open(Setting(**setting)).batch(0, 0)
 
 
 @given(LENGTHS, st.integers(1, 5), st.integers(0, 9))
@@ -55,20 +57,20 @@ def test_what_is_made_does_not_depend_on_how_it_is_sliced(spec: str, data: st.Da
 
 @pytest.mark.parametrize("spec", ["adding", "copy"])
 def test_every_batch_of_every_epoch_has_samples_of_its_own_and_always_the_same(spec: str) -> None:
-    data = rf.task(f"{spec}:samples=8,judged=8").open(rf.Setting(batch=4, seed=1))
+    data = rf.task(f"{spec}:samples=8,judged=8").open(Setting(batch=4, seed=1))
     places = [(epoch, number) for epoch in range(2) for number in range(data.batches)]
     made = [data.batch(*place).x for place in places] + [batch.x for batch in data.valid.batches()]
     seen = {x[0 : x.shape[0]].tobytes() for x in made}
     assert len(seen) == len(made) == 6
     again = data.batch(1, 1).x
     assert np.array_equal(again[0 : again.shape[0]], made[3][0 : again.shape[0]])
-    other = rf.task(spec).open(rf.Setting(batch=4, seed=2)).batch(0, 0).x
+    other = rf.task(spec).open(Setting(batch=4, seed=2)).batch(0, 0).x
     assert not np.array_equal(other[0 : other.shape[0]], made[0][0 : other.shape[0]])
 
 
 def test_a_long_sequence_is_never_there_as_a_whole() -> None:
     length, batch = 60_000, 4
-    data = rf.task(f"adding:length={length}").open(rf.Setting(batch=batch))
+    data = rf.task(f"adding:length={length}").open(Setting(batch=batch))
     network = rf.Network(["gru:hidden=2"], data.head, data.inputs)
     engine = rf.Engine(network)
     engine.evaluate(np.zeros((8, batch, 2)), np.zeros(batch))
@@ -82,8 +84,8 @@ def test_a_long_sequence_is_never_there_as_a_whole() -> None:
 
 def trained(spec: str, **options: object) -> Training:
     task = rf.task(spec)
-    settled = TrainingOptions(task=spec, shards=1, **options)
-    training = Training(settled, task, task.open(settled.setting(task)), rf.default_registry())
+    resolved = TrainingOptions(task=spec, shards=1, **options)
+    training = Training(resolved, task, task.open(resolved.setting(task)), rf.default_registry())
     assert training.go(lambda moment: None, lambda: False)
     return training
 
@@ -107,7 +109,7 @@ def test_copying_is_learnt_better_than_by_guessing() -> None:
 @pytest.mark.parametrize("spec", ["adding", "copy"])
 def test_there_is_no_file_to_evaluate_on(spec: str) -> None:
     task = rf.task(spec)
-    with pytest.raises(rf.DataError, match=f"task '{spec}' makes its own data and takes no file such as 'a.npz'"):
+    with pytest.raises(DataError, match=f"task '{spec}' makes its own data and takes no file such as 'a.npz'"):
         task.examples("a.npz", task.learns(), 1)
 
 
@@ -115,13 +117,13 @@ def test_there_is_no_file_to_evaluate_on(spec: str) -> None:
 def test_an_option_that_means_nothing_to_a_task_is_refused(option: str, value: object) -> None:
     options = TrainingOptions(task="adding", **{option: value})
     flag = "--" + option.replace("_", "-")
-    with pytest.raises(rf.OptionError, match=rf"task 'adding' takes no {flag} \({value}\); leave it out"):
+    with pytest.raises(OptionError, match=rf"task 'adding' takes no {flag} \({value}\); leave it out"):
         options.setting(rf.task("adding"))
 
 
 @pytest.mark.parametrize("task", ["adding:length=20,samples=100", "copy:delay=5,length=2,samples=100"])
 def test_a_loss_that_is_not_finite_on_made_data_is_told_as_such(task: str) -> None:
-    data = rf.task(task).open(rf.Setting(batch=4))
+    data = rf.task(task).open(Setting(batch=4))
     made = data.batch(0, 0)
     assert len(made.x) == made.x.shape[0]
     network = rf.Network(["gru:hidden=3"], data.head, data.inputs)
@@ -133,7 +135,7 @@ def test_a_loss_that_is_not_finite_on_made_data_is_told_as_such(task: str) -> No
 
 def test_the_marks_of_adding_do_not_follow_from_the_numbers() -> None:
     batches = [
-        next(iter(rf.task("adding:length=40").open(rf.Setting(batch=320, seed=n)).valid.batches())) for n in range(5)
+        next(iter(rf.task("adding:length=40").open(Setting(batch=320, seed=n)).valid.batches())) for n in range(5)
     ]
     read = np.concatenate([each.x[0:40] for each in batches], axis=1)
     for mark in (read[:20, :, 1].argmax(axis=0), read[20:, :, 1].argmax(axis=0)):

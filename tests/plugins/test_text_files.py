@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
+from rnnframe.errors import DataError
+from rnnframe.plugin import Setting
 from rnnframe_tasks import byte_sources, streams
 from rnnframe_tasks.byte_sources import HeldBytes, open_bytes
 from rnnframe_tasks.text import Vocabulary
@@ -70,7 +72,7 @@ def test_bytes_that_are_no_text_are_refused_where_python_refuses_them(raw: bytes
         place = len(raw) - len(error.object) + error.start  # a mark of the encoding is not counted
         wrong.append(f"byte 0x{raw[place]:02x} at offset {place};")
     if wrong or not raw:
-        with pytest.raises(rf.DataError, match="|".join(wrong or ["is empty"])):
+        with pytest.raises(DataError, match="|".join(wrong or ["is empty"])):
             TextFile.survey(HeldBytes(raw, "text"))
     else:
         assert len(TextFile.survey(HeldBytes(raw, "text"))) == len(text)
@@ -81,7 +83,7 @@ def test_bytes_that_are_no_text_are_refused_where_python_refuses_them(raw: bytes
 def test_a_character_that_a_model_does_not_know_is_named_with_its_place(text: str, strange: str, place: int) -> None:
     known = text.replace("\ufeff", "").replace(strange, "") or "a" * (strange != "a") or "b"
     text = known[:place] + strange + known[place:]
-    with pytest.raises(rf.DataError, match=f"at place {min(place, len(known))} was not in the training text"):
+    with pytest.raises(DataError, match=f"at place {min(place, len(known))} was not in the training text"):
         TextFile.survey(HeldBytes(text.encode(), "text"), Vocabulary.of(known))
 
 
@@ -100,7 +102,7 @@ def test_a_text_that_is_not_held_gives_the_same_batches(
     story: Path, page: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "PAGE", page)
-    setting = rf.Setting(data=str(story), batch=4, steps=50)
+    setting = Setting(data=str(story), batch=4, steps=50)
     held, read = (rf.task(spec).open(setting) for spec in ("characters", "characters:hold=0"))
     assert read.batches == held.batches > 5
     assert read.learnt == held.learnt
@@ -126,12 +128,12 @@ def test_a_file_that_changes_under_the_training_is_refused(
     story: Path, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "PAGE", 200)
-    data = rf.task("characters:hold=0").open(rf.Setting(data=str(story), batch=4, steps=50))
+    data = rf.task("characters:hold=0").open(Setting(data=str(story), batch=4, steps=50))
     data.batch(0, 0)
     raw = story.read_bytes()
     story.write_bytes({"longer": raw + b"x", "shorter": raw[:-9], "other": raw.upper()}[change])
     os.utime(story, ns=(1, 1))
-    with pytest.raises(rf.DataError, match="has changed while it was read; start again"):
+    with pytest.raises(DataError, match="has changed while it was read; start again"):
         data.batch(0, 1)
 
 
@@ -149,7 +151,7 @@ def test_a_text_from_a_pipe_is_held(tmp_path: Path) -> None:
 def peak_of_training_on(path: Path) -> int:
     tracemalloc.start()
     try:
-        data = rf.task("characters:hold=0").open(rf.Setting(data=str(path), batch=8, steps=64))
+        data = rf.task("characters:hold=0").open(Setting(data=str(path), batch=8, steps=64))
         for number in range(100):
             data.batch(0, number)
         return tracemalloc.get_traced_memory()[1]

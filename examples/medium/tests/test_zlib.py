@@ -4,6 +4,7 @@ import numpy as np
 
 import rnnframe as rf
 from rnnframe import testing
+from rnnframe.plugin import SnapshotLayout
 
 
 class TestZlib(testing.MediumTests):
@@ -17,7 +18,7 @@ def new_state():
 def opened_with(numbers):
     state = new_state()
     state["h"][:] = numbers
-    opened = rf.medium("zlib:level=9").open(rf.SnapshotLayout(slots=1, state_bytes=state.nbytes, new_state=new_state))
+    opened = rf.medium("zlib:level=9").open(SnapshotLayout(slots=1, state_bytes=state.nbytes, new_state=new_state))
     opened.save(0, state)
     return opened, state
 

@@ -1,0 +1,40 @@
+"""Learning-rate schedules: a factor for the optimizer's `lr` at each update, each with a linear warm-up.
+
+With u updates done since the warm-up and n updates in all after it, the factor is
+
+    constant      1
+    linear        1 - (1 - floor) u/n
+    cosine        floor + (1 - floor) (1 + cos(π u/n)) / 2         Loshchilov & Hutter (2017), arXiv 1608.03983
+    exponential   max(floor, rate^(u/every))
+    step          max(floor, rate^⌊u/every⌋)
+"""
+
+import abc
+from typing import ClassVar
+
+import attrs
+from attrs.validators import ge
+
+
+@attrs.frozen(kw_only=True)
+class LearningRate(abc.ABC):
+    """A factor in 0..1 as a function of the update's number, which counts from 1."""
+
+    name: ClassVar[str]
+    warmup: int = attrs.field(
+        default=0, validator=ge(0), metadata={"help": "updates that rise from 0 to the full rate"}
+    )
+
+    def factor(self, update: int) -> float:
+        """Return the factor of an update; the first is number 1."""
+        if update <= self.warmup:
+            return update / (self.warmup + 1)
+        return self.decay(update - 1 - self.warmup)
+
+    @abc.abstractmethod
+    def decay(self, done: int) -> float:
+        """Return the factor after `done` updates since the warm-up."""
+
+    def over(self, updates: int) -> "LearningRate":
+        """Return this schedule fitted to a training of that many updates, where it was not told a number."""
+        return self

@@ -1,0 +1,155 @@
+"""What a network is trained for: a `Task` opens data, and gives the batches to train on and to be judged on.
+
+    task = rnnframe.default_registry().task("characters")
+    data = task.open(Setting(data="book.txt", batch=32))   # a Dataset: learnt facts, batches, validation
+    data.batch(epoch=0, number=3)                          # a Batch; the same one each time it is asked for
+    task.examples("other.txt", data.learnt, batch=32)      # Examples for a model that was trained before
+
+Nothing here runs a network: `rnnframe.training` trains on a dataset, `rnnframe.scoring` judges and predicts.
+"""
+
+import abc
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Protocol
+
+import attrs
+from attrs.validators import ge
+
+from rnnframe.arrays import Array
+from rnnframe.contracts.head import Head
+from rnnframe.data.batch import Batch
+
+
+@attrs.frozen(kw_only=True)
+class Setting:
+    """What a task is told of the training that it is for.
+
+    data: the file; None for what the task has of its own. batch: samples side by side. steps: of a training sequence,
+    for data without ends of its own. held_out: share of the data that is kept for validation. seed: of every draw.
+    """
+
+    data: str | None = None
+    batch: int = attrs.field(default=32, validator=ge(1))
+    steps: int = attrs.field(default=64, validator=ge(1))
+    held_out: float = 0.1
+    seed: int = 0
+
+
+@attrs.frozen(eq=False)
+class Predicted:
+    """A batch and what the network predicts for it: outputs [T, B, outputs], of which padding means nothing."""
+
+    batch: Batch
+    outputs: Array
+
+
+class Alphabet(Protocol):
+    """What the numbers stand for that a network reads and predicts, where it writes text."""
+
+    @property
+    def start(self) -> str:
+        """The text to go on from where none is given."""
+        ...
+
+    def encode(self, text: str) -> Array:
+        """Return the numbers of a text; raises `DataError` for what the network does not know."""
+        ...
+
+    def decode(self, numbers: Array) -> str:
+        """Return the text of numbers."""
+        ...
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Examples(abc.ABC):
+    """What a network is judged on: the held-out part of a dataset, or all of a file. `name` tells people which."""
+
+    name: str
+
+    @abc.abstractmethod
+    def batches(self) -> Iterator[Batch]:
+        """Yield the examples, the same ones in the same order each time."""
+
+    def measure(self, predicted: Iterable[Predicted]) -> Mapping[str, float]:
+        """Return what counts besides the loss, such as {"accuracy": 0.97}; none by default.
+
+        The network runs while `predicted` is gone through, and does not where it is left alone.
+        """
+        return {}
+
+    @abc.abstractmethod
+    def table(self, predicted: Iterable[Predicted]) -> Iterator[Mapping[str, Array]]:
+        """Yield the predictions as columns [rows] of a table, by name, in pieces that all have the same columns."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Dataset(abc.ABC):
+    """Data to train on, opened.
+
+    inputs: the width of x, or the number of rows of U where x holds integers (`looked_up`). head: readout and loss.
+    learnt: what was learnt from the data and belongs to the model, an object of `Task.learns`. digest: tells data
+    apart; a training does not go on with other data. valid: the held-out part.
+
+    What it gives depends on the task, the file and the setting alone, so that a training goes on at any batch.
+    """
+
+    inputs: int
+    looked_up: bool = False
+    head: Head | str
+    learnt: Any
+    digest: str
+    valid: Examples
+
+    @property
+    @abc.abstractmethod
+    def batches(self) -> int:
+        """The number of batches in an epoch."""
+
+    @abc.abstractmethod
+    def batch(self, epoch: int, number: int) -> Batch:
+        """Return one batch; both count from 0. The same one each time, whatever was asked for in between.
+
+        It is called in a thread of its own while the batch before is trained on, so that one must stay as it is.
+        """
+
+    @abc.abstractmethod
+    def shape(self, number: int) -> tuple[int, int]:
+        """Return the steps and samples that batch `number` of an epoch has at most, for planning."""
+
+
+@attrs.frozen
+class NothingLearnt:
+    """What a task stores with a model that learns nothing from the data but its parameters."""
+
+
+@attrs.frozen(kw_only=True)
+class Task(abc.ABC):
+    """A kind of data and what is to be predicted of it. The fields are its options, as those of a cell are."""
+
+    name: ClassVar[str]
+    unit: ClassVar[str]
+    """What the loss is in, such as "nats/char"."""
+    counted: ClassVar[str] = "steps"
+    """What the loss is a mean over, in the plural."""
+    takes: ClassVar[tuple[str, ...]] = ("data", "steps", "held_out")
+    """Which of these parts of a setting matter; another one that is set is refused."""
+    learns: ClassVar[type[Any]] = NothingLearnt
+    """The attrs class of what is learnt from the data and stored with the model (vocabulary, scales, labels).
+
+    Its fields hold texts, numbers and lists of them; its validators refuse what is damaged.
+    """
+
+    @abc.abstractmethod
+    def open(self, setting: Setting) -> Dataset:
+        """Return the data to train on; raises `DataError` where it cannot be had."""
+
+    @abc.abstractmethod
+    def examples(self, data: str, learnt: Any, batch: int) -> Examples:
+        """Return all of a file as examples for a model that has learnt `learnt`.
+
+        Targets may be missing where the file has none. Raises `DataError` for a file that does not fit the model.
+        """
+
+    def alphabet(self, learnt: Any) -> Alphabet | None:
+        """Return what turns numbers into text where the network predicts its own next input; else None."""
+        return None

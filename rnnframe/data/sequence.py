@@ -1,0 +1,119 @@
+"""Where blocks of inputs and targets come from: arrays that are sliced, or streams that are read once.
+
+A source hands out blocks of whole steps for a range of batch columns. It checks what it hands out, block by block, so
+that nothing is read before its time. Slices of one range must hold the same numbers each time they are taken; a stream
+holds what it has read until its readers release it.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from rnnframe.arrays import Array
+from rnnframe.data.batch import Batch
+from rnnframe.data.checks import Checker, as_array, check_lengths, check_resets
+from rnnframe.data.columns import Columns, count_of, deal_by_length, split_batch
+from rnnframe.data.format import DataFormat
+from rnnframe.data.pieces import Block, Piece, Span, cut
+from rnnframe.data.staging import Staging
+
+
+class Sequence:
+    """A source over arrays, or anything that has a shape and a dtype and can be sliced along time.
+
+    lengths: the steps of each sample [B], what stands behind them is not looked at. resets: booleans [T, B], where a
+    sample begins anew. Samples of different lengths are dealt in the order in which they end, so that those that
+    still run are the last columns of a part, and so that the parts have about as many steps each.
+    """
+
+    steps: int | None
+    data_bytes: int = 0
+
+    def __init__(self, batch: Batch, data_format: DataFormat) -> None:
+        x, y, lengths, resets = batch.x, batch.y, batch.lengths, batch.resets
+        self._checker = Checker(data_format)
+        self._x = as_array(x, "x")
+        self._checker.check_inputs(self._x)
+        self._input_dtype = self._checker.input_dtype(self._x)
+        self._apart = data_format.strided
+        self._last_only = data_format.head.at == "last"
+        self._y = None if y is None else self._checker.check_pair(self._x, as_array(y, "y"))
+        ends = None if lengths is None else check_lengths(lengths, self._x)
+        self._resets = None if resets is None else check_resets(resets, self._x)
+        self.length = int(self._x.shape[0] if ends is None else ends.max())
+        self._ends = None if ends is None or ends.min() == self.length else ends  # None: all end with the last step
+        self.steps = self.length
+        self.batch = int(self._x.shape[1])
+
+    def deal(self, shards: int) -> list[Columns]:
+        """Return slices, or the numbers of columns with those that end first in front."""
+        parts = split_batch(self.batch, shards)
+        if self._ends is None:
+            return [*parts]
+        return deal_by_length(self._ends, [part.stop - part.start for part in parts])
+
+    def ends(self, columns: Columns) -> list[int]:
+        """Return the lengths of these samples, unless all have the same."""
+        found: list[int] = [] if self._ends is None else self._ends[columns].tolist()
+        return found
+
+    def block(self, start: int, stop: int, columns: Columns, staging: Staging) -> Block | None:
+        """Return the steps [start, stop); arrays of the right dtype and order are viewed, not copied."""
+        steps = min(stop, self.length) - start
+        spans = self._spans(start, steps, columns)
+        pieces = self._pieces(start, steps, spans, columns, staging)
+        for span, piece in zip(spans, pieces, strict=True):
+            self._checker.check_values(piece.x, start + span.start)
+            if self._y is not None:  # they are looked at now, so that no sweep is made for nothing
+                self._targets(
+                    start + span.start, start + span.stop, _running(span, columns), span.ending, staging, strided=True
+                )
+        return Block(steps, spans, pieces, retained=all(_shares(piece.x, self._x) for piece in pieces))
+
+    def again(self, start: int, block: Block, columns: Columns, staging: Staging) -> Block:
+        """Return the steps from `start` on that the block had."""
+        return Block(block.steps, block.spans, self._pieces(start, block.steps, block.spans, columns, staging))
+
+    def _spans(self, start: int, steps: int, columns: Columns) -> list[Span]:
+        resets = None if self._resets is None else np.asarray(self._resets[start : start + steps][:, columns])
+        ends = None if self._ends is None else self._ends[columns] - start
+        return list(cut(steps, count_of(columns), ends, resets))
+
+    def _pieces(self, start: int, steps: int, spans: Iterable[Span], columns: Columns, staging: Staging) -> list[Piece]:
+        x = self._x[start : start + steps]  # read at once, wherever it comes from
+        return [self._piece(x, span, _running(span, columns), staging) for span in spans]
+
+    def _piece(self, x: Any, span: Span, running: Columns, staging: Staging) -> Piece:
+        inputs = staging.of(x[span.start : span.stop], running, self._input_dtype, strided=self._apart)
+        return Piece(inputs, None, span.first, span.reset_samples)
+
+    def with_targets(self, start: int, block: Block, columns: Columns, staging: Staging) -> Block:
+        """Return the block with the targets of its steps, checked."""
+        return block.with_targets(
+            self._targets(start + span.start, start + span.stop, _running(span, columns), span.ending, staging)
+            for span in block.spans
+        )
+
+    def _targets(
+        self, start: int, stop: int, running: Columns, ending: int, staging: Staging, *, strided: bool = False
+    ) -> Array | None:
+        """Return the targets of the steps [start, stop): all of them, or those of samples whose last step is there."""
+        assert self._y is not None  # where losses are asked for
+        if not self._last_only:
+            steps = self._y[start:stop]
+            return self._checker.targets(staging.of(steps, running, np.dtype(steps.dtype), strided=strided))
+        if isinstance(running, slice):  # which end together
+            return self._checker.targets(self._y[running][None]) if stop == self.length else None
+        return self._checker.targets(self._y[running[:ending]][None]) if ending else None
+
+    def release(self, start: int) -> None:
+        """Nothing is held: the arrays are the caller's."""
+
+
+def _running(span: Span, columns: Columns) -> Columns:
+    return columns if isinstance(columns, slice) else columns[span.first :]
+
+
+def _shares(part: Array, given: Any) -> bool:
+    return isinstance(given, np.ndarray) and np.may_share_memory(part, given)

@@ -1,0 +1,98 @@
+"""Where blocks of inputs and targets come from: arrays that are sliced, or streams that are read once.
+
+A source hands out blocks of whole steps for a range of batch columns. It checks what it hands out, block by block, so
+that nothing is read before its time. Slices of one range must hold the same numbers each time they are taken; a stream
+holds what it has read until its readers release it.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import attrs
+
+from rnnframe.data.columns import Columns
+from rnnframe.data.pieces import Block
+from rnnframe.data.staging import Staging
+from rnnframe.schedules.grid import Grid
+
+
+class Source(Protocol):
+    """What the loop reads from. `steps` is None where the length is not known.
+
+    `data_bytes` are those of blocks that the source has held at once at most.
+    """
+
+    steps: int | None
+    batch: int
+    data_bytes: int
+
+    def deal(self, shards: int) -> list[Columns]:
+        """Return the columns of each of at most `shards` parts of the batch, as `split_batch` sizes them.
+
+        Each part is to be read by a reader of its own; without a call there is one.
+        """
+        ...
+
+    def ends(self, columns: Columns) -> list[int]:
+        """Return the steps at which the samples of a part of `deal` end, rising; none where all end together."""
+        ...
+
+    def block(self, start: int, stop: int, columns: Columns, staging: Staging) -> Block | None:
+        """Return the steps [start, stop) of a part of `deal`, or fewer or None where the source ends before.
+
+        It has no targets yet. What of the inputs cannot be viewed is in `staging`.
+        """
+        ...
+
+    def again(self, start: int, block: Block, columns: Columns, staging: Staging) -> Block:
+        """Return a block that was had before, and of which the spans are left; its values are not checked again."""
+        ...
+
+    def with_targets(self, start: int, block: Block, columns: Columns, staging: Staging) -> Block:
+        """Return a block with its targets."""
+        ...
+
+    def release(self, start: int) -> None:
+        """Take note that one reader will not ask for the block from `start` on again."""
+        ...
+
+
+@attrs.frozen
+class Reader:
+    """A source as one shard's loop reads it: some batch columns, chunk by chunk of a grid.
+
+    `check` is called before each block and raises where the shard shall end.
+    """
+
+    source: Source
+    grid: Grid
+    columns: Columns
+    staging: Staging
+    check: Callable[[], None]
+
+    def release(self, chunk: int) -> None:
+        """Let go of the block of a chunk, which is not read again."""
+        self.source.release(self.grid.span(chunk)[0])
+
+    def again(self, chunk: int, waiting: Block, *, losses: bool) -> Block:
+        """Return a block that was read before, from where it waits or anew, with targets where losses count."""
+        self.check()
+        start, block = self.grid.span(chunk)[0], waiting
+        self.staging.begin()
+        if not waiting.retained:
+            block = self.source.again(start, waiting, self.columns, self.staging)
+        return self.source.with_targets(start, block, self.columns, self.staging) if losses else block
+
+    def blocks(self, start: int, stop: int | None) -> Iterator[Block]:
+        """Yield the blocks of the chunks [start, stop), stop=None until the end; fewer where the source ends before."""
+        last = self.grid.chunks if stop is None else stop
+        for chunk in itertools.count(start):
+            if chunk == last:
+                return
+            self.check()
+            self.staging.begin()
+            block = self.source.block(*self.grid.span(chunk), self.columns, self.staging)
+            if block is None:
+                return
+            yield block

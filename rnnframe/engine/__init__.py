@@ -1,0 +1,1 @@
+"""The loop that executes every schedule, its buffers, and the set-up around it."""

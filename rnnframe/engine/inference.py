@@ -1,0 +1,194 @@
+"""Running a network forward only: evaluation, prediction, sampling. Nothing is remembered but the current state."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, TypeVar
+
+import attrs
+import numpy as np
+
+from rnnframe.arrays import Array, Vector
+from rnnframe.contracts.kernels import AUTO, Kernels
+from rnnframe.contracts.model import PredictingModel
+from rnnframe.data.batch import Batch
+from rnnframe.data.columns import Columns, count_of
+from rnnframe.data.pieces import Block
+from rnnframe.data.source import Source
+from rnnframe.data.staging import Staging
+from rnnframe.errors import NonFiniteError
+from rnnframe.registry.kernels import choose
+from rnnframe.registry.registry import Registry, default_registry
+
+P = TypeVar("P", bound=PredictingModel[Any, Any, Any])
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Evaluation:
+    """Loss (mean over counted steps and samples), their number, and the state after the last step."""
+
+    loss: float
+    count: int
+    state: Vector
+
+
+@attrs.frozen
+class _Passed:
+    """A chunk that was run forward: its first step, its data without targets, its tape, the working arrays, and the
+    batch's columns in its order."""
+
+    start: int
+    block: Block
+    tape: Any
+    scratch: Any
+    columns: Columns
+
+
+class Inference(Generic[P]):
+    """Runs a network over sequences, chunk by chunk, in the memory of one chunk; keeps its buffers between calls."""
+
+    def __init__(
+        self,
+        network: P,
+        chunk: int | None = None,
+        kernels: str | Kernels = AUTO,
+        registry: Registry | None = None,
+    ) -> None:
+        self.network = network.on(choose(kernels, registry or default_registry()))
+        self._chunk = chunk
+        self._buffers: dict[tuple[int, int], tuple[Any, Any, Any]] = {}
+        self._staging = Staging()
+        self._fixed = 0  # how many contexts promise it
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle no buffers: they are made of views of one another, which would be views no longer."""
+        return {**self.__dict__, "_buffers": {}, "_copies": Staging(), "_fixed": 0}
+
+    @contextmanager
+    def fixed(self) -> Iterator[None]:
+        """Promise that the parameters stay as they are within: what is computed from them is computed once.
+
+        Without it that is done at every call, since parameters may be written to in between; for a step or two of a
+        few samples it takes most of the time.
+        """
+        if not self._fixed:
+            self.network.derive_forward()
+        self._fixed += 1
+        try:
+            yield
+        finally:
+            self._fixed -= 1
+
+    @np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is an error of its own
+    def evaluate(
+        self,
+        x: Any,
+        y: Any,
+        state: Any | None = None,
+        lengths: Any | None = None,
+        resets: Any | None = None,
+    ) -> Evaluation:
+        """Return the mean loss of one sequence; all arguments as `Engine.gradients` takes them."""
+        loss, count = 0.0, 0
+        source = self.network.open(Batch(x, y, lengths, resets))
+        for passed in self._forward(source, state):
+            found, counted = self._loss(passed, source)
+            loss, count = loss + found, count + counted
+        return self._evaluation(loss, count, source)
+
+    @np.errstate(over="ignore", invalid="ignore")  # as above
+    def judge(
+        self,
+        x: Any,
+        y: Any,
+        state: Any | None = None,
+        lengths: Any | None = None,
+        resets: Any | None = None,
+    ) -> tuple[Evaluation, Array]:
+        """Return what `evaluate` does and the predictions that `predict` returns, of one pass."""
+        loss, count = 0.0, 0
+        parts: list[Array] = []
+        source = self.network.open(Batch(x, y, lengths, resets))
+        for passed in self._forward(source, state):
+            found, counted = self._loss(passed, source)
+            loss, count = loss + found, count + counted
+            parts.append(self._predicted(passed))
+        return self._evaluation(loss, count, source), self._joined(parts, x, source)
+
+    @np.errstate(over="ignore")  # an input that overflows is an error of its own
+    def predict(
+        self, x: Any, state: Any | None = None, lengths: Any | None = None, resets: Any | None = None
+    ) -> tuple[Array, Vector]:
+        """Return what the head predicts at every step, [T, B, outputs], and the final state.
+
+        Behind the end of a sample that `lengths` names, predictions are zero.
+        """
+        source = self.network.open_inputs(Batch(x, None, lengths, resets))
+        parts = [self._predicted(passed) for passed in self._forward(source, state)]
+        return self._joined(parts, x, source), self._final(source)
+
+    def _loss(self, passed: _Passed, source: Source) -> tuple[float, int]:
+        """Return the sum of the losses of a chunk, and their number."""
+        network = self.network
+        block = source.with_targets(passed.start, passed.block, passed.columns, self._staging)
+        pieces = network.outputs(block, passed.tape)
+        return sum(network.evaluate(network.weights, piece, h, passed.scratch) for piece, h in pieces), block.count
+
+    def _evaluation(self, loss: float, count: int, source: Source) -> Evaluation:
+        if not math.isfinite(loss):
+            raise NonFiniteError(f"the loss is {loss}; the parameters are too large or not finite")
+        return Evaluation(loss=loss / max(1, count), count=count, state=self._final(source))
+
+    def _joined(self, parts: list[Array], x: Any, source: Source) -> Array:
+        """Return the predictions for all steps of x."""
+        behind = 0 if source.steps is None else np.shape(x)[0] - source.steps
+        if behind:
+            parts.append(np.zeros((behind, *parts[-1].shape[1:]), self.network.dtype))
+        return np.concatenate(parts)
+
+    def _predicted(self, passed: _Passed) -> Array:
+        """Return the predictions for a chunk, in the caller's order of the samples."""
+        network, start = self.network, 0
+        predicted = np.zeros((passed.block.steps, count_of(passed.columns), network.outputs_width), network.dtype)
+        for piece, h in network.outputs(passed.block, passed.tape):
+            columns = passed.columns if isinstance(passed.columns, slice) else passed.columns[piece.first :]
+            predicted[start : start + len(h), columns] = network.predict(network.weights, h, passed.scratch)
+            start += len(h)
+        return predicted
+
+    def _final(self, source: Source) -> Vector:
+        ((state, _, _),) = self._buffers.values()
+        final: Vector = self.network.join_states([state], source.deal(1))
+        return final
+
+    def _forward(self, source: Source, given: Any | None) -> Iterator[_Passed]:
+        network = self.network
+        (columns,) = source.deal(1)
+        steps = self._chunk or network.usual_chunk(source.batch)
+        steps = steps if source.steps is None else min(steps, source.steps)
+        state, tape, scratch = self._buffers_for(steps, source.batch)
+        network.fill_state(state, given, source.batch, columns)
+        if not self._fixed:
+            network.derive_forward()
+        start = 0
+        while start != source.steps:
+            stop = start + steps if source.steps is None else min(start + steps, source.steps)
+            self._staging.begin()
+            block = source.block(start, stop, columns, self._staging)
+            if block is None:
+                return
+            network.forward(network.weights, block, state, tape, scratch)
+            yield _Passed(start, block, tape, scratch, columns)
+            source.release(start)
+            start += block.steps
+
+    def _buffers_for(self, steps: int, batch: int) -> tuple[Any, Any, Any]:
+        if (steps, batch) not in self._buffers:
+            network = self.network
+            self._buffers.clear()
+            self._buffers[steps, batch] = (
+                network.new_state(batch),
+                network.new_tapes(steps, batch, "whole").make(),
+                network.new_scratch(steps, batch),
+            )
+        return self._buffers[steps, batch]

@@ -1,0 +1,110 @@
+"""The buffers of one run of the loop: the ring of tapes, the snapshots, and what both directions work in.
+
+All of them are made before the loop begins, as many as the simulated schedule holds at its peak, and are used again
+by the next run. Only a schedule without a bound (full history of a source without end) makes more on the way.
+"""
+
+from functools import partial
+from typing import Any
+
+from rnnframe.contracts.medium import SnapshotLayout, Snapshots
+from rnnframe.contracts.model import ChunkModel, ChunkTape, Values
+from rnnframe.data.staging import Staging
+from rnnframe.engine.plan import Plan
+from rnnframe.engine.ring import Ring
+from rnnframe.engine.snapshots import SnapshotSlots
+from rnnframe.registry.blame import BlameNote, Describe
+
+Model = ChunkModel[Any, Any, Any]
+
+
+class Arena:
+    """Memory that snapshots and tapes share: snapshots from its left end, tapes from its right end.
+
+    What the one kind does not need at a time is the other's. Without a bound, or where the model declines shared
+    memory, each is made by itself.
+    """
+
+    def __init__(self, model: Model, plan: Plan) -> None:
+        self._model, self._plan = model, plan
+        self.flat = model.new_arena(plan.costs.arena(plan.simulation)) if plan.simulation.bounded else None
+        self.tapes = model.new_tapes(plan.chunk, plan.batch, plan.store.tape_retention)
+
+    def tape(self, place: int) -> ChunkTape:
+        """Make the tape that is `place` places from the right end."""
+        plan, room = self._plan, self.flat
+        if room is not None:
+            size = plan.costs.tape // room.itemsize
+            room = room[len(room) - (place + 1) * size : len(room) - place * size]
+        tape: ChunkTape = self.tapes.make(room)
+        return tape
+
+    def snapshot(self, place: int) -> Values:
+        """Make the state that is `place` places from the left end."""
+        room = self.flat
+        if room is not None:
+            size = self._plan.costs.snapshot // room.itemsize
+            room = room[place * size : (place + 1) * size]
+        state: Values = self._model.new_state(self._plan.batch, room)
+        return state
+
+
+class Memory:
+    """Everything that one run of the loop writes to, but for the parameters.
+
+    Nothing here refers back to it, so that all is freed as soon as nobody refers to it. `describe` names the plugin
+    that a medium is from.
+    """
+
+    def __init__(self, model: Model, plan: Plan, describe: Describe) -> None:
+        self.plan = plan
+        batch, longest = plan.batch, plan.chunk
+        self._arena = Arena(model, plan)
+        self.ring = Ring(self._arena.tape)
+        kind = type(plan.store.medium)
+        note = lambda slot: BlameNote(f"slot {slot}", "medium", kind, describe)  # noqa: E731
+        self.states = SnapshotSlots(self._arena.snapshot, _open_medium(model, plan), note)
+        self.state = model.new_state(batch)
+        self.final = model.new_state(batch)
+        self.dstate = model.new_state(batch)
+        self.scratch = model.new_scratch(longest, batch)
+        self.gradients = model.new_gradients()
+        self.staging = Staging()
+
+    def serves(self, plan: Plan) -> bool:
+        """Whether these buffers are large enough for another plan, and not of another kind."""
+        mine, other = self.plan, plan.simulation
+        return (
+            plan.batch == mine.batch
+            and plan.store.tape_retention == mine.store.tape_retention
+            and plan.store.medium == mine.store.medium
+            and plan.chunk <= mine.chunk
+            and mine.costs.arena(other) <= mine.costs.arena(mine.simulation)
+            and other.far_snapshots <= mine.simulation.far_snapshots
+            and other.bounded == mine.simulation.bounded
+        )
+
+    def reset(self) -> None:
+        """Begin a run from a known state, whatever ended the last one: no tape, no snapshot, no gradient."""
+        self.ring.clear()
+        self.states.clear()
+        self.dstate.zero()
+        self.gradients.zero()
+
+    @property
+    def peak_bytes(self) -> int:
+        """Bytes of all tapes, snapshots, states and working arrays that are held."""
+        costs, flat = self.plan.costs, self._arena.flat
+        states = 3 * costs.snapshot  # state, final and dstate
+        arena = self.ring.buffers * costs.tape + self.states.buffers * costs.snapshot if flat is None else flat.nbytes
+        working: int = self.scratch.nbytes + self._arena.tapes.nbytes
+        return arena + self.ring.extra_bytes + self.states.far_bytes + states + working
+
+
+def _open_medium(model: Model, plan: Plan) -> Snapshots | None:
+    medium = plan.store.medium
+    if medium is None or not plan.simulation.far_snapshots:
+        return None
+    slots = plan.simulation.far_snapshots if plan.simulation.bounded else None
+    new_state = partial(model.new_state, plan.batch)
+    return medium.open(SnapshotLayout(slots=slots, state_bytes=new_state().nbytes, new_state=new_state))

@@ -1,0 +1,173 @@
+"""What a run will hold and do, known before it begins: a store's schedule simulated over the grid of a run."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+
+from rnnframe.contracts.model import ChunkModel
+from rnnframe.contracts.store import Costs, Problem, StateStore
+from rnnframe.errors import OptionError, ScheduleError
+from rnnframe.registry.specs import render
+from rnnframe.schedules.actions import Schedule
+from rnnframe.schedules.grid import Grid, stretched
+from rnnframe.schedules.simulation import Simulation, simulate
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """A store's schedule for sequences of `grid.steps` steps and `batch` samples, simulated.
+
+    `store` is the one that is really used, where another one chose it. `planning_costs` are the bytes that it planned
+    with: those of the largest shard, so that all shards follow one schedule; `costs` are this shard's own.
+    `chunk` are the steps of the longest chunk of all samples, which buffers are made for.
+    `predicted_bytes` is what the buffers of the shard take (see `rnnframe.Report`), None where there is no bound.
+    """
+
+    store: StateStore
+    grid: Grid
+    batch: int
+    planning_costs: Costs
+    costs: Costs
+    simulation: Simulation
+    chunk: int = attrs.field(default=attrs.Factory(lambda self: self.grid.longest, takes_self=True))
+
+    @property
+    def exact(self) -> bool:
+        """Whether the gradient is that of the whole sequence, from states that come back as they were."""
+        return self.store.exact and (self.store.medium is None or self.store.medium.exact)
+
+    @property
+    def predicted_bytes(self) -> int | None:
+        """Bytes held at the peak."""
+        return self.costs.held(self.simulation) if self.simulation.bounded else None
+
+    def schedule(self) -> Schedule:
+        """Return a fresh generator of the planned actions."""
+        return self.store.schedule(self.grid, self.planning_costs)
+
+
+@attrs.frozen
+class RunPlan:
+    """The plans of all shards of a run, which differ by a sample at most, and what they are together.
+
+    `store` is the spec of the one that is really used; `predicted_bytes` are held at the peak by all shards, None where
+    there is no bound. They are made once, as a run may be short.
+    """
+
+    shards: tuple[Plan, ...]
+    store: str = attrs.field(init=False)
+    exact: bool = attrs.field(init=False)
+    stores_weights: bool = attrs.field(init=False)
+    batch: int = attrs.field(init=False)
+    predicted_bytes: int | None = attrs.field(init=False)
+
+    @store.default
+    def _store_spec(self) -> str:
+        return render(self.shards[0].store)
+
+    @exact.default
+    def _is_exact(self) -> bool:
+        return self.shards[0].exact
+
+    @stores_weights.default
+    def _keeps_weights(self) -> bool:
+        return self.shards[0].store.stores_weights
+
+    @batch.default
+    def _samples(self) -> int:
+        return sum(plan.batch for plan in self.shards)
+
+    @predicted_bytes.default
+    def _bytes_of_all(self) -> int | None:
+        predictions = [plan.predicted_bytes for plan in self.shards]
+        first = self.shards[0]
+        shared = first.simulation.versions * first.costs.weights  # old weights serve every shard
+        return None if None in predictions else sum(filter(None, predictions)) - (len(predictions) - 1) * shared
+
+    @property
+    def largest(self) -> Plan:
+        """The plan of a shard that the others wait for."""
+        return max(self.shards, key=lambda plan: plan.batch)
+
+
+def stretch(run_plan: RunPlan, ends: Sequence[Sequence[int]]) -> RunPlan:
+    """Return a plan whose chunks grow longer as samples end, so that they keep their rows; stores may ask for others.
+
+    ends: for each shard the steps at which its samples end, rising; none where all end with the sequence.
+    """
+    plan = run_plan.shards[0]
+    if not all(ends) or plan.grid.steps is None or not plan.store.takes_any_grid(plan.grid.steps):
+        return run_plan
+    grid = stretched(plan.chunk, ends)
+    simulation = simulated(plan.store, grid, plan.planning_costs)
+    return RunPlan(tuple(attrs.evolve(shard, grid=grid, simulation=simulation) for shard in run_plan.shards))
+
+
+def simulated(store: StateStore, grid: Grid, planning_costs: Costs) -> Simulation:
+    """Return what a store's schedule holds and does; raises `ScheduleError` where it cannot be executed."""
+    simulation = simulate(store.schedule(grid, planning_costs), grid, stored_weights=store.stores_weights)
+    if simulation.far_snapshots and store.medium is None:
+        raise ScheduleError(f"store {store.name!r} saves states far away and has no medium to hold them")
+    return simulation
+
+
+def costs_of(model: ChunkModel[Any, Any, Any], store: StateStore, batch: int, chunk: int, shards: int) -> Costs:
+    """Return the bytes that a store weighs, for chunks of `chunk` steps and `batch` samples."""
+    needed = model.chunk_bytes(chunk, batch, store.tape_retention)
+    return Costs(
+        snapshot=needed.state,
+        tape=needed.tape,
+        far=0 if store.medium is None else store.medium.ram_bytes(needed.state),
+        weights=model.weights.nbytes,
+        # the current state, the final one, and its gradient
+        fixed=3 * needed.state + needed.scratch + needed.shared,
+        shards=shards,
+    )
+
+
+def make_plans(
+    model: ChunkModel[Any, Any, Any],
+    store: StateStore,
+    steps: int | None,
+    batches: Sequence[int],
+    chunk: int | None,
+    stores: tuple[type[StateStore], ...],
+    leave_out: Callable[[type[StateStore], Exception], None],
+) -> list[Plan]:
+    """Plan one run whose shards have these batch sizes: one store and one chunk length for all of them.
+
+    `leave_out` is told of the classes among `stores` that fail where another store chooses one of them.
+    """
+    if steps is None and not store.unknown_length:
+        raise OptionError(
+            f"store {store.name!r} needs the length in advance; give arrays, or use a store for unknown lengths, "
+            "such as checkpoint:policy=online, circular-queue or full-history"
+        )
+    largest, shards = max(batches), len(batches)
+    resolved, length = store.resolve(
+        Problem(
+            steps=steps,
+            batch=largest,
+            shards=shards,
+            chunk=chunk,
+            usual_chunk=model.usual_chunk(largest),
+            costs=lambda store, chunk: costs_of(model, store, largest, chunk, shards),
+            stores=stores,
+            leave_out=leave_out,
+        )
+    )
+    grid = resolved.grid(steps, length)
+    planning_costs = costs_of(model, resolved, largest, grid.longest, shards)
+    simulation = simulated(resolved, grid, planning_costs)
+    return [
+        Plan(
+            store=resolved,
+            grid=grid,
+            batch=batch,
+            planning_costs=planning_costs,
+            costs=costs_of(model, resolved, batch, grid.longest, shards),
+            simulation=simulation,
+        )
+        for batch in batches
+    ]

@@ -1,0 +1,86 @@
+"""The ring of tapes: those of the chunks that wait to be reversed, in the order of the chunks."""
+
+from collections import deque
+from collections.abc import Callable
+
+import attrs
+
+from rnnframe.contracts.model import ChunkTape, ModelWeights
+from rnnframe.data.pieces import Block
+from rnnframe.schedules.slots import SlotAllocator
+
+
+@attrs.define
+class TapedChunk:
+    """A chunk in the ring: what is retained of its block, its tape and its slot, the weights that made it."""
+
+    chunk: int
+    block: Block
+    slot: int
+    tape: ChunkTape
+    weights: ModelWeights
+
+
+class Ring:
+    """Tapes in buffers that `make(slot)` makes.
+
+    Tapes are made at the right; they are released at the right (exact strategies) or at the left (windows).
+    """
+
+    def __init__(self, make: Callable[[int], ChunkTape]) -> None:
+        self._make = make
+        self._tapes: list[ChunkTape] = []
+        self._slots = SlotAllocator()
+        self._taped: deque[TapedChunk] = deque()
+
+    @property
+    def buffers(self) -> int:
+        """The number of tapes that were ever made."""
+        return len(self._tapes)
+
+    @property
+    def extra_bytes(self) -> int:
+        """Bytes that tapes took beside their buffers."""
+        return sum(tape.extra_bytes for tape in self._tapes)
+
+    def spare(self) -> ChunkTape:
+        """Return a tape that is free for the moment: what is written there is overwritten by the next chunk."""
+        return self._tape(self._slots.next())
+
+    def push(self, chunk: int, block: Block, weights: ModelWeights) -> ChunkTape:
+        """Take a tape for `chunk` at the right end of the ring."""
+        slot = self._slots.take()
+        tape = self._tape(slot)
+        self._taped.append(TapedChunk(chunk, block, slot, tape, weights))
+        return tape
+
+    def from_right(self, depth: int) -> TapedChunk:
+        """Return the chunk that is `depth` chunks from the right end, where the newest is at 0."""
+        return self._taped[-1 - depth]
+
+    def pop(self) -> None:
+        """Release the newest tape."""
+        self._slots.give(self._taped.pop().slot)
+
+    def forget(self, before: int) -> list[int]:
+        """Release the tapes of all chunks before `before`, and return these chunks."""
+        forgotten = []
+        while self._taped and self._taped[0].chunk < before:
+            taped = self._taped.popleft()
+            self._slots.give(taped.slot)
+            forgotten.append(taped.chunk)
+        return forgotten
+
+    def clear(self) -> None:
+        """Release every tape, whatever a run that was interrupted has left."""
+        self._taped.clear()
+        self._slots = SlotAllocator()
+
+    def made_with(self, weights: ModelWeights) -> list[TapedChunk]:
+        """Return the chunks whose tape was made with exactly these weights."""
+        return [taped for taped in self._taped if taped.weights is weights]
+
+    def _tape(self, slot: int) -> ChunkTape:
+        while len(self._tapes) <= slot:
+            self._tapes.append(self._make(len(self._tapes)))
+        return self._tapes[slot]

@@ -1,0 +1,100 @@
+"""One run of the loop: every shard's schedule executed on buffers of its own, and their sums."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import attrs
+
+from rnnframe.contracts.model import ChunkModel
+from rnnframe.data.columns import Columns
+from rnnframe.data.source import Reader, Source
+from rnnframe.engine.loop import execute
+from rnnframe.engine.memory import Memory
+from rnnframe.engine.plan import RunPlan
+from rnnframe.engine.report import Outcome, Report
+from rnnframe.engine.threads import ShardThreads
+from rnnframe.engine.totals import RunTotals
+from rnnframe.engine.weight_versions import WeightVersions
+
+UpdateFn: TypeAlias = Callable[[Any, float], None]
+"""Is handed the mean gradient and the mean loss at an update, and changes the parameters."""
+
+
+@attrs.define(eq=False)
+class Run:
+    """A source that is run once over the shards of a plan.
+
+    `on_update` is called where the schedule has an update and a loss has come in since the last one, and at the end;
+    None leaves the mean gradient in the first shard's buffer.
+    """
+
+    model: ChunkModel[Any, Any, Any]
+    source: Source
+    columns: Sequence[Columns]
+    plan: RunPlan
+    memories: Sequence[Memory]
+    versions: WeightVersions
+    on_update: UpdateFn | None
+    totals: RunTotals = attrs.field(init=False)
+
+    @totals.default
+    def _new_totals(self) -> RunTotals:
+        return RunTotals([memory.gradients for memory in self.memories])
+
+    def execute(self, threads: ShardThreads, state: Any | None) -> Outcome:
+        """Run all shards from `state`, zeros where it is None; return what came out."""
+        for part, memory in zip(self.columns, self.memories, strict=True):
+            memory.reset()
+            self.model.fill_state(memory.state, state, self.source.batch, part)
+        self.model.derive()
+        self.versions.most = 0
+        threads.run(self._run_shard, len(self.columns), self._update_between)
+        if not self._update() and self.on_update is None:
+            self.totals.reduce()
+        return Outcome(
+            loss=self.totals.mean_loss,
+            count=self.totals.count,
+            state=self.model.join_states([memory.final for memory in self.memories], self.columns),
+            report=self._report(),
+        )
+
+    def _run_shard(self, n: int, barrier: Callable[[], None], check: Callable[[], None]) -> None:
+        plan, memory = self.plan.shards[n], self.memories[n]
+        reader = Reader(self.source, plan.grid, self.columns[n], memory.staging, check)
+        execute(plan.schedule(), reader, self.model, memory, self.totals.shards[n], barrier)
+
+    def _update(self) -> bool:
+        """Hand on the sums since the last update; return whether anybody has taken them."""
+        if self.on_update is None or not self.totals.waiting:
+            return False
+        gradients, loss = self.totals.reduce()
+        if self.plan.stores_weights:
+            self.versions.keep(self.model.weights, [memory.ring for memory in self.memories])
+        self.on_update(gradients, loss)
+        self.totals.updates += 1
+        return True
+
+    def _update_between(self) -> None:
+        """Do what an `Update` of the schedule asks for, for all shards at once."""
+        if self._update():
+            self.totals.begin()
+        self.model.derive()
+
+    def _report(self) -> Report:
+        first, plan, memories = self.totals.shards[0], self.plan.shards[0], self.memories
+        return Report(
+            store=self.plan.store,
+            exact=self.plan.exact,
+            steps=first.steps,
+            batch=self.plan.batch,
+            kernels=self.model.kernels,
+            chunk=plan.chunk,
+            chunks=first.chunks,
+            shards=len(memories),
+            forward_steps=first.forward_steps,
+            reverse_steps=first.reverse_steps,
+            updates=self.totals.updates,
+            predicted_bytes=self.plan.predicted_bytes,
+            peak_bytes=sum(memory.peak_bytes for memory in memories) + self.versions.peak_bytes,
+            data_bytes=self.source.data_bytes + sum(memory.staging.nbytes for memory in memories),
+        )

@@ -1,0 +1,78 @@
+"""What a run of the loop adds up: losses, counts and gradients, by shard and over all shards."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from rnnframe.errors import NonFiniteError
+
+
+@attrs.define
+class ShardTotals:
+    """What one shard's loop has done: loss and count since the last update; chunks and steps in all.
+
+    `chunks` and `steps` tell how far it got, `forward_steps` and `reverse_steps` count every time a step was run.
+    """
+
+    loss: float = 0.0
+    count: int = 0
+    chunks: int = 0
+    steps: int = 0
+    forward_steps: int = 0
+    reverse_steps: int = 0
+
+    def ran(self, chunk: int, steps: int) -> None:
+        """Count a chunk that was run forward, for the first time or again."""
+        self.forward_steps += steps
+        if chunk == self.chunks:
+            self.chunks += 1
+            self.steps += steps
+
+    def reversed(self, steps: int, loss: float, count: int) -> None:
+        """Count a chunk that was reversed, with the losses that it injected."""
+        self.reverse_steps += steps
+        self.loss += loss
+        self.count += count
+
+
+class RunTotals:
+    """The sums over shards: gradients and losses since the last update, losses in all."""
+
+    def __init__(self, gradients: Sequence[Any]) -> None:
+        self.shards = [ShardTotals() for _ in gradients]
+        self.loss, self.count, self.updates = 0.0, 0, 0
+        self._gradients = gradients
+
+    @property
+    def mean_loss(self) -> float:
+        """The mean of all losses that were reduced."""
+        return self.loss / max(1, self.count)
+
+    @property
+    def waiting(self) -> int:
+        """The number of losses that came in since the last update."""
+        return sum(shard.count for shard in self.shards)
+
+    def reduce(self) -> tuple[Any, float]:
+        """Add the shards up in a fixed order, divide once by the count, and return mean gradient and mean loss.
+
+        The sums of losses start again at zero. Raises `NonFiniteError` where the loss is not finite.
+        """
+        total, *others = self._gradients
+        for other in others:
+            total.add(other)
+        count, loss = self.waiting, math.fsum(shard.loss for shard in self.shards)
+        self.count, self.loss = self.count + count, self.loss + loss
+        for shard in self.shards:
+            shard.count, shard.loss = 0, 0.0
+        if not math.isfinite(loss):
+            raise NonFiniteError(f"the loss is {loss}; lower the learning rate, clip the gradients, or check the data")
+        total.scale(1 / max(1, count))
+        return total, loss / max(1, count)
+
+    def begin(self) -> None:
+        """Start new sums of gradients after an update."""
+        for gradients in self._gradients:
+            gradients.zero()

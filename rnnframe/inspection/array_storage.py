@@ -1,0 +1,91 @@
+"""What a store does with each array of a step, read off its schedule: kept, for a while, rebuilt, recomputed."""
+
+from typing import Literal
+
+import attrs
+import numpy as np
+
+from rnnframe.contracts.cell import Cell
+from rnnframe.engine.plan import Plan
+from rnnframe.inspection.needs import Dependency
+from rnnframe.inspection.timeline import timeline_of
+
+NEARLY_ALL = 0.95  # the last segment of a schedule is seldom run twice
+
+
+@attrs.frozen
+class ArrayStorage:
+    """What becomes of an array, in words and of which kind: "once" is not one array a step, but one in all."""
+
+    kind: Literal["kept", "for a while", "rebuilt", "recomputed", "once", "not kept"]
+    words: str
+
+
+@attrs.frozen(kw_only=True)
+class ScheduleSummary:
+    """What a schedule does with the steps of a sequence.
+
+    `tape_steps` is how many steps have their tape at once, `snapshots` how many states are saved at once, `rerun` the
+    share of the steps that are run forward more than once, `updates` how often the weights may change on the way,
+    `versions` how many old ones are kept, and `rebuilt` the arrays of a tape that are not kept with it.
+    """
+
+    steps: int
+    tape_steps: int
+    snapshots: int
+    rerun: float
+    updates: int
+    versions: int
+    rebuilt: frozenset[str]
+
+    @classmethod
+    def of(cls, plan: Plan, cell: Cell) -> "ScheduleSummary":
+        """Return the habits of a plan for a network of this cell; raises `OptionError` for an unknown length."""
+        timeline, simulation = timeline_of(plan), plan.simulation
+        times = np.zeros(timeline.steps + 1, dtype=int)
+        for run in timeline.runs:
+            if run.kind != "reverse":
+                times[run.first] += 1
+                times[run.last] -= 1
+        made = [(bar.made, bar.stop - bar.start) for bar in timeline.bars if bar.kind == "tape"]
+        released = [(bar.released, bar.start - bar.stop) for bar in timeline.bars if bar.kind == "tape"]
+        changes = [change for _, change in sorted([*made, *released])]  # at one moment: released, then made
+        return cls(
+            steps=timeline.steps,
+            tape_steps=int(np.cumsum(changes).max()),
+            snapshots=max(held.snapshots + held.far for held in timeline.held),
+            rerun=float(np.mean(np.cumsum(times[:-1]) > 1)),
+            updates=simulation.updates,
+            versions=simulation.versions,
+            rebuilt=frozenset(cell.tape().keys() - set(cell.retained_arrays(plan.store.tape_retention))),
+        )
+
+    def fate(self, need: Dependency) -> ArrayStorage:
+        """Return what becomes of an array."""
+        match need.role:
+            case "input":
+                return ArrayStorage("not kept", "read again")
+            case "output":
+                return ArrayStorage("not kept", "never stored")
+            case "parameter":
+                return self._weights()
+            case "state" if self.rerun:
+                places = f"{self.snapshots:,} place" + "s" * (self.snapshots != 1)
+                return ArrayStorage("recomputed", f"kept at {places}, else recomputed")
+        rebuilt = need.array.removesuffix("_t").removesuffix("_(t-1)") in self.rebuilt
+        if self.rerun >= NEARLY_ALL:
+            return ArrayStorage("recomputed", "recomputed")
+        if self.rerun:
+            return ArrayStorage("recomputed", f"recomputed for {self.rerun:.0%}" + ", else rebuilt" * rebuilt)
+        if rebuilt:
+            return ArrayStorage("rebuilt", "rebuilt")
+        if self.tape_steps < self.steps:
+            return ArrayStorage("for a while", f"kept for {self.tape_steps:,} steps")
+        return ArrayStorage("kept", "kept")
+
+    def _weights(self) -> ArrayStorage:
+        if self.versions:
+            return ArrayStorage("for a while", "old ones kept while their tapes wait")
+        if self.updates > 1:
+            return ArrayStorage("once", "one copy, newer than the tapes")
+        return ArrayStorage("once", "one copy")

@@ -1,0 +1,99 @@
+"""What of the past does each gradient need? Asked of the code itself, for any cell.
+
+One step of a cell is run forward and reversed many times, each time with one array spoilt before the reverse (by NaN,
+and by the opposite sign, since a comparison swallows NaN): the gradients that come out otherwise are the needy ones.
+"""
+
+from collections.abc import Iterator
+
+import attrs
+import numpy as np
+
+from rnnframe.arrays import Array
+from rnnframe.contracts.cell import Cell
+from rnnframe.contracts.kernels import Kernels
+from rnnframe.data.pieces import Block
+from rnnframe.network.network import Network
+
+BATCH = 2
+
+
+@attrs.frozen
+class Dependency:
+    """An array that a step makes or reads: its values per sample, and the gradients of that step that need it."""
+
+    array: str
+    role: str
+    values: int
+    gradients: tuple[str, ...]
+
+
+def dependencies_of(cell: Cell, inputs: int, kernels: Kernels | None = None) -> list[Dependency]:
+    """Return every array of one step of `cell`, with the gradients that cannot be computed without it.
+
+    It is asked of the cell as it is written, or of its twin where kernels are given that have one.
+
+    Names: x_t, the state before the step (h_(t-1)), what the step leaves (h_t, gates_t, ...), and the parameters.
+    """
+    network = Network(cells=[cell], head="mse:outputs=1", inputs=inputs, dtype="float64").on(kernels)
+    rng = np.random.default_rng(0)
+    network.parameters.flat[:] = rng.uniform(-0.5, 0.5, network.parameters.flat.shape)
+    network.weights.derive()
+    step = _Step(network, inputs, rng)
+    return [Dependency(name, role, values, step.spoilt_by(name)) for name, role, values in step.arrays()]
+
+
+class _Step:
+    """One step of the first layer of a network, run forward; it can be reversed with any array spoilt."""
+
+    def __init__(self, network: Network, inputs: int, rng: np.random.Generator) -> None:
+        self.network, self.cell = network, network.layers[0].cell
+        self.x = rng.standard_normal((1, BATCH, inputs))
+        self.state = network.new_state(BATCH)
+        self.state.flat[:] = rng.uniform(-0.5, 0.5, self.state.flat.shape)
+
+    def arrays(self) -> Iterator[tuple[str, str, int]]:
+        """Yield name, role and values per sample of every array of the step."""
+        yield "x_t", "input", self.x.shape[2]
+        state, tape = self.cell.state(), self.cell.tape()
+        for name, width in state.items():
+            yield f"{name}_(t-1)", "state", width
+        for name, width in tape.items():
+            yield f"{name}_t", "state" if name in state else "tape", width
+        for name, shape in self.cell.parameters(self.x.shape[2]).items():
+            yield name, "parameter", int(np.prod(shape))
+
+    def spoilt_by(self, name: str) -> tuple[str, ...]:
+        """Return the gradients that are others when the array of that name is NaN, or of the opposite sign."""
+        whole, *spoilt = (self._gradients(name, factor) for factor in (1.0, np.nan, -1.0))
+        return tuple(key for key in whole if any(not np.array_equal(whole[key], other[key]) for other in spoilt))
+
+    def _gradients(self, name: str, factor: float) -> dict[str, Array]:
+        """Return all gradients of the step, its array `name` having been multiplied by `factor` before the reverse."""
+        network = self.network
+        tape, scratch = network.new_tapes(1, BATCH).make(), network.new_scratch(1, BATCH)
+        x = self.x.copy()
+        network.forward(network.weights, Block.whole(x, None), self.state.copy(), tape, scratch)
+        arrays, weights = tape.layers(1)[0], network.weights.layers[0]
+        if name == "x_t":
+            x *= factor
+        elif name in self.cell.parameters(x.shape[2]):
+            weights = self._changed_weights(name, factor)
+        elif name.endswith("_(t-1)"):
+            arrays[name.removesuffix("_(t-1)")][0] *= factor
+        else:
+            arrays[name.removesuffix("_t")][-1] *= factor
+        gradients, dx = network.new_gradients().group("layer0"), np.empty_like(x)
+        dh = np.ones((1, BATCH, self.cell.hidden))
+        dstate = {key: np.full_like(value, 0.5) for key, value in network.new_state(BATCH).group("layer0").items()}
+        with np.errstate(all="ignore"):
+            self.cell.backward(weights, x, arrays, dh, dstate, gradients, scratch.part(0, (1, BATCH)), dx)
+        found = {f"d{key}": value for key, value in gradients.items()}
+        return found | {"dx_t": dx} | {f"d{key}_(t-1)": value for key, value in dstate.items()}
+
+    def _changed_weights(self, name: str, factor: float) -> dict[str, Array]:
+        """Return the weights with one parameter changed, and with it all that is derived from it."""
+        twin = self.network.weights.copy()
+        twin.layers[0][name] *= factor
+        twin.derive()
+        return twin.layers[0]

@@ -1,0 +1,208 @@
+"""A schedule told as a picture shows it: what ran when, what was held from when to when. No network, no drawing.
+
+Work is counted in forward steps; a reverse step counts as many as the caller says. The picture is the one known from
+the literature on checkpointing: position in the sequence against work done (Griewank & Walther 2000, "Algorithm 799:
+revolve", ACM TOMS 26(1)).
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+
+import attrs
+
+from rnnframe.engine.plan import Plan
+from rnnframe.errors import OptionError
+from rnnframe.schedules.actions import Drop, Forget, Forward, Load, Reverse, Save, Schedule, Update
+from rnnframe.schedules.grid import Grid
+
+REVERSE_WORK = 2.0  # forward steps that a reverse step costs, where nobody has measured it
+
+
+@attrs.frozen
+class Run:
+    """A sweep from step `first` to step `last`, while the work done went from `begun` to `ended`.
+
+    "forward" leaves no tape behind, "taping" keeps the tape of every chunk, "reverse" runs down (`last` < `first`).
+    """
+
+    kind: Literal["forward", "taping", "reverse"]
+    begun: float
+    ended: float
+    first: int
+    last: int
+
+
+@attrs.frozen
+class Bar:
+    """Something that was held from `made` to `released`: the tape of the steps [start, stop), or the state at `start`.
+
+    A tape is made when its chunk begins to run. A "far" snapshot lives in the store's medium, the others in RAM.
+    """
+
+    kind: Literal["tape", "snapshot", "far"]
+    made: float
+    released: float
+    start: int
+    stop: int
+
+
+@attrs.frozen
+class Held:
+    """How much is held from the moment `at` on: chunk tapes (one that passes by included), snapshots, old weights."""
+
+    at: float
+    tapes: int
+    snapshots: int
+    far: int
+    versions: int
+
+
+Event: TypeAlias = Run | Bar | Held
+
+
+@attrs.frozen(kw_only=True)
+class Timeline:
+    """All runs, bars and changes of what is held, and the numbers of runs and bars that these stand for.
+
+    The numbers are larger than those of the records where runs and bars were merged (`rnnframe.condense`).
+    """
+
+    steps: int
+    work: float
+    runs: tuple[Run, ...]
+    bars: tuple[Bar, ...]
+    held: tuple[Held, ...]
+    all_runs: int
+    all_bars: int
+
+
+def timeline_of(plan: Plan, reverse_work: float = REVERSE_WORK) -> Timeline:
+    """Return the whole timeline of a plan. `reverse_work` is what a reverse step costs, in forward steps."""
+    events = list(follow(plan, reverse_work))
+    runs = tuple(event for event in events if isinstance(event, Run))
+    bars = tuple(event for event in events if isinstance(event, Bar))
+    return Timeline(
+        steps=plan.grid.steps or 0,
+        work=work_of(plan, reverse_work),
+        runs=runs,
+        bars=bars,
+        held=tuple(event for event in events if isinstance(event, Held)),
+        all_runs=len(runs),
+        all_bars=len(bars),
+    )
+
+
+def work_of(plan: Plan, reverse_work: float) -> float:
+    """Return the work of a whole plan, in forward steps."""
+    return plan.simulation.forward_steps + reverse_work * plan.simulation.reverse_steps
+
+
+def follow(plan: Plan, reverse_work: float = REVERSE_WORK) -> Iterator[Event]:
+    """Yield runs as they end, bars as they are released, and every change of what is held.
+
+    Raises `OptionError` for a plan of unknown length, whose schedule need not end.
+    """
+    if plan.grid.steps is None:
+        raise OptionError("a schedule of unknown length cannot be drawn; plan it for a number of steps")
+    return _Recorder(plan.grid, reverse_work, plan.store.stores_weights).follow(plan.schedule())
+
+
+@attrs.define
+class _Recorder:
+    """Follows a schedule that the simulator has found valid."""
+
+    grid: Grid
+    reverse_work: float
+    stored_weights: bool
+    work: float = 0.0
+    position: int = 0  # the chunk that the current state precedes
+    tapes: deque[tuple[int, float, int]] = attrs.field(factory=deque)  # chunk, when made, version of the weights
+    slots: dict[int, tuple[int, float, bool]] = attrs.field(factory=dict)  # chunk, when made, whether it is far
+    far: int = 0
+    version: int = 0
+    versions: int = 0
+    said: tuple[int, int, int, int] | None = None
+
+    def follow(self, schedule: Schedule) -> Iterator[Event]:
+        try:
+            action = next(schedule, None)
+            while action is not None:
+                reached: int | None = None
+                match action:
+                    case Forward(start, stop, keep=keep):
+                        reached = self.grid.chunks if stop is None else stop
+                        assert reached is not None  # the grid has an end
+                        yield from self._forward(start, reached) if not keep else self._taping(start, reached)
+                        self.position = reached
+                    case Reverse(stop, start, keep=keep):
+                        yield from self._reverse(stop, start, keep)
+                    case Forget(before):
+                        while self.tapes and self.tapes[0][0] < before:
+                            yield self._tape_bar(*self.tapes.popleft())
+                    case Save(slot, far=far):
+                        self.slots[slot] = self.position, self.work, far
+                        self.far += far
+                    case Load(slot):
+                        self.position = self.tapes[-1][0] + 1 if slot is None else self.slots[slot][0]
+                    case Drop(slot):
+                        yield self._drop(slot)
+                    case Update():
+                        self.version += self.stored_weights
+                yield from self._held()
+                try:
+                    action = schedule.send(reached)
+                except StopIteration:
+                    action = None
+        finally:
+            schedule.close()
+
+    def _forward(self, start: int, stop: int) -> Iterator[Event]:
+        if start == stop:
+            return
+        yield from self._held(passing=1)
+        yield self._run("forward", start, stop)
+
+    def _taping(self, start: int, stop: int) -> Iterator[Event]:
+        before = self.work
+        for chunk in range(start, stop):
+            self.work = before + self.grid.steps_between(start, chunk)
+            self.tapes.append((chunk, self.work, self.version))
+            yield from self._held()
+        self.work = before
+        if start < stop:
+            yield self._run("taping", start, stop)
+
+    def _reverse(self, stop: int, start: int, keep: bool) -> Iterator[Event]:
+        before = self.work
+        if not keep:
+            for chunk in range(stop - 1, start - 1, -1):
+                self.work = before + self.reverse_work * self.grid.steps_between(chunk, stop)
+                yield self._tape_bar(*self.tapes.pop())
+                yield from self._held()
+        self.work = before
+        yield self._run("reverse", stop, start)
+
+    def _run(self, kind: Literal["forward", "taping", "reverse"], start: int, stop: int) -> Run:
+        """Add the run's work; chunks are told as the steps at which they begin."""
+        begun, first, last = self.work, self.grid.span(start)[0], self.grid.span(stop)[0]
+        self.work += last - first if last > first else self.reverse_work * (first - last)
+        return Run(kind, begun, self.work, first, last)
+
+    def _tape_bar(self, chunk: int, made: float, _: int) -> Bar:
+        return Bar("tape", made, self.work, *self.grid.span(chunk))
+
+    def _drop(self, slot: int) -> Bar:
+        chunk, made, far = self.slots.pop(slot)
+        self.far -= far
+        step = self.grid.span(chunk)[0]
+        return Bar("far" if far else "snapshot", made, self.work, step, step)
+
+    def _held(self, passing: int = 0) -> Iterator[Held]:
+        """Yield what is held now, if it is other than what was said last."""
+        if self.stored_weights:
+            self.versions = len({version for _, _, version in self.tapes} - {self.version})
+        now = len(self.tapes) + passing, len(self.slots) - self.far, self.far, self.versions
+        if now != self.said:
+            self.said = now
+            yield Held(self.work, *now)

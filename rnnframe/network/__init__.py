@@ -1,0 +1,1 @@
+"""A network of numpy layers: one chunk forward and one chunk back."""

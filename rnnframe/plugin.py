@@ -1,0 +1,129 @@
+"""The one door for plugin authors: everything that a plugin imports.
+
+    from rnnframe.plugin import Cell, hookimpl
+
+What a contract asks for is in docs/reference/plugins.md; `rnnframe.testing` has the suites that check it. The built-in
+plugins import nothing else of rnnframe.
+"""
+
+from rnnframe.arrays import ALIGNMENT, Array, Arrays, Shapes, Vector, aligned_bytes, aligned_empty, outside, size_of
+from rnnframe.arrays.products import (
+    PANEL,
+    PIECE,
+    add_column_sums,
+    add_input_product,
+    add_product,
+    is_lookup,
+    panel_shape,
+    project,
+    rows,
+    write_input_gradient,
+)
+from rnnframe.contracts.cell import Cell, Sizes, TapeRetention, Widths
+from rnnframe.contracts.head import Head, at_field
+from rnnframe.contracts.kernels import Kernels
+from rnnframe.contracts.learning_rate import LearningRate
+from rnnframe.contracts.medium import Medium, SnapshotLayout, Snapshots
+from rnnframe.contracts.optimizer import Optimizer
+from rnnframe.contracts.step_cell import StepCell, sigmoid
+from rnnframe.contracts.store import Costs, Problem, StateStore
+from rnnframe.contracts.task import Alphabet, Dataset, Examples, NothingLearnt, Predicted, Setting, Task
+from rnnframe.data.batch import Batch
+from rnnframe.errors import DataError, OptionError, PluginError, RnnframeError, ScheduleError, UsageError
+from rnnframe.registry.hooks import hookimpl
+from rnnframe.registry.specs import Spec, build, chosen_options, describe_type, field_types, render, required_options
+from rnnframe.schedules import (
+    Action,
+    Drop,
+    Forget,
+    Forward,
+    Grid,
+    Load,
+    Reverse,
+    Save,
+    Schedule,
+    Simulation,
+    Update,
+    simulate,
+    split_evenly,
+    stretched,
+)
+from rnnframe.sizes import UNITS, ByteSize, human_bytes
+
+__all__ = [
+    "ALIGNMENT",
+    "PANEL",
+    "PIECE",
+    "UNITS",
+    "Action",
+    "Alphabet",
+    "Array",
+    "Arrays",
+    "Batch",
+    "ByteSize",
+    "Cell",
+    "Costs",
+    "DataError",
+    "Dataset",
+    "Drop",
+    "Examples",
+    "Forget",
+    "Forward",
+    "Grid",
+    "Head",
+    "Kernels",
+    "LearningRate",
+    "Load",
+    "Medium",
+    "NothingLearnt",
+    "Optimizer",
+    "OptionError",
+    "PluginError",
+    "Predicted",
+    "Problem",
+    "Reverse",
+    "RnnframeError",
+    "Save",
+    "Schedule",
+    "ScheduleError",
+    "Setting",
+    "Shapes",
+    "Simulation",
+    "Sizes",
+    "SnapshotLayout",
+    "Snapshots",
+    "Spec",
+    "StateStore",
+    "StepCell",
+    "TapeRetention",
+    "Task",
+    "Update",
+    "UsageError",
+    "Vector",
+    "Widths",
+    "add_column_sums",
+    "add_input_product",
+    "add_product",
+    "aligned_bytes",
+    "aligned_empty",
+    "at_field",
+    "build",
+    "chosen_options",
+    "describe_type",
+    "field_types",
+    "hookimpl",
+    "human_bytes",
+    "is_lookup",
+    "outside",
+    "panel_shape",
+    "project",
+    "render",
+    "required_options",
+    "rows",
+    "sigmoid",
+    "simulate",
+    "size_of",
+    "split_evenly",
+    "stretched",
+    "write_input_gradient",
+]

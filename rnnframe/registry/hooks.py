@@ -1,0 +1,68 @@
+"""The hooks of rnnframe. A plugin implements any of them with `hookimpl` in a module that it names in the entry-point
+group `rnnframe` of its distribution:
+
+    [project.entry-points.rnnframe]
+    my-cells = "my_package.plugin"
+
+Hooks are called when an application or an engine is set up, never while it runs.
+"""
+
+# Declarations: plugins have the bodies.
+# mypy: disable-error-code="empty-body"
+
+from collections.abc import Iterable
+
+import pluggy
+
+from rnnframe.contracts.cell import Cell
+from rnnframe.contracts.head import Head
+from rnnframe.contracts.kernels import Kernels
+from rnnframe.contracts.learning_rate import LearningRate
+from rnnframe.contracts.medium import Medium
+from rnnframe.contracts.optimizer import Optimizer
+from rnnframe.contracts.store import StateStore
+from rnnframe.contracts.task import Task
+
+hookspec = pluggy.HookspecMarker("rnnframe")
+hookimpl = pluggy.HookimplMarker("rnnframe")
+"""Marks a function as the implementation of the hook of its name."""
+
+
+@hookspec
+def rnnframe_cells() -> Iterable[type[Cell]]:
+    """Return recurrent cell classes."""
+
+
+@hookspec
+def rnnframe_optimizers() -> Iterable[type[Optimizer]]:
+    """Return optimizer classes."""
+
+
+@hookspec
+def rnnframe_state_stores() -> Iterable[type[StateStore]]:
+    """Return state-store classes: strategies of what is remembered of the past."""
+
+
+@hookspec
+def rnnframe_media() -> Iterable[type[Medium]]:
+    """Return medium classes: where snapshots live that a store saves far away."""
+
+
+@hookspec
+def rnnframe_tasks() -> Iterable[type[Task]]:
+    """Return task classes: what a network is trained for, with its data."""
+
+
+@hookspec
+def rnnframe_heads() -> Iterable[type[Head]]:
+    """Return head classes: readouts with losses."""
+
+
+@hookspec
+def rnnframe_learning_rates() -> Iterable[type[LearningRate]]:
+    """Return classes of learning-rate schedules."""
+
+
+@hookspec
+def rnnframe_kernels() -> Iterable[type[Kernels]]:
+    """Return kernel classes: other ways to compute what cells compute."""

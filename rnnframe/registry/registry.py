@@ -1,0 +1,134 @@
+"""The registry: from names and specs to cells, optimizers, stores, media, tasks, kernels, heads and learning rates."""
+
+import functools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from rnnframe.contracts.cell import Cell
+from rnnframe.contracts.head import Head
+from rnnframe.contracts.kernels import Kernels
+from rnnframe.contracts.learning_rate import LearningRate
+from rnnframe.contracts.medium import Medium
+from rnnframe.contracts.optimizer import Optimizer
+from rnnframe.contracts.store import StateStore
+from rnnframe.contracts.task import Task
+from rnnframe.errors import UsageError
+from rnnframe.registry.discovery import Plugins
+from rnnframe.registry.specs import NONE_WORDS, Spec, build, field_types
+
+T = TypeVar("T")
+
+
+class Registry(Plugins):
+    """The plugins that there are, and what is made of them.
+
+    strict: whether a broken plugin is fatal; by default as RNNFRAME_STRICT_PLUGINS says. disabled: names of plugins to
+    skip; by default those of RNNFRAME_DISABLE_PLUGINS. trace: is told every hook call and its answer, a line each.
+    """
+
+    def __deepcopy__(self, _: Any) -> "Registry":
+        """A registry knows what is installed; there is nothing in it to copy."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as what another process has installed, with the plugin files that were named here."""
+        return _registry_with, (self.sources(),)
+
+    def make(self, kind: str, base: type[Any], given: Any) -> Any:
+        """Return `given` if it is an object of `base`, else build one from the spec `name:key=value,...`."""
+        if isinstance(given, base):
+            return given
+        if not isinstance(given, str):
+            raise UsageError(f"a {kind} is a spec such as 'name:key=value' or a {base.__name__}, not {given!r}")
+        spec = Spec.parse(given, kind)
+        return self.build(self.find(kind, spec.name), spec.options, kind, spec.name)
+
+    def build(self, cls: type[T], options: Mapping[str, Any], kind: str, name: str) -> T:
+        """Make a `cls` from its options as texts, those that are media included; errors as `rnnframe.specs.build`."""
+        return build(cls, self._with_media(cls, options), kind, name)
+
+    def _with_media(self, cls: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+        """Make an object of each option that is a medium; in its spec ";" stands for ","."""
+        types = field_types(cls)
+        return {
+            key: self.medium(value.replace(";", ","))
+            if types.get(key) == Medium | None and isinstance(value, str) and value.lower() not in NONE_WORDS
+            else value
+            for key, value in options.items()
+        }
+
+    def cell(self, given: str | Cell) -> Cell:
+        """Return a cell from a spec such as "lstm:hidden=128"."""
+        made: Cell = self.make("cell", Cell, given)
+        return made
+
+    def optimizer(self, given: str | Optimizer) -> Optimizer:
+        """Return an optimizer from a spec such as "adam:lr=2e-3"."""
+        made: Optimizer = self.make("optimizer", Optimizer, given)
+        return made
+
+    def store(self, given: str | StateStore) -> StateStore:
+        """Return a state store from a spec such as "checkpoint:policy=revolve,slots=8"."""
+        made: StateStore = self.make("store", StateStore, given)
+        return made
+
+    def medium(self, given: str | Medium) -> Medium:
+        """Return a medium from a spec such as "disk:path=/scratch"."""
+        made: Medium = self.make("medium", Medium, given)
+        return made
+
+    def task(self, given: str | Task) -> Task:
+        """Return a task from a spec such as "forecast:column=price,horizon=12"."""
+        made: Task = self.make("task", Task, given)
+        return made
+
+    def kernels(self, given: str | Kernels) -> Kernels:
+        """Return kernels from a spec such as "compiled"."""
+        made: Kernels = self.make("kernels", Kernels, given)
+        return made
+
+    def head(self, given: str | Head) -> Head:
+        """Return a head from a spec such as "softmax:classes=65"."""
+        made: Head = self.make("head", Head, given)
+        return made
+
+    def learning_rate(self, given: str | LearningRate) -> LearningRate:
+        """Return a learning-rate schedule from a spec such as "cosine:warmup=100"."""
+        made: LearningRate = self.make("learning rate", LearningRate, given)
+        return made
+
+
+_in_use: ContextVar[Registry | None] = ContextVar("_in_use", default=None)
+
+
+@contextmanager
+def using(registry: Registry) -> Iterator[None]:
+    """Make `registry` the default one for a while, as a command does that was given plugins of its own."""
+    token = _in_use.set(registry)
+    try:
+        yield
+    finally:
+        _in_use.reset(token)
+
+
+@functools.cache
+def installed_registry() -> Registry:
+    """Return the registry of the installed plugins; it is made on first use, never on import."""
+    return Registry.installed()
+
+
+def _registry_with(sources: list[str]) -> Registry:
+    registry = default_registry()
+    if set(sources) <= set(registry.sources()):
+        return registry
+    registry = Registry.installed()
+    for source in sources:
+        registry.add_local(source)
+    return registry
+
+
+def default_registry() -> Registry:
+    """Return the registry that is in use, by default that of the installed plugins."""
+    return _in_use.get() or installed_registry()

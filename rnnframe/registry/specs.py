@@ -1,0 +1,172 @@
+"""`name:key=value,key=value`: how a person writes down a plugin and its options.
+
+The options of a class are its attrs fields: the type annotation says how a value is read, the validator what is
+allowed, `metadata={"help": ...}` what `rnnframe show` prints. `parse` splits, `build` makes the object and `render`
+writes an object down so that `build` makes an equal one.
+"""
+
+import typing
+from collections.abc import Mapping
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+import attrs
+
+from rnnframe.contracts.medium import Medium
+from rnnframe.errors import OptionError, unknown_name
+from rnnframe.sizes import ByteSize
+
+T = TypeVar("T")
+
+NONE_WORDS = ("none", "null", "auto", "")
+"""How no value is written, where an option may have none."""
+TRUE_WORDS = ("true", "yes", "on", "1")
+"""How true is written."""
+FALSE_WORDS = ("false", "no", "off", "0")
+"""How false is written."""
+
+
+@attrs.frozen
+class Spec:
+    """A name and the texts of its options, as parsed from `name:key=value,...`."""
+
+    name: str
+    options: dict[str, str]
+
+    @classmethod
+    def parse(cls, text: str, kind: str) -> "Spec":
+        """Split `text`; raises `OptionError` where an option is no `key=value` or stands twice."""
+        if not isinstance(text, str):
+            raise OptionError(f"a {kind} is given as text 'name:key=value,...' or as an object, not {text!r}")
+        name, _, rest = text.partition(":")
+        options: dict[str, str] = {}
+        for item in filter(None, (part.strip() for part in rest.split(","))):
+            key, equals, value = (part.strip() for part in item.partition("="))
+            if not equals or not key:
+                raise OptionError(f"{kind} {text!r}: {item!r} is no option; write {name.strip() or 'name'}:key=value")
+            if key in options:
+                raise OptionError(f"{kind} {text!r}: option {key!r} is given twice; keep one")
+            options[key] = value
+        if not name.strip():
+            raise OptionError(f"{kind} {text!r} has no name; write name:key=value")
+        return cls(name.strip(), options)
+
+
+def field_types(cls: type) -> dict[str, Any]:
+    """Return option name -> resolved type annotation of an attrs class."""
+    hints = typing.get_type_hints(cls)
+    return {field.name: hints.get(field.name, str) for field in attrs.fields(cls) if field.init}
+
+
+def required_options(cls: type[Any]) -> list[str]:
+    """Return the names of the options that have no default."""
+    return [field.name for field in attrs.fields(cls) if field.init and field.default is attrs.NOTHING]
+
+
+def describe_type(kind: Any) -> str:
+    """Return a type as a person reads it: `integer`, `number or none`, `one of a, b`."""
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(map(str, get_args(kind)))
+    if get_origin(kind) in (Union, UnionType):
+        return " or ".join(describe_type(part) for part in get_args(kind))
+    if isinstance(kind, type) and issubclass(kind, ByteSize):
+        return kind.description
+    names = {Medium: "medium", int: "integer", float: "number", bool: "true or false", str: "text", NoneType: "none"}
+    return names.get(kind, getattr(kind, "__name__", str(kind)))
+
+
+def read_value(text: str, kind: Any) -> Any:
+    """Read `text` as a value of type `kind`; raises `ValueError` where it is none."""
+    if get_origin(kind) in (Union, UnionType):
+        parts = get_args(kind)
+        if NoneType in parts and str not in parts and text.lower() in NONE_WORDS:
+            return None
+        for part in parts:
+            try:
+                return read_value(text, part)
+            except ValueError:
+                continue
+        raise ValueError(text)
+    if get_origin(kind) is Literal:
+        for choice in get_args(kind):
+            if str(choice) == text:
+                return choice
+        raise ValueError(text)
+    if kind in (NoneType, Medium):  # a medium is made by the registry, which knows them
+        raise ValueError(text)
+    if isinstance(kind, type) and issubclass(kind, ByteSize):
+        return kind.read(text)
+    if kind is bool:
+        if text.lower() in TRUE_WORDS or text.lower() in FALSE_WORDS:
+            return text.lower() in TRUE_WORDS
+        raise ValueError(text)
+    if kind is int:
+        return int(text)
+    if kind is float:
+        return float(text)
+    return text
+
+
+def check_value(value: Any, kind: Any) -> Any:
+    """Return a value that is no text, as from a configuration file; raises `ValueError` where it is none of `kind`."""
+    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    for one in kinds:
+        if get_origin(one) is Literal and value in get_args(one):
+            return value
+        if get_origin(one) is tuple and isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
+            return value
+        if one is float and type(value) in (int, float):
+            return float(value)
+        if one is ByteSize and type(value) is int:
+            return ByteSize(value)
+        if type(value) is one or (one is Medium and isinstance(value, Medium)):
+            return value
+    raise ValueError(value)
+
+
+def build(cls: type[T], options: Mapping[str, Any], kind: str, name: str) -> T:
+    """Make a `cls` from its options; texts are read by the field's type, other values are taken as they are.
+
+    Raises `OptionError` (or `UnknownNameError` for a misspelt option) with one line that names option and value.
+    """
+    types = field_types(cls)
+    where = f"{kind} {name!r}"
+    values: dict[str, Any] = {}
+    for key, value in options.items():
+        if key not in types:
+            raise unknown_name(f"option of {where}:", key, types)
+        try:
+            values[key] = read_value(value, types[key]) if isinstance(value, str) else check_value(value, types[key])
+        except ValueError:
+            raise OptionError(f"{where}: {key}={value} is out of place; expected {describe_type(types[key])}") from None
+    missing = [name for name in required_options(cls) if name not in values]
+    if missing:
+        example = ",".join(f"{key}=..." for key in missing)
+        raise OptionError(f"{where} needs {', '.join(map(repr, missing))}; write {name}:{example}")
+    try:
+        return cls(**values)
+    except (ValueError, TypeError) as error:
+        raise OptionError(f"{where}: {error.args[0] if error.args else error}") from None
+
+
+def render(thing: Any) -> str:
+    """Write an attrs object with a `name` down as the spec that would make it; options that are none are left out."""
+    texts = [f"{key}={_write(value)}" for key, value in chosen_options(thing).items()]
+    name: str = thing.name
+    return name + (":" + ",".join(texts) if texts else "")
+
+
+def chosen_options(thing: Any) -> dict[str, Any]:
+    """Return the options of an attrs object, but for those that are none and are so by default."""
+    values = {field: getattr(thing, field.name) for field in attrs.fields(type(thing)) if field.init}
+    return {field.name: value for field, value in values.items() if value is not None or field.default is not None}
+
+
+def _write(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Medium):
+        return render(value).replace(",", ";")
+    return str(value)

@@ -1,0 +1,122 @@
+"""The numbered checkpoints of a run: each is one file with all that going on needs, so nothing in it can disagree.
+
+A checkpoint's number is that of the batches trained before it. The last few are kept, and the one with the best
+validation; the file of a new one is on the disk, whole, before an old one is removed.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+
+from rnnframe.arrays import Array
+from rnnframe.errors import RunError
+from rnnframe.storage.durable import BESIDE, make_folder, remove, write_whole
+from rnnframe.storage.tensors import read_tensors, tensor_bytes
+
+T = TypeVar("T")
+
+_NAME = re.compile(r"(\d{8,15})\.safetensors")
+
+
+@attrs.frozen(kw_only=True)
+class Checkpoint:
+    """Named arrays in groups (parameters, slots, state), and plain JSON values.
+
+    number: batches trained before it. best: the number of the checkpoint with the best validation so far, itself
+    perhaps; None where nothing was validated. model: what makes the network, and what else belongs to its weights.
+    """
+
+    number: int = 0
+    best: int | None = None
+    groups: dict[str, dict[str, Array]]
+    progress: dict[str, Any]
+    model: dict[str, Any]
+
+
+@attrs.frozen
+class Checkpoints:
+    """The checkpoints in a folder."""
+
+    folder: Path
+
+    def path(self, number: int) -> Path:
+        """Return the file of a checkpoint."""
+        return self.folder / f"{number:08d}.safetensors"
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of the checkpoints that there are, the oldest first."""
+        seen = None
+        while True:  # what was named and is gone has a newer one
+            named = self._named()
+            there = [number for number in named if self.path(number).exists()]
+            if there == named or named == seen:
+                return there
+            seen = named
+
+    def _named(self) -> list[int]:
+        if self.folder.is_symlink() or not self.folder.is_dir():
+            return []
+        found = (_NAME.fullmatch(path.name) for path in self.folder.iterdir())
+        return sorted(int(match[1]) for match in found if match)
+
+    def newest(self) -> int:
+        """Return the number of the newest one; raises `RunError` where there is none."""
+        numbers = self.numbers()
+        if not numbers:
+            raise RunError(
+                f"there is no checkpoint in {str(self.folder)!r}: the run ended before its first; begin anew, --force"
+            )
+        return numbers[-1]
+
+    def of_newest(self, read: Callable[[int], T]) -> T:
+        """Return what `read` makes of the newest one, anew where the process that trains removes it meanwhile."""
+        while True:
+            number = self.newest()
+            try:
+                return read(number)
+            except RunError:
+                if self.path(number).exists() or not self.numbers():
+                    raise
+
+    def write(self, checkpoint: Checkpoint, keep: int) -> None:
+        """Write a checkpoint, then remove all but the last `keep` and the best; raises `OSError`."""
+        make_folder(self.folder)
+        tensors = {f"{group}/{name}": a for group, arrays in checkpoint.groups.items() for name, a in arrays.items()}
+        about = {"progress": checkpoint.progress, "best": checkpoint.best, "model": checkpoint.model}
+        write_whole(self.path(checkpoint.number), tensor_bytes(tensors, about))
+        old = [number for number in self.numbers() if number <= checkpoint.number]
+        for number in set(old[:-keep]) - {checkpoint.best}:
+            remove(self.path(number))
+
+    def read(self, number: int) -> Checkpoint:
+        """Return a checkpoint; raises `RunError`."""
+        path = self.path(number)
+        try:
+            tensors, about = read_tensors(path)
+        except RunError as error:
+            before = [older for older in self.numbers() if older < number]
+            way_out = f"; remove it to go on from checkpoint {before[-1]}" if before else ""
+            raise RunError(f"{error}{way_out}") from None
+        groups: dict[str, dict[str, Array]] = {}
+        for name, array in tensors.items():
+            group, _, rest = name.partition("/")
+            groups.setdefault(group, {})[rest] = array
+        match about:
+            case {"progress": dict(progress), "best": int() | None as best, "model": dict(model)}:
+                return Checkpoint(number=number, best=best, groups=groups, progress=progress, model=model)
+        raise RunError(f"{str(path)!r} holds no progress; it is no checkpoint of a run")
+
+    def clear(self) -> None:
+        """Remove all checkpoints, and what was left of a write; raises `OSError`."""
+        for number in self.numbers():
+            remove(self.path(number))
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove what a killed process left behind in the middle of a write; raises `OSError`."""
+        if self.folder.is_dir() and not self.folder.is_symlink():
+            for path in self.folder.glob(f"*.safetensors{BESIDE}"):
+                remove(path)

@@ -1,0 +1,227 @@
+"""The metrics of a run, read in one pass: curves and totals, in the same memory for a run of any length."""
+
+import json
+import math
+import os
+import reprlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import attrs
+import numpy as np
+
+from rnnframe.errors import RunError
+from rnnframe.runs.curves import Curve
+from rnnframe.storage.durable import open_plain
+
+Over = Literal["updates", "steps", "seconds"]
+
+BLOCK = 4096  # records that are turned into arrays at once
+LONGEST = 1 << 20  # bytes of a line; a record has some hundred
+MOST_MEASURES = 20  # measures of an evaluation beside the loss; a run has a few
+
+
+@attrs.frozen(kw_only=True)
+class Best:
+    """The lowest validation loss, and when it was."""
+
+    loss: float
+    update: int
+    epoch: int | None
+
+
+@attrs.define(kw_only=True)
+class Metrics:
+    """What a metrics file says of a run. What no record told is None, and its curve empty.
+
+    The x of every curve is the number of updates, the steps (of all samples) or the seconds until then. loss and
+    valid_loss are in the units of the task; throughput in steps (of all samples) a second; memory in bytes. `measures`
+    are the other numbers that evaluations told, by name. Seconds are those of the training steps, validation left out;
+    not_finite counts the batches whose loss or gradient was NaN or infinite.
+    """
+
+    path: Path
+    loss: Curve = attrs.field(factory=Curve)
+    valid_loss: Curve = attrs.field(factory=Curve)
+    learning_rate: Curve = attrs.field(factory=Curve)
+    gradient_norm: Curve = attrs.field(factory=Curve)
+    throughput: Curve = attrs.field(factory=Curve)
+    memory: Curve = attrs.field(factory=Curve)
+    measures: dict[str, Curve] = attrs.field(factory=dict)
+    batches: int = 0
+    epochs: int = 0
+    updates: int = 0
+    steps: int | None = None
+    seconds: float | None = None
+    not_finite: int = 0
+    last_loss: float | None = None
+    train_loss: float | None = None
+    last_valid_loss: float | None = None
+    best: Best | None = None
+    peak_bytes: int | None = None
+
+    @property
+    def steps_per_second(self) -> float | None:
+        """Return the mean throughput."""
+        return self.steps / self.seconds if self.steps and self.seconds else None
+
+
+def read_metrics(path: Path, over: Over = "updates") -> Metrics:
+    """Read a metrics file, which may be growing: a last line without its end is left for the next time.
+
+    over: what stands on the x-axis. Raises `RunError` for a file that cannot be read or holds something else.
+    """
+    metrics = Metrics(path=path)
+    gather = _Gather(metrics, over)
+    try:
+        with open(open_plain(path, os.O_RDONLY), "rb") as file:
+            for number, line in _lines(file, path):
+                gather.take(_Record(_parsed(line, path, number), path, number))
+    except OSError as error:
+        raise RunError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
+    gather.flush()
+    return metrics
+
+
+def _lines(file: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield whole lines with their numbers, up to where the file ended when it was opened."""
+    left = os.fstat(file.fileno()).st_size
+    number = 0
+    while left > 0:
+        line = file.readline(min(left, LONGEST))
+        number, left = number + 1, left - len(line)
+        if not line.endswith(b"\n"):
+            if len(line) == LONGEST:
+                raise RunError(f"{str(path)!r}, line {number} has more than {LONGEST:,} bytes: no metrics of a run")
+            return
+        yield number, line
+
+
+def _parsed(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+        if isinstance(record, dict):
+            return record
+    except (ValueError, RecursionError):
+        pass
+    raise RunError(
+        f"{str(path)!r}, line {number} is no record of metrics: {reprlib.repr(line.strip())}; take the line out"
+    )
+
+
+@attrs.frozen
+class _Record:
+    values: dict[str, Any]
+    path: Path
+    line: int
+
+    def number(self, name: str) -> float | None:
+        """Return a number; None where there is none; raises `RunError` for anything else."""
+        value = self.values.get(name)
+        return None if value is None else self._checked(name, value)
+
+    def whole(self, name: str) -> int | None:
+        """Return a finite number as a whole one."""
+        value = self.number(name)
+        return None if value is None or not math.isfinite(value) else int(value)
+
+    def measures(self) -> list[tuple[str, float]]:
+        """Return the measures of an evaluation by name."""
+        found = self.values.get("measures") or {}
+        if not isinstance(found, dict):
+            raise self._wrong("measures", found, "numbers by name")
+        return [(name, self._checked(name, value)) for name, value in found.items()]
+
+    def _checked(self, name: str, value: Any) -> float:
+        try:
+            if type(value) in (int, float):
+                return float(value)
+        except OverflowError:
+            pass
+        raise self._wrong(name, value, "a number")
+
+    def _wrong(self, name: str, value: Any, expected: str) -> RunError:
+        shown = reprlib.repr(value)
+        return RunError(f"{str(self.path)!r}, line {self.line}: {reprlib.repr(name)} is {shown}; expected {expected}")
+
+
+@attrs.define
+class _Gather:
+    """Takes records one by one, and hands them to the curves a block at a time."""
+
+    metrics: Metrics
+    over: Over
+    rows: list[tuple[float, ...]] = attrs.field(factory=list)
+
+    def take(self, record: _Record) -> None:
+        """Take a record; one of an unknown kind is left out."""
+        kind = record.values.get("kind")
+        if kind == "batch":
+            self._batch(record)
+        elif kind == "skipped":
+            self.metrics.not_finite += 1
+        elif kind in ("epoch", "evaluation"):
+            self._evaluation(record, ended=kind == "epoch")
+
+    def _batch(self, record: _Record) -> None:
+        metrics = self.metrics
+        metrics.batches += 1
+        update, steps, seconds, peak = map(record.number, ("update", "steps", "seconds", "peak_bytes"))
+        metrics.updates = metrics.batches if update is None else record.whole("update") or metrics.updates
+        if steps is not None and math.isfinite(steps):
+            metrics.steps = (metrics.steps or 0) + int(steps)
+        if seconds is not None and math.isfinite(seconds):
+            metrics.seconds = (metrics.seconds or 0.0) + seconds
+        if peak is not None and math.isfinite(peak):
+            metrics.peak_bytes = max(metrics.peak_bytes or 0, int(peak))
+        loss = record.number("loss")
+        if loss is not None:
+            metrics.last_loss = loss
+            metrics.not_finite += not math.isfinite(loss)
+        told = (loss, record.number("learning_rate"), record.number("gradient_norm"), steps, seconds, peak)
+        self.rows.append((self._x(), *(math.nan if value is None else value for value in told)))
+        if len(self.rows) == BLOCK:
+            self.flush()
+
+    def _evaluation(self, record: _Record, *, ended: bool) -> None:
+        metrics = self.metrics
+        metrics.updates = record.whole("update") or metrics.updates
+        epoch = record.whole("epoch")
+        if ended:
+            metrics.epochs += 1
+            metrics.train_loss = record.number("train_loss")
+        loss = record.number("valid_loss")
+        if loss is not None:
+            metrics.last_valid_loss = loss
+            _point(metrics.valid_loss, self._x(), loss)
+            if loss < (metrics.best.loss if metrics.best else math.inf):
+                metrics.best = Best(loss=loss, update=metrics.updates, epoch=epoch)
+        for name, value in record.measures():
+            if name in metrics.measures or len(metrics.measures) < MOST_MEASURES:
+                _point(metrics.measures.setdefault(name, Curve()), self._x(), value)
+
+    def _x(self) -> float:
+        return float(getattr(self.metrics, self.over) or 0)
+
+    def flush(self) -> None:
+        """Hand the batches on to the curves."""
+        if not self.rows:
+            return
+        x, loss, rate, norm, steps, seconds, peak = np.array(self.rows).T
+        self.rows.clear()
+        metrics = self.metrics
+        for curve, values in (
+            (metrics.loss, loss),
+            (metrics.learning_rate, rate),
+            (metrics.gradient_norm, norm),
+            (metrics.memory, peak),
+        ):
+            told = ~np.isnan(values)
+            curve.extend(x[told], values[told])
+        timed = (steps > 0) & (seconds > 0) & np.isfinite(steps) & np.isfinite(seconds)
+        metrics.throughput.extend(x[timed], steps[timed] / seconds[timed], seconds[timed])
+
+
+def _point(curve: Curve, x: float, y: float) -> None:
+    curve.extend(np.array([x]), np.array([y]))

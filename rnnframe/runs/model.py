@@ -1,0 +1,51 @@
+"""A trained model: a network, the task that it is for, and what was learnt from the data besides its parameters."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+
+from rnnframe.contracts.task import Alphabet, Task
+from rnnframe.errors import RunError
+from rnnframe.network.network import Network
+from rnnframe.registry.registry import Registry, default_registry
+from rnnframe.registry.specs import render
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Model:
+    """A network with its task and what was learnt for it, an object of `Task.learns`."""
+
+    network: Network
+    task: Task
+    learnt: Any
+
+    @classmethod
+    def described(cls, about: Mapping[str, Any], registry: Registry | None = None) -> "Model":
+        """Return the model of a description, its parameters still to be filled in.
+
+        Raises `KeyError`, `TypeError`, `ValueError` or an error of its own for what is no description.
+        """
+        registry = registry or default_registry()
+        task = registry.task(about["task"])
+        network = Network(**about["network"], registry=registry)
+        learnt = task.learns(**about["learnt"])
+        alphabet = task.alphabet(learnt)
+        if alphabet is not None:
+            try:
+                alphabet.decode(np.array([network.head.width - 1]))
+            except IndexError:
+                raise RunError(f"a network of {network.head.width} outputs writes more than what was learnt") from None
+        return cls(network=network, task=task, learnt=learnt)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what makes the same model again but for its parameters, as JSON has it."""
+        return {"network": self.network.specs(), "task": render(self.task), "learnt": attrs.asdict(self.learnt)}
+
+    def alphabet(self) -> Alphabet:
+        """Return what turns the network's numbers into text; raises `RunError` where it writes none."""
+        alphabet = self.task.alphabet(self.learnt)
+        if alphabet is None:
+            raise RunError(f"a model of task {self.task.name!r} writes no text; use `rnnframe predict`")
+        return alphabet

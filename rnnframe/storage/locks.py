@@ -1,0 +1,84 @@
+"""One process at a time: a lock on a file, which the system itself frees when the process ends, however it ends."""
+
+import os
+import re
+import sys
+from io import FileIO
+from pathlib import Path
+
+from rnnframe.errors import RunError
+from rnnframe.storage.durable import open_plain
+
+MARK = "rnnframe run"
+"""How a lock file begins; what else it holds tells who has it."""
+
+
+class Lock:
+    """A lock that this process holds until `release`, or until it ends."""
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+
+    @classmethod
+    def take(cls, path: Path, what: str) -> "Lock":
+        """Lock the file `path`, which is made if need be.
+
+        Raises `RunError` with the other process's number where `what` is in use, `OSError` where there is no such file.
+        """
+        file = FileIO(open_plain(path, os.O_RDWR | os.O_CREAT), "r+")
+        try:
+            if not _lock(file.fileno()):
+                raise RunError(f"{what} is in use by {_holder(file)}; wait until it ends, or take another folder")
+            file.truncate(0)
+            file.seek(0)
+            file.write(f"{MARK}, in use by process {os.getpid()}\n".encode())
+        except BaseException:
+            file.close()
+            raise
+        return cls(file)
+
+    def release(self) -> None:
+        """Let others have it; the file stays, since another process may be waiting for this very one."""
+        if not self._file.closed:
+            self._file.truncate(0)
+            self._file.seek(0)
+            self._file.write(f"{MARK}\n".encode())
+            self._file.close()
+
+
+def is_lock(path: Path) -> bool:
+    """Tell whether a file is the lock of a run, held or not."""
+    try:
+        with open(open_plain(path, os.O_RDONLY), "rb") as file:
+            return file.read(len(MARK)) == MARK.encode()
+    except OSError:
+        return False
+
+
+def _holder(file: FileIO) -> str:
+    found = re.search(rb"process \d+", file.read(200))
+    return found[0].decode() if found else "another process"
+
+
+if sys.platform == "win32":  # pragma: no cover
+    import msvcrt
+
+    def _lock(descriptor: int) -> bool:
+        os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # far behind the text, which others are to read
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        finally:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        return True
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

@@ -1,0 +1,1 @@
+"""From gradients to a trained network: updates, epochs, validation, resuming."""

@@ -1,0 +1,64 @@
+"""Where a NaN or an infinity came from: looked for only after a loss or a gradient turned out not to be finite."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from rnnframe.arrays import Array, Arrays
+from rnnframe.data.batch import Batch
+from rnnframe.data.staging import Staging
+from rnnframe.data.state import fill_state
+from rnnframe.network.network import Network
+
+CHUNK = 64
+"""Steps that are run at once."""
+
+
+@np.errstate(all="ignore")
+def first_non_finite(network: Network, batch: Batch, state: Arrays | None) -> str:
+    """Return the first place of a forward sweep that holds a value which is not finite: step, layer and array.
+
+    Step 0 is the batch's first. Weights come before steps; where all steps are finite, the gradient alone is not.
+    """
+    for name, view in network.parameters.items():
+        if not np.isfinite(view).all():
+            return f"the parameters {name}, before any step"
+    for start, number, arrays in _layers(network, batch, state):
+        broken = {name: _first_step(array) for name, array in arrays.items()}
+        found = [(step, name) for name, step in broken.items() if step is not None]
+        if found:
+            step, name = min(found)
+            layer = "the head" if number == len(network.layers) else network.layers[number].prefix
+            return f"step {start + step}, {layer} ({name})"
+    return "the reverse sweep: every value of the forward sweep is finite"
+
+
+def _layers(network: Network, batch: Batch, state: Arrays | None) -> Iterator[tuple[int, int, Arrays]]:
+    """Run a batch forward, piece by piece; yield first step, number of the layer, and the arrays [steps, ...] made."""
+    source = network.open_inputs(batch)
+    (columns,) = source.deal(1)
+    steps, start = min(CHUNK, np.shape(batch.x)[0]), 0
+    running, tape = network.new_state(source.batch), network.new_tapes(steps, source.batch).make()
+    scratch = network.new_scratch(steps, source.batch)
+    fill_state(running, state, source.batch, columns)
+    network.derive_forward()
+    staging, longest = Staging(), np.shape(batch.x)[0]
+    while start != source.steps and (block := source.block(start, min(start + steps, longest), columns, staging)):
+        network.forward(network.weights, block, running, tape, scratch)
+        staging.begin()
+        begin = start
+        for arrays in tape.pieces:
+            for number, (layer, made) in enumerate(zip(network.layers, arrays, strict=True)):
+                states = layer.cell.state()
+                yield begin, number, {name: a[1:] if name in states else a for name, a in made.items()}
+            h = arrays[-1]["h"][1:]
+            outputs = network.readout(network.weights, h, scratch)
+            yield begin, len(network.layers), {"outputs": outputs}
+            begin += len(h)
+        start += block.steps
+
+
+def _first_step(array: Array) -> int | None:
+    """Return the first step [steps, ...] at which an array is not finite."""
+    wrong = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+    return int(wrong.argmax()) if wrong.any() else None

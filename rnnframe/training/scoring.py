@@ -1,0 +1,77 @@
+"""Judging a network on examples, and predicting for them; nothing is remembered but the current state."""
+
+from collections.abc import Iterator, Mapping
+
+import attrs
+
+from rnnframe.arrays import Arrays
+from rnnframe.contracts.task import Examples, Predicted
+from rnnframe.engine.inference import Evaluation, Inference
+from rnnframe.errors import DataError
+from rnnframe.network.network import Network
+
+
+@attrs.frozen(kw_only=True)
+class Score:
+    """Mean loss, the number of losses that it is the mean of, and what else the task measures."""
+
+    loss: float
+    count: int
+    measures: Mapping[str, float]
+
+
+def score(inference: Inference[Network], examples: Examples) -> Score:
+    """Return how well a network does; raises `DataError` for examples without any targets.
+
+    A batch without targets is run for its state.
+    """
+    if all(batch.y is None for batch in examples.batches()):
+        raise DataError(f"{examples.name} has no targets to judge by; add them, or use `rnnframe predict`")
+    with inference.fixed():
+        judge = _Judge(inference, examples)
+        measures = dict(examples.measure(judge.predictions()))
+        judge.finish()
+    return Score(loss=judge.loss / max(1, judge.count), count=judge.count, measures=measures)
+
+
+class _Judge:
+    """Goes through examples once and adds up their losses; it predicts as far as a measure asks for it."""
+
+    def __init__(self, inference: Inference[Network], examples: Examples) -> None:
+        self.loss, self.count = 0.0, 0
+        self._inference = inference
+        self._batches = iter(examples.batches())
+        self._state: Arrays | None = None
+
+    def predictions(self) -> Iterator[Predicted]:
+        """Yield what the network predicts, batch by batch."""
+        for batch in self._batches:
+            before = self._state if batch.carry else None
+            if batch.y is None:
+                outputs, self._state = self._inference.predict(batch.x, before, batch.lengths, batch.resets)
+            else:
+                judged, outputs = self._inference.judge(batch.x, batch.y, before, batch.lengths, batch.resets)
+                self._add(judged)
+            yield Predicted(batch, outputs)
+
+    def finish(self) -> None:
+        """Go through the batches that no measure has asked for, without predictions where there are targets."""
+        for batch in self._batches:
+            before = self._state if batch.carry else None
+            if batch.y is None:
+                _, self._state = self._inference.predict(batch.x, before, batch.lengths, batch.resets)
+            else:
+                self._add(self._inference.evaluate(batch.x, batch.y, before, batch.lengths, batch.resets))
+
+    def _add(self, judged: Evaluation) -> None:
+        self.loss, self.count = self.loss + judged.loss * judged.count, self.count + judged.count
+        self._state = judged.state
+
+
+def predictions(inference: Inference[Network], examples: Examples) -> Iterator[Predicted]:
+    """Yield what a network predicts, batch by batch; its parameters stay as they are until the last one."""
+    state: Arrays | None = None
+    with inference.fixed():
+        for batch in examples.batches():
+            outputs, state = inference.predict(batch.x, state if batch.carry else None, batch.lengths, batch.resets)
+            yield Predicted(batch, outputs)

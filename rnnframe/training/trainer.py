@@ -1,0 +1,165 @@
+"""The trainer: from gradients to changed parameters."""
+
+import math
+from typing import Any
+
+import attrs
+import numpy as np
+
+from rnnframe.arrays import Arrays, Vector
+from rnnframe.contracts.learning_rate import LearningRate
+from rnnframe.contracts.optimizer import Optimizer
+from rnnframe.engine.engine import Engine
+from rnnframe.engine.report import Outcome, Report, Result
+from rnnframe.errors import NonFiniteError, OptionError
+from rnnframe.network.network import Network
+from rnnframe.registry.registry import Registry, default_registry
+from rnnframe.training.accumulation import Accumulation
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class StepResult:
+    """What one training step gives back.
+
+    loss: mean over counted steps and samples, before the update. gradient_norm: global norm before clipping, of the
+    last update. learning_rate: of the last update. state: after the last step, for the sequence that follows.
+    """
+
+    loss: float
+    count: int
+    state: Vector
+    gradient_norm: float
+    learning_rate: float
+    report: Report
+
+
+class Trainer:
+    """Updates a network's parameters from the gradients of an engine.
+
+    optimizer: an optimizer or a spec such as "adam:lr=2e-3". clip: largest global norm of the gradient (Pascanu,
+    Mikolov & Bengio 2013), None for no limit. rate: a learning-rate schedule such as "cosine:updates=1000,warmup=50".
+    accumulate: sequences whose gradients make one update together, as if they were one batch; `finish` makes the update
+    early. Not for stores that update after every window.
+
+    `updates` counts the updates so far and `slots` holds the optimizer's vectors by name; both, with the parameters,
+    the carried state and `accumulation` (None for one sequence an update), are all that a later trainer needs to go on
+    bit for bit.
+    """
+
+    def __init__(
+        self,
+        engine: Engine[Network],
+        optimizer: str | Optimizer = "adam",
+        clip: float | None = None,
+        rate: str | LearningRate = "constant",
+        registry: Registry | None = None,
+        accumulate: int = 1,
+    ) -> None:
+        registry = registry or default_registry()
+        if accumulate < 1:
+            raise OptionError(f"accumulate={accumulate!r} is out of range; expected at least 1 sequence")
+        if clip is not None and not clip > 0:
+            raise OptionError(f"clip={clip!r} is out of range; expected a norm above 0, or None")
+        self.engine = engine
+        self.optimizer = registry.optimizer(optimizer)
+        self.clip = clip
+        self.rate = registry.learning_rate(rate)
+        self.updates = 0
+        parameters = engine.network.parameters
+        self.slots = Vector.zeros(dict.fromkeys(self.optimizer.slots(), (parameters.flat.size,)), engine.network.dtype)
+        self.accumulation = Accumulation(parameters, accumulate) if accumulate > 1 else None
+        self._norm = self._lr = 0.0
+
+    def check_accumulation(self, steps: int | None, batch: int) -> None:
+        """Raise `OptionError` where sequences of that shape would be updated from more often than once each."""
+        if self.accumulation and self.engine.plan(steps, batch).simulation.updates > 1:
+            raise OptionError(
+                f"accumulate={self.accumulation.size} makes fewer updates than one a sequence, store "
+                f"{self.engine.store.name!r} makes more (one a window); leave it out, or take an exact store"
+            )
+
+    def step(
+        self,
+        x: Any,
+        y: Any,
+        state: Arrays | None = None,
+        lengths: Any | None = None,
+        resets: Any | None = None,
+    ) -> StepResult:
+        """Train on one sequence (x, y, state, lengths and resets as `Engine.gradients` takes them).
+
+        Exact stores make one update at the end; truncated ones update after every window. Raises `NonFiniteError`
+        where a loss or a gradient is not finite: that update is not made, those of earlier windows stay. Of sequences
+        that are accumulated the one at fault is left out.
+        """
+        if self.accumulation is None:
+            result = self.engine.run(x, y, state, self._take, lengths, resets)
+        else:
+            result = self._accumulate(self.accumulation, self.engine.gradients(x, y, state, lengths, resets))
+        return StepResult(
+            loss=result.loss,
+            count=result.count,
+            state=result.state,
+            gradient_norm=self._norm,
+            learning_rate=self._lr,
+            report=result.report,
+        )
+
+    def _accumulate(self, waiting: Accumulation, result: Result) -> Outcome:
+        self.check_accumulation(result.report.steps, result.report.batch)
+        self._check(result.gradients, result.loss)
+        waiting.add(result.gradients, result.loss, result.count)
+        if waiting.full:
+            self.finish()
+        return result
+
+    @property
+    def last(self) -> tuple[float, float]:
+        """Gradient norm and learning rate of the last update; zeros before the first."""
+        return self._norm, self._lr
+
+    @last.setter
+    def last(self, values: tuple[float, float]) -> None:
+        self._norm, self._lr = values
+
+    def finish(self) -> None:
+        """Make the update that accumulated sequences are waiting for, if there are any."""
+        if self.accumulation and self.accumulation.batches:
+            try:
+                self._take(*self.accumulation.mean())
+            finally:
+                self.accumulation.clear()
+
+    def _check(self, gradients: Vector, loss: float) -> float:
+        """Return the norm of a gradient; raises `NonFiniteError`."""
+        norm = global_norm(gradients)
+        if not math.isfinite(norm):
+            raise NonFiniteError(
+                f"the gradient's norm is {norm} at update {self.updates + 1} (loss {loss:.6g}, "
+                f"first in {_first_non_finite(gradients)}); lower the learning rate or set clip"
+            )
+        return norm
+
+    def _take(self, gradients: Vector, loss: float) -> None:
+        norm = self._check(gradients, loss)
+        if self.clip is not None and norm > self.clip:
+            gradients.flat *= gradients.flat.dtype.type(self.clip / norm)
+        lr = self.optimizer.lr * self.rate.factor(self.updates + 1)
+        self.updates += 1
+        parameters = self.engine.network.parameters
+        self.optimizer.update(parameters.flat, gradients.flat, self.slots, self.updates, lr)
+        self._norm, self._lr = norm, lr
+
+
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is an error of its own
+def global_norm(gradients: Vector) -> float:
+    """Return the Euclidean norm over all gradients; summed in float64, so that float32 squares cannot overflow."""
+    flat = gradients.flat
+    square = float(np.dot(flat, flat))
+    if not math.isfinite(square) or square < np.finfo(flat.dtype).tiny:
+        return math.sqrt(float(np.einsum("i,i->", flat, flat, dtype=np.float64)))
+    return math.sqrt(square)
+
+
+def _first_non_finite(gradients: Vector) -> str:
+    return next((name for name, view in gradients.items() if not np.isfinite(view).all()), "no array")

@@ -16,7 +16,7 @@ from rnnframe.testing import SUITES
 from rnnframe.testing.suite import title_of
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PACKAGES = (rnnframe, testing)
 TOLD_TO_IMPORT = (arrays, contracts, products, schedule, sizes, specs, media)
 SINGLE = {  # of modules that hold more than what others need

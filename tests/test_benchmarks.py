@@ -1,5 +1,6 @@
 """The measurements run, and measure what they say; what they find decides nothing."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,14 +10,37 @@ from benchmarks.problems import CLASSES, Problem, Shape
 
 SPEED = "speed --cells elman --only numpy --threads 1 --shapes 5 --turns 1 --seconds 0.01"
 SCALING = "scaling --kernels numpy --threads 1 --stores circular-queue:k1=32,k2=64 --steps 20,40 --turns 1"
+TESTS = Path(__file__).parent
+
+
+def benchmarks(words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.benchmarks", *words.split()]
+    return subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, check=False)
 
 
 def measured(words: str) -> list[list[str]]:
     """Return the rows of the table that a measurement prints."""
-    command = [sys.executable, "-m", "tests.benchmarks", *words.split()]
-    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True)
+    done = benchmarks(words)
+    assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_without_a_name_every_benchmark_is_listed_with_what_it_measures() -> None:
+    done = benchmarks("")
+    assert done.returncode == 0, done.stderr
+    listed = dict(re.findall(r"^  (\w+) +(\S.+)$", done.stdout, re.MULTILINE))
+    files = {path.stem: path.read_text() for path in (TESTS / "benchmarks").glob("*.py") if path.stem != "__main__"}
+    assert listed.keys() == {name for name, source in files.items() if "\ndef main(words" in source}
+    for name, summary in listed.items():
+        assert files[name].startswith(f'"""{summary}\n')
+
+
+def test_a_name_that_is_no_benchmark_is_refused_with_the_names_that_are() -> None:
+    done = benchmarks("sped")
+    assert done.returncode == 2
+    assert "no benchmark 'sped'" in done.stderr
+    assert "  speed " in done.stderr
 
 
 def test_speed_prints_times_and_rates_of_a_shape_bare_and_under_a_readout() -> None:

@@ -1,19 +1,36 @@
-"""`python -m tests.benchmarks NAME [options]`."""
+"""List the benchmarks, or run one: `python -m tests.benchmarks [NAME [options]]`."""
 
 import sys
 
 from tests.benchmarks import epoch, lengths, long, memory, scaling, speed, stream
 
-MEASUREMENTS = {
-    "epoch": epoch.main,
-    "lengths": lengths.main,
-    "memory": memory.main,
-    "long": long.main,
-    "scaling": scaling.main,
-    "speed": speed.main,
-    "stream": stream.main,
+BENCHMARKS = {
+    "speed": speed,
+    "epoch": epoch,
+    "scaling": scaling,
+    "memory": memory,
+    "lengths": lengths,
+    "long": long,
+    "stream": stream,
 }
 
-if len(sys.argv) < 2 or sys.argv[1] not in MEASUREMENTS:
-    sys.exit(f"usage: python -m tests.benchmarks {{{','.join(MEASUREMENTS)}}} [options]")
-MEASUREMENTS[sys.argv[1]](sys.argv[2:])
+
+def index() -> str:
+    """Return how to run a benchmark, and the first line of each one's docstring."""
+    lines = ["usage: python -m tests.benchmarks NAME [options]", ""]
+    lines += [f"  {name:9}{(module.__doc__ or '').splitlines()[0]}" for name, module in BENCHMARKS.items()]
+    return "\n".join([*lines, "", "The options of one of them: python -m tests.benchmarks NAME --help"])
+
+
+def main(words: list[str]) -> None:
+    """Run the benchmark that the first word names; without a word, list all benchmarks."""
+    if not words or words[0] in ("-h", "--help"):
+        print(index())
+    elif words[0] in BENCHMARKS:
+        BENCHMARKS[words[0]].main(words[1:])
+    else:
+        print(f"There is no benchmark {words[0]!r}.\n\n{index()}", file=sys.stderr)
+        sys.exit(2)
+
+
+main(sys.argv[1:])

@@ -10,8 +10,8 @@ Plugins import `rnnframe.plugin`; what strategies are made of is in `rnnframe.sc
 """
 
 from rnnframe.arrays import Vector
-from rnnframe.contracts.cell import Cell
 from rnnframe.contracts.head import Head
+from rnnframe.contracts.layer import Layer
 from rnnframe.contracts.learning_rate import LearningRate
 from rnnframe.contracts.medium import Medium
 from rnnframe.contracts.optimizer import Optimizer
@@ -54,8 +54,8 @@ __all__ = [
 ]
 
 
-def cell(spec: str) -> Cell:
-    """Return a cell from a spec such as "lstm:hidden=128"."""
+def cell(spec: str) -> Layer:
+    """Return a layer, such as a recurrent cell, from a spec such as "lstm:hidden=128"."""
     return default_registry().cell(spec)
 
 

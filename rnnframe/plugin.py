@@ -19,16 +19,20 @@ from rnnframe.arrays.products import (
     rows,
     write_input_gradient,
 )
-from rnnframe.contracts.cell import Cell, Sizes, TapeRetention, Widths
-from rnnframe.contracts.head import Head, at_field
+from rnnframe.contracts.cell import Cell
+from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import Kernels
+from rnnframe.contracts.layer import BlockPass, Layer, Sizes, TapeRetention, Widths
 from rnnframe.contracts.learning_rate import LearningRate
+from rnnframe.contracts.loss import Loss
 from rnnframe.contracts.medium import Medium, SnapshotLayout, Snapshots
 from rnnframe.contracts.optimizer import Optimizer
+from rnnframe.contracts.readout import Readout
 from rnnframe.contracts.step_cell import StepCell, sigmoid
 from rnnframe.contracts.store import Costs, Problem, StateStore
 from rnnframe.contracts.task import Alphabet, Dataset, Examples, NothingLearnt, Predicted, Setting, Task
 from rnnframe.data.batch import Batch
+from rnnframe.data.pieces import Draw
 from rnnframe.errors import DataError, OptionError, PluginError, RnnframeError, ScheduleError, UsageError
 from rnnframe.registry.hooks import hookimpl
 from rnnframe.registry.specs import Spec, build, chosen_options, describe_type, field_types, render, required_options
@@ -60,11 +64,13 @@ __all__ = [
     "Array",
     "Arrays",
     "Batch",
+    "BlockPass",
     "ByteSize",
     "Cell",
     "Costs",
     "DataError",
     "Dataset",
+    "Draw",
     "Drop",
     "Examples",
     "Forget",
@@ -72,8 +78,10 @@ __all__ = [
     "Grid",
     "Head",
     "Kernels",
+    "Layer",
     "LearningRate",
     "Load",
+    "Loss",
     "Medium",
     "NothingLearnt",
     "Optimizer",
@@ -81,6 +89,7 @@ __all__ = [
     "PluginError",
     "Predicted",
     "Problem",
+    "Readout",
     "Reverse",
     "RnnframeError",
     "Save",
@@ -106,7 +115,6 @@ __all__ = [
     "add_product",
     "aligned_bytes",
     "aligned_empty",
-    "at_field",
     "build",
     "chosen_options",
     "describe_type",

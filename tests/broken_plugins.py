@@ -70,8 +70,9 @@ BROKEN = {
             return []
         """,
         "unknown hook 'rnnframe_cell'; did you mean 'rnnframe_cells'? "
-        "(known: rnnframe_cells, rnnframe_heads, rnnframe_kernels, "
-        "rnnframe_learning_rates, rnnframe_media, rnnframe_optimizers, rnnframe_state_stores, "
+        "(known: rnnframe_cells, rnnframe_kernels, "
+        "rnnframe_learning_rates, rnnframe_losses, rnnframe_media, rnnframe_optimizers, rnnframe_readouts, "
+        "rnnframe_state_stores, "
         "rnnframe_tasks)",
     ),
     "that asks for what a hook does not give": (
@@ -132,7 +133,7 @@ BROKEN = {
         def rnnframe_cells():
             return [rnnframe.cell]
         """,
-        "which is no subclass of rnnframe.plugin.Cell",
+        "which is no subclass of rnnframe.plugin.Layer",
     ),
     "that returns a class of another kind": (
         """
@@ -194,7 +195,7 @@ BROKEN = {
     ),
     "whose step cell makes its reverse an option": (
         OPTIONS.replace("Elman", "StepCell")
-        .replace("rnnframe_cells import", "rnnframe import")
+        .replace("rnnframe_cells import", "rnnframe.plugin import")
         .format(lines="name = 'copy'; reverse: str = 'auto'"),
         "option 'reverse' of Copy hides what StepCell defines under that name; rename it",
     ),

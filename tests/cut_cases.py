@@ -71,8 +71,12 @@ class Case:
         steps, samples = max(self.lengths), len(self.lengths)
         lead = (steps, samples)
         x = rng.integers(0, INPUTS, lead) if self.lookup else rng.normal(size=(*lead, INPUTS)).astype(self.dtype)
-        y = rng.integers(0, head.width, lead) if head.target_dims == 1 else rng.uniform(size=(*lead, head.width))
-        if head.at == "last":
+        y = (
+            rng.integers(0, head.width, lead)
+            if head.loss.target_width is None
+            else rng.uniform(size=(*lead, head.width))
+        )
+        if head.loss.at == "last":
             y = y[-1]
         state = network.new_state(samples)
         state.flat[:] = rng.normal(size=state.flat.shape)
@@ -80,10 +84,10 @@ class Case:
         if lengths is not None:
             behind = np.arange(steps)[:, None] >= lengths
             x[behind] = -7 if self.lookup else np.nan
-            if head.at == "every":
-                y[behind] = -7 if head.target_dims == 1 else np.nan
+            if head.loss.at == "every":
+                y[behind] = -7 if head.loss.target_width is None else np.nan
         resets = rng.random(lead) < self.often if "resets" in self.cut else None
-        return Batch(x=x, y=y, state=state, lengths=lengths, resets=resets, last_only=head.at == "last")
+        return Batch(x=x, y=y, state=state, lengths=lengths, resets=resets, last_only=head.loss.at == "last")
 
     def engine(self, network, store="full-history"):
         return rf.Engine(network, store, chunk=self.chunk, shards=self.shards)
@@ -135,7 +139,7 @@ def _stretches(network, batch, sample):
     engine = rf.Engine(network, chunk=len(x))
     count, loss, gradient, state_gradient = 0, 0.0, np.zeros_like(network.parameters.flat), zeros
     for start, stop in itertools.pairwise(sorted({0, *begins, len(x)})):
-        last_only = network.head.at == "last"
+        last_only = network.head.loss.at == "last"
         if start in begins:
             state = zeros
         if last_only and stop < len(x):

@@ -34,10 +34,10 @@ class StepLSTM(StepCell):
     def parameters(self, inputs):
         return {"U": (inputs, 4 * self.hidden), "W": (self.hidden, 4 * self.hidden), "b": (4 * self.hidden,)}
 
-    def state(self):
+    def state(self, inputs):
         return {"h": self.hidden, "c": self.hidden}
 
-    def tape(self):
+    def tape(self, inputs):
         return {"gates": 4 * self.hidden, "c": self.hidden, "h": self.hidden}
 
     def step(self, p, xU, state):

@@ -50,10 +50,14 @@ class Case:
         rng = np.random.default_rng(self.seed + 1)
         lead, head = (self.steps, self.batch), network.head
         x = rng.integers(0, INPUTS, lead) if self.lookup else rng.normal(size=(*lead, INPUTS)).astype(self.dtype)
-        y = rng.integers(0, head.width, lead) if head.target_dims == 1 else rng.uniform(size=(*lead, head.width))
+        y = (
+            rng.integers(0, head.width, lead)
+            if head.loss.target_width is None
+            else rng.uniform(size=(*lead, head.width))
+        )
         state = network.new_state(self.batch)
         state.flat[:] = rng.normal(size=state.flat.shape)
-        return x, y if head.at == "every" else y[-1], state
+        return x, y if head.loss.at == "every" else y[-1], state
 
     def engine(self, network, store="full-history"):
         return rf.Engine(network, store, chunk=self.chunk, shards=self.shards, kernels=self.kernels)

@@ -140,7 +140,8 @@ def test_an_explanation_marks_every_need_and_tells_every_fate(cell, stores):
     needs = dependencies_of(rf.cell(cell), 4)
     network = rf.Network(cells=[cell], head="mse:outputs=1", inputs=4)
     habits = {
-        spec: ScheduleSummary.of(rf.Engine(network, spec, shards=1).plan(1000, 32), network.cells[0]) for spec in stores
+        spec: ScheduleSummary.of(rf.Engine(network, spec, shards=1).plan(1000, 32), network.cells[0], 4)
+        for spec in stores
     }
     fates = {spec: [of.fate(need) for need in needs] for spec, of in habits.items()}
     figure = needs_figure(cell, needs, 4, fates, "a note")

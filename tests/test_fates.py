@@ -14,7 +14,7 @@ ROLES = ("input", "state", "tape", "parameter", "output")
 
 def habits_of(store, cell="elman:hidden=2", steps=400, chunk=10) -> ScheduleSummary:
     network = rf.Network(cells=[cell], head="mse:outputs=1", inputs=1)
-    return ScheduleSummary.of(rf.Engine(network, store, chunk=chunk).plan(steps, 1), network.cells[0])
+    return ScheduleSummary.of(rf.Engine(network, store, chunk=chunk).plan(steps, 1), network.cells[0], 1)
 
 
 def fates(store) -> dict[str, str]:
@@ -36,9 +36,9 @@ def test_full_history_keeps_all_but_inputs_and_outputs():
     ("weights", "copies"),
     [("current", "one copy, newer than the tapes"), ("stored", "old ones kept while their tapes wait")],
 )
-def test_a_circular_queue_keeps_k2_steps_and_old_weights_where_it_stores_them(weights, staging):
+def test_a_circular_queue_keeps_k2_steps_and_old_weights_where_it_stores_them(weights, copies):
     found = fates(f"circular-queue:k1=30,k2=75,weights={weights}")
-    assert (found["state"], found["tape"], found["parameter"]) == ("kept for 75 steps", "kept for 75 steps", staging)
+    assert (found["state"], found["tape"], found["parameter"]) == ("kept for 75 steps", "kept for 75 steps", copies)
 
 
 def test_a_queue_as_long_as_the_sequence_keeps_all():

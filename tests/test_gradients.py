@@ -45,10 +45,10 @@ def some_data(network, steps, batch, seed=0, *, lookup=False):
     lead = (steps, batch)
     x = rng.integers(0, network.inputs, lead) if lookup else rng.normal(size=(*lead, network.inputs))
     head = network.head
-    y = rng.integers(0, head.width, lead) if head.target_dims == 1 else rng.uniform(size=(*lead, head.width))
+    y = rng.integers(0, head.width, lead) if head.loss.target_width is None else rng.uniform(size=(*lead, head.width))
     state = network.new_state(batch)
     state.flat[:] = rng.normal(scale=PLACES, size=state.flat.shape)
-    return x, y if head.at == "every" else y[-1], state
+    return x, y if head.loss.at == "every" else y[-1], state
 
 
 def test_every_parameter_of_a_network_for_these_tests_is_random():

@@ -123,7 +123,10 @@ def test_a_file_can_be_wrong_in_every_way_in_which_a_distribution_can(write, sou
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ("", "it has no hook implementation and defines no class of rnnframe.plugin.Cell, rnnframe.plugin.Optimizer, "),
+        (
+            "",
+            "it has no hook implementation and defines no class of rnnframe.plugin.Layer, rnnframe.plugin.Optimizer, ",
+        ),
         ("from rnnframe_cells import LSTM", "it has no hook implementation and defines no class of "),
         (
             "from rnnframe.plugin import Cell\nclass My(Cell):\n    name = 'my'",
@@ -178,7 +181,7 @@ def test_what_a_run_needs_is_asked_for_and_never_run_on_its_own(write, tmp_path)
     assert str(absent.value) == f"run 'r' needs the plugin file '{tmp_path}/absent.py', which is not there; put it back"
     registry.add_local(path)
     check_named([path], registry.records, "run 'r'")
-    check_named(["/another/folder/mine.py"], registry, "run 'r'")  # the file was moved
+    check_named(["/another/folder/mine.py"], registry.records, "run 'r'")  # the file was moved
 
 
 def test_hook_calls_can_be_watched(write):
@@ -201,7 +204,7 @@ def test_hook_calls_can_be_watched(write):
 def test_the_types_of_options_may_stand_as_text(write):
     registry = rf.Registry.installed()
     registry.add_local(write(CLASSES))
-    with pytest.raises(OptionError, match="gain=much is out of place; expected number"):
+    with pytest.raises(OptionError, match="gain=much is invalid; expected number"):
         registry.cell("copy:gain=much")
 
 

@@ -53,13 +53,13 @@ def test_a_sample_that_has_ended_costs_nothing_and_no_cell_is_called_for_nobody(
     class Counting(type(rf.cell("elman:hidden=3"))):
         forward_sizes, backward_sizes = [], []
 
-        def forward(self, weights, x, tape, scratch):
-            self.forward_sizes.append(x.shape[:2])
-            super().forward(weights, x, tape, scratch)
+        def forward(self, block):
+            self.forward_sizes.append(block.x.shape[:2])
+            super().forward(block)
 
-        def backward(self, weights, x, *others):
-            self.backward_sizes.append(x.shape[:2])
-            super().backward(weights, x, *others)
+        def backward(self, block, *others):
+            self.backward_sizes.append(block.x.shape[:2])
+            super().backward(block, *others)
 
     network = rf.Network([Counting(hidden=3)], "mse:outputs=1", 2)
     lengths = np.array([5, 31, 12, 1, 12, 30])
@@ -100,14 +100,14 @@ class Fading(type(rf.cell("elman:hidden=3"))):
 
     name = "fading"
 
-    def state(self):
+    def state(self, inputs):
         return {"h": self.hidden, "k": self.hidden}
 
-    def tape(self):
+    def tape(self, inputs):
         return {"h": self.hidden}
 
-    def retained_arrays(self, retention):
-        return tuple(self.tape())
+    def retained_arrays(self, inputs, retention):
+        return tuple(self.tape(inputs))
 
     def scratch(self, inputs):
         return {"dz": self.hidden}
@@ -118,14 +118,16 @@ class Fading(type(rf.cell("elman:hidden=3"))):
     def derive_reverse(self, weights):
         pass
 
-    def forward(self, weights, x, tape, scratch):
+    def forward(self, block):
+        weights, x, tape = block.weights, block.x, block.tape
         k = tape["k"][0]
         for t in range(len(x)):
             tape["h"][t + 1] = x[t] @ weights["U"] + tape["h"][t] @ weights["W"] + weights["b"] * k
             k = k / 2
         tape["k"][1] = k
 
-    def backward(self, weights, x, tape, dh, dstate, gradients, scratch, dx):
+    def backward(self, block, dh, dstate, gradients, dx):
+        weights, x, tape = block.weights, block.x, block.tape
         for t in reversed(range(len(x))):
             k = tape["k"][0] / 2**t
             dz = dh[t] + dstate["h"]
@@ -195,7 +197,7 @@ def test_lengths_and_resets_of_the_wrong_kind_are_refused_in_one_line(name, valu
 @pytest.mark.parametrize(("name", "value"), [("lengths", [1, 2, 3]), ("resets", np.zeros((4, 3), bool))])
 def test_lengths_and_resets_beside_a_stream_are_refused(name, value):
     engine = rf.Engine(rf.Network(["gru:hidden=3"], "mse:outputs=1", 2))
-    with pytest.raises(DataError, match=f"{name} go with arrays; a stream is cut by what it yields itself: "):
+    with pytest.raises(DataError, match=f"{name} go with arrays; a stream yields them itself: "):
         engine.gradients(iter([(X, Y)]), None, **{name: value})
 
 

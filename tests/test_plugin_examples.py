@@ -26,6 +26,8 @@ MOST_LINES = {
     "every_kth": 25,
     "lion": 25,
     "indrnn_kernels": 110,
+    "quantile": 30,
+    "huber": 30,
 }
 CELLS = {"peephole": "peephole_lstm", "mgu": "minimal_gated_unit", "indrnn": "indrnn"}
 INPUTS = 4

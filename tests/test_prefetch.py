@@ -153,7 +153,7 @@ def test_what_lies_ready_is_held_and_no_more():
 
 
 def test_a_source_that_blocks_is_left_after_a_while_and_ends_with_its_next_item(monkeypatch):
-    monkeypatch.setattr(prefetch, "PATIENCE", 0.01)
+    monkeypatch.setattr(prefetch, "POLL_SECONDS", 0.01)
     begun, gate = threading.Event(), threading.Event()
 
     def items():

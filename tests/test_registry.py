@@ -11,7 +11,7 @@ import pytest
 
 import rnnframe as rf
 from rnnframe.errors import OptionError, PluginError, UnknownNameError
-from rnnframe.plugin import Cell, hookimpl
+from rnnframe.plugin import Cell, Kernels, hookimpl
 from rnnframe.registry.kinds import KINDS
 
 
@@ -28,17 +28,19 @@ class RunningSum(Cell):
     def initialize(self, parameters, rng):
         parameters["U"].fill(2)
 
-    def state(self):
+    def state(self, inputs):
         return {"h": self.hidden}
 
-    def tape(self):
+    def tape(self, inputs):
         return {"h": self.hidden}
 
-    def forward(self, weights, x, tape, scratch):
+    def forward(self, block):
+        weights, x, tape = block.weights, block.x, block.tape
         for t in range(len(x)):
             tape["h"][t + 1] = tape["h"][t] + x[t] @ weights["U"]
 
-    def backward(self, weights, x, tape, dh, dstate, gradients, scratch, dx):
+    def backward(self, block, dh, dstate, gradients, dx):
+        x = block.x
         for t in reversed(range(len(x))):
             dstate["h"] += dh[t]
             gradients["U"] += x[t].T @ dstate["h"]
@@ -178,3 +180,40 @@ def test_a_class_that_lacks_a_method_is_refused_when_it_is_asked_for():
     registry.register(module(lambda: [Half], "rnnframe_cells"), "half")
     with pytest.raises(OptionError, match=r"^cell 'half': Can't instantiate abstract class Half"):
         registry.cell("half:hidden=3")
+
+
+def test_what_a_layer_raises_names_the_plugin_of_the_registry_that_made_it():
+    @attrs.frozen(kw_only=True)
+    class Failing(type(rf.cell("elman"))):
+        name = "failing"
+
+        def forward(self, block):
+            raise RuntimeError("no more")
+
+    registry = rf.Registry.installed()
+    registry.register(module(lambda: [Failing], "rnnframe_cells"), "mine", "my-distribution", "1.0")
+    network = rf.Network(["failing:hidden=3"], "mse", 2, registry=registry)
+    for run in (rf.Engine(network, kernels="numpy").predict, rf.Inference(network, kernels="numpy").predict):
+        with pytest.raises(RuntimeError) as raised:
+            run(np.zeros((3, 1, 2)))
+        assert raised.value.__notes__ == ["in layer0, cell 'failing' of plugin 'mine' of my-distribution 1.0"]
+
+
+def test_inference_finds_kernels_in_the_registry_that_it_is_given():
+    @attrs.frozen(kw_only=True)
+    class Own(Kernels):
+        name = "own"
+
+        def missing(self):
+            return ""
+
+        def twin(self, layer, dtype):
+            return None
+
+    registry = rf.Registry.installed()
+    registry.register(module(lambda: [Own], "rnnframe_kernels"), "mine")
+    network = rf.Network(["elman:hidden=3"], "mse", 2, registry=registry)
+    assert rf.Inference(network, kernels="own", registry=registry).network.kernels == ("numpy",)
+    assert rf.Inference(network, kernels="own").network.kernels == ("numpy",)
+    with pytest.raises(OptionError, match="unknown kernels 'own'"):
+        rf.Inference(rf.Network(["elman:hidden=3"], "mse", 2), kernels="own")

@@ -151,7 +151,7 @@ def test_metrics_are_cut_where_the_checkpoint_was_made(run: RunFolder) -> None:
 REPLACED = """
 import sys
 from pathlib import Path
-from rnnframe.checkpoints import Checkpoints
+from rnnframe.runs.checkpoints import Checkpoints
 checkpoints = Checkpoints(Path(sys.argv[1]))
 for number in range(7, 3000):
     checkpoints.path(number + 1).write_bytes(b"")

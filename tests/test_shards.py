@@ -162,14 +162,14 @@ def test_an_engine_takes_the_usual_number_of_shards_for_each_batch() -> None:
     for batch in (1, 8, 32):
         x, y = np.ones((3, batch, 2)), np.ones((3, batch, 1))
         report = engine.gradients(x, y).report
-        assert report.shards == len(engine.run_plan(3, batch).shards) == usual_shards(batch, network.recurrent)
+        assert report.shards == len(engine.run_plan(3, batch).shards) == usual_shards(batch, network.recurrent_work)
         assert report.peak_bytes == report.predicted_bytes
 
 
 ONE_CORE = """
 import os
 os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
-from rnnframe.shards import usual_shards
+from rnnframe.engine.threads import usual_shards
 print(usual_shards(1000, 10**9))
 """
 

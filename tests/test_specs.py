@@ -133,10 +133,10 @@ def test_a_class_variable_is_no_option():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("lstm:hidden=big", "cell 'lstm': hidden=big is out of place; expected integer"),
-        ("lstm:hidden=", "cell 'lstm': hidden= is out of place; expected integer"),
+        ("lstm:hidden=big", "cell 'lstm': hidden=big is invalid; expected integer"),
+        ("lstm:hidden=", "cell 'lstm': hidden= is invalid; expected integer"),
         ("lstm:hidden=0", "cell 'lstm': 'hidden' must be >= 1: 0"),
-        ("lstm:forget_bias=none", "cell 'lstm': forget_bias=none is out of place; expected number"),
+        ("lstm:forget_bias=none", "cell 'lstm': forget_bias=none is invalid; expected number"),
         (
             "lstm:hiden=3",
             "unknown option of cell 'lstm': 'hiden'; did you mean 'hidden'? (known: forget_bias, hidden)",
@@ -144,7 +144,7 @@ def test_a_class_variable_is_no_option():
         ("lstm:zzz=3", "unknown option of cell 'lstm': 'zzz' (known: forget_bias, hidden)"),
         (
             "elman:activation=step",
-            "cell 'elman': activation=step is out of place; expected one of sigmoid, tanh, relu, identity",
+            "cell 'elman': activation=step is invalid; expected one of sigmoid, tanh, relu, identity",
         ),
         ("ltsm", "unknown cell 'ltsm'; did you mean 'lstm'? (known: elman, gru, lstm)"),
         ("zzz", "unknown cell 'zzz' (known: elman, gru, lstm)"),
@@ -159,11 +159,11 @@ def test_a_wrong_cell_is_refused_with_the_wrong_value_and_the_way_out(spec, mess
 @pytest.mark.parametrize(
     ("kind", "spec", "message"),
     [
-        ("optimizer", "sgd:nesterov=maybe", "optimizer 'sgd': nesterov=maybe is out of place; expected true or false"),
+        ("optimizer", "sgd:nesterov=maybe", "optimizer 'sgd': nesterov=maybe is invalid; expected true or false"),
         ("optimizer", "adam:beta1=1", "optimizer 'adam': 'beta1' must be < 1: 1.0"),
-        ("store", "checkpoint:slots=few", "store 'checkpoint': slots=few is out of place; expected integer or none"),
+        ("store", "checkpoint:slots=few", "store 'checkpoint': slots=few is invalid; expected integer or none"),
         ("store", "checkpoint:slots=0", "store 'checkpoint': 'slots' must be >= 1: 0"),
-        ("head", "softmax", "head 'softmax' needs 'classes'; write softmax:classes=..."),
+        ("loss", "softmax", "loss 'softmax' needs 'classes'; write softmax:classes=..."),
         ("learning_rate", "cosine:floor=2", "learning rate 'cosine': 'floor' must be <= 1: 2.0"),
     ],
 )
@@ -177,7 +177,7 @@ def test_every_kind_is_refused_in_the_same_words(kind, spec, message):
 def test_what_is_neither_a_text_nor_an_object_of_the_kind_is_refused():
     with pytest.raises(UsageError, match="a store is a spec such as 'name:key=value' or a StateStore, not 3"):
         rf.store(3)
-    with pytest.raises(UsageError, match=r"a cell is a spec such as 'name:key=value' or a Cell, not SGD\("):
+    with pytest.raises(UsageError, match=r"a cell is a spec such as 'name:key=value' or a Layer, not SGD\("):
         rf.cell(rf.optimizer("sgd"))
 
 
@@ -194,6 +194,8 @@ def other_than_the_default(field: attrs.Attribute, kind: object) -> object:
         return "a folder"
     if kind is float:
         return 0.1 + 0.2  # 17 digits
+    if kind == tuple[float, ...] | None:
+        return (0.5, 1.0, 2.0, 0.1 + 0.2, 3.0)
     if get_origin(kind) is Literal:
         return next(choice for choice in get_args(kind) if choice != field.default)
     return 1 + field.default if isinstance(field.default, int) else 5
@@ -203,7 +205,7 @@ def other_than_the_default(field: attrs.Attribute, kind: object) -> object:
     ("kind", "name"),
     [
         (kind, name)
-        for kind in ("cell", "optimizer", "store", "medium", "head", "learning rate")
+        for kind in ("cell", "optimizer", "store", "medium", "loss", "learning rate")
         for name in BUILT_INS.names(kind)
     ],
 )

@@ -19,6 +19,7 @@ from rnnframe.data.pieces import Block
 from rnnframe.errors import PluginError, UsageError
 from rnnframe.inspection.needs import dependencies_of
 from rnnframe.network.tapes import tape_shapes
+from rnnframe.plugin import BlockPass
 from rnnframe.testing import check_gradients
 
 INPUTS = 5
@@ -105,7 +106,7 @@ def test_all_exact_stores_give_equal_bits(cells, dtype, steps, batch, chunk, sha
 def test_in_single_precision_every_array_stays_single(cls):
     network = network_of(cls(hidden=3), dtype="float32")
     p = network.weights.layers[0]
-    state = {name: np.ones((2, width), np.float32) for name, width in cls(hidden=3).state().items()}
+    state = {name: np.ones((2, width), np.float32) for name, width in cls(hidden=3).state(INPUTS).items()}
     x = np.ones((2, INPUTS if cls.step is StepGRU.step else p["U"].shape[1]), np.float32)
     after = cls(hidden=3).step(p, x, state)
     assert {array.dtype for array in after.values()} == {np.dtype("float32")}
@@ -117,7 +118,7 @@ def test_in_single_precision_every_array_stays_single(cls):
 def test_an_automatic_reverse_of_single_precision_works_in_single_precision(name):
     cell = BUILT_IN[name][1](hidden=3)
     network = network_of(cell, dtype="float32")
-    state = {key: np.ones((2, width), np.float32) for key, width in cell.state().items()}
+    state = {key: np.ones((2, width), np.float32) for key, width in cell.state(INPUTS).items()}
     p = network.weights.layers[0]
     x = np.ones((2, INPUTS if name == "gru" else p["U"].shape[1]), np.float32)
     dp, dx, dstate = step_gradients(cell.step, p, x, state, state)
@@ -128,7 +129,7 @@ def test_an_automatic_reverse_of_single_precision_works_in_single_precision(name
 def test_backward_adds_to_the_gradients_and_leaves_its_inputs_alone(cls):
     cell, network = cls(hidden=3), network_of(cls(hidden=3))
     x, _, state = data_of(network, 4, 2, lookup=False)
-    tape, scratch = network.new_tape(4, 2), network.new_scratch(4, 2)
+    tape, scratch = network.new_tapes(4, 2).make(), network.new_scratch(4, 2)
     network.forward(network.weights, Block.whole(x, None), state, tape, scratch)
     arrays, working, weights = tape.layers(4)[0], scratch.part(0, (4, 2)), network.weights.layers[0]
     before = {name: array.copy() for name, array in arrays.items()}
@@ -137,8 +138,9 @@ def test_backward_adds_to_the_gradients_and_leaves_its_inputs_alone(cls):
         gradients, dx = network.new_gradients().group("layer0"), np.empty_like(x)
         for array in gradients.values():
             array.fill(start)
-        dstate = {name: np.full((2, width), 0.5) for name, width in cell.state().items()}
-        cell.backward(weights, x, arrays, np.ones((4, 2, 3)), dstate, gradients, working, dx)
+        dstate = {name: np.full((2, width), 0.5) for name, width in cell.state(INPUTS).items()}
+        block = BlockPass(weights, x, arrays, working, INPUTS)
+        cell.backward(block, np.ones((4, 2, 3)), dstate, gradients, dx)
         sums.append({name: array - start for name, array in gradients.items()})
         assert all(np.array_equal(before[name], arrays[name]) for name in before)
     assert all(np.allclose(sums[0][name], sums[1][name], atol=1e-12) for name in sums[0])
@@ -296,7 +298,7 @@ def test_a_state_that_a_step_ignores_or_hands_through_has_the_right_gradient():
         def parameters(self, inputs):
             return {"U": (inputs, self.hidden), "W": (self.hidden, self.hidden), "unused": (2,)}
 
-        def state(self):
+        def state(self, inputs):
             return {"h": self.hidden, "last": self.hidden, "clock": 1}
 
         def step(self, p, xU, state):
@@ -310,7 +312,7 @@ def test_a_state_that_a_step_ignores_or_hands_through_has_the_right_gradient():
 def test_without_autograd_one_line_says_what_to_install():
     program = (
         "import sys; sys.modules['autograd'] = None; sys.path.insert(0, 'tests')\n"
-        "import numpy as np, rnnframe as rf, step_cells\n"
+        "import numpy as np, rnnframe as rf, step_cells; from rnnframe.errors import UsageError\n"
         "made = [cls(hidden=2) for cls in step_cells.EVERY_CELL]\n"
         "network = rf.Network([step_cells.AutoElman(hidden=2)], 'mse:outputs=1', 2)\n"
         "try: rf.Engine(network).gradients(np.zeros((2, 1, 2)), np.zeros((2, 1, 1)))\n"

@@ -16,6 +16,7 @@ from rnnframe.schedules import Drop, Forget, Forward, Load, Reverse, Save
 pytestmark = pytest.mark.usefixtures("each_kernels")
 
 INPUTS, CLASSES, BATCH = 3, 5, 3
+PAIRS = "a stream yields pairs (x, y) of blocks, (x, y, resets) or (x, y, resets, weights)"
 
 
 def make_engine(store="circular-queue:k1=4,k2=8", head="softmax", **options):
@@ -56,7 +57,7 @@ def test_no_block_is_read_before_its_steps_are_due():
             yield pair
 
     read_at_update = []
-    make_engine(chunk=2).run(blocks(), None, None, take=lambda gradients, loss: read_at_update.append(len(read)))
+    make_engine(chunk=2).run(blocks(), None, None, on_update=lambda gradients, loss: read_at_update.append(len(read)))
     assert read_at_update == [1, 2, 3, 4, 5]
 
 
@@ -110,11 +111,23 @@ X, Y = make_data(4)
     ("x", "y", "message"),
     [
         ([], None, "the stream is empty; expected at least one block (x, y)"),
-        ([X, X], None, "a stream yields pairs (x, y) of blocks, or (x, y, resets), not ndarray"),
-        ([(X, Y, Y > 0, Y)], None, "a stream yields pairs (x, y) of blocks, or (x, y, resets), not tuple of 4"),
+        (
+            [X, X],
+            None,
+            f"{PAIRS}, not ndarray",
+        ),
+        (
+            [(X, Y, Y > 0, Y, Y)],
+            None,
+            "a stream yields pairs (x, y) of blocks, (x, y, resets) or (x, y, resets, weights)",
+        ),
         ([(X, Y, Y)], None, "resets has shape [4, 3] and holds int64; expected booleans [4, 3], as x has"),
-        ([7], None, "a stream yields pairs (x, y) of blocks, or (x, y, resets), not int"),
-        ([None], None, "a stream yields pairs (x, y) of blocks, or (x, y, resets), not NoneType"),
+        ([7], None, f"{PAIRS}, not int"),
+        (
+            [None],
+            None,
+            f"{PAIRS}, not NoneType",
+        ),
         ([(X, Y), (X[:, :2], Y[:, :2])], None, "a block of the stream has batch 2, the first one had 3"),
         ([(X, Y[:3])], None, "x and y differ in T or B: x begins with [4, 3], y [3, 3]"),
         ([(X[:0], Y[:0])], None, "x has shape [0, 3, 3]; expected at least one step, sample and input"),
@@ -172,14 +185,16 @@ def test_a_block_is_held_until_its_chunk_is_reversed():
     # given five blocks of four steps, each a chunk
     x, y = make_data(20)
     engine = make_engine("checkpoint:policy=online,slots=2", chunk=4)
-    plan, source = engine.plan(None, BATCH), Stream(in_blocks(x, y, 4), None, engine.network)
+    plan, source = engine.plan(None, BATCH), Stream(in_blocks(x, y, 4), None, engine.network.data_format)
     held = []
 
     def watch(action):
         held.append((type(action).__name__, source.held_bytes * 5 // (x.nbytes + y.nbytes)))
 
     reader = Reader(source, plan.grid, slice(0, BATCH), Staging(), lambda: None)
-    execute(watched(plan.schedule(), watch), reader, engine.network, Memory(engine.network, plan), ShardTotals(), list)
+    execute(
+        watched(plan.schedule(), watch), reader, engine.network, Memory(engine.network, plan, str), ShardTotals(), list
+    )
 
     assert [blocks for name, blocks in held if name == "Reverse"] == [4, 3, 2, 1, 0]
     assert max(blocks for _, blocks in held) == 5

@@ -28,20 +28,22 @@ class Twin(Cell):
     def initialize(self, parameters, rng):
         self.cell.initialize(parameters, rng)
 
-    def state(self):
-        return self.cell.state()
+    def state(self, inputs):
+        return self.cell.state(inputs)
 
-    def tape(self):
-        return self.cell.tape()
+    def tape(self, inputs):
+        return self.cell.tape(inputs)
 
     def scratch(self, inputs):
         return {"dz": self.hidden, "panel": panel_shape(inputs, self.hidden)}
 
-    def forward(self, weights, x, tape, scratch):
+    def forward(self, block):
+        weights, x, tape = block.weights, block.x, block.tape
         project(x, weights["U"], tape["h"][1:])
         loops()[0](tape["h"], weights["u"], weights["b"])
 
-    def backward(self, weights, x, tape, dh, dstate, gradients, scratch, dx):
+    def backward(self, block, dh, dstate, gradients, dx):
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         dz = scratch["dz"]
         loops()[1](tape["h"], weights["u"], dh, dstate["h"], dz, gradients["u"])
         add_input_product(x, dz, gradients["U"], scratch["panel"])

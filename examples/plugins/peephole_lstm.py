@@ -22,7 +22,7 @@ class PeepholeLSTM(StepCell):
         super().initialize(parameters, rng)
         parameters["b"][self.hidden : 2 * self.hidden] = 1  # remember, to begin with
 
-    def state(self):
+    def state(self, inputs):
         return {"h": self.hidden, "c": self.hidden}
 
     def step(self, p, xU, state):

@@ -15,6 +15,7 @@ from attrs.validators import ge
 from rnnframe.plugin import (
     Array,
     Arrays,
+    BlockPass,
     Cell,
     Sizes,
     Widths,
@@ -94,11 +95,11 @@ class Elman(Cell):
         fill_uniform(parameters["W"], self.hidden, rng)
         parameters["b"].fill(0)
 
-    def state(self) -> Widths:
+    def state(self, inputs: int) -> Widths:
         """The state is h."""
         return {"h": self.hidden}
 
-    def tape(self) -> Widths:
+    def tape(self, inputs: int) -> Widths:
         """A step leaves h."""
         return {"h": self.hidden}
 
@@ -114,8 +115,9 @@ class Elman(Cell):
         """Transpose W."""
         weights["WT"][...] = weights["W"].T
 
-    def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
+    def forward(self, block: BlockPass) -> None:
         """h_t = f(x_t U + b + h_(t-1) W), the first two terms for the whole block at once."""
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         activate, _ = ACTIVATIONS[self.activation]
         W, h = weights["W"], tape["h"]
         recurrent = scratch["dz"][0]
@@ -127,18 +129,9 @@ class Elman(Cell):
             z += recurrent
             activate(z)
 
-    def backward(
-        self,
-        weights: Arrays,
-        x: Array,
-        tape: Arrays,
-        dh: Array,
-        dstate: Arrays,
-        gradients: Arrays,
-        scratch: Arrays,
-        dx: Array | None,
-    ) -> None:
+    def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
         """dz_t = (dh_t + dz_(t+1) Wᵀ) ∘ f'(z_t); dU, dW and db are sums over the block, taken at once."""
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         _, slope = ACTIVATIONS[self.activation]
         WT, h, dz, carried = weights["WT"], tape["h"], scratch["dz"], dstate["h"]
         slope(h[1:], dz)

@@ -19,6 +19,7 @@ from attrs.validators import ge, in_
 from rnnframe.plugin import (
     Array,
     Arrays,
+    BlockPass,
     Cell,
     Sizes,
     TapeRetention,
@@ -59,21 +60,23 @@ class GRU(Cell):
         for name in parameters.keys() - {"U", "W"}:
             parameters[name].fill(0)
 
-    def state(self) -> Widths:
+    def state(self, inputs: int) -> Widths:
         """The state is h."""
         return {"h": self.hidden}
 
-    def tape(self) -> Widths:
+    def tape(self, inputs: int) -> Widths:
         """A step leaves r, z, n and h; with reset=after also q = h_(t-1) W_n + bn, which dr needs."""
         widths = {"gates": 3 * self.hidden, "h": self.hidden}
         return widths | {"q": self.hidden} if self.reset == "after" else widths
 
-    def retained_arrays(self, retention: TapeRetention) -> tuple[str, ...]:
+    def retained_arrays(self, inputs: int, retention: TapeRetention) -> tuple[str, ...]:
         """h follows from the gates step by step; gates and q follow from all h_(t-1) in large products."""
-        return {"whole": tuple(self.tape()), "lean": tuple(self.tape().keys() - {"h"}), "states": ("h",)}[retention]
+        whole = tuple(self.tape(inputs))
+        return {"whole": whole, "lean": tuple(set(whole) - {"h"}), "states": ("h",)}[retention]
 
-    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, retention: TapeRetention) -> None:
+    def rebuild(self, block: BlockPass, retention: TapeRetention) -> None:
         """Run the equations again, but for what is there."""
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         H, a, h = self.hidden, tape["gates"], tape["h"]
         r, z, n = np.split(a, 3, axis=2)
         if retention == "lean":
@@ -120,8 +123,9 @@ class GRU(Cell):
         Wrz, Wn = np.split(weights["W"], [2 * self.hidden], axis=1)
         weights["WrzT"][...], weights["WnT"][...] = Wrz.T, Wn.T
 
-    def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
+    def forward(self, block: BlockPass) -> None:
         """x U + b for the whole block at once, then step by step what needs h_(t-1)."""
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         H, a, h = self.hidden, tape["gates"], tape["h"]
         # One contiguous piece of the scratch for h W (r and z), one of the same kind for what belongs to n.
         recurrent = scratch["dz"][0].reshape(-1)[: 2 * H * h.shape[1]].reshape(-1, 2 * H)
@@ -148,17 +152,7 @@ class GRU(Cell):
             h[t + 1] *= z
             h[t + 1] += n
 
-    def backward(
-        self,
-        weights: Arrays,
-        x: Array,
-        tape: Arrays,
-        dh: Array,
-        dstate: Arrays,
-        gradients: Arrays,
-        scratch: Arrays,
-        dx: Array | None,
-    ) -> None:
+    def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
         """Reverse the block; the two forms differ in what r scales.
 
         dz_n = dh_t ∘ (1 - z)(1 - n²);  dz_z = dh_t ∘ (h_(t-1) - n) ∘ z (1 - z)
@@ -166,6 +160,7 @@ class GRU(Cell):
         after:   dq = dz_n ∘ r;  dz_r = dz_n ∘ q ∘ r (1 - r);  dh_(t-1) = dh_t ∘ z + [dz_r, dz_z, dq] Wᵀ
         before:  ds = dz_n W_nᵀ;  dz_r = ds ∘ h_(t-1) ∘ r (1 - r);  dh_(t-1) = dh_t ∘ z + ds ∘ r + [dz_r, dz_z] Wᵀ
         """
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         H, gates, h = self.hidden, tape["gates"], tape["h"]
         r, z, n = np.split(gates, 3, axis=2)
         dz, extra, dh_t = scratch["dz"], scratch["extra"], dstate["h"]

@@ -18,6 +18,7 @@ from attrs.validators import ge
 from rnnframe.plugin import (
     Array,
     Arrays,
+    BlockPass,
     Cell,
     Sizes,
     TapeRetention,
@@ -53,20 +54,21 @@ class LSTM(Cell):
         parameters["b"].fill(0)
         parameters["b"][self.hidden : 2 * self.hidden] = self.forget_bias
 
-    def state(self) -> Widths:
+    def state(self, inputs: int) -> Widths:
         """The state is h and c."""
         return {"h": self.hidden, "c": self.hidden}
 
-    def tape(self) -> Widths:
+    def tape(self, inputs: int) -> Widths:
         """A step leaves its gates, c and h."""
         return {"gates": 4 * self.hidden, "c": self.hidden, "h": self.hidden}
 
-    def retained_arrays(self, retention: TapeRetention) -> tuple[str, ...]:
+    def retained_arrays(self, inputs: int, retention: TapeRetention) -> tuple[str, ...]:
         """c and h follow from the gates step by step; the gates follow from all h_(t-1) in one product."""
         return {"whole": ("gates", "c", "h"), "lean": ("gates",), "states": ("h",)}[retention]
 
-    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, retention: TapeRetention) -> None:
+    def rebuild(self, block: BlockPass, retention: TapeRetention) -> None:
         """Run the equations again, but for what is there: the same operations on each value as `forward`'s."""
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         gates, c, h = tape["gates"], tape["c"], tape["h"]
         if retention == "states":
             project(x, weights["U"], gates)
@@ -106,8 +108,9 @@ class LSTM(Cell):
         """Transpose W."""
         weights["WT"][...] = weights["W"].T
 
-    def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
+    def forward(self, block: BlockPass) -> None:
         """x U + b for the whole block at once, then step by step what needs h_(t-1)."""
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         W = weights["W"]
         z, c, h = tape["gates"], tape["c"], tape["h"]
         recurrent, product = scratch["dz"][0], scratch["tanh_c"][0]
@@ -125,23 +128,14 @@ class LSTM(Cell):
             np.tanh(c_t, out=h_t)
             h_t *= o[t]
 
-    def backward(
-        self,
-        weights: Arrays,
-        x: Array,
-        tape: Arrays,
-        dh: Array,
-        dstate: Arrays,
-        gradients: Arrays,
-        scratch: Arrays,
-        dx: Array | None,
-    ) -> None:
+    def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
         """Everything that does not depend on dh and dc is computed for the whole block before the loop over steps.
 
         dh_t += dz_(t+1) Wᵀ;  dc_t += dh_t ∘ o (1 - tanh²c);  dz_o = dh_t ∘ tanh c ∘ o (1 - o);
         dz_i = dc_t ∘ g ∘ i (1 - i);  dz_f = dc_t ∘ c_(t-1) ∘ f (1 - f);  dz_g = dc_t ∘ i ∘ (1 - g²);
         dc_(t-1) = dc_t ∘ f
         """
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         WT, gates, c, h = weights["WT"], tape["gates"], tape["c"], tape["h"]
         dz, slope = scratch["dz"], scratch["tanh_c"]
         i, f, g, o = np.split(gates, 4, axis=2)

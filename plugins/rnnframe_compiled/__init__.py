@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from rnnframe.plugin import Cell, Head, Kernels, hookimpl
-from rnnframe_heads.heads import HEADS
+from rnnframe.plugin import Head, Kernels, Layer, Loss, Readout, hookimpl
+from rnnframe_heads import Affine
 
 INSTALL = "pip install 'rnnframe[fast]'"
 
@@ -32,9 +32,9 @@ class Compiled(Kernels):
             return f"numba cannot be imported ({' '.join(str(error).split())}); {INSTALL} in a fresh environment"
         return "" if place() else "there is no folder to compile into; set NUMBA_CACHE_DIR to one that can be written"
 
-    def twin(self, cell: Cell, dtype: np.dtype[Any]) -> Cell | None:
+    def twin(self, layer: Layer, dtype: np.dtype[Any]) -> Layer | None:
         """Return the compiled twin of a built-in cell."""
-        twin: Cell | None = _compiled().kinds.twin_of(cell, dtype)
+        twin: Layer | None = _compiled().kinds.twin_of(layer, dtype)
         return twin
 
     def cells(self) -> tuple[str, ...]:
@@ -42,17 +42,16 @@ class Compiled(Kernels):
         return "lstm", "gru", "gru:reset=before", "elman"
 
     def head(self, head: Head, dtype: np.dtype[Any]) -> Head | None:
-        """Return a head that leaves its loss to the given one; what is no built-in head may compute in its own way."""
-        if type(head) not in HEADS.values():
+        """Return a head with an affine readout in machine code, and a loss too where there is one."""
+        if type(head.readout) is not Affine:
             return None
-        found: Head = _compiled().heads.CompiledHead(head=head, at=head.at, dtype=dtype)
-        return found
+        return Head(loss=loss_from(head.loss, dtype), readout=readout_from(head.readout, dtype))
 
-    def is_ready(self, twin: Cell | Head, dtype: np.dtype[Any]) -> bool:
+    def is_ready(self, twin: Layer | Head, dtype: np.dtype[Any]) -> bool:
         """Tell whether a twin's code was compiled before."""
         return bool(_compiled().warm.is_ready(twin, dtype))
 
-    def prepare(self, twin: Cell | Head, dtype: np.dtype[Any]) -> None:
+    def prepare(self, twin: Layer | Head, dtype: np.dtype[Any]) -> None:
         """Compile what a twin is made of, or load it."""
         _compiled().warm.warm_up(twin, dtype)
 
@@ -76,14 +75,21 @@ def _compiled() -> ModuleType:
     return rnnframe_compiled
 
 
-def twin_from(cell: Cell, dtype: np.dtype[Any]) -> Cell | None:
+def twin_from(cell: Layer, dtype: np.dtype[Any]) -> Layer | None:
     """Make a twin that was pickled: in this way its code comes from where code for these sources is kept."""
     return Compiled().twin(cell, dtype)
 
 
-def head_from(head: Head, dtype: np.dtype[Any]) -> Head | None:
-    """Make a head's twin that was pickled."""
-    return Compiled().head(head, dtype)
+def loss_from(loss: Loss, dtype: np.dtype[Any]) -> Loss:
+    """Make the twin of a loss, as where one was pickled."""
+    found: Loss = _compiled().heads.compiled_loss(loss, dtype)
+    return found
+
+
+def readout_from(readout: Affine, dtype: np.dtype[Any]) -> Readout:
+    """Make the twin of a readout, as where one was pickled."""
+    found: Readout = _compiled().heads.CompiledAffine(readout=readout, dtype=dtype)
+    return found
 
 
 @hookimpl

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import attrs
 
-from rnnframe.plugin import Array, Arrays, Sizes, write_input_gradient
+from rnnframe.plugin import Array, Arrays, BlockPass, Sizes, write_input_gradient
 from rnnframe_cells.elman import Elman
 from rnnframe_compiled import elman
 from rnnframe_compiled.packing import pack_columns, pack_transposed
@@ -44,23 +44,15 @@ class CompiledElman(Twin):
         """Pack the transpose of W."""
         pack_transposed(self.dtype.type(1), weights["W"], 0, self.hidden, weights["PWT"])
 
-    def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
+    def forward(self, block: BlockPass) -> None:
         """Run the block."""
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         unit, inputs = self.dtype.type(1), self.inputs(x, weights, scratch["dz"])
         elman.forward(unit, self.kind, *inputs, weights["PU"], weights["PW"], weights["b"], tape["h"])
 
-    def backward(
-        self,
-        weights: Arrays,
-        x: Array,
-        tape: Arrays,
-        dh: Array,
-        dstate: Arrays,
-        gradients: Arrays,
-        scratch: Arrays,
-        dx: Array | None,
-    ) -> None:
+    def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
         """Reverse the block."""
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         dz = scratch["dz"]
         elman.backward(
             self.dtype.type(1),

@@ -6,7 +6,7 @@ from typing import ClassVar
 import attrs
 import numpy as np
 
-from rnnframe.plugin import Array, Arrays, Sizes, TapeRetention, project, rows, write_input_gradient
+from rnnframe.plugin import Array, Arrays, BlockPass, Sizes, TapeRetention, project, rows, write_input_gradient
 from rnnframe_cells.gru import GRU
 from rnnframe_compiled import gru_after, gru_before
 from rnnframe_compiled.packing import pack, pack_columns, pack_transposed, vectors_for
@@ -48,14 +48,16 @@ class CompiledGRU(Twin):
         """Pack the transpose of W."""
         pack_transposed(self.dtype.type(1), weights["W"], 0, 3 * self.hidden, weights["PWT"])
 
-    def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
+    def forward(self, block: BlockPass) -> None:
         """Run the block."""
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         unit, gates, packed = self.dtype.type(1), tape["gates"], [weights[name] for name in ("PU", "PW", "Pb")]
         inputs = self.inputs(x, weights, gates)
         gru_after.forward(unit, *inputs, *packed, gates, tape["q"], tape["h"], scratch["work"])
 
-    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, retention: TapeRetention) -> None:
+    def rebuild(self, block: BlockPass, retention: TapeRetention) -> None:
         """Make h again, or the gates and q from h."""
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         unit, gates, q, h, H = self.dtype.type(1), tape["gates"], tape["q"], tape["h"], self.hidden
         if retention == "lean":
             gru_after.rebuild(unit, gates, h)
@@ -68,18 +70,9 @@ class CompiledGRU(Twin):
         np.add(product[..., 2 * H :], weights["bn"], out=q)
         gru_after.activate(unit, gates, q)
 
-    def backward(
-        self,
-        weights: Arrays,
-        x: Array,
-        tape: Arrays,
-        dh: Array,
-        dstate: Arrays,
-        gradients: Arrays,
-        scratch: Arrays,
-        dx: Array | None,
-    ) -> None:
+    def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
         """Reverse the block."""
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         d, H = scratch["d"], self.hidden
         gru_after.backward(
             self.dtype.type(1),
@@ -140,33 +133,27 @@ class CompiledResetBefore(Twin):
         pack_transposed(unit, W, 0, 2 * H, weights["PWTrz"])
         pack_transposed(unit, W, 2 * H, H, weights["PWTn"])
 
-    def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
+    def forward(self, block: BlockPass) -> None:
         """Run the block."""
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         packed = [weights[name] for name in ("PUrz", "PU", "PWrz", "PWn", "b")]
         inputs = self.inputs(x, weights, scratch["d"])
         gru_before.forward(self.dtype.type(1), *inputs, *packed, tape["gates"], tape["h"], scratch["reset"])
 
-    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, retention: TapeRetention) -> None:
+    def rebuild(self, block: BlockPass, retention: TapeRetention) -> None:
         """Make h again, or as the cell does from h."""
+        weights, tape, scratch = block.weights, block.tape, block.scratch
         if retention == "lean":
             gru_after.rebuild(self.dtype.type(1), tape["gates"], tape["h"])
         else:
             names = {"dz": scratch["d"], "extra": scratch["reset"]}
             H, W = self.hidden, weights["W"]
-            self.cell.rebuild({**weights, "Wrz": W[:, : 2 * H], "Wn": W[:, 2 * H :]}, x, tape, names, retention)
+            split = {**weights, "Wrz": W[:, : 2 * H], "Wn": W[:, 2 * H :]}
+            self.cell.rebuild(attrs.evolve(block, weights=split, scratch=names), retention)
 
-    def backward(
-        self,
-        weights: Arrays,
-        x: Array,
-        tape: Arrays,
-        dh: Array,
-        dstate: Arrays,
-        gradients: Arrays,
-        scratch: Arrays,
-        dx: Array | None,
-    ) -> None:
+    def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
         """Reverse the block."""
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         d = scratch["d"]
         gru_before.backward(
             self.dtype.type(1),

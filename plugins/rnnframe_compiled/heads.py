@@ -1,4 +1,4 @@
-"""The twin of a head: its products by tiles over a packed V; its loss is the head's own, but for softmax."""
+"""The twins of a head's parts: products by tiles over a packed V, and the cross entropy."""
 
 import functools
 from collections.abc import Mapping
@@ -8,8 +8,8 @@ import attrs
 import numpy as np
 from numba import njit
 
-from rnnframe.plugin import Array, Arrays, Head, Vector, rows
-from rnnframe_compiled import head_from
+from rnnframe.plugin import Array, Arrays, Loss, Readout, Sizes, Vector, rows
+from rnnframe_compiled import loss_from, readout_from
 from rnnframe_compiled.gradients import TERMS, add_gradients
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
 from rnnframe_compiled.packing import lanes, pack_columns, pack_transposed, vectors_for
@@ -17,7 +17,7 @@ from rnnframe_compiled.products import multiply
 from rnnframe_compiled.softmax import cross_entropy
 from rnnframe_compiled.tiles import WIDE
 from rnnframe_compiled.twins import row_numbers
-from rnnframe_heads.heads import MeanSquaredError, Softmax
+from rnnframe_heads import Affine, Softmax
 
 
 @njit(nogil=True, cache=True)
@@ -44,70 +44,44 @@ def reverse(
 
 
 @attrs.frozen(kw_only=True)
-class CompiledHead(Head):
-    """A head in front of compiled products."""
+class CompiledAffine(Readout):
+    """The affine readout in front of compiled products."""
 
-    name: ClassVar[str] = "compiled"
-    head: Head
+    name: ClassVar[str] = "affine"
+    readout: Affine
     dtype: np.dtype[Any]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle what the twin is made of."""
-        return head_from, (self.head, self.dtype)
+        return readout_from, (self.readout, self.dtype)
 
-    @property
-    def width(self) -> int:
-        """As the head."""
-        return self.head.width
-
-    @property
-    def target_dims(self) -> int:
-        """As the head."""
-        return self.head.target_dims
-
-    def targets(self, y: Array, dtype: np.dtype[Any]) -> Array:
-        """As the head."""
-        return self.head.targets(y, dtype)
-
-    def loss_and_gradient(self, o: Array, y: Array) -> float:
-        """As the head."""
-        if type(self.head) is Softmax:
-            return float(cross_entropy(self.dtype.type(1), o, row_numbers(y, self.width)))
-        return self.head.loss_and_gradient(o, y)
-
-    def prediction(self, o: Array) -> None:
-        """As the head."""
-        self.head.prediction(o)
-
-    def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
-        """As the head."""
-        return self.head.parameters(inputs)
+    def parameters(self, inputs: int, outputs: int) -> Mapping[str, tuple[int, ...]]:
+        """As the readout."""
+        return self.readout.parameters(inputs, outputs)
 
     def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:
-        """As the head."""
-        self.head.initialize(parameters, rng)
+        """As the readout."""
+        self.readout.initialize(parameters, rng)
 
-    def scratch(self, inputs: int) -> Mapping[str, int | tuple[int, ...]]:
+    def scratch(self, inputs: int, outputs: int) -> Sizes:
         """The packed V or Vᵀ and a panel, first, where they are aligned; the outputs of one chunk."""
         L = lanes(self.dtype)
-        across, down = (vectors_for(size, self.dtype) * L for size in (self.width, inputs))
-        packed = -(-max(across * inputs, down * self.width) // L) * L
-        return {"packed": (packed,), "work": (L * (1 + TERMS * min(WIDE, across // L)),), "o": self.width}
+        across, down = (vectors_for(size, self.dtype) * L for size in (outputs, inputs))
+        packed = -(-max(across * inputs, down * outputs) // L) * L
+        return {"packed": (packed,), "work": (L * (1 + TERMS * min(WIDE, across // L)),), "o": outputs}
 
-    def readout(self, weights: Arrays, h: Array, scratch: Arrays) -> Array:
+    def forward(self, weights: Arrays, h: Array, scratch: Arrays) -> Array:
         """Return o [L, B, outputs] of a block of h, in the working array."""
         o = scratch["o"][: len(h)]
         readout(self.dtype.type(1), rows(h), weights["V"], weights["c"], scratch["packed"], rows(o))
         return o
 
-    def reverse(self, weights: Arrays, h: Array, y: Array, dh: Array, gradients: Arrays, scratch: Arrays) -> float:
-        """Return the sum of the losses of a block; add into dV and dc and write dL/dh."""
-        o = rows(self.readout(weights, h, scratch))
-        loss = self.loss_and_gradient(o, y)
+    def backward(self, weights: Arrays, h: Array, do: Array, dh: Array, gradients: Arrays, scratch: Arrays) -> None:
+        """Add into dV and dc and write dL/dh."""
         reverse(
             self.dtype.type(1),
             rows(h),
-            o,
+            rows(do),
             weights["V"],
             scratch["packed"],
             rows(dh),
@@ -115,15 +89,41 @@ class CompiledHead(Head):
             gradients["c"],
             scratch["work"],
         )
+
+
+@attrs.frozen(kw_only=True)
+class CompiledSoftmax(Softmax):
+    """Softmax and cross entropy in machine code, where each target counts once."""
+
+    name: ClassVar[str] = "softmax"
+    loss: Softmax
+    dtype: np.dtype[Any]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle what the twin is made of."""
+        return loss_from, (self.loss, self.dtype)
+
+    def loss_and_gradient(self, o: Array, y: Array, weights: Array | None) -> float:
+        """As the loss, of which only the plain case is compiled."""
+        if weights is not None or not self.plain:
+            return self.loss.loss_and_gradient(o, y, weights)
+        return float(cross_entropy(self.dtype.type(1), o, row_numbers(y, self.classes)))
+
+
+def compiled_loss(loss: Loss, dtype: np.dtype[Any]) -> Loss:
+    """Return the twin of a loss, or the loss itself where there is none."""
+    if type(loss) is not Softmax:
         return loss
+    return CompiledSoftmax(**attrs.asdict(loss), loss=loss, dtype=dtype)
 
 
 @functools.cache
 def warm_up_head(dtype: np.dtype[Any]) -> None:
     """Run small products, so that their code is there."""
-    head = CompiledHead(head=MeanSquaredError(), at="every", dtype=dtype)
-    weights, gradients = (Vector.zeros(head.parameters(1), dtype) for _ in range(2))
-    widths = {name: size if isinstance(size, tuple) else (1, 1, size) for name, size in head.scratch(1).items()}
-    scratch, h, y = Vector.zeros(widths, dtype), np.zeros((1, 1, 1), dtype), np.zeros((1, 1, 1), dtype)
-    head.reverse(weights, h, y, np.zeros_like(h), gradients, scratch)
+    affine = CompiledAffine(readout=Affine(), dtype=dtype)
+    weights, gradients = (Vector.zeros(affine.parameters(1, 1), dtype) for _ in range(2))
+    widths = {name: size if isinstance(size, tuple) else (1, 1, size) for name, size in affine.scratch(1, 1).items()}
+    scratch, h = Vector.zeros(widths, dtype), np.zeros((1, 1, 1), dtype)
+    o = affine.forward(weights, h, scratch)
+    affine.backward(weights, h, o, np.zeros_like(h), gradients, scratch)
     cross_entropy(dtype.type(1), np.zeros((1, 2), dtype), np.zeros(1, np.int64))

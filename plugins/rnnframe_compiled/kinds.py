@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnframe.plugin import Cell
+from rnnframe.plugin import Layer
 from rnnframe_cells.elman import Elman
 from rnnframe_cells.gru import GRU
 from rnnframe_cells.lstm import LSTM
@@ -14,7 +14,7 @@ from rnnframe_compiled.lstm_twin import CompiledLSTM
 from rnnframe_compiled.twins import Twin
 
 
-def twin_of(cell: Cell, dtype: np.dtype[Any]) -> Twin | None:
+def twin_of(cell: Layer, dtype: np.dtype[Any]) -> Twin | None:
     """Return the twin of a cell; None where there is none, as for a subclass, which may compute in its own way."""
     if type(cell) is LSTM:
         return CompiledLSTM(hidden=cell.hidden, cell=cell, dtype=dtype)

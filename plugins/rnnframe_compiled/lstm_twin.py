@@ -6,7 +6,7 @@ from typing import ClassVar
 import attrs
 import numpy as np
 
-from rnnframe.plugin import Array, Arrays, Sizes, TapeRetention, project, rows, write_input_gradient
+from rnnframe.plugin import Array, Arrays, BlockPass, Sizes, TapeRetention, project, rows, write_input_gradient
 from rnnframe_cells.lstm import LSTM
 from rnnframe_compiled import lstm
 from rnnframe_compiled.packing import pack, pack_transposed, vectors_for
@@ -46,8 +46,9 @@ class CompiledLSTM(Twin):
         """Pack the transpose of W."""
         pack_transposed(self.dtype.type(1), weights["W"], 0, 4 * self.hidden, weights["PWT"])
 
-    def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
+    def forward(self, block: BlockPass) -> None:
         """Run the block."""
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         gates = tape["gates"]
         lstm.forward(
             self.dtype.type(1),
@@ -61,8 +62,9 @@ class CompiledLSTM(Twin):
             scratch["work"],
         )
 
-    def rebuild(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays, retention: TapeRetention) -> None:
+    def rebuild(self, block: BlockPass, retention: TapeRetention) -> None:
         """Make c and h again, or the gates from h and then c."""
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         unit, gates, c, h = self.dtype.type(1), tape["gates"], tape["c"], tape["h"]
         if retention == "lean":
             lstm.rebuild(unit, gates, c, h)
@@ -75,18 +77,9 @@ class CompiledLSTM(Twin):
         lstm.activate(unit, gates)
         lstm.rebuild(unit, gates, c, product.reshape(-1)[: h.size].reshape(h.shape))  # h is there: to be thrown away
 
-    def backward(
-        self,
-        weights: Arrays,
-        x: Array,
-        tape: Arrays,
-        dh: Array,
-        dstate: Arrays,
-        gradients: Arrays,
-        scratch: Arrays,
-        dx: Array | None,
-    ) -> None:
+    def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
         """Reverse the block."""
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         dz = scratch["dz"]
         lstm.backward(
             self.dtype.type(1),

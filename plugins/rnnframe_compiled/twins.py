@@ -47,17 +47,17 @@ class Twin(Cell):
         """As the cell."""
         self.cell.initialize(parameters, rng)
 
-    def state(self) -> Widths:
+    def state(self, inputs: int) -> Widths:
         """As the cell."""
-        return self.cell.state()
+        return self.cell.state(inputs)
 
-    def tape(self) -> Widths:
+    def tape(self, inputs: int) -> Widths:
         """As the cell."""
-        return self.cell.tape()
+        return self.cell.tape(inputs)
 
-    def retained_arrays(self, retention: TapeRetention) -> tuple[str, ...]:
+    def retained_arrays(self, inputs: int, retention: TapeRetention) -> tuple[str, ...]:
         """As the cell."""
-        return self.cell.retained_arrays(retention)
+        return self.cell.retained_arrays(inputs, retention)
 
     def accepts_strided_steps(self, inputs: int) -> bool:
         """Whether inputs are few."""

@@ -5,26 +5,26 @@ from typing import Any
 import attrs
 import numpy as np
 
-from rnnframe.plugin import TapeRetention, Vector
-from rnnframe_compiled.heads import CompiledHead, warm_up_head
+from rnnframe.plugin import BlockPass, Head, TapeRetention, Vector
+from rnnframe_compiled.heads import warm_up_head
 from rnnframe_compiled.place import place
 from rnnframe_compiled.twins import Twin
 
 _ready: set[str] = set()
 
 
-def is_ready(twin: Twin | CompiledHead, dtype: np.dtype[Any]) -> bool:
+def is_ready(twin: Twin | Head, dtype: np.dtype[Any]) -> bool:
     """Tell whether the code of a twin is there, in this process or on the disk."""
     kind, found = _kind(twin, dtype), place()
     return kind in _ready or (found is not None and found.note(kind).exists())
 
 
-def warm_up(twin: Twin | CompiledHead, dtype: np.dtype[Any]) -> None:
+def warm_up(twin: Twin | Head, dtype: np.dtype[Any]) -> None:
     """Run what a twin computes on a few numbers, so that all its code is there."""
     kind, found = _kind(twin, dtype), place()
     if kind in _ready:
         return
-    if isinstance(twin, CompiledHead):
+    if isinstance(twin, Head):
         warm_up_head(np.dtype(dtype))
     else:
         _run(twin, np.dtype(dtype))
@@ -33,8 +33,8 @@ def warm_up(twin: Twin | CompiledHead, dtype: np.dtype[Any]) -> None:
         found.note(kind).touch()
 
 
-def _kind(twin: Twin | CompiledHead, dtype: np.dtype[Any]) -> str:
-    return f"{type(twin).__name__}-{np.dtype(dtype)}"
+def _kind(twin: Twin | Head, dtype: np.dtype[Any]) -> str:
+    return f"{'CompiledHead' if isinstance(twin, Head) else type(twin).__name__}-{np.dtype(dtype)}"
 
 
 def _run(cell: Twin, dtype: np.dtype[Any]) -> None:
@@ -44,15 +44,16 @@ def _run(cell: Twin, dtype: np.dtype[Any]) -> None:
     weights = {**parameters, **derived}
     small.derive(weights)
     small.derive_reverse(weights)
-    state, widths = small.state(), small.tape()
+    state, widths = small.state(inputs), small.tape(inputs)
     shapes = {name: (steps + (name in state), batch, width) for name, width in {**state, **widths}.items()}
     sizes = small.scratch(inputs).items()
     scratch = Vector({name: size if isinstance(size, tuple) else (steps, batch, size) for name, size in sizes}, dtype)
     x, dh = np.zeros((steps, batch, inputs), dtype), np.zeros((steps, batch, small.hidden), dtype)
     tape, gradients = Vector.zeros(shapes, dtype), Vector.zeros(small.parameters(inputs), dtype)
     dstate = Vector.zeros({name: (batch, width) for name, width in state.items()}, dtype)
-    small.forward(weights, x, tape, scratch)
+    block = BlockPass(weights, x, tape, scratch, inputs)
+    small.forward(block)
     retentions: tuple[TapeRetention, ...] = ("lean", "states")
     for retention in retentions:
-        small.rebuild(weights, x, tape, scratch, retention)
-    small.backward(weights, x, tape, dh, dstate, gradients, scratch, None)
+        small.rebuild(block, retention)
+    small.backward(block, dh, dstate, gradients, None)

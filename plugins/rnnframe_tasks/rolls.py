@@ -157,5 +157,5 @@ def _batch(rolls: Sequences, chosen: Array) -> Batch:
 
 
 def _lengths(predicted: Predicted) -> Array:
-    assert predicted.batch.lengths is not None
-    return predicted.batch.lengths
+    lengths: Any = predicted.batch.lengths
+    return np.asarray(lengths)

@@ -39,12 +39,14 @@ class Vector(Mapping[str, Array]):
     asked for: of thousands of snapshots only the flat vectors are ever used.
     """
 
+    __slots__ = ("_flat", "_groups", "_made", "shapes")
+
     def __init__(self, shapes: Shapes, dtype: np.dtype[Any], flat: Array | None = None) -> None:
         self.shapes = shapes
         size = size_of(shapes)
         self._flat = aligned_empty(size, dtype) if flat is None else flat[:size]
         self._made: dict[str, Array] | None = None
-        self._groups: dict[str, dict[str, Array]] = {}
+        self._groups: dict[str, dict[str, Array]] | None = None
 
     @property
     def _views(self) -> dict[str, Array]:
@@ -97,6 +99,8 @@ class Vector(Mapping[str, Array]):
 
     def group(self, prefix: str) -> dict[str, Array]:
         """Return the views whose name begins with `prefix` and a dot, named by what follows."""
+        if self._groups is None:
+            self._groups = {}
         if prefix not in self._groups:
             head = prefix + "."
             views = self._views.items()

@@ -55,7 +55,7 @@ def command(
     Both work for any cell and store, from any plugin.
     """
     made, chosen = default_registry().cell(cell), choose(kernels, default_registry())
-    hidden = made.hidden
+    hidden = made.width(inputs)
     needs = [
         *(_with_readout(need) for need in dependencies_of(made, inputs, chosen)),
         Dependency("V", "parameter", hidden * outputs, ("dh_t",)),
@@ -63,7 +63,7 @@ def command(
     ]
     network = Network(cells=[made], head=f"mse:outputs={outputs}", inputs=inputs).on(chosen)
     habits = {
-        spec: ScheduleSummary.of(Engine(network, spec, shards=1, kernels=NUMPY).plan(steps, batch), made)
+        spec: ScheduleSummary.of(Engine(network, spec, shards=1, kernels=NUMPY).plan(steps, batch), made, inputs)
         for spec in store
     }
     fates = {spec: [of.fate(need) for need in needs] for spec, of in habits.items()}

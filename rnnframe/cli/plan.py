@@ -142,7 +142,7 @@ def _size(text: str) -> ByteSize:
     try:
         size: ByteSize = read_value(text, ByteSize)
     except ValueError:
-        raise OptionError(f"--budget {text!r} is out of place; expected {ByteSize.description}") from None
+        raise OptionError(f"--budget {text!r} is invalid; expected {ByteSize.description}") from None
     return size
 
 

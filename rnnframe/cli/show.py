@@ -77,7 +77,7 @@ def _facts(cls: type[Any]) -> dict[str, str]:
     if issubclass(cls, Cell) and not required_options(cls):
         cell = build(cls, {}, "cell", cls.name)
         state, tape = (
-            ", ".join(f"{name} {width}" for name, width in widths.items()) for widths in (cell.state(), cell.tape())
+            ", ".join(f"{name} {width}" for name, width in widths.items()) for widths in (cell.state(1), cell.tape(1))
         )
         return {f"state (with hidden={cell.hidden})": state, "tape, per step and sample": tape}
     return {}

@@ -8,9 +8,9 @@ import click
 import numpy as np
 
 from rnnframe.cli.output import print_json
-from rnnframe.contracts.cell import Cell
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import AUTO, Kernels
+from rnnframe.contracts.layer import Layer
 from rnnframe.errors import OptionError
 from rnnframe.network.network import DTYPES
 from rnnframe.registry.kernels import choose
@@ -60,7 +60,7 @@ def command(cell: tuple[str, ...], dtype: tuple[str, ...], kernels: str, as_json
         click.echo(f"kept in {place}" if place else "not kept: no folder for it can be written to")
 
 
-def _twin(kernels: Kernels, spec: str, dtype: np.dtype[Any], registry: Registry) -> Cell | Head | None:
+def _twin(kernels: Kernels, spec: str, dtype: np.dtype[Any], registry: Registry) -> Layer | Head | None:
     if spec == HEADS:
         return kernels.head(registry.head("mse:outputs=1"), dtype)
     twin = kernels.twin(registry.cell(spec), dtype)

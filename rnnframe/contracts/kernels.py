@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from rnnframe.contracts.cell import Cell
 from rnnframe.contracts.head import Head
+from rnnframe.contracts.layer import Layer
 
 AUTO, NUMPY = "auto", "numpy"
 
@@ -29,8 +29,8 @@ class Kernels(abc.ABC):
         """Return in one line why the kernels cannot be used here and what to do; an empty text where they can."""
 
     @abc.abstractmethod
-    def twin(self, cell: Cell, dtype: np.dtype[Any]) -> Cell | None:
-        """Return the cell that computes in place of `cell`, None where there is none."""
+    def twin(self, layer: Layer, dtype: np.dtype[Any]) -> Layer | None:
+        """Return the layer that computes in place of `layer`, None where there is none."""
 
     def head(self, head: Head, dtype: np.dtype[Any]) -> Head | None:
         """Return the head that computes in place of `head`, None where there is none."""
@@ -40,11 +40,11 @@ class Kernels(abc.ABC):
         """Return specs of cells that have twins, one of every kind of code, for `rnnframe warmup`."""
         return ()
 
-    def is_ready(self, twin: Cell | Head, dtype: np.dtype[Any]) -> bool:
+    def is_ready(self, twin: Layer | Head, dtype: np.dtype[Any]) -> bool:
         """Tell, at once, whether `prepare` will be quick; if not, people are told that they wait for it."""
         return True
 
-    def prepare(self, twin: Cell | Head, dtype: np.dtype[Any]) -> None:
+    def prepare(self, twin: Layer | Head, dtype: np.dtype[Any]) -> None:
         """Make a twin ready for its first block, which must not be what pays for it: compile, load, warm up."""
         return
 

@@ -12,8 +12,8 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.contracts.cell import TapeRetention
 from rnnframe.contracts.kernels import Kernels
+from rnnframe.contracts.layer import TapeRetention
 from rnnframe.data.batch import Batch
 from rnnframe.data.columns import Columns
 from rnnframe.data.pieces import Block, Piece
@@ -129,6 +129,16 @@ class ChunkModel(Protocol[V, W, T]):
     @property
     def recurrent_work(self) -> int:
         """Multiplications with recurrent weights of one sample in one step; what decides the usual number of shards."""
+        ...
+
+    @property
+    def registry(self) -> Any | None:
+        """The registry that made the model, where names are looked up that go with it; None for the usual one."""
+        ...
+
+    @property
+    def buffers_key(self) -> Any:
+        """What tells models apart that share an engine and need other buffers; None as a rule."""
         ...
 
     def on(self, kernels: Kernels | None) -> Self:

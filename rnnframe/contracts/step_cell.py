@@ -26,7 +26,8 @@ from attrs.validators import ge
 
 from rnnframe.arrays import Array, Arrays
 from rnnframe.arrays.products import add_input_product, is_lookup, panel_shape, project, write_input_gradient
-from rnnframe.contracts.cell import Cell, Sizes, Widths
+from rnnframe.contracts.cell import Cell
+from rnnframe.contracts.layer import BlockPass, Sizes, Widths
 from rnnframe.errors import PluginError
 
 
@@ -96,13 +97,13 @@ class StepCell(Cell):
         for array in parameters.values():
             array[...] = rng.uniform(-bound, bound, array.shape) if array.ndim > 1 else 0
 
-    def state(self) -> Widths:
+    def state(self, inputs: int) -> Widths:
         """The state is h."""
         return {"h": self.hidden}
 
-    def tape(self) -> Widths:
+    def tape(self, inputs: int) -> Widths:
         """A step leaves its state."""
-        return self.state()
+        return self.state(inputs)
 
     def scratch(self, inputs: int) -> Sizes:
         """The product xU and what its gradient needs; or an array of no rows that knows the width of x."""
@@ -119,35 +120,27 @@ class StepCell(Cell):
         """Whether the step takes x_t multiplied by U."""
         return _argument(type(self).step) == "xU"
 
-    def forward(self, weights: Arrays, x: Array, tape: Arrays, scratch: Arrays) -> None:
+    def forward(self, block: BlockPass) -> None:
         """Run the block step by step."""
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         p, inputs, held = self._parameters(weights), self._inputs(weights, x, scratch), _locked(tape)
-        states, left = self.state(), self.tape()
+        states, left = self.state(block.inputs), self.tape(block.inputs)
         for t in range(len(x)):
             after = self.step(p, inputs(t), {name: held[name][t] for name in states})
             self._check("step returned", after, {name: tape[name][t] for name in left})
             for name in left:
                 tape[name][t + (name in states)] = after[name]
 
-    def backward(
-        self,
-        weights: Arrays,
-        x: Array,
-        tape: Arrays,
-        dh: Array,
-        dstate: Arrays,
-        gradients: Arrays,
-        scratch: Arrays,
-        dx: Array | None,
-    ) -> None:
+    def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
         """Reverse the block step by step; with xU, dU and dL/dx are taken for the whole block at the end."""
+        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         reverse = self.step_backward if self.reverse == "own" else self._follow
         p, dp = self._parameters(weights), self._parameters(gradients, locked=False)
-        inputs, held, states = self._inputs(weights, x, scratch), _locked(tape), self.state()
+        inputs, held, states = self._inputs(weights, x, scratch), _locked(tape), self.state(block.inputs)
         dinputs = scratch["xU"] if self._multiplied else dx  # each row of xU is free as soon as its step is reversed
         for t in reversed(range(len(x))):
             before = {name: held[name][t] for name in states}
-            after = {name: held[name][t + (name in states)] for name in self.tape()}
+            after = {name: held[name][t + (name in states)] for name in self.tape(block.inputs)}
             dafter = {name: gradient.copy() for name, gradient in dstate.items()}
             dafter["h"] += dh[t]
             dx_t, dbefore = reverse(p, inputs(t), before, after, dafter, dp)

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import attrs
 
-from rnnframe.contracts.cell import TapeRetention
+from rnnframe.contracts.layer import TapeRetention
 from rnnframe.contracts.medium import Medium
 from rnnframe.schedules.actions import Schedule
 from rnnframe.schedules.grid import Grid

@@ -1,27 +1,38 @@
-"""One batch of sequences as the caller hands it in: inputs, targets, lengths and resets."""
+"""One batch of sequences as the caller hands it in: inputs, targets, lengths, resets and weights."""
 
 from typing import Any
 
 import attrs
-
-from rnnframe.arrays import Array
 
 
 @attrs.frozen(eq=False)
 class Batch:
     """Some samples, as `Trainer.step` takes them.
 
-    x: [T, B] integers or [T, B, inputs], an array or what can be sliced like one. y: targets as the head takes them,
-    or None where there are none and the network runs for its state and predictions alone.
-    lengths: integers [B], the real steps of each sample, None where all have T. resets: booleans [T, B], true where a
-    sample's state is zero before that step. carry: whether this batch begins with the state after the one before.
+    Parameters
+    ----------
+    x : array
+        Integers [T, B] that are looked up, or numbers [T, B, inputs]; anything that can be sliced along time, or an
+        iterator of blocks.
+    y : array or None
+        Targets as the loss takes them; None where there are none and the network runs for its state and predictions.
+    lengths : array or None
+        Integers [B], the real steps of each sample; None where all have T.
+    resets : array or None
+        Booleans [T, B], true where a sample's state is zero before that step.
+    weights : array or None
+        How much each loss counts, at least 0: numbers [T, B], or [B] for whole samples; None where each counts once.
+        The mean of the losses is divided by the sum of the weights.
+    carry : bool
+        Whether this batch begins with the state after the one before.
     """
 
     x: Any
     y: Any
-    lengths: Array | None = None
-    resets: Array | None = None
-    carry: bool = False
+    lengths: Any | None = None
+    resets: Any | None = None
+    carry: bool = attrs.field(default=False, kw_only=True)
+    weights: Any | None = attrs.field(default=None, kw_only=True)
 
     @property
     def samples(self) -> int:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from rnnframe.arrays import Array, outside
-from rnnframe.data.format import DataFormat
+from rnnframe.data.format import DataFormat, TargetFormat
+from rnnframe.data.pieces import Targets
 from rnnframe.errors import DataError
 
 
@@ -62,27 +63,58 @@ class Checker:
             step = start + int(np.argwhere(~np.isfinite(block))[0][0])
             raise DataError(f"x holds NaN or infinite values, the first at step {step}; remove or replace them")
 
-    def targets(self, y: Any) -> Array:
-        """Return a block of targets as the head takes them, checked."""
-        return self.format.head.targets(y, self.format.dtype)
+    @property
+    def _targets(self) -> TargetFormat:
+        if self.format.targets is None:
+            raise DataError("this network has no head, so that it takes no targets; sweep it with a loss of your own")
+        return self.format.targets
+
+    @property
+    def last_only(self) -> bool:
+        """Whether only the last step of a sample has a target."""
+        return self.format.targets is not None and self.format.targets.at == "last"
+
+    def targets(self, y: Any, weights: Any | None = None) -> Targets:
+        """Return a block of targets as the loss takes them, checked, with the weights of their losses."""
+        ready, factors = self._targets.targets(y, self.format.dtype), None
+        if weights is not None:
+            factors = np.ascontiguousarray(weights, self.format.dtype)
+            if not np.isfinite(factors).all() or (factors.size and factors.min() < 0):
+                wrong = factors[~np.isfinite(factors) | (factors < 0)][0]
+                raise DataError(f"weights holds {wrong}; a weight is a finite number of at least 0")
+        return Targets(ready, factors, self._targets.count(ready, factors))
 
     def check_pair(self, x: Any, y: Any) -> Any:
-        """Check that y belongs to x and return it with the dimensions that the head's targets have."""
-        head = self.format.head
-        every = head.at == "every"
+        """Check that y belongs to x and return it with the dimensions that the loss takes."""
+        targets = self._targets
+        every = targets.at == "every"
         lead = tuple(x.shape[:2]) if every else tuple(x.shape[1:2])
         wanted = ["T", "B"] if every else ["B"]
-        dims = len(lead) + head.target_dims - 1
-        if len(y.shape) == dims - 1 and head.width == 1:
+        dims = len(lead) + (targets.target_width is not None)
+        if len(y.shape) == dims - 1 and targets.target_width == 1:
             y = np.asarray(y)[..., None]
         if len(y.shape) != dims:
-            shape = ", ".join([*wanted, *(["outputs"] if head.target_dims == 2 else [])])
-            raise DataError(f"y has shape {list(y.shape)}; head {head.name} at={head.at} takes [{shape}]")
+            width = [] if targets.target_width is None else [str(targets.target_width)]
+            raise DataError(
+                f"y has shape {list(y.shape)}; head {targets.name} at={targets.at} takes [{', '.join(wanted + width)}]"
+            )
         if tuple(y.shape[: len(lead)]) != lead:
             raise DataError(
                 f"x and y differ in {' or '.join(wanted)}: x begins with {list(x.shape[:2])}, y {list(y.shape)}"
             )
         return y
+
+    def check_weights(self, weights: Any, x: Any) -> Any:
+        """Check the shape of weights of the losses; return [T, B], or [B] where only last steps have a target."""
+        weights = as_array(weights, "weights")
+        steps, batch = int(x.shape[0]), int(x.shape[1])
+        lead = [batch] if self.last_only else [steps, batch]
+        if list(weights.shape) not in (lead, [batch]) or weights.dtype.kind not in "fiub":
+            also = "" if self.last_only else f", or [{batch}] for whole samples"
+            raise DataError(
+                f"weights has shape {list(weights.shape)} and holds {weights.dtype}; expected numbers {lead}{also}"
+            )
+        return weights if list(weights.shape) == lead else np.broadcast_to(np.asarray(weights), lead)
 
 
 def check_lengths(lengths: Any, x: Any) -> Array:

@@ -9,11 +9,11 @@ from rnnframe.arrays import Array
 
 
 class TargetFormat(Protocol):
-    """What a head takes as targets."""
+    """What a loss takes as targets."""
 
     @property
     def name(self) -> str:
-        """What to call the head in a message."""
+        """What to call the loss in a message."""
         ...
 
     @property
@@ -22,17 +22,16 @@ class TargetFormat(Protocol):
         ...
 
     @property
-    def width(self) -> int:
-        """The number of outputs."""
+    def target_width(self) -> int | None:
+        """Values of a target; None where a target is one class number."""
         ...
 
-    @property
-    def target_dims(self) -> int:
-        """Dimensions of y for one step, batch included."""
-        ...
-
-    def targets(self, y: Array, dtype: np.dtype[Any]) -> Array:
+    def targets(self, y: Array, dtype: np.dtype[Any], /) -> Array:
         """Return a block of targets as the loss takes them; raises `DataError` for what is no target."""
+        ...
+
+    def count(self, y: Array, weights: Array | None, /) -> float:
+        """Return what a sum of the losses of these targets is divided by for their mean."""
         ...
 
 
@@ -48,11 +47,11 @@ class DataFormat:
         Of dense inputs.
     strided : bool
         Whether the steps of a block may lie any distance apart in memory, as long as each is dense.
-    head : TargetFormat
-        What is known of the targets.
+    targets : TargetFormat or None
+        What is known of the targets; None for a network without a loss.
     """
 
     inputs: int
     dtype: np.dtype[Any]
     strided: bool
-    head: TargetFormat
+    targets: TargetFormat | None

@@ -30,7 +30,7 @@ def open_inputs(batch: Batch, data_format: DataFormat) -> Source:
 
 
 def _stream(batch: Batch, data_format: DataFormat) -> Stream:
-    if batch.lengths is not None or batch.resets is not None:
-        name = "lengths" if batch.resets is None else "resets"
-        raise DataError(f"{name} go with arrays; a stream is cut by what it yields itself: (x, y, resets)")
+    for name in ("lengths", "resets", "weights"):
+        if getattr(batch, name) is not None:
+            raise DataError(f"{name} go with arrays; a stream yields them itself: (x, y, resets, weights)")
     return Stream(batch.x, batch.y, data_format)

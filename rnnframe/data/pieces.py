@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array
+from rnnframe.data.columns import Columns
 
 
 @attrs.frozen(kw_only=True)
@@ -56,18 +57,57 @@ def cut(steps: int, samples: int, ends: Array | None, resets: Array | None) -> I
         )
 
 
+@attrs.frozen
+class Draw:
+    """What random masks are a function of, beside layer, sample and step: a chunk that is run again draws the same.
+
+    Parameters
+    ----------
+    seed : int
+        Of the training.
+    number : int
+        Of the run of the engine, counted over the training.
+    """
+
+    seed: int
+    number: int
+
+
 @attrs.frozen(eq=False)
 class Piece:
-    """Steps of a chunk at which the same samples run: those in the columns from `first` on.
+    """Steps of a chunk at which the same samples run.
 
-    x: [l, n, inputs], or row numbers [l, n]. y: the targets of the last len(y) steps of the first y.shape[1] of these
-    samples; None where no loss counts. fresh: which of the n samples have a state of zeros before the piece.
+    Parameters
+    ----------
+    x : Array
+        [l, n, inputs], or row numbers [l, n].
+    y : Array or None
+        The targets of the last len(y) steps of the first y.shape[1] of these samples; None where no loss counts.
+    weights : Array or None
+        How much each of these losses counts, [len(y), y.shape[1]]; None where each counts once.
+    first : int
+        The samples are those in the columns from `first` on of the chunk's.
+    reset_samples : Array or None
+        Which of the n samples have a state of zeros before the piece.
+    start : int
+        The first step of the piece, counted from the beginning of the sequence.
+    samples : slice or Array
+        Which samples of the whole batch the n are.
+    losses : bool
+        Whether dL/d(outputs) of the piece is asked for.
+    count : float
+        The sum of the weights of its losses: how many there are, where each counts once.
     """
 
     x: Array
-    y: Array | None
+    y: Array | None = None
+    weights: Array | None = None
     first: int = 0
     reset_samples: Array | None = None
+    start: int = 0
+    samples: Columns = slice(None)
+    losses: bool = False
+    count: float = 0
 
     @property
     def size(self) -> tuple[int, int]:
@@ -81,35 +121,65 @@ class Piece:
 
 
 @attrs.frozen(eq=False)
+class Targets:
+    """The targets of a piece with the weights of their losses (None: each counts once), and the sum of the weights."""
+
+    y: Array
+    weights: Array | None
+    count: float
+
+
+@attrs.frozen(eq=False)
 class Block:
     """The data of one chunk of `steps` steps: its pieces in the order of time; none where no sample runs any more.
 
-    spans: where each piece lies. `retained` tells whether the pieces stay with the chunk's tape: views of the caller's
-    data, which cost nothing. Any others are dropped, and made anew when the chunk is reversed. Targets come in then.
+    Parameters
+    ----------
+    spans : sequence of Span
+        Where each piece lies.
+    retained : bool
+        Whether the pieces stay with the chunk's tape: views of the caller's data, which cost nothing. Any others are
+        dropped, and made again when the chunk is reversed; targets come in then.
+    draw : Draw or None
+        What random masks are drawn from; None where nothing is trained.
     """
 
     steps: int
     spans: Sequence[Span]
     pieces: Sequence[Piece] = ()
     retained: bool = False
+    draw: Draw | None = None
 
     @classmethod
     def whole(cls, x: Array, y: Array | None) -> "Block":
-        """Return a block without a cut: one piece."""
-        return cls(len(x), list(cut(len(x), x.shape[1], None, None)), [Piece(x, y)])
+        """Return a block without a cut: one piece, whose losses count once each."""
+        piece = Piece(x, y, losses=y is not None, count=0 if y is None else y.shape[0] * y.shape[1])
+        return cls(len(x), list(cut(len(x), x.shape[1], None, None)), [piece])
 
     def retained_part(self) -> "Block":
         """Return what stays with the chunk's tape: the block itself, or the spans from which it is made again."""
         return self if self.retained else Block(self.steps, self.spans)
 
     @property
-    def count(self) -> int:
-        """The number of losses: counted steps of every sample."""
-        return sum(steps * samples for steps, samples in (piece.counted for piece in self.pieces))
+    def count(self) -> float:
+        """The sum of the weights of the losses: their number, where each counts once."""
+        return sum(piece.count for piece in self.pieces)
 
-    def with_targets(self, targets: Iterable[Array | None]) -> "Block":
+    def with_targets(self, targets: Iterable[Targets | None]) -> "Block":
         """Return the same block with the targets of each piece; None where no loss counts."""
         pieces = [
-            Piece(each.x, y, each.first, each.reset_samples) for each, y in zip(self.pieces, targets, strict=True)
+            each
+            if found is None
+            else attrs.evolve(each, y=found.y, weights=found.weights, losses=True, count=found.count)
+            for each, found in zip(self.pieces, targets, strict=True)
         ]
-        return Block(self.steps, self.spans, pieces)
+        return Block(self.steps, self.spans, pieces, draw=self.draw)
+
+    def with_outside_losses(self) -> "Block":
+        """Return the same block, every piece of which is asked for dL/d(outputs) of a loss that is not the head's."""
+        pieces = [attrs.evolve(each, losses=True) for each in self.pieces]
+        return Block(self.steps, self.spans, pieces, draw=self.draw)
+
+    def drawn(self, draw: Draw | None) -> "Block":
+        """Return the same block for a run with that draw."""
+        return self if draw is None else Block(self.steps, self.spans, self.pieces, self.retained, draw)

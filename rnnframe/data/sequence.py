@@ -15,7 +15,7 @@ from rnnframe.data.batch import Batch
 from rnnframe.data.checks import Checker, as_array, check_lengths, check_resets
 from rnnframe.data.columns import Columns, count_of, deal_by_length, split_batch
 from rnnframe.data.format import DataFormat
-from rnnframe.data.pieces import Block, Piece, Span, cut
+from rnnframe.data.pieces import Block, Piece, Span, Targets, cut
 from rnnframe.data.staging import Staging
 
 
@@ -23,8 +23,9 @@ class Sequence:
     """A source over arrays, or anything that has a shape and a dtype and can be sliced along time.
 
     lengths: the steps of each sample [B], what stands behind them is not looked at. resets: booleans [T, B], where a
-    sample begins anew. Samples of different lengths are dealt in the order in which they end, so that those that
-    still run are the last columns of a part, and so that the parts have about as many steps each.
+    sample starts again from a state of zeros. weights: of the losses, [T, B] or [B]. Samples of different lengths are
+    dealt in the order in which they end, so that those that still run are the last columns of a part, and so that the
+    parts have about as many steps each.
     """
 
     steps: int | None
@@ -37,8 +38,9 @@ class Sequence:
         self._checker.check_inputs(self._x)
         self._input_dtype = self._checker.input_dtype(self._x)
         self._apart = data_format.strided
-        self._last_only = data_format.head.at == "last"
+        self._last_only = self._checker.last_only
         self._y = None if y is None else self._checker.check_pair(self._x, as_array(y, "y"))
+        self._weights = None if batch.weights is None else self._checker.check_weights(batch.weights, self._x)
         ends = None if lengths is None else check_lengths(lengths, self._x)
         self._resets = None if resets is None else check_resets(resets, self._x)
         self.length = int(self._x.shape[0] if ends is None else ends.max())
@@ -82,14 +84,21 @@ class Sequence:
 
     def _pieces(self, start: int, steps: int, spans: Iterable[Span], columns: Columns, staging: Staging) -> list[Piece]:
         x = self._x[start : start + steps]  # read at once, wherever it comes from
-        return [self._piece(x, span, _running(span, columns), staging) for span in spans]
+        return [self._piece(x, start, span, _running(span, columns), staging) for span in spans]
 
-    def _piece(self, x: Any, span: Span, running: Columns, staging: Staging) -> Piece:
-        inputs = staging.of(x[span.start : span.stop], running, self._input_dtype, strided=self._apart)
-        return Piece(inputs, None, span.first, span.reset_samples)
+    def _piece(self, x: Any, start: int, span: Span, running: Columns, staging: Staging) -> Piece:
+        return Piece(
+            x=staging.of(x[span.start : span.stop], running, self._input_dtype, strided=self._apart),
+            first=span.first,
+            reset_samples=span.reset_samples,
+            start=start + span.start,
+            samples=running,
+        )
 
     def with_targets(self, start: int, block: Block, columns: Columns, staging: Staging) -> Block:
-        """Return the block with the targets of its steps, checked."""
+        """Return the block with the targets of its steps, checked; without any, for a loss outside."""
+        if self._y is None:
+            return block.with_outside_losses()
         return block.with_targets(
             self._targets(start + span.start, start + span.stop, _running(span, columns), span.ending, staging)
             for span in block.spans
@@ -97,15 +106,21 @@ class Sequence:
 
     def _targets(
         self, start: int, stop: int, running: Columns, ending: int, staging: Staging, *, strided: bool = False
-    ) -> Array | None:
+    ) -> Targets | None:
         """Return the targets of the steps [start, stop): all of them, or those of samples whose last step is there."""
         assert self._y is not None  # where losses are asked for
         if not self._last_only:
-            steps = self._y[start:stop]
-            return self._checker.targets(staging.of(steps, running, np.dtype(steps.dtype), strided=strided))
+            steps, weights = self._y[start:stop], None if self._weights is None else self._weights[start:stop]
+            y = staging.of(steps, running, np.dtype(steps.dtype), strided=strided)
+            return self._checker.targets(y, None if weights is None else np.asarray(weights)[:, running])
         if isinstance(running, slice):  # which end together
-            return self._checker.targets(self._y[running][None]) if stop == self.length else None
-        return self._checker.targets(self._y[running[:ending]][None]) if ending else None
+            return self._last_targets(running) if stop == self.length else None
+        return self._last_targets(running[:ending]) if ending else None
+
+    def _last_targets(self, ending: Columns) -> Targets:
+        assert self._y is not None
+        weights = None if self._weights is None else np.asarray(self._weights[ending])[None]
+        return self._checker.targets(self._y[ending][None], weights)
 
     def release(self, start: int) -> None:
         """Nothing is held: the arrays are the caller's."""

@@ -12,7 +12,7 @@ from typing import Protocol
 import attrs
 
 from rnnframe.data.columns import Columns
-from rnnframe.data.pieces import Block
+from rnnframe.data.pieces import Block, Draw
 from rnnframe.data.staging import Staging
 from rnnframe.schedules.grid import Grid
 
@@ -62,7 +62,8 @@ class Source(Protocol):
 class Reader:
     """A source as one shard's loop reads it: some batch columns, chunk by chunk of a grid.
 
-    `check` is called before each block and raises where the shard shall end.
+    `check` is called before each block and raises where the shard must end. `draw` is what random masks
+    of the run are drawn from.
     """
 
     source: Source
@@ -70,6 +71,7 @@ class Reader:
     columns: Columns
     staging: Staging
     check: Callable[[], None]
+    draw: Draw | None = None
 
     def release(self, chunk: int) -> None:
         """Let go of the block of a chunk, which is not read again."""
@@ -82,7 +84,9 @@ class Reader:
         self.staging.begin()
         if not waiting.retained:
             block = self.source.again(start, waiting, self.columns, self.staging)
-        return self.source.with_targets(start, block, self.columns, self.staging) if losses else block
+        if losses:
+            block = self.source.with_targets(start, block, self.columns, self.staging)
+        return block.drawn(self.draw)
 
     def blocks(self, start: int, stop: int | None) -> Iterator[Block]:
         """Yield the blocks of the chunks [start, stop), stop=None until the end; fewer where the source ends before."""
@@ -95,4 +99,4 @@ class Reader:
             block = self.source.block(*self.grid.span(chunk), self.columns, self.staging)
             if block is None:
                 return
-            yield block
+            yield block.drawn(self.draw)

@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import attrs
@@ -12,7 +12,7 @@ from rnnframe.arrays import Array
 from rnnframe.data.checks import Checker, as_array, check_resets
 from rnnframe.data.columns import Columns, count_of, split_batch
 from rnnframe.data.format import DataFormat
-from rnnframe.data.pieces import Block, Piece, Span, cut
+from rnnframe.data.pieces import Block, Piece, Span, Targets, cut
 from rnnframe.data.staging import Staging
 from rnnframe.errors import DataError, ScheduleError
 
@@ -36,38 +36,52 @@ def _paired(x: Iterable[Any], y: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
 
 @attrs.frozen(eq=False)
 class _Part:
-    """Steps of a stream: x, y and the resets, None where no sample begins anew."""
+    """Steps of a stream: x, y, resets (None: there are none) and weights (None: each loss counts once)."""
 
     x: Array
     y: Array
     resets: Array | None
+    weights: Array | None
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all three."""
-        return int(self.x.nbytes + self.y.nbytes + (0 if self.resets is None else self.resets.nbytes))
+        """Bytes of all arrays."""
+        return int(sum(array.nbytes for array in (self.x, self.y, self.resets, self.weights) if array is not None))
+
+    def each(self, change: Callable[[Array], Array]) -> "_Part":
+        """Return the part with every array changed in one way."""
+        resets, weights = (None if array is None else change(array) for array in (self.resets, self.weights))
+        return _Part(change(self.x), change(self.y), resets, weights)
 
     def steps(self, start: int, stop: int | None) -> "_Part":
         """Return some of the steps."""
-        resets = None if self.resets is None else self.resets[start:stop]
-        return _Part(self.x[start:stop], self.y[start:stop], resets)
+        return self.each(lambda array: array[start:stop])
 
     def copy(self) -> "_Part":
         """Return a copy: an iterator may use its buffers again."""
-        resets = None if self.resets is None else np.array(self.resets)
-        return _Part(np.array(self.x), np.array(self.y), resets)
+        return self.each(np.array)
 
 
 def _joined(parts: list[_Part]) -> _Part:
     if len(parts) == 1:
         return parts[0]
-    resets = None
-    if any(part.resets is not None for part in parts):
-        resets = [np.zeros(part.x.shape[:2], bool) if part.resets is None else part.resets for part in parts]
     return _Part(
         np.concatenate([part.x for part in parts]),
         np.concatenate([part.y for part in parts]),
-        None if resets is None else np.concatenate(resets),
+        _joined_or_none([part.resets for part in parts], parts, np.zeros),
+        _joined_or_none([part.weights for part in parts], parts, np.ones),
+    )
+
+
+def _joined_or_none(
+    arrays: list[Array | None], parts: list[_Part], missing: Callable[[tuple[int, ...]], Array]
+) -> Array | None:
+    if all(array is None for array in arrays):
+        return None
+    shapes = [part.x.shape[:2] for part in parts]
+    kind = next(array.dtype for array in arrays if array is not None)
+    return np.concatenate(
+        [missing(shape).astype(kind) if a is None else a for a, shape in zip(arrays, shapes, strict=True)]
     )
 
 
@@ -80,7 +94,8 @@ class _Held:
 
 
 class Stream:
-    """A source over iterators of blocks of any length: (x, y) or (x, y, resets), or x and y in two iterators.
+    """A source over iterators of blocks of any length: (x, y), (x, y, resets) or (x, y, resets, weights), or x and y in
+    two iterators.
 
     resets: booleans [T, B], true where the state of a sample is zero before that step; None where it never is. Blocks
     are cut and joined to the lengths that the loop asks for; nothing is read before its step is due. What was read is
@@ -91,7 +106,7 @@ class Stream:
     steps: int | None = None
 
     def __init__(self, x: Any, y: Any, data_format: DataFormat) -> None:
-        if data_format.head.at == "last":
+        if data_format.targets is not None and data_format.targets.at == "last":
             raise DataError("a stream has no known last step; use a head with at=every, or arrays")
         if y is not None and not is_stream(y):
             raise DataError(
@@ -116,13 +131,19 @@ class Stream:
         if pair is _END:
             self._pairs = iter(())  # the end is the same for every reader, even where an iterator goes on after it
             return None
-        if not isinstance(pair, tuple | list) or len(pair) not in (2, 3):
+        if not isinstance(pair, tuple | list) or len(pair) not in (2, 3, 4):
             found = type(pair).__name__ + (f" of {len(pair)}" if isinstance(pair, tuple | list) else "")
-            raise DataError(f"a stream yields pairs (x, y) of blocks, or (x, y, resets), not {found}")
-        x, y = as_array(pair[0], "x"), as_array(pair[1], "y")
+            known = "pairs (x, y) of blocks, (x, y, resets) or (x, y, resets, weights)"
+            raise DataError(f"a stream yields {known}, not {found}")
+        x, y, resets, weights = (*pair, None, None)[:4]
+        x, y = as_array(x, "x"), as_array(y, "y")
         self._checker.check_inputs(x)
-        resets = None if len(pair) == 2 or pair[2] is None else check_resets(pair[2], x)
-        return _Part(x, self._checker.check_pair(x, y), resets)
+        return _Part(
+            x,
+            self._checker.check_pair(x, y),
+            None if resets is None else check_resets(resets, x),
+            None if weights is None else self._checker.check_weights(weights, x),
+        )
 
     def deal(self, shards: int) -> list[Columns]:
         """Return ranges of columns; each block is held until a reader of each of them has released it."""
@@ -143,30 +164,35 @@ class Stream:
         part, resets = held.part, None if held.part.resets is None else held.part.resets[:, columns]
         steps = len(part.x)
         spans = list(cut(steps, count_of(columns), None, resets))
-        return Block(steps, spans, self._pieces(part, spans, columns, staging))
+        return Block(steps, spans, self._pieces(start, part, spans, columns, staging))
 
     def again(self, start: int, block: Block, columns: Columns, staging: Staging) -> Block:
         """Return steps that are held; every reader asks for ranges that it had before."""
-        return Block(block.steps, block.spans, self._pieces(self._part(start), block.spans, columns, staging))
+        return Block(block.steps, block.spans, self._pieces(start, self._part(start), block.spans, columns, staging))
 
     def with_targets(self, start: int, block: Block, columns: Columns, staging: Staging) -> Block:
         """Return the block with the targets of its steps."""
-        y = self._part(start).y
-        dtype = np.dtype(y.dtype)
-        parts = [staging.of(y[span.start : span.stop], columns, dtype) for span in block.spans]
-        return block.with_targets(map(self._checker.targets, parts))
+        part = self._part(start)
+        return block.with_targets(self._targets(part.steps(s.start, s.stop), columns, staging) for s in block.spans)
+
+    def _targets(self, part: _Part, columns: Columns, staging: Staging) -> Targets:
+        weights = None if part.weights is None else part.weights[:, columns]
+        return self._checker.targets(staging.of(part.y, columns, np.dtype(part.y.dtype)), weights)
 
     def _part(self, start: int) -> _Part:
         with self._lock:
             return self._held[start].part
 
-    def _pieces(self, part: _Part, spans: Iterable[Span], columns: Columns, staging: Staging) -> list[Piece]:
+    def _pieces(
+        self, start: int, part: _Part, spans: Iterable[Span], columns: Columns, staging: Staging
+    ) -> list[Piece]:
         dtype = self._checker.input_dtype(part.x)
         return [
             Piece(
-                staging.of(part.x[span.start : span.stop], columns, dtype, strided=self._apart),
-                None,
+                x=staging.of(part.x[span.start : span.stop], columns, dtype, strided=self._apart),
                 reset_samples=span.reset_samples,
+                start=start + span.start,
+                samples=columns,
             )
             for span in spans
         ]
@@ -197,9 +223,10 @@ class Stream:
             return None
         part = _joined(parts)
         x = np.ascontiguousarray(part.x, self._checker.input_dtype(part.x))
-        y = self._checker.targets(part.y)
+        y = self._checker.targets(part.y, part.weights).y
         self._checker.check_values(x, start)
-        held = _Held(_Part(_smaller(x, part.x), _smaller(y, part.y), part.resets), self._readers)
+        kept = attrs.evolve(part, x=_smaller(x, part.x), y=_smaller(y, part.y))
+        held = _Held(kept, self._readers)
         self._next = start + len(x)
         self._held[start] = held
         self.held_bytes += held.part.nbytes

@@ -11,14 +11,17 @@ from rnnframe.contracts.model import ChunkModel
 from rnnframe.contracts.store import StateStore
 from rnnframe.data.batch import Batch
 from rnnframe.data.columns import split_batch
+from rnnframe.data.pieces import Draw
+from rnnframe.data.source import Source
+from rnnframe.data.sweep import OutputsFn, PullFn, SweepClient
 from rnnframe.engine.inference import Evaluation, Inference
-from rnnframe.engine.memory import Memory
+from rnnframe.engine.memory import Memory, Model
 from rnnframe.engine.plan import Plan, RunPlan, make_plans, stretch
-from rnnframe.engine.report import Outcome, Result
+from rnnframe.engine.report import Outcome, Result, SweepResult
 from rnnframe.engine.run import Run, UpdateFn
 from rnnframe.engine.threads import ShardThreads, usual_shards
 from rnnframe.engine.weight_versions import WeightVersions
-from rnnframe.errors import OptionError
+from rnnframe.errors import DataError, OptionError
 from rnnframe.registry.kernels import choose
 from rnnframe.registry.registry import Registry, default_registry
 
@@ -31,15 +34,27 @@ M = TypeVar("M", bound=ChunkModel[Any, Any, Any])
 class Engine(Generic[M]):
     """Computes gradients of a network by back-propagation through time, remembering what its store remembers.
 
-    store: a store or a spec such as "full-history", "circular-queue:k1=32,k2=128", "checkpoint:slots=8".
-    chunk: steps per chunk; by default the fewest that make 512 rows with the batch, for small networks more.
-    shards: parts of the batch that run in threads of their own, each on its own buffers; by default as many as cores,
-    as long as each has at least 4 samples and enough to do (`Report.shards` tells).
-    kernels: what computes the cells: "numpy", kernels of a plugin such as "compiled", or "auto" for the first of these
-    that can be used here, else numpy.
+    For one chunk length and number of shards all exact stores give bit-identical results. An engine keeps its buffers
+    between calls; it must not be called from two threads at once.
 
-    For one chunk length and number of shards all exact stores give bit-identical results. An engine keeps its
-    buffers between calls; it is not to be called from two threads at once.
+    Parameters
+    ----------
+    network : Network or another ChunkModel
+        What is run.
+    store : StateStore or str
+        A store or a spec such as "full-history", "circular-queue:k1=32,k2=128", "checkpoint:slots=8".
+    chunk : int or None
+        Steps per chunk; by default the fewest that make 512 rows with the batch, for small networks more.
+    shards : int or None
+        Parts of the batch that run in threads of their own, each on its own buffers; by default as many as cores, as
+        long as each has at least 4 samples and enough to do (`Report.shards` tells).
+    registry : Registry or None
+        Where names are looked up; by default the network's own.
+    kernels : Kernels or str
+        What computes the layers: "numpy", kernels of a plugin such as "compiled", or "auto" for the first of these that
+        can be used here, else numpy.
+    seed : int
+        Of the random masks of layers that draw some; `draws` counts the runs, and each run draws its own.
     """
 
     def __init__(
@@ -50,20 +65,22 @@ class Engine(Generic[M]):
         shards: int | None = None,
         registry: Registry | None = None,
         kernels: str | Kernels = AUTO,
+        seed: int = 0,
     ) -> None:
         for name, value in (("chunk", chunk), ("shards", shards)):
             if value is not None and (not isinstance(value, int | np.integer) or value < 1):
                 raise OptionError(f"{name}={value!r} is out of range; expected an integer of at least 1")
         self.network = network
-        self._registry = registry = registry or default_registry()
+        self._registry = registry = registry or network.registry or default_registry()
         self.running = network.on(choose(kernels, registry))
         """The network as it is computed: with the same parameters, on the chosen kernels."""
         self.store = registry.store(store)
+        self.seed, self.draws = seed, 0
         self.chunk = chunk
         self.shards = shards
         self._stores = tuple(registry.find("store", name) for name in registry.names("store"))
         self._leave_out = functools.partial(registry.leave_out, "store")
-        self._plans: dict[tuple[int | None, tuple[int, ...]], RunPlan] = {}
+        self._plans: dict[Any, RunPlan] = {}
         self._memories: list[Memory] = []
         self._versions = WeightVersions()
         self._threads = ShardThreads()
@@ -83,14 +100,18 @@ class Engine(Generic[M]):
 
     def run_plan(self, steps: int | None, batch: int) -> RunPlan:
         """Return the plans of all shards, one store and one grid for all, and what they are together."""
+        return self._planned(self.running, steps, batch)
+
+    def _planned(self, model: Model, steps: int | None, batch: int) -> RunPlan:
         sizes = tuple(part.stop - part.start for part in self._split(batch))
-        if (steps, sizes) not in self._plans:
+        key = steps, sizes, model.buffers_key
+        if key not in self._plans:
             if len(self._plans) == PLANS_KEPT:
                 self._plans.clear()
             with self._registry.blame("store", type(self.store)):
-                plans = make_plans(self.running, self.store, steps, sizes, self.chunk, self._stores, self._leave_out)
-            self._plans[steps, sizes] = RunPlan(tuple(plans))
-        return self._plans[steps, sizes]
+                plans = make_plans(model, self.store, steps, sizes, self.chunk, self._stores, self._leave_out)
+            self._plans[key] = RunPlan(tuple(plans))
+        return self._plans[key]
 
     def gradients(
         self,
@@ -99,24 +120,44 @@ class Engine(Generic[M]):
         state: Any | None = None,
         lengths: Any | None = None,
         resets: Any | None = None,
+        weights: Any | None = None,
     ) -> Result:
         """Return loss, gradients and final state of one sequence; the parameters are not changed.
 
-        x: integers [T, B] that are looked up, or numbers [T, B, inputs]; anything that can be sliced along time, or
-        an iterator of blocks where the store allows an unknown length. y: [T, B] classes or [T, B, outputs] values;
-        without the first dimension where the head counts the last step only; an iterator (or None, with pairs
-        (x, y) in x) for a stream. state: what an earlier result returned; zeros by default.
+        Parameters
+        ----------
+        x : array or iterator
+            Integers [T, B] that are looked up, or numbers [T, B, inputs]; anything that can be sliced along time, or an
+            iterator of blocks where the store allows an unknown length.
+        y : array or iterator
+            [T, B] classes or [T, B, outputs] values; without the first dimension where only the last step has a loss;
+            an iterator (or None, with pairs (x, y) in x) for a stream.
+        state : mapping or None
+            What an earlier result returned; zeros by default.
+        lengths : array or None
+            Integers [B], the steps of each sample, 1 to T. What stands behind them in x and y is never looked at; a
+            sample that has ended costs nothing, holds its state, and has no loss (with at=last it counts at its own
+            last step).
+        resets : array or None
+            Booleans [T, B], true where the state of a sample is zero before that step, and no gradient crosses it.
+        weights : array or None
+            How much each loss counts, at least 0: numbers [T, B], or [B] for whole samples. The mean divides by their
+            sum. A stream yields (x, y, resets, weights).
 
-        lengths: integers [B], the steps of each sample, 1 to T; what stands behind them in x and y is never looked at,
-        and a sample that has ended costs nothing, holds its state, and has no loss (with at=last it counts at its own
-        last step). resets: booleans [T, B], true where a sample begins anew: its state is zero before that step, and no
-        gradient crosses it. A stream yields them as (x, y, resets). Both give what the samples give one by one.
+        Returns
+        -------
+        Result
+            Loss and gradients are means over the losses, by their weights.
 
-        Raises `DataError` for what does not fit, `NonFiniteError` for a loss that is not finite; a gradient that
-        overflows beside a finite loss is returned as it is.
+        Raises
+        ------
+        DataError
+            For what does not fit.
+        NonFiniteError
+            For a loss that is not finite; a gradient that overflows beside a finite loss is returned as it is.
         """
-        outcome, run = self._run(Batch(x, y, lengths, resets), state, None)
-        factor = 1 / max(1, outcome.count)
+        outcome, run = self._run(Batch(x, y, lengths, resets, weights=weights), state, None)
+        factor = 1 / (outcome.count or 1)
         return Result(
             loss=outcome.loss,
             count=outcome.count,
@@ -134,36 +175,109 @@ class Engine(Generic[M]):
         on_update: UpdateFn,
         lengths: Any | None = None,
         resets: Any | None = None,
+        weights: Any | None = None,
     ) -> Outcome:
         """Do what `gradients` does, but hand mean gradient and loss to `on_update` at each update, and copy nothing.
 
         An update comes where the schedule has one, and at the end if any loss is left. `on_update` may overwrite the
         gradient, which is a buffer of the engine; afterwards a new one begins at zero.
         """
-        return self._run(Batch(x, y, lengths, resets), state, on_update)[0]
+        return self._run(Batch(x, y, lengths, resets, weights=weights), state, on_update)[0]
 
-    @np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is an error of its own
+    def sweep(
+        self,
+        x: Any,
+        pull: PullFn,
+        *,
+        outputs: OutputsFn | None = None,
+        input_gradient: OutputsFn | None = None,
+        state: Any | None = None,
+        state_gradient: Any | None = None,
+        lengths: Any | None = None,
+        resets: Any | None = None,
+    ) -> SweepResult:
+        """Return the gradients of a loss that is computed outside, chunk by chunk.
+
+        The outputs are those of the head's readout before any activation, or of the top layer where the network has no
+        head. Functions are handed a `Part`, which says where an array [l, n, width] belongs in [T, B, width]; what
+        they are handed is valid during the call. With several shards they are called from several threads.
+
+        Parameters
+        ----------
+        x : array
+            As `gradients` takes it.
+        pull : function (part, outputs) -> array
+            Returns dL/d(outputs) of a part, on the way back, last part first.
+        outputs : function (part, outputs) or None
+            Takes each output once, in the order of time, on the way forward.
+        input_gradient : function (part, dx) or None
+            Takes dL/dx [l, n, inputs] of dense x on the way back.
+        state, lengths, resets
+            As `gradients` takes them.
+        state_gradient : mapping or None
+            dL/d(final state), by name; zeros by default.
+
+        Returns
+        -------
+        SweepResult
+            Gradients are sums: nothing is divided by a number of losses.
+
+        Raises
+        ------
+        DataError
+            For what does not fit.
+        OptionError
+            For dL/dx with a store that truncates, which reverses steps more than once.
+        """
+        if np.ndim(x) == 2 and input_gradient is not None:
+            raise DataError("x holds row numbers, which have no gradient; leave out input_gradient")
+        if input_gradient is not None and not self.store.exact:
+            raise OptionError(f"store {self.store.name!r} truncates, so that dL/dx is not defined; take an exact store")
+        model = cast(Any, self.running).swept_by(SweepClient(outputs, pull, input_gradient))
+        batch = Batch(x, None, lengths, resets)
+        source = model.open_inputs(batch)
+        outcome, run = self._execute(model, source, state, None, state_gradient)
+        return SweepResult(
+            state=outcome.state,
+            gradients=run.memories[0].gradients.copy(),
+            state_gradient=model.join_states([memory.dstate for memory in run.memories], run.columns),
+            report=outcome.report,
+        )
+
     def _run(self, batch: Batch, state: Any | None, on_update: UpdateFn | None) -> tuple[Outcome, Run]:
         """Return what came out, and the run; where nobody takes the gradients, the mean gradient stays."""
-        source = self.running.open(batch)
+        return self._execute(self.running, self.running.open(batch), state, on_update)
+
+    @np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is an error of its own
+    def _execute(
+        self,
+        model: Model,
+        source: Source,
+        state: Any | None,
+        on_update: UpdateFn | None,
+        state_gradient: Any | None = None,
+    ) -> tuple[Outcome, Run]:
         columns = source.deal(len(self._split(source.batch)))
-        plan = self.run_plan(source.steps, source.batch)
+        plan = self._planned(model, source.steps, source.batch)
         with self._registry.blame("store", type(self.store)):
             plan = stretch(plan, [source.ends(part) for part in columns])
-        memories = self._memories_for(plan.shards)
-        run = Run(self.running, source, columns, plan, memories, self._versions, on_update)
-        return run.execute(self._threads, state), run
+        memories = self._memories_for(model, plan.shards)
+        draw = Draw(self.seed, self.draws)
+        run = Run(model, source, columns, plan, memories, self._versions, on_update, draw)
+        outcome = run.execute(self._threads, state, state_gradient)
+        self.draws += 1
+        return outcome, run
 
-    def _memories_for(self, plans: tuple[Plan, ...]) -> list[Memory]:
+    def _memories_for(self, model: Model, plans: tuple[Plan, ...]) -> list[Memory]:
         """Return buffers for each shard: those of the last run where they are large enough."""
-        if not self._serve(plans):
+        if not self._serve(model, plans):
             self._memories = []  # first free the old ones
-            self._memories = [Memory(self.running, plan, self._registry.describe) for plan in plans]
+            self._memories = [Memory(model, plan, self._registry.describe) for plan in plans]
         return self._memories
 
-    def _serve(self, plans: tuple[Plan, ...]) -> bool:
+    def _serve(self, model: Model, plans: tuple[Plan, ...]) -> bool:
         kept = self._memories
-        return len(kept) == len(plans) and all(old.serves(plan) for old, plan in zip(kept, plans, strict=True))
+        return len(kept) == len(plans) and all(old.serves(model, plan) for old, plan in zip(kept, plans, strict=True))
 
     def evaluate(
         self,
@@ -172,11 +286,10 @@ class Engine(Generic[M]):
         state: Any | None = None,
         lengths: Any | None = None,
         resets: Any | None = None,
+        weights: Any | None = None,
     ) -> Evaluation:
         """Return the mean loss and the final state of one sequence; nothing is remembered but the current state."""
-        return Inference(cast(Any, self.running), self.chunk, NUMPY, self._registry).evaluate(
-            x, y, state, lengths, resets
-        )
+        return self._inference().evaluate(x, y, state, lengths, resets, weights)
 
     def predict(
         self, x: Any, state: Any | None = None, lengths: Any | None = None, resets: Any | None = None

@@ -25,10 +25,10 @@ P = TypeVar("P", bound=PredictingModel[Any, Any, Any])
 
 @attrs.frozen(kw_only=True, eq=False)
 class Evaluation:
-    """Loss (mean over counted steps and samples), their number, and the state after the last step."""
+    """Mean loss, the sum of the weights of the losses (their number, where unweighted), and the final state."""
 
     loss: float
-    count: int
+    count: float
     state: Vector
 
 
@@ -54,7 +54,7 @@ class Inference(Generic[P]):
         kernels: str | Kernels = AUTO,
         registry: Registry | None = None,
     ) -> None:
-        self.network = network.on(choose(kernels, registry or default_registry()))
+        self.network = network.on(choose(kernels, registry or network.registry or default_registry()))
         self._chunk = chunk
         self._buffers: dict[tuple[int, int], tuple[Any, Any, Any]] = {}
         self._staging = Staging()
@@ -62,7 +62,7 @@ class Inference(Generic[P]):
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle no buffers: they are made of views of one another, which would be views no longer."""
-        return {**self.__dict__, "_buffers": {}, "_copies": Staging(), "_fixed": 0}
+        return {**self.__dict__, "_buffers": {}, "_staging": Staging(), "_fixed": 0}
 
     @contextmanager
     def fixed(self) -> Iterator[None]:
@@ -87,10 +87,12 @@ class Inference(Generic[P]):
         state: Any | None = None,
         lengths: Any | None = None,
         resets: Any | None = None,
+        weights: Any | None = None,
     ) -> Evaluation:
         """Return the mean loss of one sequence; all arguments as `Engine.gradients` takes them."""
-        loss, count = 0.0, 0
-        source = self.network.open(Batch(x, y, lengths, resets))
+        loss: float = 0.0
+        count: float = 0
+        source = self.network.open(Batch(x, y, lengths, resets, weights=weights))
         for passed in self._forward(source, state):
             found, counted = self._loss(passed, source)
             loss, count = loss + found, count + counted
@@ -104,11 +106,13 @@ class Inference(Generic[P]):
         state: Any | None = None,
         lengths: Any | None = None,
         resets: Any | None = None,
+        weights: Any | None = None,
     ) -> tuple[Evaluation, Array]:
         """Return what `evaluate` does and the predictions that `predict` returns, of one pass."""
-        loss, count = 0.0, 0
+        loss: float = 0.0
+        count: float = 0
         parts: list[Array] = []
-        source = self.network.open(Batch(x, y, lengths, resets))
+        source = self.network.open(Batch(x, y, lengths, resets, weights=weights))
         for passed in self._forward(source, state):
             found, counted = self._loss(passed, source)
             loss, count = loss + found, count + counted
@@ -127,17 +131,17 @@ class Inference(Generic[P]):
         parts = [self._predicted(passed) for passed in self._forward(source, state)]
         return self._joined(parts, x, source), self._final(source)
 
-    def _loss(self, passed: _Passed, source: Source) -> tuple[float, int]:
-        """Return the sum of the losses of a chunk, and their number."""
+    def _loss(self, passed: _Passed, source: Source) -> tuple[float, float]:
+        """Return the sum of the losses of a chunk, and that of their weights."""
         network = self.network
         block = source.with_targets(passed.start, passed.block, passed.columns, self._staging)
         pieces = network.outputs(block, passed.tape)
         return sum(network.evaluate(network.weights, piece, h, passed.scratch) for piece, h in pieces), block.count
 
-    def _evaluation(self, loss: float, count: int, source: Source) -> Evaluation:
+    def _evaluation(self, loss: float, count: float, source: Source) -> Evaluation:
         if not math.isfinite(loss):
             raise NonFiniteError(f"the loss is {loss}; the parameters are too large or not finite")
-        return Evaluation(loss=loss / max(1, count), count=count, state=self._final(source))
+        return Evaluation(loss=loss / (count or 1), count=count, state=self._final(source))
 
     def _joined(self, parts: list[Array], x: Any, source: Source) -> Array:
         """Return the predictions for all steps of x."""

@@ -44,7 +44,7 @@ def execute(
                     memory.final.copy_from(state)
             case Reverse(stop, start, losses_from=first, keep=keep):
                 if stop != ended_at:
-                    dstate.zero()
+                    memory.start_dstate(at_end=stop == reader.grid.chunks)
                 for depth, chunk in enumerate(range(stop - 1, start - 1, -1)):
                     taped = ring.from_right(depth if keep else 0)
                     block = reader.again(chunk, taped.block, losses=chunk >= first)

@@ -57,7 +57,7 @@ class Memory:
     """
 
     def __init__(self, model: Model, plan: Plan, describe: Describe) -> None:
-        self.plan = plan
+        self.plan, self._key = plan, model.buffers_key
         batch, longest = plan.batch, plan.chunk
         self._arena = Arena(model, plan)
         self.ring = Ring(self._arena.tape)
@@ -70,12 +70,15 @@ class Memory:
         self.scratch = model.new_scratch(longest, batch)
         self.gradients = model.new_gradients()
         self.staging = Staging()
+        self.arriving: Values | None = None
+        """The gradient that reaches the state after the last step from outside."""
 
-    def serves(self, plan: Plan) -> bool:
+    def serves(self, model: Model, plan: Plan) -> bool:
         """Whether these buffers are large enough for another plan, and not of another kind."""
         mine, other = self.plan, plan.simulation
         return (
-            plan.batch == mine.batch
+            model.buffers_key == self._key
+            and plan.batch == mine.batch
             and plan.store.tape_retention == mine.store.tape_retention
             and plan.store.medium == mine.store.medium
             and plan.chunk <= mine.chunk
@@ -88,8 +91,16 @@ class Memory:
         """Begin a run from a known state, whatever ended the last one: no tape, no snapshot, no gradient."""
         self.ring.clear()
         self.states.clear()
+        self.arriving = None
         self.dstate.zero()
         self.gradients.zero()
+
+    def start_dstate(self, *, at_end: bool) -> None:
+        """Begin a way back that does not go on from the last one, at the end of the sequence or before it."""
+        if at_end and self.arriving is not None:
+            self.dstate.copy_from(self.arriving)
+        else:
+            self.dstate.zero()
 
     @property
     def peak_bytes(self) -> int:

@@ -39,13 +39,13 @@ class Report:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Outcome:
-    """Loss (mean over counted steps and samples, nats for softmax and Bernoulli heads), their number, and final state.
+    """Mean loss (nats for softmax and Bernoulli heads), the sum of the weights of the losses, and the final state.
 
     `state` has the names and shapes of a state of the whole batch: that after the last step.
     """
 
     loss: float
-    count: int
+    count: float
     state: Vector
     report: Report
 
@@ -60,3 +60,25 @@ class Result(Outcome):
 
     gradients: Vector
     state_gradient: Vector
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class SweepResult:
+    """What a sweep with an outside loss gives back.
+
+    Parameters
+    ----------
+    state : Vector
+        After the last step.
+    gradients : Vector
+        Of the parameters: what the caller's dL/d(outputs) make of them, neither summed nor divided any further.
+    state_gradient : Vector
+        dL/dstate before the first step.
+    report : Report
+        What the run held and did.
+    """
+
+    state: Vector
+    gradients: Vector
+    state_gradient: Vector
+    report: Report

@@ -7,6 +7,7 @@ import attrs
 
 from rnnframe.contracts.model import ChunkModel
 from rnnframe.data.columns import Columns
+from rnnframe.data.pieces import Draw
 from rnnframe.data.source import Reader, Source
 from rnnframe.engine.loop import execute
 from rnnframe.engine.memory import Memory
@@ -25,7 +26,7 @@ class Run:
     """A source that is run once over the shards of a plan.
 
     `on_update` is called where the schedule has an update and a loss has come in since the last one, and at the end;
-    None leaves the mean gradient in the first shard's buffer.
+    None leaves the mean gradient in the first shard's buffer. `draw` is what random masks are drawn from.
     """
 
     model: ChunkModel[Any, Any, Any]
@@ -35,17 +36,24 @@ class Run:
     memories: Sequence[Memory]
     versions: WeightVersions
     on_update: UpdateFn | None
+    draw: Draw | None = None
     totals: RunTotals = attrs.field(init=False)
 
     @totals.default
     def _new_totals(self) -> RunTotals:
         return RunTotals([memory.gradients for memory in self.memories])
 
-    def execute(self, threads: ShardThreads, state: Any | None) -> Outcome:
-        """Run all shards from `state`, zeros where it is None; return what came out."""
+    def execute(self, threads: ShardThreads, state: Any | None, state_gradient: Any | None = None) -> Outcome:
+        """Run all shards from `state` and back from dL/d(final state), zeros where they are None.
+
+        Return what came out.
+        """
         for part, memory in zip(self.columns, self.memories, strict=True):
             memory.reset()
             self.model.fill_state(memory.state, state, self.source.batch, part)
+            if state_gradient is not None:
+                memory.arriving = self.model.new_state(memory.plan.batch)
+                self.model.fill_state(memory.arriving, state_gradient, self.source.batch, part)
         self.model.derive()
         self.versions.most = 0
         threads.run(self._run_shard, len(self.columns), self._update_between)
@@ -60,7 +68,7 @@ class Run:
 
     def _run_shard(self, n: int, barrier: Callable[[], None], check: Callable[[], None]) -> None:
         plan, memory = self.plan.shards[n], self.memories[n]
-        reader = Reader(self.source, plan.grid, self.columns[n], memory.staging, check)
+        reader = Reader(self.source, plan.grid, self.columns[n], memory.staging, check, self.draw)
         execute(plan.schedule(), reader, self.model, memory, self.totals.shards[n], barrier)
 
     def _update(self) -> bool:

@@ -11,13 +11,13 @@ from rnnframe.errors import NonFiniteError
 
 @attrs.define
 class ShardTotals:
-    """What one shard's loop has done: loss and count since the last update; chunks and steps in all.
+    """What one shard's loop has done: losses and their weights since the last update; chunks and steps in all.
 
     `chunks` and `steps` tell how far it got, `forward_steps` and `reverse_steps` count every time a step was run.
     """
 
     loss: float = 0.0
-    count: int = 0
+    count: float = 0
     chunks: int = 0
     steps: int = 0
     forward_steps: int = 0
@@ -30,7 +30,7 @@ class ShardTotals:
             self.chunks += 1
             self.steps += steps
 
-    def reversed(self, steps: int, loss: float, count: int) -> None:
+    def reversed(self, steps: int, loss: float, count: float) -> None:
         """Count a chunk that was reversed, with the losses that it injected."""
         self.reverse_steps += steps
         self.loss += loss
@@ -42,17 +42,18 @@ class RunTotals:
 
     def __init__(self, gradients: Sequence[Any]) -> None:
         self.shards = [ShardTotals() for _ in gradients]
-        self.loss, self.count, self.updates = 0.0, 0, 0
+        self.loss, self.updates = 0.0, 0
+        self.count: float = 0
         self._gradients = gradients
 
     @property
     def mean_loss(self) -> float:
         """The mean of all losses that were reduced."""
-        return self.loss / max(1, self.count)
+        return self.loss / (self.count or 1)
 
     @property
-    def waiting(self) -> int:
-        """The number of losses that came in since the last update."""
+    def waiting(self) -> float:
+        """The sum of the weights of the losses that came in since the last update: their number, where unweighted."""
         return sum(shard.count for shard in self.shards)
 
     def reduce(self) -> tuple[Any, float]:
@@ -69,8 +70,8 @@ class RunTotals:
             shard.count, shard.loss = 0, 0.0
         if not math.isfinite(loss):
             raise NonFiniteError(f"the loss is {loss}; lower the learning rate, clip the gradients, or check the data")
-        total.scale(1 / max(1, count))
-        return total, loss / max(1, count)
+        total.scale(1 / (count or 1))
+        return total, loss / (count or 1)
 
     def begin(self) -> None:
         """Start new sums of gradients after an update."""

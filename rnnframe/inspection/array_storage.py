@@ -5,7 +5,7 @@ from typing import Literal
 import attrs
 import numpy as np
 
-from rnnframe.contracts.cell import Cell
+from rnnframe.contracts.layer import Layer
 from rnnframe.engine.plan import Plan
 from rnnframe.inspection.needs import Dependency
 from rnnframe.inspection.timeline import timeline_of
@@ -39,7 +39,7 @@ class ScheduleSummary:
     rebuilt: frozenset[str]
 
     @classmethod
-    def of(cls, plan: Plan, cell: Cell) -> "ScheduleSummary":
+    def of(cls, plan: Plan, cell: Layer, inputs: int) -> "ScheduleSummary":
         """Return the habits of a plan for a network of this cell; raises `OptionError` for an unknown length."""
         timeline, simulation = timeline_of(plan), plan.simulation
         times = np.zeros(timeline.steps + 1, dtype=int)
@@ -57,7 +57,7 @@ class ScheduleSummary:
             rerun=float(np.mean(np.cumsum(times[:-1]) > 1)),
             updates=simulation.updates,
             versions=simulation.versions,
-            rebuilt=frozenset(cell.tape().keys() - set(cell.retained_arrays(plan.store.tape_retention))),
+            rebuilt=frozenset(cell.tape(inputs).keys() - set(cell.retained_arrays(inputs, plan.store.tape_retention))),
         )
 
     def fate(self, need: Dependency) -> ArrayStorage:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import attrs
 import numpy as np
 
-from rnnframe.contracts.cell import TapeRetention
+from rnnframe.contracts.layer import TapeRetention
 from rnnframe.data.pieces import Block
 from rnnframe.engine.blas import one_thread
 from rnnframe.engine.plan import Plan
@@ -62,8 +62,11 @@ class _Chunk:
     def __init__(self, network: Network, steps: int, batch: int, kept: TapeRetention) -> None:
         rng = np.random.default_rng(0)
         x = rng.standard_normal((steps, batch, network.inputs)).astype(network.dtype)
-        shape = (steps, batch) if network.head.target_dims == 1 else (steps, batch, network.head.width)
-        y = network.head.targets(np.zeros(shape, np.int64), network.dtype)
+        loss = None if network.head is None else network.head.loss
+        y = None
+        if loss is not None:
+            width = () if loss.target_width is None else (loss.target_width,)
+            y = loss.targets(np.zeros((steps, batch, *width), np.int64), network.dtype)
         block = Block.whole(x, y)
         state, dstate = network.new_state(batch), network.new_state(batch)
         scratch, gradients = network.new_scratch(steps, batch), network.new_gradients()

@@ -76,7 +76,7 @@ def measure(job: Job) -> Measured:
     """Run a job here, with BLAS on one thread: once for the peak, then a few times for the clock."""
     network = Network(cells=job.cells, head=job.head, inputs=job.inputs, dtype=job.dtype)
     x, y = batch_of(network, job.steps, job.batch)
-    first = y if network.head.at == "last" else y[:1]
+    first = y if _last_only(network) else y[:1]
     Engine(network, "full-history", chunk=1, shards=job.shards, kernels=job.kernels).gradients(
         x[:1], first
     )  # imports what is imported late, and holds little
@@ -108,10 +108,16 @@ def batch_of(network: Network, steps: int, batch: int) -> tuple[Array, Array]:
     """Return a random batch that a network takes, the same every time."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((steps, batch, network.inputs)).astype(network.dtype)
-    lead = (batch,) if network.head.at == "last" else (steps, batch)
-    if network.head.target_dims == 1:
-        return x, rng.integers(0, network.head.width, lead)
-    return x, rng.integers(0, 2, (*lead, network.head.width)).astype(network.dtype)
+    assert network.head is not None
+    loss = network.head.loss
+    lead = (batch,) if _last_only(network) else (steps, batch)
+    if loss.target_width is None:
+        return x, rng.integers(0, loss.width, lead)
+    return x, rng.integers(0, 2, (*lead, loss.target_width)).astype(network.dtype)
+
+
+def _last_only(network: Network) -> bool:
+    return network.head is not None and network.head.loss.at == "last"
 
 
 def difference(gradient: Array, reference: Array) -> tuple[float, float]:

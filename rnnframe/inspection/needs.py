@@ -10,8 +10,8 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.contracts.cell import Cell
 from rnnframe.contracts.kernels import Kernels
+from rnnframe.contracts.layer import BlockPass, Layer
 from rnnframe.data.pieces import Block
 from rnnframe.network.network import Network
 
@@ -28,7 +28,7 @@ class Dependency:
     gradients: tuple[str, ...]
 
 
-def dependencies_of(cell: Cell, inputs: int, kernels: Kernels | None = None) -> list[Dependency]:
+def dependencies_of(cell: Layer, inputs: int, kernels: Kernels | None = None) -> list[Dependency]:
     """Return every array of one step of `cell`, with the gradients that cannot be computed without it.
 
     It is asked of the cell as it is written, or of its twin where kernels are given that have one.
@@ -47,7 +47,7 @@ class _Step:
     """One step of the first layer of a network, run forward; it can be reversed with any array spoilt."""
 
     def __init__(self, network: Network, inputs: int, rng: np.random.Generator) -> None:
-        self.network, self.cell = network, network.layers[0].cell
+        self.network, self.cell = network, network.layers[0].layer
         self.x = rng.standard_normal((1, BATCH, inputs))
         self.state = network.new_state(BATCH)
         self.state.flat[:] = rng.uniform(-0.5, 0.5, self.state.flat.shape)
@@ -55,7 +55,7 @@ class _Step:
     def arrays(self) -> Iterator[tuple[str, str, int]]:
         """Yield name, role and values per sample of every array of the step."""
         yield "x_t", "input", self.x.shape[2]
-        state, tape = self.cell.state(), self.cell.tape()
+        state, tape = self.network.layers[0].state, self.network.layers[0].tape
         for name, width in state.items():
             yield f"{name}_(t-1)", "state", width
         for name, width in tape.items():
@@ -84,10 +84,11 @@ class _Step:
         else:
             arrays[name.removesuffix("_t")][-1] *= factor
         gradients, dx = network.new_gradients().group("layer0"), np.empty_like(x)
-        dh = np.ones((1, BATCH, self.cell.hidden))
+        dh = np.ones((1, BATCH, self.network.layers[0].width))
         dstate = {key: np.full_like(value, 0.5) for key, value in network.new_state(BATCH).group("layer0").items()}
         with np.errstate(all="ignore"):
-            self.cell.backward(weights, x, arrays, dh, dstate, gradients, scratch.part(0, (1, BATCH)), dx)
+            block = BlockPass(weights, x, arrays, scratch.part(0, (1, BATCH)), x.shape[2])
+            self.cell.backward(block, dh, dstate, gradients, dx)
         found = {f"d{key}": value for key, value in gradients.items()}
         return found | {"dx_t": dx} | {f"d{key}_(t-1)": value for key, value in dstate.items()}
 

@@ -1,25 +1,25 @@
-"""The buffers that a network makes for the loop, and that nobody else looks into: weights and working arrays."""
+"""The working arrays of a network: what both directions use while they are at one chunk."""
 
 from typing import Any
 
+import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, Vector, size_of
-from rnnframe.contracts.cell import Sizes
 from rnnframe.contracts.head import Head
-from rnnframe.network.weights import Layer
+from rnnframe.contracts.layer import Sizes
+from rnnframe.network.placed import PlacedLayer
 
 
 class Scratch:
     """What both directions work in while they are at one chunk: nothing here outlives it."""
 
-    def __init__(self, layers: tuple[Layer, ...], head: Head, steps: int, batch: int, dtype: np.dtype[Any]) -> None:
-        sizes = _scratch_sizes(layers, head)
-        shapes = [_scratch_shapes(size, steps, batch) for size in sizes]
-        shared, between = _scratch_items(layers, head, steps, batch)
-        self._shared = Vector({"": (shared,)}, dtype)
-        self._gradients = Vector(dict.fromkeys("ab"[: _between(layers)], (between,)), dtype)
-        self._arrays = [Vector(shape, dtype, self._shared.flat) for shape in shapes]
+    def __init__(self, form: "ScratchForm", steps: int, batch: int, dtype: np.dtype[Any]) -> None:
+        sizes = form.sizes()
+        self._shared = Vector({"": (form.shared_items(steps, batch),)}, dtype)
+        width = steps * batch * form.widest
+        self._gradients = Vector(dict.fromkeys("ab"[: form.gradients], (width,)), dtype)
+        self._arrays = [Vector(_shapes(size, steps, batch), dtype, self._shared.flat) for size in sizes]
         self._sized = [[name for name in size if not isinstance(size[name], tuple)] for size in sizes]
         self._batch = batch
         self._views: dict[tuple[int, int], dict[str, Array]] = {}
@@ -53,27 +53,43 @@ class Scratch:
         return self._gradients[name][: steps * samples * width].reshape(steps, samples, width)
 
 
-def scratch_items(layers: tuple[Layer, ...], head: Head, steps: int, batch: int) -> int:
-    """Return the number of values in the working arrays for chunks of `steps` steps."""
-    shared, between = _scratch_items(layers, head, steps, batch)
-    return shared + _between(layers) * between
+@attrs.frozen(eq=False)
+class ScratchForm:
+    """What working arrays a network needs; `inputs` tells whether dL/dx of its inputs is among them.
+
+    The layers and the head share one part of them, as one is at work at a time.
+    """
+
+    layers: tuple[PlacedLayer, ...]
+    head: Head | None
+    inputs: bool = False
+
+    @property
+    def gradients(self) -> int:
+        """How many arrays dL/dh needs on its way down: of one layer only the top's."""
+        return min(2, len(self.layers) + self.inputs)
+
+    @property
+    def widest(self) -> int:
+        """The largest width of dL/dh on its way."""
+        widths = [at.width for at in self.layers]
+        return max([*widths, self.layers[0].inputs] if self.inputs else widths)
+
+    def sizes(self) -> list[Sizes]:
+        """Return the working arrays of each layer, and last of the head."""
+        top = self.layers[-1].width
+        of_head = {} if self.head is None else self.head.readout.scratch(top, self.head.width)
+        return [*(at.layer.scratch(at.inputs) for at in self.layers), of_head]
+
+    def shared_items(self, steps: int, batch: int) -> int:
+        """Return the number of values that the layers and the head share."""
+        return max(size_of(_shapes(size, steps, batch)) for size in self.sizes())
+
+    def items(self, steps: int, batch: int) -> int:
+        """Return the number of values in all working arrays for chunks of `steps` steps."""
+        return self.shared_items(steps, batch) + self.gradients * steps * batch * self.widest
 
 
-def _between(layers: tuple[Layer, ...]) -> int:
-    """Return how many arrays dL/dh needs on its way down: of one layer only the top's."""
-    return min(2, len(layers))
-
-
-def _scratch_items(layers: tuple[Layer, ...], head: Head, steps: int, batch: int) -> tuple[int, int]:
-    """Return the values that the layers and the head share, as one is at work at a time, and those of one dL/dh."""
-    shared = max(size_of(_scratch_shapes(size, steps, batch)) for size in _scratch_sizes(layers, head))
-    return shared, steps * batch * max(layer.cell.hidden for layer in layers)
-
-
-def _scratch_sizes(layers: tuple[Layer, ...], head: Head) -> list[Sizes]:
-    return [*(layer.cell.scratch(layer.inputs) for layer in layers), head.scratch(layers[-1].cell.hidden)]
-
-
-def _scratch_shapes(sizes: Sizes, steps: int, batch: int) -> dict[str, tuple[int, ...]]:
+def _shapes(sizes: Sizes, steps: int, batch: int) -> dict[str, tuple[int, ...]]:
     """Return the shapes of working arrays: a width w means [steps, batch, w]."""
     return {name: size if isinstance(size, tuple) else (steps, batch, size) for name, size in sizes.items()}

@@ -1,47 +1,58 @@
-"""A stack of layers at work on one piece: a dense block up through the cells, and the gradient down again.
+"""A stack of layers at work on one piece: a dense block up through the layers, and the gradient down again.
 
 Nothing here knows of cuts, but for the states that are zero before a piece.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
 from rnnframe.arrays import Array, Arrays, Vector
-from rnnframe.contracts.cell import TapeRetention
 from rnnframe.contracts.head import Head
-from rnnframe.data.pieces import Piece
+from rnnframe.contracts.layer import BlockPass, TapeRetention
+from rnnframe.data.pieces import Draw, Piece
+from rnnframe.network.feeds import Feed
+from rnnframe.network.placed import PlacedLayer
 from rnnframe.network.scratch import Scratch
-from rnnframe.network.weights import Layer, Weights
+from rnnframe.network.weights import Weights
 
 
 @attrs.frozen(eq=False)
 class Stack:
-    """The layers from the input upwards, and the head. `arrays` are a piece's of a tape, layer by layer."""
+    """The layers from the input upwards, the head, and what feeds the way back.
 
-    layers: tuple[Layer, ...]
-    head: Head
+    `arrays` are a piece's of a tape, layer by layer.
+    """
 
-    def forward(self, weights: Weights, piece: Piece, arrays: Sequence[Arrays], scratch: Scratch) -> None:
-        """Run every cell from row 0 of its states."""
-        x = piece.x
-        ended_with = self._begin_anew(piece, arrays)
-        for n, layer in enumerate(self.layers):
-            with layer.note:
-                layer.cell.forward(weights.layers[n], x, arrays[n], scratch.part(n, piece.size))
-            x = arrays[n]["h"][1:]
+    layers: tuple[PlacedLayer, ...]
+    head: Head | None
+    feed: Feed
+
+    def forward(
+        self, weights: Weights, piece: Piece, arrays: Sequence[Arrays], scratch: Scratch, draw: Draw | None
+    ) -> None:
+        """Run every layer from row 0 of its states."""
+        ended_with = self._reset(piece, arrays)
+        for block, at in self._passes(weights, piece, arrays, scratch, draw):
+            with at.note:
+                at.layer.forward(block)
         self._give_back(piece, arrays, ended_with)
+        self.feed.seen(weights.head, piece, self.outputs(arrays), scratch)
 
     def rebuild(
-        self, weights: Weights, piece: Piece, arrays: Sequence[Arrays], scratch: Scratch, retention: TapeRetention
+        self,
+        weights: Weights,
+        piece: Piece,
+        arrays: Sequence[Arrays],
+        scratch: Scratch,
+        draw: Draw | None,
+        retention: TapeRetention,
     ) -> None:
-        """Make the arrays again that are not kept; row 0 of every state is there."""
-        x = piece.x
-        ended_with = self._begin_anew(piece, arrays)
-        for n, layer in enumerate(self.layers):
-            with layer.note:
-                layer.cell.rebuild(weights.layers[n], x, arrays[n], scratch.part(n, piece.size), retention)
-            x = arrays[n]["h"][1:]
+        """Make the arrays again that are not retained; row 0 of every state is there."""
+        ended_with = self._reset(piece, arrays)
+        for block, at in self._passes(weights, piece, arrays, scratch, draw):
+            with at.note:
+                at.layer.rebuild(block, retention)
         self._give_back(piece, arrays, ended_with)
 
     def reverse(
@@ -52,62 +63,54 @@ class Stack:
         dstate: Vector,
         gradients: Vector,
         scratch: Scratch,
+        draw: Draw | None,
     ) -> float:
-        """Take the piece back: readout, loss, then every layer from the top; return the sum of the losses.
+        """Reverse the piece: the feed's dL/dh, then every layer from the top; return the sum of the losses.
 
         `dstate` is the gradient that reaches the state after the piece, of all samples of the batch; for those of the
-        piece it becomes that of the state before it, which is zero where they begin anew.
+        piece it becomes that of the state before it, which is zero where they are reset.
         """
-        below = [piece.x, *(layer["h"][1:] for layer in arrays)]
-        dh = scratch.gradient("a", piece.size, self.layers[-1].cell.hidden)
-        loss = self._reverse_head(weights, piece, below[-1], dh, gradients, scratch)
-        ended_with = self._begin_anew(piece, arrays)
-        for n in reversed(range(len(self.layers))):
-            layer = self.layers[n]
-            into = "ba"[(len(self.layers) - n) % 2 == 0]
-            dx = scratch.gradient(into, piece.size, layer.inputs) if n else None
-            carried = dstate.group(layer.prefix)
-            if piece.first:
-                carried = {name: value[piece.first :] for name, value in carried.items()}
-            working = scratch.part(n, piece.size)
-            into_these = gradients.group(layer.prefix)
-            with layer.note:
-                layer.cell.backward(weights.layers[n], below[n], arrays[n], dh, carried, into_these, working, dx)
+        top = len(self.layers) - 1
+        dh = scratch.gradient("a", piece.size, self.layers[top].width)
+        loss = self.feed.reverse(weights.head, piece, self.outputs(arrays), dh, gradients, scratch)
+        ended_with = self._reset(piece, arrays)
+        for block, at in reversed(self._passes(weights, piece, arrays, scratch, draw)):
+            wanted = at.number > 0 or self.feed.wants_inputs(piece)
+            dx = scratch.gradient("ba"[(top - at.number) % 2], piece.size, at.inputs) if wanted else None
+            carried = _running(dstate.group(at.prefix), piece)
+            with at.note:
+                at.layer.backward(block, dh, carried, gradients.group(at.prefix), dx)
             if dx is not None:
                 dh = dx
+        if self.feed.wants_inputs(piece):
+            self.feed.take_inputs(piece, dh)
         self._give_back(piece, arrays, ended_with)
         if piece.reset_samples is not None:
             for value in dstate.values():
                 value[piece.first + piece.reset_samples] = 0
         return loss
 
-    def _reverse_head(
-        self, weights: Weights, piece: Piece, h: Array, dh: Array, gradients: Vector, scratch: Scratch
-    ) -> float:
-        """Write dL/dh of the steps and samples that count, and zeros for the others."""
-        steps, samples = piece.counted
-        working = scratch.part(-1, (len(h), samples))
-        if (steps, samples) != piece.size:
-            counted = slice(len(h) - steps, None), slice(0, samples)
-            dh[: len(h) - steps] = 0
-            dh[:, samples:] = 0
-            h, dh = h[counted], dh[counted]
-        if piece.y is None:
-            return 0.0
-        return self.head.reverse(weights.head, h, piece.y, dh, gradients.group("head"), working)
+    def outputs(self, arrays: Sequence[Arrays]) -> Array:
+        """Return the top layer's outputs [l, n, width] of a piece."""
+        output: Array = self.layers[-1].output(arrays[-1])
+        return output
 
-    def evaluate(self, weights: Weights, piece: Piece, h: Array, scratch: Scratch) -> float:
-        """Return the sum of the losses of a piece whose top layer's h is given."""
-        if piece.y is None:
-            return 0.0
-        steps, samples = piece.counted
-        working = scratch.part(-1, (len(h), samples))
-        return self.head.loss(weights.head, h[len(h) - steps :, :samples], piece.y, working)
+    def _passes(
+        self, weights: Weights, piece: Piece, arrays: Sequence[Arrays], scratch: Scratch, draw: Draw | None
+    ) -> list[tuple[BlockPass, PlacedLayer]]:
+        """Return what each layer is handed, from the inputs upwards."""
+        x, passes = piece.x, []
+        for at, of_layer, tape in zip(self.layers, weights.layers, arrays, strict=True):
+            working = scratch.part(at.number, piece.size)
+            block = BlockPass(of_layer, x, tape, working, at.inputs, at.number, piece.start, piece.samples, draw)
+            passes.append((block, at))
+            x = at.output(tape)
+        return passes
 
-    def _begin_anew(self, piece: Piece, arrays: Sequence[Arrays]) -> list[Array]:
-        """Put zeros into row 0 of the states that begin anew, and return what the piece before it has left there.
+    def _reset(self, piece: Piece, arrays: Sequence[Arrays]) -> list[Array]:
+        """Put zeros into row 0 of the states that are reset, and return what the piece before it has left there.
 
-        A row that is held for two pieces costs nothing in memory, and both see what is theirs.
+        A row that is held for two pieces costs nothing in memory, and each sees its own values.
         """
         if piece.reset_samples is None:
             return []
@@ -118,10 +121,15 @@ class Stack:
         return ended_with
 
     def _give_back(self, piece: Piece, arrays: Sequence[Arrays], ended_with: list[Array]) -> None:
-        """Put back what `_begin_anew` returned."""
+        """Put back what `_reset` returned."""
         if ended_with:
             for row, values in zip(self._first_rows(arrays), ended_with, strict=True):
                 row[piece.reset_samples] = values
 
     def _first_rows(self, arrays: Sequence[Arrays]) -> list[Array]:
-        return [layer[name][0] for at, layer in zip(self.layers, arrays, strict=True) for name in at.cell.state()]
+        return [tape[name][0] for at, tape in zip(self.layers, arrays, strict=True) for name in at.state]
+
+
+def _running(dstate: Mapping[str, Array], piece: Piece) -> Mapping[str, Array]:
+    """Return the part of dL/dstate that belongs to the samples of the piece."""
+    return {name: value[piece.first :] for name, value in dstate.items()} if piece.first else dstate

@@ -8,9 +8,9 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, Shapes, Vector
-from rnnframe.contracts.cell import TapeRetention
+from rnnframe.contracts.layer import TapeRetention
 from rnnframe.data.pieces import Block
-from rnnframe.network.weights import Layer
+from rnnframe.network.placed import PlacedLayer
 
 _numbers = itertools.count(1)
 
@@ -51,12 +51,12 @@ class Tape:
     cut that was run last.
     """
 
-    def __init__(self, kept: Vector, shared: SharedArrays, layers: tuple[Layer, ...]) -> None:
+    def __init__(self, kept: Vector, shared: SharedArrays, layers: tuple[PlacedLayer, ...], batch: int) -> None:
         self.number = next(_numbers)
         self._shared = shared
         self._layers = layers
         self._arrays = [kept.group(layer.prefix) | shared.arrays.group(layer.prefix) for layer in layers]
-        self._batch = int(self._arrays[0]["h"].shape[1])
+        self._batch = batch
         self._layouts: list[Layout] = []
         self._firsts: list[int] = []
         self.pieces: list[list[dict[str, Array]]] = []
@@ -123,7 +123,7 @@ class Tape:
 
     @property
     def extra_bytes(self) -> int:
-        """Bytes beside those planned: of states that are not in `Cell.tape`, in chunks that are cut."""
+        """Bytes beside those planned: of states that are not in `Layer.tape`, in chunks that are cut."""
         return sum(array.nbytes for array in self._larger.values())
 
     def layers(self, steps: int) -> list[dict[str, Array]]:
@@ -142,8 +142,8 @@ class Tape:
 
     def _lay_out(self, layer: int, sizes: Sequence[tuple[int, int]]) -> Layout:
         """Lay out one layer's arrays for pieces of so many steps and samples."""
-        cell, layout = self._layers[layer].cell, Layout({}, [{} for _ in sizes])
-        state, tape = cell.state(), cell.tape()
+        at, layout = self._layers[layer], Layout({}, [{} for _ in sizes])
+        state, tape = at.state, at.tape
         for name in {**state, **tape}:
             lengths = [(steps if name in tape else 1, samples) for steps, samples in sizes]
             end = self._batch if name in state else 0
@@ -170,9 +170,9 @@ class TapeFactory:
     """Makes the tapes of a shard, and once the arrays that they share."""
 
     def __init__(
-        self, layers: tuple[Layer, ...], steps: int, batch: int, retention: TapeRetention, dtype: np.dtype[Any]
+        self, layers: tuple[PlacedLayer, ...], steps: int, batch: int, retention: TapeRetention, dtype: np.dtype[Any]
     ) -> None:
-        self._layers, self._dtype = layers, dtype
+        self._layers, self._batch, self._dtype = layers, batch, dtype
         self._kept, shared = tape_shapes(layers, steps, batch, retention)
         self._shared = SharedArrays(shared, retention, dtype)
 
@@ -183,19 +183,21 @@ class TapeFactory:
 
     def make(self, room: Array | None = None) -> Tape:
         """Return an uninitialised tape, in new memory or in the `room` given."""
-        return Tape(Vector(self._kept, self._dtype, room), self._shared, self._layers)
+        return Tape(Vector(self._kept, self._dtype, room), self._shared, self._layers, self._batch)
 
 
 ENDS = "@ends"
 
 
-def tape_shapes(layers: tuple[Layer, ...], steps: int, batch: int, retention: TapeRetention) -> tuple[Shapes, Shapes]:
+def tape_shapes(
+    layers: tuple[PlacedLayer, ...], steps: int, batch: int, retention: TapeRetention
+) -> tuple[Shapes, Shapes]:
     """Return the shapes of what stays with a chunk, and of what does not; it begins with the state at its start."""
     kept: dict[str, tuple[int, ...]] = {}
     working: dict[str, tuple[int, ...]] = {}
     for layer in layers:
-        state, tape = layer.cell.state(), layer.cell.tape()
-        stays = tape if retention == "whole" else layer.cell.retained_arrays(retention)
+        state, tape = layer.state, layer.tape
+        stays = tape if retention == "whole" else layer.layer.retained_arrays(layer.inputs, retention)
         for name, width in tape.items():
             into = kept if name in stays else working
             into[f"{layer.prefix}.{name}"] = (steps + (name in state), batch, width)

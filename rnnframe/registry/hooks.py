@@ -14,12 +14,13 @@ from collections.abc import Iterable
 
 import pluggy
 
-from rnnframe.contracts.cell import Cell
-from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import Kernels
+from rnnframe.contracts.layer import Layer
 from rnnframe.contracts.learning_rate import LearningRate
+from rnnframe.contracts.loss import Loss
 from rnnframe.contracts.medium import Medium
 from rnnframe.contracts.optimizer import Optimizer
+from rnnframe.contracts.readout import Readout
 from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
 
@@ -29,8 +30,8 @@ hookimpl = pluggy.HookimplMarker("rnnframe")
 
 
 @hookspec
-def rnnframe_cells() -> Iterable[type[Cell]]:
-    """Return recurrent cell classes."""
+def rnnframe_cells() -> Iterable[type[Layer]]:
+    """Return layer classes: recurrent cells, and layers without a state."""
 
 
 @hookspec
@@ -54,8 +55,13 @@ def rnnframe_tasks() -> Iterable[type[Task]]:
 
 
 @hookspec
-def rnnframe_heads() -> Iterable[type[Head]]:
-    """Return head classes: readouts with losses."""
+def rnnframe_losses() -> Iterable[type[Loss]]:
+    """Return loss classes: what outputs and targets make a number of, and the larger part of a head."""
+
+
+@hookspec
+def rnnframe_readouts() -> Iterable[type[Readout]]:
+    """Return readout classes: what makes outputs of the top layer's, the other part of a head."""
 
 
 @hookspec

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from rnnframe.contracts.cell import Cell
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import AUTO, NUMPY, Kernels
+from rnnframe.contracts.layer import Layer
 from rnnframe.errors import OptionError, UsageError, unknown_name
 from rnnframe.registry.registry import Registry
 
@@ -20,7 +20,7 @@ def kernels_used(kernels: Sequence[str]) -> str:
     return ", ".join(kernels if len(set(kernels)) > 1 else kernels[:1])
 
 
-def make_ready(kernels: Kernels, twin: Cell | Head, what: str, dtype: np.dtype[Any]) -> None:
+def make_ready(kernels: Kernels, twin: Layer | Head, what: str, dtype: np.dtype[Any]) -> None:
     """Have the twin of `what` prepared; where that takes a while, say so on stderr before, and the seconds after."""
     if kernels.is_ready(twin, dtype):
         kernels.prepare(twin, dtype)

@@ -6,12 +6,13 @@ from typing import Any
 
 import attrs
 
-from rnnframe.contracts.cell import Cell
-from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import Kernels
+from rnnframe.contracts.layer import Layer
 from rnnframe.contracts.learning_rate import LearningRate
+from rnnframe.contracts.loss import Loss
 from rnnframe.contracts.medium import Medium
 from rnnframe.contracts.optimizer import Optimizer
+from rnnframe.contracts.readout import Readout
 from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
 
@@ -27,12 +28,13 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "cell": Kind(hook="rnnframe_cells", base=Cell, plural="cells"),
+        "cell": Kind(hook="rnnframe_cells", base=Layer, plural="cells"),
         "optimizer": Kind(hook="rnnframe_optimizers", base=Optimizer, plural="optimizers"),
         "store": Kind(hook="rnnframe_state_stores", base=StateStore, plural="stores"),
         "medium": Kind(hook="rnnframe_media", base=Medium, plural="media"),
         "task": Kind(hook="rnnframe_tasks", base=Task, plural="tasks"),
-        "head": Kind(hook="rnnframe_heads", base=Head, plural="heads"),
+        "loss": Kind(hook="rnnframe_losses", base=Loss, plural="losses"),
+        "readout": Kind(hook="rnnframe_readouts", base=Readout, plural="readouts"),
         "learning rate": Kind(hook="rnnframe_learning_rates", base=LearningRate, plural="learning rates"),
         "kernels": Kind(hook="rnnframe_kernels", base=Kernels, plural="kernels"),
     }

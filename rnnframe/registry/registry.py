@@ -1,4 +1,4 @@
-"""The registry: from names and specs to cells, optimizers, stores, media, tasks, kernels, heads and learning rates."""
+"""The registry: from names and specs to what plugins provide."""
 
 import functools
 from collections.abc import Iterator, Mapping
@@ -6,17 +6,19 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from rnnframe.contracts.cell import Cell
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import Kernels
+from rnnframe.contracts.layer import Layer
 from rnnframe.contracts.learning_rate import LearningRate
+from rnnframe.contracts.loss import Loss
 from rnnframe.contracts.medium import Medium
 from rnnframe.contracts.optimizer import Optimizer
+from rnnframe.contracts.readout import Readout
 from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
 from rnnframe.errors import UsageError
 from rnnframe.registry.discovery import Plugins
-from rnnframe.registry.specs import NONE_WORDS, Spec, build, field_types
+from rnnframe.registry.specs import DEFAULT_READOUT, NONE_WORDS, Spec, build, field_types
 
 T = TypeVar("T")
 
@@ -59,9 +61,9 @@ class Registry(Plugins):
             for key, value in options.items()
         }
 
-    def cell(self, given: str | Cell) -> Cell:
-        """Return a cell from a spec such as "lstm:hidden=128"."""
-        made: Cell = self.make("cell", Cell, given)
+    def cell(self, given: str | Layer) -> Layer:
+        """Return a layer, such as a recurrent cell, from a spec such as "lstm:hidden=128"."""
+        made: Layer = self.make("cell", Layer, given)
         return made
 
     def optimizer(self, given: str | Optimizer) -> Optimizer:
@@ -89,9 +91,31 @@ class Registry(Plugins):
         made: Kernels = self.make("kernels", Kernels, given)
         return made
 
-    def head(self, given: str | Head) -> Head:
-        """Return a head from a spec such as "softmax:classes=65"."""
-        made: Head = self.make("head", Head, given)
+    def head(self, given: str | Head | Loss) -> Head:
+        """Return a head from the spec of a loss such as "softmax:classes=65", with the affine readout by default.
+
+        The option `readout` names another one; in its spec ";" stands for ",".
+        """
+        if isinstance(given, Head):
+            return given
+        if isinstance(given, Loss):
+            return Head(loss=given, readout=self.readout(DEFAULT_READOUT))
+        if not isinstance(given, str):
+            raise UsageError(f"a head is a spec such as 'softmax:classes=65', a Head or a Loss, not {given!r}")
+        spec = Spec.parse(given, "loss")
+        options = dict(spec.options)
+        readout = options.pop("readout", DEFAULT_READOUT).replace(";", ",")
+        loss: Loss = self.build(self.find("loss", spec.name), options, "loss", spec.name)
+        return Head(loss=loss, readout=self.readout(readout))
+
+    def loss(self, given: str | Loss) -> Loss:
+        """Return a loss from a spec such as "mse:outputs=2"."""
+        made: Loss = self.make("loss", Loss, given)
+        return made
+
+    def readout(self, given: str | Readout) -> Readout:
+        """Return a readout from a spec such as "affine"."""
+        made: Readout = self.make("readout", Readout, given)
         return made
 
     def learning_rate(self, given: str | LearningRate) -> LearningRate:

@@ -5,6 +5,7 @@ from typing import Any
 
 import attrs
 
+from rnnframe.contracts.loss import Loss
 from rnnframe.errors import PluginError
 from rnnframe.registry.specs import field_types
 
@@ -38,6 +39,8 @@ def _check_option(cls: type[Any], option: "attrs.Attribute[Any]", base: type[Any
         raise PluginError(f"{where} has no type; write {option.name}: float = attrs.field(...)")
     if option.alias != option.name:
         raise PluginError(f"{where} is known to attrs as {option.alias!r}; call it {option.alias!r}")
+    if option.name == "readout" and issubclass(base, Loss):
+        raise PluginError(f"{where} is taken: it names the readout of a head; rename it")
     for parent in cls.__mro__[1:]:
         taken = option.name in vars(parent) and option.name not in _field_names(parent)
         if taken and issubclass(parent, base) and not isinstance(vars(parent)[option.name], property):

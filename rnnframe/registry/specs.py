@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
 
+from rnnframe.contracts.head import Head
 from rnnframe.contracts.medium import Medium
 from rnnframe.errors import OptionError, unknown_name
 from rnnframe.sizes import ByteSize
@@ -22,6 +23,8 @@ NONE_WORDS = ("none", "null", "auto", "")
 """How no value is written, where an option may have none."""
 TRUE_WORDS = ("true", "yes", "on", "1")
 """How true is written."""
+DEFAULT_READOUT = "affine"
+"""The readout of a head that names none."""
 FALSE_WORDS = ("false", "no", "off", "0")
 """How false is written."""
 
@@ -69,6 +72,8 @@ def describe_type(kind: Any) -> str:
         return "one of " + ", ".join(map(str, get_args(kind)))
     if get_origin(kind) in (Union, UnionType):
         return " or ".join(describe_type(part) for part in get_args(kind))
+    if get_origin(kind) is tuple:
+        return f"{describe_type(get_args(kind)[0])}s with ; between them"
     if isinstance(kind, type) and issubclass(kind, ByteSize):
         return kind.description
     names = {Medium: "medium", int: "integer", float: "number", bool: "true or false", str: "text", NoneType: "none"}
@@ -92,6 +97,8 @@ def read_value(text: str, kind: Any) -> Any:
             if str(choice) == text:
                 return choice
         raise ValueError(text)
+    if get_origin(kind) is tuple:
+        return tuple(read_value(part.strip(), get_args(kind)[0]) for part in text.split(";"))
     if kind in (NoneType, Medium):  # a medium is made by the registry, which knows them
         raise ValueError(text)
     if isinstance(kind, type) and issubclass(kind, ByteSize):
@@ -113,8 +120,8 @@ def check_value(value: Any, kind: Any) -> Any:
     for one in kinds:
         if get_origin(one) is Literal and value in get_args(one):
             return value
-        if get_origin(one) is tuple and isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
-            return value
+        if get_origin(one) is tuple and isinstance(value, list | tuple):
+            return tuple(check_value(part, get_args(one)[0]) for part in value)
         if one is float and type(value) in (int, float):
             return float(value)
         if one is ByteSize and type(value) is int:
@@ -138,7 +145,7 @@ def build(cls: type[T], options: Mapping[str, Any], kind: str, name: str) -> T:
         try:
             values[key] = read_value(value, types[key]) if isinstance(value, str) else check_value(value, types[key])
         except ValueError:
-            raise OptionError(f"{where}: {key}={value} is out of place; expected {describe_type(types[key])}") from None
+            raise OptionError(f"{where}: {key}={value} is invalid; expected {describe_type(types[key])}") from None
     missing = [name for name in required_options(cls) if name not in values]
     if missing:
         example = ",".join(f"{key}=..." for key in missing)
@@ -150,10 +157,22 @@ def build(cls: type[T], options: Mapping[str, Any], kind: str, name: str) -> T:
 
 
 def render(thing: Any) -> str:
-    """Write an attrs object with a `name` down as the spec that would make it; options that are none are left out."""
+    """Write an attrs object with a `name` down as the spec that would make it; options that are none are left out.
+
+    A head is written as its loss, with the readout as an option where it is not the usual one.
+    """
+    if isinstance(thing, Head):
+        return _render_head(thing)
     texts = [f"{key}={_write(value)}" for key, value in chosen_options(thing).items()]
     name: str = thing.name
     return name + (":" + ",".join(texts) if texts else "")
+
+
+def _render_head(head: Head) -> str:
+    loss, readout = render(head.loss), render(head.readout)
+    if readout == DEFAULT_READOUT:
+        return loss
+    return f"{loss}{',' if ':' in loss else ':'}readout={readout.replace(',', ';')}"
 
 
 def chosen_options(thing: Any) -> dict[str, Any]:
@@ -169,4 +188,6 @@ def _write(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, Medium):
         return render(value).replace(",", ";")
+    if isinstance(value, tuple):
+        return ";".join(map(_write, value))
     return str(value)

@@ -241,7 +241,7 @@ def load_model(path: Path, checkpoint: str = BEST) -> Model:
     numbers = checkpoints.numbers()
     if checkpoint not in map(str, numbers):
         there = ", ".join(map(str, numbers)) or "none"
-        raise OptionError(f"checkpoint={checkpoint} is out of place; expected best, last or a number (there: {there})")
+        raise OptionError(f"checkpoint={checkpoint} is invalid; expected best, last or a number (there: {there})")
     return _model(checkpoints.path(int(checkpoint)), "parameters/")
 
 

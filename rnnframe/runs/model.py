@@ -34,9 +34,11 @@ class Model:
         alphabet = task.alphabet(learnt)
         if alphabet is not None:
             try:
-                alphabet.decode(np.array([network.head.width - 1]))
+                alphabet.decode(np.array([network.outputs_width - 1]))
             except IndexError:
-                raise RunError(f"a network of {network.head.width} outputs writes more than what was learnt") from None
+                raise RunError(
+                    f"a network of {network.outputs_width} outputs writes more than what was learnt"
+                ) from None
         return cls(network=network, task=task, learnt=learnt)
 
     def describe(self) -> dict[str, Any]:

@@ -12,15 +12,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from rnnframe.contracts.cell import Cell
-from rnnframe.contracts.head import Head
-from rnnframe.contracts.medium import Medium
-from rnnframe.contracts.optimizer import Optimizer
-from rnnframe.contracts.store import StateStore
-from rnnframe.contracts.task import Task
+from rnnframe.registry.kinds import KINDS
 from rnnframe.testing.cells import CellTests, check_cell
 from rnnframe.testing.gradients import check_gradients, numeric_gradients, numeric_state_gradient
-from rnnframe.testing.heads import HeadTests, check_head
+from rnnframe.testing.heads import HeadTests, LossTests, ReadoutTests, check_head
 from rnnframe.testing.media import MediumTests, check_medium
 from rnnframe.testing.optimizers import OptimizerTests, check_optimizer
 from rnnframe.testing.stores import StateStoreTests, check_store
@@ -33,14 +28,13 @@ SUITES: Mapping[str, type[Suite]] = MappingProxyType(
         "store": StateStoreTests,
         "medium": MediumTests,
         "optimizer": OptimizerTests,
-        "head": HeadTests,
+        "loss": LossTests,
+        "readout": ReadoutTests,
         "task": TaskTests,
     }
 )
 """Kind of plugin -> its suite."""
-BASES: Mapping[str, type[Any]] = MappingProxyType(
-    {"cell": Cell, "store": StateStore, "medium": Medium, "optimizer": Optimizer, "head": Head, "task": Task}
-)
+BASES: Mapping[str, type[Any]] = MappingProxyType({kind: KINDS[kind].base for kind in SUITES})
 """Kind of plugin -> the contract that its classes derive from."""
 
 __all__ = [
@@ -50,8 +44,10 @@ __all__ = [
     "CheckOutcome",
     "CheckReport",
     "HeadTests",
+    "LossTests",
     "MediumTests",
     "OptimizerTests",
+    "ReadoutTests",
     "StateStoreTests",
     "Suite",
     "TaskTests",

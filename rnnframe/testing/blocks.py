@@ -1,4 +1,4 @@
-"""One block of one cell, with buffers of its own: the contract of `Cell` without network and engine.
+"""One block of one cell, with buffers of its own: the contract of `Layer` without network and engine.
 
 Whatever a cell must not rely on is NaN before each call: the tape but for the state before the block, the working
 arrays, and dx.
@@ -8,9 +8,11 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, Arrays
-from rnnframe.contracts.cell import Cell, TapeRetention
+from rnnframe.contracts.layer import BlockPass, Layer, TapeRetention, output_of
+from rnnframe.data.pieces import Draw
 from rnnframe.testing.guarded import Guarded
 
+DRAW = Draw(seed=0, number=0)  # fixed: a block that is run again draws the same masks
 SPREAD = 0.5  # of parameters and states: away from saturation, where differences would see nothing
 
 
@@ -37,7 +39,7 @@ class Given:
 class Bench:
     """A cell with random parameters, for blocks of any size."""
 
-    def __init__(self, cell: Cell, inputs: int, dtype: str = "float64", seed: int = 0) -> None:
+    def __init__(self, cell: Layer, inputs: int, dtype: str = "float64", seed: int = 0) -> None:
         self.cell, self.inputs, self.dtype = cell, inputs, np.dtype(dtype)
         shapes, derived = dict(cell.parameters(inputs)), dict(cell.derived(inputs))
         self.parameters = list(shapes)
@@ -67,11 +69,11 @@ class Bench:
 
         rows = rng.integers(0, self.inputs, (steps, batch))
         dense = normal(steps, batch, self.inputs) * self.dtype.type(2)
-        widths = self.cell.state().items()
+        widths = self.cell.state(self.inputs).items()
         return Given(
             x=rows if lookup else dense,
             state={name: normal(batch, width) for name, width in widths},
-            dh=normal(steps, batch, self.cell.hidden),
+            dh=normal(steps, batch, self.cell.width(self.inputs)),
             dstate={name: normal(batch, width) for name, width in widths},
         )
 
@@ -86,7 +88,7 @@ class Block:
     def __init__(self, bench: Bench, given: Given) -> None:
         cell, dtype = bench.cell, bench.dtype
         steps, batch = given.x.shape[:2]
-        state, tape = cell.state(), cell.tape()
+        state, tape = cell.state(bench.inputs), cell.tape(bench.inputs)
         shapes = {name: (steps + (name in state), batch, width) for name, width in tape.items()}
         shapes |= {name: (2, batch, state[name]) for name in state.keys() - tape.keys()}
         scratch = {
@@ -109,7 +111,7 @@ class Block:
         for name, value in self.given.state.items():
             self.tape[name][0] = value
         with np.errstate(all="ignore"):
-            self.bench.cell.forward(self.bench.weights.handed(), self.x, self.tape.handed(), self.scratch.handed())
+            self.bench.cell.forward(self._pass())
 
     def backward(self, garbage: float = np.nan, *, dx: bool = True) -> None:
         """Reverse the block; working arrays and dx hold `garbage` before."""
@@ -121,26 +123,28 @@ class Block:
         buffers = self.buffers.handed()
         with np.errstate(all="ignore"):
             self.bench.cell.backward(
-                self.bench.weights.handed(),
-                self.x,
-                self.tape.handed(),
+                self._pass(),
                 buffers["dh"],
                 self.dstate.handed(),
                 self.gradients.handed(),
-                self.scratch.handed(),
                 buffers["dx"] if dx else None,
             )
+
+    def _pass(self) -> BlockPass:
+        """Return what the cell is handed."""
+        weights, tape, scratch = self.bench.weights.handed(), self.tape.handed(), self.scratch.handed()
+        return BlockPass(weights, self.x, tape, scratch, self.bench.inputs, draw=DRAW)
 
     def rebuild(self, retention: TapeRetention) -> None:
         """Rebuild what `retained_arrays(retention)` leaves out; that and the working arrays are NaN before."""
         cell = self.bench.cell
-        for name in cell.tape().keys() - set(cell.retained_arrays(retention)):
+        for name in cell.tape(self.bench.inputs).keys() - set(cell.retained_arrays(self.bench.inputs, retention)):
             self.tape[name].fill(np.nan)
         for name, value in self.given.state.items():
             self.tape[name][0] = value
         self.scratch.fill(np.nan)
         with np.errstate(all="ignore"):
-            cell.rebuild(self.bench.weights.handed(), self.x, self.tape.handed(), self.scratch.handed(), retention)
+            cell.rebuild(self._pass(), retention)
 
     def run(self) -> "Block":
         """Run the block and reverse it."""
@@ -157,7 +161,7 @@ class Block:
         """Return the number whose slopes `backward` computes: outputs and last state, weighed by dh and dstate."""
         after = self.last_state
         last = sum(float(np.vdot(value, after[name])) for name, value in self.given.dstate.items())
-        return last + float(np.vdot(self.given.dh, self.tape["h"][1:]))
+        return last + float(np.vdot(self.given.dh, output_of(self.bench.cell, self.bench.inputs, self.tape)))
 
     def slopes(self) -> Arrays:
         """Return copies of everything that `backward` computes, by what it is the gradient of."""

@@ -1,6 +1,6 @@
 """Checks of a cell whose tape need not be kept as a whole."""
 
-from rnnframe.contracts.cell import TapeRetention
+from rnnframe.contracts.layer import TapeRetention
 from rnnframe.testing.blocks import Block
 from rnnframe.testing.cell_suite import CellSuite
 from rnnframe.testing.suite import fail, skip
@@ -35,7 +35,7 @@ class CellRebuildingChecks(CellSuite):
     def _rebuilt(self, retention: TapeRetention) -> list[tuple[Block, Block]]:
         """Return blocks with a rebuilt tape beside blocks that kept it."""
         cell = self.subject
-        kept, whole = set(cell.retained_arrays(retention)), set(cell.tape())
+        kept, whole = set(cell.retained_arrays(self.inputs, retention)), set(cell.tape(self.inputs))
         if not kept <= whole:
             fail(f"retained_arrays({retention!r}) names {sorted(kept - whole)}, which tape() does not have")
         if kept == whole:

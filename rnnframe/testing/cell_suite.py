@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from rnnframe.contracts.cell import Cell
+from rnnframe.contracts.layer import Layer
 from rnnframe.testing.blocks import Bench, Given
 from rnnframe.testing.suite import Suite, fail
 
@@ -19,7 +19,7 @@ class CellSuite(Suite):
     """
 
     kind: ClassVar[str] = "cell"
-    cell: ClassVar[Cell | str]
+    cell: ClassVar[Layer | str]
     inputs: ClassVar[int] = 4
     lookup: ClassVar[bool] = True
     tolerance: ClassVar[float] = 1e-6
@@ -28,7 +28,7 @@ class CellSuite(Suite):
 
     def bench(self, seed: int = 0, dtype: str = "float64") -> Bench:
         """Return the cell with random parameters."""
-        subject: Cell = self.subject
+        subject: Layer = self.subject
         return Bench(subject, self.inputs, dtype, seed)
 
     def cases(self, dtype: str = "float64") -> Iterator[tuple[Bench, Given]]:
@@ -41,22 +41,22 @@ class CellSuite(Suite):
 
     def test_what_the_cell_declares_fits_together(self) -> None:
         """Names and sizes of parameters, state, tape, working arrays and derived arrays can be made into buffers."""
-        cell: Cell = self.subject
-        state, tape, parameters = dict(cell.state()), dict(cell.tape()), dict(cell.parameters(self.inputs))
+        cell: Layer = self.subject
+        state, tape = dict(cell.state(self.inputs)), dict(cell.tape(self.inputs))
+        parameters = dict(cell.parameters(self.inputs))
         derived, scratch = dict(cell.derived(self.inputs)), dict(cell.scratch(self.inputs))
+        output, width = cell.output, cell.width(self.inputs)
+        if tape.get(output) != width:
+            fail(f"tape(inputs)[{output!r}] is {tape.get(output)}; {output} is the output, so its width is {width}")
         for where, widths in (("state", state), ("tape", tape)):
-            if widths.get("h") != cell.hidden:
-                fail(f"{where}()['h'] is {widths.get('h')}; h is the output, so its width is hidden={cell.hidden}")
-            for name, width in widths.items():
-                _expect_sizes(f"{where}()[{name!r}]", (width,))
+            for name, size in widths.items():
+                _expect_sizes(f"{where}(inputs)[{name!r}]", (size,))
         for name in state.keys() & tape.keys():
             if state[name] != tape[name]:
-                fail(f"{name!r} has the width {state[name]} in state() and {tape[name]} in tape(); they are one array")
+                fail(f"{name!r} is {state[name]} wide in state() and {tape[name]} in tape(); they are one array")
         for where, shapes in (("parameters", parameters), ("derived", derived), ("scratch", scratch)):
             for name, shape in shapes.items():
                 _expect_sizes(f"{where}(inputs)[{name!r}]", shape if isinstance(shape, tuple) else (shape,))
-        if not parameters:
-            fail("parameters(inputs) is empty; a cell without parameters has nothing to learn")
         for name in parameters.keys() & derived.keys():
             fail(f"{name!r} is in parameters() and in derived(); give the derived array a name of its own")
         for name in (*state, *tape, *parameters, *derived, *scratch):

@@ -158,7 +158,7 @@ class StoreSuite(Suite):
         def normal(*shape: int) -> Array:
             return rng.normal(size=shape).astype(dtype)
 
-        shapes = self.network(dtype).state_shapes(case.batch)
+        shapes = self.network(dtype).new_state(case.batch).shapes
         x, y = normal(case.steps, case.batch, INPUTS), normal(case.steps, case.batch, OUTPUTS)
         return x, y, {name: normal(*shape) for name, shape in shapes.items()}
 

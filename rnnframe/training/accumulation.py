@@ -13,15 +13,15 @@ class Accumulation:
     def __init__(self, like: Vector, size: int) -> None:
         self.size = size
         self.sums = Vector.zeros(like.shapes, like.flat.dtype)
-        self.batches = self.count = 0
-        self.loss = 0.0
+        self.batches = 0
+        self.count = self.loss = 0.0
 
     @property
     def full(self) -> bool:
         """Whether it is time for the update."""
         return self.batches >= self.size
 
-    def add(self, gradients: Vector, loss: float, count: int) -> None:
+    def add(self, gradients: Vector, loss: float, count: float) -> None:
         """Add a batch with its mean gradient, mean loss, and number of losses; the gradients are overwritten."""
         gradients.flat *= gradients.flat.dtype.type(count)
         self.sums.flat += gradients.flat
@@ -29,12 +29,12 @@ class Accumulation:
 
     def mean(self) -> tuple[Vector, float]:
         """Return the mean gradient, in `sums` itself, and the mean loss; `clear` before the next batch is added."""
-        count = max(1, self.count)
+        count = self.count or 1
         self.sums.flat *= self.sums.flat.dtype.type(1 / count)
         return self.sums, self.loss / count
 
     def clear(self) -> None:
         """Begin anew."""
         self.sums.flat.fill(0)
-        self.batches = self.count = 0
-        self.loss = 0.0
+        self.batches = 0
+        self.count = self.loss = 0.0

@@ -49,12 +49,11 @@ def _layers(network: Network, batch: Batch, state: Arrays | None) -> Iterator[tu
         begin = start
         for arrays in tape.pieces:
             for number, (layer, made) in enumerate(zip(network.layers, arrays, strict=True)):
-                states = layer.cell.state()
+                states = layer.state
                 yield begin, number, {name: a[1:] if name in states else a for name, a in made.items()}
-            h = arrays[-1]["h"][1:]
-            outputs = network.readout(network.weights, h, scratch)
-            yield begin, len(network.layers), {"outputs": outputs}
-            begin += len(h)
+            top = network.layers[-1].output(arrays[-1])
+            yield begin, len(network.layers), {"outputs": network.readout(network.weights, top, scratch)}
+            begin += len(top)
         start += block.steps
 
 

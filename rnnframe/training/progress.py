@@ -11,6 +11,7 @@ from rnnframe.errors import RunError
 
 _COUNTER: Any = and_(instance_of(int), ge(0), le(2**53))
 _LOSS: Any = instance_of((float, int))
+_WEIGHT: Any = and_(instance_of((float, int)), ge(0), le(2**53))
 
 
 def _counter() -> int:
@@ -39,7 +40,7 @@ class Progress:
     batch: int = _counter()
     updates: int = _counter()
     loss_sum: float = attrs.field(default=0.0, validator=_LOSS)
-    count: int = _counter()
+    count: float = attrs.field(default=0, validator=_WEIGHT)
     train_loss: float | None = _loss()
     valid_loss: float | None = _loss()
     measures: dict[str, float] = attrs.field(factory=dict, validator=deep_mapping(instance_of(str), _LOSS))
@@ -50,7 +51,7 @@ class Progress:
     gradient_norm: float = attrs.field(default=0.0, validator=_LOSS)
     learning_rate: float = attrs.field(default=0.0, validator=_LOSS)
     waiting_batches: int = _counter()
-    waiting_count: int = _counter()
+    waiting_count: float = attrs.field(default=0, validator=_WEIGHT)
     waiting_loss: float = attrs.field(default=0.0, validator=_LOSS)
     metrics_size: int = _counter()
     data: str = attrs.field(default="", validator=instance_of(str))
@@ -64,7 +65,7 @@ class Progress:
             reason = error.args[0] if error.args else error
             raise RunError(f"{where} is damaged or of another version: {reason}") from None
 
-    def add(self, loss: float, count: int) -> None:
+    def add(self, loss: float, count: float) -> None:
         """Count a batch with the mean and the number of its losses."""
         self.batch += 1
         self.loss_sum += loss * count
@@ -86,5 +87,5 @@ class Progress:
 
     def end_epoch(self) -> None:
         """Take the mean of the epoch's losses and begin the next one."""
-        self.train_loss = self.loss_sum / max(1, self.count)
+        self.train_loss = self.loss_sum / (self.count or 1)
         self.epoch, self.batch, self.loss_sum, self.count = self.epoch + 1, 0, 0.0, 0

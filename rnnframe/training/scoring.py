@@ -16,7 +16,7 @@ class Score:
     """Mean loss, the number of losses that it is the mean of, and what else the task measures."""
 
     loss: float
-    count: int
+    count: float
     measures: Mapping[str, float]
 
 
@@ -31,14 +31,14 @@ def score(inference: Inference[Network], examples: Examples) -> Score:
         judge = _Judge(inference, examples)
         measures = dict(examples.measure(judge.predictions()))
         judge.finish()
-    return Score(loss=judge.loss / max(1, judge.count), count=judge.count, measures=measures)
+    return Score(loss=judge.loss / (judge.count or 1), count=judge.count, measures=measures)
 
 
 class _Judge:
     """Goes through examples once and adds up their losses; it predicts as far as a measure asks for it."""
 
     def __init__(self, inference: Inference[Network], examples: Examples) -> None:
-        self.loss, self.count = 0.0, 0
+        self.loss, self.count = 0.0, 0.0
         self._inference = inference
         self._batches = iter(examples.batches())
         self._state: Arrays | None = None

@@ -26,7 +26,7 @@ class StepResult:
     """
 
     loss: float
-    count: int
+    count: float
     state: Vector
     gradient_norm: float
     learning_rate: float

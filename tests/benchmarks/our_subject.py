@@ -1,51 +1,58 @@
 """rnnframe as a subject: what is timed is one call of `Engine.gradients`."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import attrs
 import numpy as np
 
 import rnnframe as rf
-from rnnframe.contracts.head import Head
+from rnnframe.plugin import Head, Loss, Readout
 from tests.benchmarks.kernels import engine_options
 from tests.benchmarks.problems import CLASSES, Problem
 
 
 @attrs.frozen(kw_only=True)
-class Given(Head):
-    """No readout: the targets are dL/dh_t itself."""
+class Nothing(Readout):
+    """No readout."""
 
-    name: ClassVar[str] = "given"
-    at: Literal["every", "last"] = "every"
+    name: ClassVar[str] = "nothing"
+
+    def parameters(self, inputs, outputs):
+        return {}
+
+    def initialize(self, parameters, rng):
+        pass
+
+    def scratch(self, inputs, outputs):
+        return {}
+
+    def forward(self, weights, h, scratch):
+        raise NotImplementedError
+
+    def backward(self, weights, h, do, dh, gradients, scratch):
+        raise NotImplementedError
+
+
+@attrs.frozen(kw_only=True)
+class Told(Loss):
+    """The targets are dL/dh_t itself."""
+
+    name: ClassVar[str] = "told"
     units: int
 
     @property
     def width(self):
         return self.units
 
-    @property
-    def target_dims(self):
-        return 2
-
-    def parameters(self, inputs):
-        return {}
-
-    def initialize(self, parameters, rng):
-        pass
-
-    def scratch(self, inputs):
-        return {}
-
     def targets(self, y, dtype):
         return y
 
-    def loss_and_gradient(self, o, y):
-        raise NotImplementedError
 
-    def prediction(self, o):
-        raise NotImplementedError
+@attrs.frozen(kw_only=True)
+class Given(Head):
+    """Hands the targets on as dL/dh_t."""
 
-    def reverse(self, weights, h, y, dh, gradients, scratch):
+    def reverse(self, weights, h, y, factors, dh, gradients, scratch):
         dh[...] = y
         return 0.0
 
@@ -53,7 +60,8 @@ class Given(Head):
 def prepare(problem: Problem, threads: int, kernels: str = "numpy"):
     """Return a function that computes the gradients of U and W once."""
     data, shape = problem.arrays(), problem.shape
-    head = Given(units=shape.H) if problem.setting == "layer" else f"softmax:classes={CLASSES}"
+    given = Given(loss=Told(units=shape.H), readout=Nothing())
+    head = given if problem.setting == "layer" else f"softmax:classes={CLASSES}"
     network = rf.Network([f"{problem.cell}:hidden={shape.H}"], head, shape.I)
     parameters = network.parameters
     parameters.flat[:] = 0

@@ -20,15 +20,15 @@ WRONG = [
     (("train", "--store", "circular-queue:k1=9,k2=4"), 2, "'k2' must be >= k1=9, or 5 of every 9 losses are lost: 4"),
     (("train", "--store", "checkpoint:slots"), 2, "'slots' is no option; write checkpoint:key=value"),
     (("train", "--cell", "lsmt"), 2, "unknown cell 'lsmt'; did you mean 'lstm'?"),
-    (("train", "--cell", "lstm:hidden=many"), 2, "cell 'lstm': hidden=many is out of place; expected integer"),
+    (("train", "--cell", "lstm:hidden=many"), 2, "cell 'lstm': hidden=many is invalid; expected integer"),
     (("train", "--cell", "elman:activation=sine"), 2, "expected one of sigmoid, tanh, relu, identity"),
     (("train", "--optimizer", "adam:lr=-1"), 2, "optimizer 'adam': 'lr' must be >= 0: -1.0"),
     (("train", "--rate", "cosin"), 2, "unknown learning rate 'cosin'; did you mean 'cosine'?"),
     (("train", "--batch", "0"), 2, "'batch' must be >= 1: 0"),
-    (("train", "--steps", "ten"), 2, "steps=ten is out of place; expected integer"),
+    (("train", "--steps", "ten"), 2, "steps=ten is invalid; expected integer"),
     (("train", "--clip", "0"), 2, "'clip' must be > 0: 0.0"),
     (("train", "--held-out", "1"), 2, "'held_out' must be < 1: 1.0"),
-    (("train", "--dtype", "float16"), 2, "dtype=float16 is out of place; expected one of float32, float64"),
+    (("train", "--dtype", "float16"), 2, "dtype=float16 is invalid; expected one of float32, float64"),
     (("train", "--batch", "9999999"), 2, "batch=9999999 needs at least 19999999 to train on"),
     (
         (
@@ -94,8 +94,8 @@ def test_a_data_file_that_is_no_text_is_refused(
 
 CONFIGS = [
     ("epoch = 3", 2, "unknown option of configuration {path}: 'epoch'; did you mean 'epochs'?"),
-    ("batch = 2.5", 2, "configuration {path}: batch=2.5 is out of place; expected integer"),
-    ('clip = "much"', 2, "configuration {path}: clip=much is out of place; expected number or none"),
+    ("batch = 2.5", 2, "configuration {path}: batch=2.5 is invalid; expected integer"),
+    ('clip = "much"', 2, "configuration {path}: clip=much is invalid; expected number or none"),
     ("batch = = 3", 1, "{path} is no TOML: "),
     ("[train]\nbatch = 3", 2, "unknown option of configuration {path}: 'train'"),
 ]

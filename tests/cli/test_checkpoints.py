@@ -31,4 +31,4 @@ def test_a_checkpoint_that_there_is_not_is_named(train: Run, run: Run, tmp_path:
     train("--out", tmp_path / "run", "--stop-after", 3)
     outcome = run(command, tmp_path / "run", "--checkpoint", "../3")
     assert outcome.code == 2
-    assert "checkpoint=../3 is out of place; expected best, last or a number (there: 0, 3)" in outcome.err
+    assert "checkpoint=../3 is invalid; expected best, last or a number (there: 0, 3)" in outcome.err

@@ -80,9 +80,9 @@ def test_the_command_line_comes_before_the_file(run: Run, text: Path, tmp_path: 
     [
         ("stop-aftr = 3", "'stop_aftr'; did you mean 'stop_after'?"),
         ('resume = "run"', "unknown option of configuration "),
-        ('sample = "many"', "sample=many is out of place; expected integer"),
-        ("force = 3", "force=3 is out of place; expected true or false"),
-        ("out = true", "out=True is out of place; expected text or none"),
+        ('sample = "many"', "sample=many is invalid; expected integer"),
+        ("force = 3", "force=3 is invalid; expected true or false"),
+        ("out = true", "out=True is invalid; expected text or none"),
         ("keep = 0", "'keep' must be >= 1: 0"),
         ("stop_after = 0", "'stop_after' must be >= 1: 0"),
     ],

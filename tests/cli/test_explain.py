@@ -54,8 +54,8 @@ def test_a_cell_that_leaves_more_than_it_needs_is_found_out() -> None:
     class Wasteful(lstm):
         name = "wasteful"
 
-        def tape(self):
-            return {**super().tape(), "souvenir": 9}
+        def tape(self, inputs):
+            return {**super().tape(inputs), "souvenir": 9}
 
     found = {need.array: need for need in dependencies_of(Wasteful(hidden=4), inputs=3)}
     assert found["souvenir_t"].gradients == ()

@@ -80,9 +80,9 @@ def test_windows_and_references_are_given_without_a_class_too():
 
 
 def test_an_array_put_in_the_place_of_another_is_named():
-    def forward(self, weights, x, tape, scratch):
-        h = tape["h"].copy()
-        ELMAN.forward(self, weights, x, {"h": h}, scratch)
+    def forward(self, block):
+        tape, h = block.tape, block.tape["h"].copy()
+        ELMAN.forward(self, attrs.evolve(block, tape={"h": h}))
         tape["h"] = h.astype("float64")
 
     assert message_of(wrong(forward=forward), "test_forward_writes_all_of_its_tape_and_nothing_else") == (
@@ -92,8 +92,8 @@ def test_an_array_put_in_the_place_of_another_is_named():
 
 
 def test_what_is_written_beside_an_array_is_found():
-    def backward(self, weights, x, tape, dh, dstate, gradients, scratch, dx):
-        ELMAN.backward(self, weights, x, tape, dh, dstate, gradients, scratch, dx)
+    def backward(self, block, dh, dstate, gradients, dx):
+        ELMAN.backward(self, block, dh, dstate, gradients, dx)
         np.lib.stride_tricks.as_strided(gradients["b"], (4,), gradients["b"].strides)[3] = 1
 
     found = message_of(wrong(backward=backward), "test_backward_writes_nothing_but_its_results")
@@ -102,7 +102,7 @@ def test_what_is_written_beside_an_array_is_found():
 
 def test_a_tape_that_is_not_written_is_named_with_the_place():
     found = message_of(
-        wrong(tape=lambda self: {"h": self.hidden, "souvenir": 2}),
+        wrong(tape=lambda self, inputs: {"h": self.hidden, "souvenir": 2}),
         "test_forward_writes_all_of_its_tape_and_nothing_else",
     )
     assert found.startswith("tape['souvenir'] is NaN at [0, 0, 0], dense inputs, block of 5, batch of 3: ")
@@ -110,7 +110,9 @@ def test_a_tape_that_is_not_written_is_named_with_the_place():
 
 def test_what_is_declared_wrongly_is_named():
     check = "test_what_the_cell_declares_fits_together"
-    assert message_of(wrong(tape=lambda self: {"h": 7}), check).startswith("tape()['h'] is 7; h is the output")
+    assert message_of(wrong(tape=lambda self, inputs: {"h": 7}), check).startswith(
+        "tape(inputs)['h'] is 7; h is the output"
+    )
     assert message_of(wrong(scratch=lambda self, inputs: {"a": 2.5}), check) == (
         "scratch(inputs)['a'] is 2.5; expected integers of at least 1"
     )
@@ -118,17 +120,18 @@ def test_what_is_declared_wrongly_is_named():
 
 
 def test_a_forward_that_reads_what_is_derived_for_the_reverse_is_named():
-    def forward(self, weights, x, tape, scratch):
-        ELMAN.forward(self, {**weights, "W": weights["WT"].T}, x, tape, scratch)
+    def forward(self, block):
+        ELMAN.forward(self, attrs.evolve(block, weights={**block.weights, "W": block.weights["WT"].T}))
 
     check = "test_forward_reads_no_array_that_is_derived_for_the_reverse_alone"
     assert message_of(wrong(forward=forward), check).startswith("tape['h'] without derive_reverse: not equal")
 
 
 def test_a_cell_that_says_that_it_takes_columns_and_does_not_is_named():
-    def forward(self, weights, x, tape, scratch):
+    def forward(self, block):
+        x = block.x
         dense = np.lib.stride_tricks.as_strided(x, x.shape, np.empty(x.shape, x.dtype).strides)
-        ELMAN.forward(self, weights, dense, tape, scratch)
+        ELMAN.forward(self, attrs.evolve(block, x=dense))
 
     cell = wrong(forward=forward, accepts_strided_steps=lambda self, inputs: True)
     check = "test_x_may_be_columns_of_a_wider_block_where_the_cell_says_so"
@@ -199,7 +202,7 @@ def test_importing_the_suites_imports_no_test_framework_and_rnnframe_imports_no_
         assert "rnnframe.testing" not in sys.modules
         import rnnframe.testing
         assert not {"pytest", "hypothesis"} & set(sys.modules), sys.modules.keys()
-        assert rnnframe.registry.installed_registry.cache_info().currsize == 0
+        assert rnnframe.registry.registry.installed_registry.cache_info().currsize == 0
     """
     subprocess.run([sys.executable, "-c", "\n".join(line.strip() for line in program.splitlines())], check=True)
 

@@ -32,10 +32,10 @@ def data_of(network, steps, batch, *, lookup=False, seed=1):
     rng, head = np.random.default_rng(seed), network.head
     lead = (steps, batch)
     x = rng.integers(0, network.inputs, lead) if lookup else rng.normal(size=(*lead, network.inputs))
-    y = rng.integers(0, head.width, lead) if head.target_dims == 1 else rng.uniform(size=(*lead, head.width))
+    y = rng.integers(0, head.width, lead) if head.loss.target_width is None else rng.uniform(size=(*lead, head.width))
     state = network.new_state(batch)
     state.flat[:] = rng.normal(scale=0.5, size=state.flat.shape)
-    return x if lookup else x.astype(network.dtype), y if head.at == "every" else y[-1], state
+    return x if lookup else x.astype(network.dtype), y if head.loss.at == "every" else y[-1], state
 
 
 def compiled(network, store="full-history", chunk=4, shards=1):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
-from rnnframe_heads.heads import Softmax
+from rnnframe_heads import Softmax
 
 place = pytest.importorskip("rnnframe_compiled.place", reason="numba is not installed")
 
@@ -20,7 +20,7 @@ def both(o, classes):
     """Return loss and gradient in machine code, and those of numpy in long double."""
     gradient, wanted = o.copy(), o.astype(np.longdouble)
     loss = cross_entropy(o.dtype.type(1), gradient, classes)
-    return loss, gradient, Softmax(classes=o.shape[1]).loss_and_gradient(wanted, classes), wanted
+    return loss, gradient, Softmax(classes=o.shape[1]).loss_and_gradient(wanted, classes, None), wanted
 
 
 @given(

@@ -1,0 +1,170 @@
+"""`Layer`: what a network is a stack of, given whole blocks of time; and `BlockPass`, what it is handed for one.
+
+A recurrent layer is a `Cell` (`rnnframe.contracts.cell`). A layer without a state, such as a dense one, is one too.
+"""
+
+import abc
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import attrs
+import numpy as np
+
+from rnnframe.arrays import Array, Arrays
+from rnnframe.data.columns import Columns
+from rnnframe.data.pieces import Draw
+
+Widths: TypeAlias = Mapping[str, int]
+"""Name -> values per sample."""
+Sizes: TypeAlias = Mapping[str, int | tuple[int, ...]]
+"""Name -> values per step and sample, or a shape."""
+TapeRetention: TypeAlias = Literal["whole", "lean", "states"]
+"""How much of a chunk's tape stays until it is reversed: all; what only a product could rebuild; the states alone."""
+
+
+@attrs.frozen(eq=False)
+class BlockPass:
+    """One pass of a layer over one block: a run of steps of some samples of the batch.
+
+    Parameters
+    ----------
+    weights : Arrays
+        The parameters and derived arrays of the layer, by name.
+    x : Array
+        The inputs [L, B, inputs], dense; or integers [L, B] that are row numbers of U.
+    tape : Arrays
+        What the layer leaves for its reverse, by name. An array of the state has one row more than the block has
+        steps: row 0 is the state before the block, row k + 1 the state after step k (a state that is not in `tape()`
+        has two rows only: before and after).
+    scratch : Arrays
+        Working arrays, by name; their contents are undefined.
+    inputs : int
+        The width of x, or the number of rows of U where x holds row numbers.
+    layer : int
+        The number of the layer in its network, counted from the inputs.
+    start : int
+        The first step of the block, counted from the beginning of the sequence.
+    samples : slice or Array
+        Which samples of the whole batch the block has, in its order.
+    draw : Draw or None
+        What random masks are a function of; None where there must be none (evaluation, prediction).
+    """
+
+    weights: Arrays
+    x: Array
+    tape: Arrays
+    scratch: Arrays
+    inputs: int
+    layer: int = 0
+    start: int = 0
+    samples: Columns = slice(None)
+    draw: Draw | None = None
+
+    @property
+    def steps(self) -> int:
+        """L."""
+        return int(self.x.shape[0])
+
+    @property
+    def batch(self) -> int:
+        """B, the samples of this block."""
+        return int(self.x.shape[1])
+
+    @property
+    def training(self) -> bool:
+        """Whether gradients are wanted: masks are drawn only then."""
+        return self.draw is not None
+
+
+@attrs.frozen(kw_only=True)
+class Layer(abc.ABC):
+    """A layer of a network. Class, name, options and factory are one: a frozen, keyword-only attrs class.
+
+    `output` names the array of `tape()` that is handed to the next layer: its rows after each step.
+    """
+
+    name: ClassVar[str]
+    output: ClassVar[str] = "h"
+
+    @abc.abstractmethod
+    def width(self, inputs: int) -> int:
+        """Return the values per step and sample that the layer hands on, for `inputs` values in."""
+
+    @abc.abstractmethod
+    def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
+        """Return the shape of each parameter."""
+
+    @abc.abstractmethod
+    def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:
+        """Fill the parameters in place."""
+
+    def state(self, inputs: int) -> Widths:
+        """Return name -> width per sample of what one step hands to the next; by default nothing."""
+        return {}
+
+    @abc.abstractmethod
+    def tape(self, inputs: int) -> Widths:
+        """Return name -> width per step and sample of what `backward` needs of a step; the output is among them."""
+
+    def accepts_strided_steps(self, inputs: int) -> bool:
+        """Tell whether x may be some samples of a wider block: dense within a step, but the steps any distance apart.
+
+        Otherwise, which is the default, what a shard reads of the caller's array is copied.
+        """
+        return False
+
+    def retained_arrays(self, inputs: int, retention: TapeRetention) -> tuple[str, ...]:
+        """Return the names of `tape()` that stay with a chunk; `rebuild` makes the others. By default all stay.
+
+        "lean" leaves out what follows from the rest with no matrix product, bit for bit; "states" keeps what the rest
+        follows from without going from step to step through a matrix product, to rounding.
+        """
+        return tuple(self.tape(inputs))
+
+    def rebuild(self, block: BlockPass, retention: TapeRetention) -> None:
+        """Write what `retained_arrays` left out of `block.tape`; row 0 of every state is filled in."""
+        return
+
+    def scratch(self, inputs: int) -> Sizes:
+        """Return working arrays of both directions: an int is a width per step and sample, a tuple a shape."""
+        return {}
+
+    def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
+        """Return the shapes of arrays computed from the parameters once per update, such as a transposed W."""
+        return {}
+
+    def derive(self, weights: Arrays) -> None:
+        """Fill the derived arrays of `weights` (parameters and derived arrays by name) in place."""
+        return
+
+    def derive_reverse(self, weights: Arrays) -> None:
+        """Fill those that `forward` does not read, unless `derive` does; not called where nothing is reversed."""
+        return
+
+    @abc.abstractmethod
+    def forward(self, block: BlockPass) -> None:
+        """Run the block: read row 0 of the state arrays of its tape and write everything else of it."""
+
+    @abc.abstractmethod
+    def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
+        """Reverse the block.
+
+        Parameters
+        ----------
+        block : BlockPass
+            As `forward` had it, its tape filled.
+        dh : Array
+            The gradient [L, B, width] that reaches the outputs from above; it may be overwritten.
+        dstate : Arrays
+            The gradient that reaches the state after the block; replace it by that of the state before the block.
+        gradients : Arrays
+            Those of the parameters: add into them.
+        dx : Array or None
+            Write dL/dx [L, B, inputs] here, unless it is None.
+        """
+
+
+def output_of(layer: Layer, inputs: int, tape: Mapping[str, Any]) -> Any:
+    """Return the outputs [L, B, width] of a block, from the arrays of its tape."""
+    array = tape[layer.output]
+    return array[1:] if layer.output in layer.state(inputs) else array

@@ -1,0 +1,81 @@
+"""`Loss`: what turns outputs and targets into a number and its gradient. With a `Readout` it makes a head.
+
+Losses are sums over steps and samples, each times its weight: the engine divides once by the sum of the weights.
+"""
+
+import abc
+from typing import Any, ClassVar, Literal
+
+import attrs
+import numpy as np
+from attrs.validators import in_
+
+from rnnframe.arrays import Array
+from rnnframe.errors import DataError
+
+
+@attrs.frozen(kw_only=True)
+class Loss(abc.ABC):
+    """A loss, at every step or at the last one only; and what is predicted of the same outputs.
+
+    An author writes `width` and `losses_and_gradients`, and whatever else differs from the defaults, which are those
+    of real targets as wide as the outputs.
+    """
+
+    name: ClassVar[str]
+    at: Literal["every", "last"] = attrs.field(
+        default="every", validator=in_(("every", "last")), metadata={"help": "the steps whose loss counts"}
+    )
+
+    @property
+    @abc.abstractmethod
+    def width(self) -> int:
+        """The number of outputs that the loss is computed from."""
+
+    @property
+    def target_width(self) -> int | None:
+        """Values of a target: y has the shape [T, B, target_width]; None where y [T, B] holds one class number each."""
+        return self.width
+
+    def targets(self, y: Array, dtype: np.dtype[Any]) -> Array:
+        """Return a block of targets as `losses_and_gradients` takes them; raises `DataError` for what is no target.
+
+        By default: finite numbers [..., target_width], dense and of the network's dtype.
+        """
+        if y.dtype.kind not in "fiub":
+            raise DataError(f"y holds {y.dtype}; head {self.name} takes numbers")
+        if y.shape[-1] != self.target_width:
+            raise DataError(f"y has {y.shape[-1]} values a step; head {self.name} takes {self.target_width}")
+        y = np.ascontiguousarray(y, dtype)
+        if not np.isfinite(y.sum()) and not np.isfinite(y).all():
+            raise DataError("y holds NaN or infinite values; remove or replace them")
+        return y
+
+    def count(self, y: Array, weights: Array | None) -> float:
+        """Return what the sum of the losses of a block is divided by for their mean: the sum of their weights.
+
+        y: targets [L, B] or [L, B, target_width]; weights: [L, B], or None where each loss counts once.
+        """
+        return y.shape[0] * y.shape[1] if weights is None else float(weights.sum(dtype=np.float64))
+
+    def losses_and_gradients(self, o: Array, y: Array) -> Array:
+        """Return the loss of each row [rows] and turn o [rows, width] into the gradient of their sum, in place.
+
+        y: [rows, target_width], or [rows] class numbers.
+        """
+        raise NotImplementedError(f"loss {self.name!r} has no losses_and_gradients(self, o, y)")
+
+    def loss_and_gradient(self, o: Array, y: Array, weights: Array | None) -> float:
+        """Return the sum of the losses, each times its weight, and turn o into its gradient in place.
+
+        weights: [rows], or None where each loss counts once. By default it calls `losses_and_gradients`.
+        """
+        losses = self.losses_and_gradients(o, y)
+        if weights is None:
+            return float(losses.sum(dtype=np.float64))
+        o *= weights[:, None]
+        return float(np.dot(losses.astype(np.float64), weights))
+
+    def prediction(self, o: Array) -> None:
+        """Turn o [..., width] into what is predicted, such as probabilities, in place; by default o itself."""
+        return

@@ -1,0 +1,173 @@
+"""What the loop runs of a network: buffers for chunks, one chunk forward, one chunk back."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Self
+
+import numpy as np
+
+from rnnframe.arrays import Array, Arrays, Vector, aligned_bytes, aligned_empty, size_of
+from rnnframe.contracts.head import Head
+from rnnframe.contracts.layer import TapeRetention
+from rnnframe.contracts.model import ChunkBytes
+from rnnframe.data.batch import Batch
+from rnnframe.data.columns import Columns
+from rnnframe.data.format import DataFormat
+from rnnframe.data.opening import open_source
+from rnnframe.data.pieces import Block
+from rnnframe.data.source import Source
+from rnnframe.data.state import fill_state, join_states
+from rnnframe.data.sweep import SweepClient
+from rnnframe.network.feeds import LossFeed, OutsideFeed
+from rnnframe.network.placed import PlacedLayer
+from rnnframe.network.scratch import Scratch, ScratchForm
+from rnnframe.network.stack import Stack
+from rnnframe.network.tapes import Tape, TapeFactory, tape_shapes
+from rnnframe.network.weights import Weights
+from rnnframe.registry.registry import Registry
+
+ROWS, MOST_ROWS = 512, 2048
+"""Rows that a chunk has at least, so that its matrix products are large, and at most where its tape is small."""
+SMALL_TAPE = 1 << 20
+"""Bytes of a chunk's tape up to which more rows cost little memory."""
+
+
+class LayerModel:
+    """A stack of layers and a head over named arrays in flat vectors."""
+
+    registry: Registry
+    dtype: np.dtype[Any]
+    inputs: int
+    layers: tuple[PlacedLayer, ...]
+    head: Head | None
+    weights: Weights
+    _stack: Stack
+    _shapes: Mapping[int, dict[str, tuple[int, ...]]] = MappingProxyType({})
+
+    def _place(self, layers: tuple[PlacedLayer, ...], head: Head | None, parameters: Vector | None = None) -> None:
+        """Compute with these layers and this head from now on, with new parameters or those given.
+
+        The head as it is computed may be another than `self.head`, whose parameters it has.
+        """
+        self.layers = layers
+        self._stack = Stack(layers, head, LossFeed(head))
+        self._form = ScratchForm(layers, head)
+        self.weights = Weights(layers, self.head, self.dtype, parameters)
+
+    def swept_by(self, client: SweepClient) -> Self:
+        """Return this network with the same parameters, fed by an outside loss in place of its own."""
+        swept = copy.copy(self)
+        swept._stack = Stack(self.layers, self._stack.head, OutsideFeed(self._stack.head, client))
+        swept._form = ScratchForm(self.layers, self._stack.head, client.wants_inputs)
+        return swept
+
+    @property
+    def buffers_key(self) -> bool:
+        """Whether working arrays have room for dL/dx."""
+        return self._form.inputs
+
+    @property
+    def data_format(self) -> DataFormat:
+        """What the network reads."""
+        strided = self.layers[0].layer.accepts_strided_steps(self.inputs)
+        targets = None if self.head is None else self.head.loss
+        return DataFormat(inputs=self.inputs, dtype=self.dtype, strided=strided, targets=targets)
+
+    def open(self, batch: Batch) -> Source:
+        """Return a source of checked blocks over a batch; raises `DataError`."""
+        return open_source(batch, self.data_format)
+
+    @property
+    def recurrent_work(self) -> int:
+        """How many weights a sample's states are multiplied with in a step: those of the layers but for their U."""
+        shapes = {f"{at.prefix}.{name}": s for at in self.layers for name, s in at.layer.parameters(at.inputs).items()}
+        return size_of({name: shape for name, shape in shapes.items() if not name.endswith(".U")})
+
+    def usual_chunk(self, batch: int) -> int:
+        """Return the steps of a chunk where nobody has chosen any: the fewest with 512 rows of `batch` samples each.
+
+        Small networks take more, up to 2048 rows, as long as the tape of a chunk stays within a mebibyte: beside their
+        small products, what is to be done once a chunk would take much of the time.
+        """
+        row = sum(sum(at.tape.values()) for at in self.layers) * self.dtype.itemsize
+        return -(-max(ROWS, min(MOST_ROWS, SMALL_TAPE // row)) // batch)
+
+    def chunk_bytes(self, steps: int, batch: int, retention: TapeRetention = "whole") -> ChunkBytes:
+        """Return the bytes of buffers; states and tapes rounded up, so that what follows them begins aligned."""
+        kept, shared = tape_shapes(self.layers, steps, batch, retention)
+        return ChunkBytes(
+            state=aligned_bytes(self._state_shapes(batch), self.dtype),
+            tape=aligned_bytes(kept, self.dtype),
+            shared=size_of(shared) * self.dtype.itemsize,
+            scratch=self._form.items(steps, batch) * self.dtype.itemsize,
+        )
+
+    def _state_shapes(self, batch: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of a state, of one batch size always one object, which thousands of snapshots share."""
+        shapes = self._shapes.get(batch)
+        if shapes is None:
+            shapes = {f"{at.prefix}.{name}": (batch, width) for at in self.layers for name, width in at.state.items()}
+            self._shapes = {batch: shapes}
+        return shapes
+
+    def new_gradients(self) -> Vector:
+        """Return zeros in the shapes of the parameters."""
+        return Vector.zeros(self.weights.parameters.shapes, self.dtype)
+
+    def new_state(self, batch: int, room: Array | None = None) -> Vector:
+        """Return a state of zeros: "layer0.h" and so on -> [B, width]; in new memory or in the `room` given."""
+        state = Vector(self._state_shapes(batch), self.dtype, room)
+        state.zero()
+        return state
+
+    def new_arena(self, nbytes: int) -> Array:
+        """Return memory for tapes and states."""
+        return aligned_empty(nbytes // self.dtype.itemsize, self.dtype)
+
+    def new_tapes(self, steps: int, batch: int, retention: TapeRetention = "whole") -> TapeFactory:
+        """Return what makes uninitialised tapes for chunks of up to `steps` steps."""
+        return TapeFactory(self.layers, steps, batch, retention, self.dtype)
+
+    def new_scratch(self, steps: int, batch: int) -> Scratch:
+        """Return working arrays for chunks of up to `steps` steps."""
+        return Scratch(self._form, steps, batch, self.dtype)
+
+    def fill_state(self, state: Vector, given: Arrays | None, batch: int, columns: Columns) -> None:
+        """Write some columns of a given state of `batch` samples into `state`; zeros where none is given."""
+        fill_state(state, given, batch, columns)
+
+    def join_states(self, parts: Sequence[Vector], columns: Sequence[Columns], factor: float = 1.0) -> Vector:
+        """Return a new state over the whole batch from those of the shards, multiplied by `factor`."""
+        return join_states(parts, columns, factor)
+
+    def derive(self) -> None:
+        """Compute again what is derived from the parameters, after they have changed."""
+        self.weights.derive()
+
+    def forward(self, weights: Weights, block: Block, state: Vector, tape: Tape, scratch: Scratch) -> None:
+        """Run one chunk from `state`, which becomes the state after it, or after a sample's end within it."""
+        tape.begin(block, state)
+        for piece, arrays in zip(block.pieces, tape.pieces, strict=True):
+            self._stack.forward(weights, piece, arrays, scratch, block.draw)
+        tape.end(state)
+
+    def reverse(
+        self, weights: Weights, block: Block, tape: Tape, dstate: Vector, gradients: Vector, scratch: Scratch
+    ) -> float:
+        """Reverse one chunk, its pieces from the last to the first; return the sum of the losses.
+
+        `dstate` is the gradient that reaches the state after the chunk, and becomes that of the state before it.
+        """
+        if tape.lacks_arrays:
+            tape.begin_again()
+            for piece, arrays in zip(block.pieces, tape.pieces, strict=True):
+                self._stack.rebuild(weights, piece, arrays, scratch, block.draw, tape.retention)
+        loss = 0.0
+        for piece, arrays in zip(reversed(block.pieces), reversed(tape.pieces), strict=True):
+            loss += self._stack.reverse(weights, piece, arrays, dstate, gradients, scratch, block.draw)
+        return loss
+
+    def resume(self, tape: Tape, state: Vector) -> None:
+        """Make `state` the one after the chunk that left the tape."""
+        tape.resume(state)

@@ -1,0 +1,108 @@
+"""What feeds the reverse sweep of a network: dL/dh of the top layer, from the head's loss or from outside."""
+
+from typing import Protocol
+
+import attrs
+import numpy as np
+
+from rnnframe.arrays import Array, Arrays, Vector
+from rnnframe.contracts.head import Head
+from rnnframe.data.pieces import Piece
+from rnnframe.data.sweep import Part, SweepClient
+from rnnframe.network.scratch import Scratch
+
+
+class Feed(Protocol):
+    """Where dL/dh comes from, and who else wants to see what passes."""
+
+    def seen(self, weights: Arrays, piece: Piece, h: Array, scratch: Scratch) -> None:
+        """Take note of the top layer's outputs on the way forward."""
+        ...
+
+    def reverse(self, weights: Arrays, piece: Piece, h: Array, dh: Array, gradients: Vector, scratch: Scratch) -> float:
+        """Write dL/dh of a piece, add into the head's gradients, and return the sum of the losses."""
+        ...
+
+    def wants_inputs(self, piece: Piece) -> bool:
+        """Tell whether dL/dx is asked for."""
+        ...
+
+    def take_inputs(self, piece: Piece, dx: Array) -> None:
+        """Take dL/dx of a piece."""
+        ...
+
+
+@attrs.frozen(eq=False)
+class LossFeed:
+    """The head's own loss: the readout lives here, and its outputs are thrown away at once."""
+
+    head: Head | None
+
+    def seen(self, weights: Arrays, piece: Piece, h: Array, scratch: Scratch) -> None:
+        """Nobody looks: outputs are made when the piece is reversed."""
+
+    def reverse(self, weights: Arrays, piece: Piece, h: Array, dh: Array, gradients: Vector, scratch: Scratch) -> float:
+        """Write dL/dh of the steps and samples that count, and zeros for the others."""
+        steps, samples = piece.counted
+        if (steps, samples) != piece.size:
+            dh[: len(h) - steps] = 0
+            dh[:, samples:] = 0
+        if piece.y is None or self.head is None:
+            return 0.0
+        working = scratch.part(-1, (len(h), samples))
+        counted = slice(len(h) - steps, None), slice(0, samples)
+        return self.head.reverse(
+            weights, h[counted], piece.y, piece.weights, dh[counted], gradients.group("head"), working
+        )
+
+    def wants_inputs(self, piece: Piece) -> bool:
+        """Nobody asks."""
+        return False
+
+    def take_inputs(self, piece: Piece, dx: Array) -> None:
+        """Nobody asks."""
+
+
+@attrs.frozen(eq=False)
+class OutsideFeed:
+    """A loss of somebody else, who is handed outputs and asked for their gradient.
+
+    The outputs are those of the readout, before any activation; or of the top layer where there is no head.
+    """
+
+    head: Head | None
+    client: SweepClient
+
+    def seen(self, weights: Arrays, piece: Piece, h: Array, scratch: Scratch) -> None:
+        """Hand out the outputs the first time that the piece is run."""
+        part = Part(piece.start, piece.start + len(h), piece.samples)
+        if self.client.is_new(part):
+            self.client.hand_out(part, self._outputs(weights, h, scratch))
+
+    def _outputs(self, weights: Arrays, h: Array, scratch: Scratch) -> Array:
+        if self.head is None:
+            return h
+        return self.head.readout.forward(weights, h, scratch.part(-1, (h.shape[0], h.shape[1])))
+
+    def reverse(self, weights: Arrays, piece: Piece, h: Array, dh: Array, gradients: Vector, scratch: Scratch) -> float:
+        """Ask for the gradient of the outputs and take it through the readout."""
+        if not piece.losses:
+            dh[...] = 0
+            return 0.0
+        outputs = self._outputs(weights, h, scratch)
+        given = self.client.pull(Part(piece.start, piece.start + len(h), piece.samples), outputs)
+        if self.head is None:
+            np.copyto(dh, given)
+            return 0.0
+        np.copyto(outputs, given)
+        working = scratch.part(-1, (h.shape[0], h.shape[1]))
+        self.head.readout.backward(weights, h, outputs, dh, gradients.group("head"), working)
+        return 0.0
+
+    def wants_inputs(self, piece: Piece) -> bool:
+        """Tell whether the client asks, of a piece whose x is no row numbers."""
+        return self.client.wants_inputs
+
+    def take_inputs(self, piece: Piece, dx: Array) -> None:
+        """Hand on dL/dx."""
+        self.client.take_inputs(Part(piece.start, piece.start + len(dx), piece.samples), dx)

@@ -1,0 +1,53 @@
+"""A layer in its place in a network."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from rnnframe.contracts.layer import Layer, Widths, output_of
+from rnnframe.registry.blame import BlameNote, Describe
+from rnnframe.registry.kinds import kind_of
+
+
+@attrs.frozen(eq=False)
+class PlacedLayer:
+    """A layer, its number from the inputs upwards, the prefix of its names, and the width of its inputs.
+
+    What the layer declares for these inputs is asked once: `state`, `tape` and `width`.
+    """
+
+    number: int
+    layer: Layer
+    inputs: int
+    describe: Describe = attrs.field(repr=False)
+    prefix: str = attrs.field(init=False)
+    state: Widths = attrs.field(init=False, repr=False)
+    tape: Widths = attrs.field(init=False, repr=False)
+    width: int = attrs.field(init=False)
+    note: BlameNote = attrs.field(init=False, repr=False)
+    """What says whose layer was at work when something is raised."""
+
+    @prefix.default
+    def _prefix(self) -> str:
+        return f"layer{self.number}"
+
+    @state.default
+    def _state(self) -> Widths:
+        return self.layer.state(self.inputs)
+
+    @tape.default
+    def _tape(self) -> Widths:
+        return self.layer.tape(self.inputs)
+
+    @width.default
+    def _width(self) -> int:
+        return self.layer.width(self.inputs)
+
+    @note.default
+    def _note(self) -> BlameNote:
+        return BlameNote(f"in layer{self.number}", kind_of(type(self.layer)), type(self.layer), self.describe)
+
+    def output(self, arrays: Mapping[str, Any]) -> Any:
+        """Return the outputs [l, n, width] of a piece, from the layer's arrays."""
+        return output_of(self.layer, self.inputs, arrays)

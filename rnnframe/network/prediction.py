@@ -1,0 +1,59 @@
+"""What inference runs of a network: forward alone, to be judged and to predict."""
+
+from collections.abc import Iterator
+
+from rnnframe.arrays import Array
+from rnnframe.data.batch import Batch
+from rnnframe.data.opening import open_inputs
+from rnnframe.data.pieces import Block, Piece
+from rnnframe.data.source import Source
+from rnnframe.network.chunk_model import LayerModel
+from rnnframe.network.scratch import Scratch
+from rnnframe.network.tapes import Tape
+from rnnframe.network.weights import Weights
+
+
+class PredictingLayerModel(LayerModel):
+    """A stack of layers and a head that is run forward."""
+
+    @property
+    def outputs_width(self) -> int:
+        """Values that are predicted for a step of a sample: those of the top layer where there is no head."""
+        return self.layers[-1].width if self.head is None else self.head.width
+
+    def open_inputs(self, batch: Batch) -> Source:
+        """Return a source of inputs alone."""
+        return open_inputs(batch, self.data_format)
+
+    def derive_forward(self) -> None:
+        """Compute again what of the derived arrays the way forward reads."""
+        self.weights.derive_forward()
+
+    def outputs(self, block: Block, tape: Tape) -> Iterator[tuple[Piece, Array]]:
+        """Yield each piece of the chunk that left the tape with the top layer's outputs [l, n, width]."""
+        for piece, arrays in zip(block.pieces, tape.pieces, strict=True):
+            yield piece, self._stack.outputs(arrays)
+
+    def evaluate(self, weights: Weights, piece: Piece, h: Array, scratch: Scratch) -> float:
+        """Return the sum of the losses of a piece with the top layer's outputs."""
+        head = self._stack.head
+        if piece.y is None or head is None:
+            return 0.0
+        steps, samples = piece.counted
+        working = scratch.part(-1, (len(h), samples))
+        counted = h[len(h) - steps :, :samples]
+        return head.sum_of_losses(weights.head, counted, piece.y, piece.weights, working)
+
+    def readout(self, weights: Weights, h: Array, scratch: Scratch) -> Array:
+        """Return what a prediction is made of, [l, n, outputs], in a working array."""
+        head = self._stack.head
+        if head is None:
+            return h
+        return head.readout.forward(weights.head, h, scratch.part(-1, (h.shape[0], h.shape[1])))
+
+    def predict(self, weights: Weights, h: Array, scratch: Scratch) -> Array:
+        """Return what is predicted [l, n, outputs] for a block of the top layer's outputs, in a working array."""
+        outputs = self.readout(weights, h, scratch)
+        if self.head is not None:
+            self.head.loss.prediction(outputs)
+        return outputs

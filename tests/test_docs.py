@@ -1,12 +1,9 @@
-import ast
 import importlib
 import inspect
-import itertools
 import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -19,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "docs" / "_ext"))
 
 import api_reference  # noqa: E402
+from constants import explanation  # noqa: E402
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -101,26 +99,7 @@ def test_every_public_name_has_a_docstring() -> None:
         elif inspect.isfunction(thing):
             assert thing.__doc__, name
         else:  # the string that follows the assignment, which autodoc reads
-            assert explained(module, name.rpartition(".")[2]), name
-
-
-def explained(module: ModuleType, name: str) -> bool:
-    """Tell whether a string follows the assignment to `name`, here or in the module that it was imported from."""
-    body = ast.parse(inspect.getsource(module)).body
-    for statement, after in itertools.pairwise(body):
-        if name in defined_by(statement):
-            return isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-        if isinstance(statement, ast.ImportFrom) and name in [alias.name for alias in statement.names]:
-            return explained(importlib.import_module(statement.module or ""), name)
-    return False
-
-
-def defined_by(statement: ast.stmt) -> list[str]:
-    match statement:
-        case ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]):
-            return [name]
-        case _:
-            return []
+            assert explanation(module, name.rpartition(".")[2]), name
 
 
 def test_the_reference_of_the_command_line_is_that_of_the_program() -> None:

@@ -1,7 +1,10 @@
 """The docstrings are plain text with `code` in backticks; this hands them to autodoc as reStructuredText."""
 
+import importlib
 import re
 from typing import Any
+
+from constants import explanation
 
 CODE = re.compile(r"(`+)(.+?)\1")
 SPECIAL = re.compile(r"[\\*|]|_(?=\W|$)")  # what reStructuredText would read as emphasis, substitution or target
@@ -28,6 +31,9 @@ def setup(app: Any) -> dict[str, Any]:
 
 
 def _convert(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    if what == "data":  # autodoc shows the text of the class of a constant that was imported
+        module, _, short = name.rpartition(".")
+        lines[:] = (explanation(importlib.import_module(module), short) or "").splitlines()
     made: list[str] = []
     in_block = False
     for line in lines:

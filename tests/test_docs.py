@@ -3,6 +3,7 @@ import inspect
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -65,12 +66,52 @@ def test_every_action_is_in_the_reference() -> None:
         assert f"`{name}(" in text
 
 
-def test_every_module_of_the_core_is_in_the_architecture() -> None:
-    text = (ROOT / "docs" / "reference" / "architecture.md").read_text()
-    for path in (ROOT / "rnnframe").iterdir():
-        if path.stem.startswith("_") or (path.is_file() and path.suffix != ".py"):
-            continue
-        assert f"`{path.stem}`" in text, path.stem
+ARCHITECTURE = (ROOT / "docs" / "reference" / "architecture.md").read_text()
+FILE = re.compile(r"`([a-z_]+\.py)`")
+
+
+def rooms_of_the_contract() -> list[list[str]]:
+    """Return the rooms of the core, layer by layer, as import-linter reads them."""
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = next(contract["layers"] for contract in linter["contracts"] if contract["id"] == "rooms")
+    return [re.split(r" [|:] ", layer) for layer in layers]
+
+
+def test_the_architecture_has_the_rooms_in_the_order_of_the_contract() -> None:
+    rows = re.findall(r"^\| (\d* ?)\| \[?`(\w+)`", ARCHITECTURE, re.MULTILINE)
+    layers: list[list[str]] = []
+    for number, room in rows:
+        if number:
+            layers.append([])
+            assert len(layers) == int(number)
+        layers[-1].append(room)
+    assert layers == rooms_of_the_contract()
+
+
+def files_under(heading: str) -> list[str]:
+    """Return the files that the first column of the table under a heading names."""
+    section = ARCHITECTURE.partition(f"\n### {heading}\n")[2].partition("\n#")[0]
+    return [name for row in re.findall(r"^\| (`.+?) \|", section, re.MULTILINE) for name in FILE.findall(row)]
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(path.name for path in (ROOT / "rnnframe").iterdir() if (path / "__init__.py").exists())
+)
+def test_the_architecture_names_every_file_of_a_room_and_no_other(folder: str) -> None:
+    files = {path.name for path in (ROOT / "rnnframe" / folder).glob("*.py")} - {"__init__.py"}
+    named = [name for name in files_under(f"`{folder}`") if name != "__init__.py"]
+    assert sorted(named) == sorted(files)
+
+
+def test_the_architecture_names_every_single_module_and_no_other() -> None:
+    assert sorted(files_under("Single modules")) == sorted(path.name for path in (ROOT / "rnnframe").glob("*.py"))
+
+
+def test_every_path_that_the_architecture_names_exists() -> None:
+    for path in re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.py)?)`", ARCHITECTURE):
+        assert (ROOT / path).exists() or (ROOT / "rnnframe" / path).exists(), path
+    packages = {path.name for path in (ROOT / "plugins").iterdir() if path.is_dir()}
+    assert packages == set(re.findall(r"\brnnframe_\w+", ARCHITECTURE.partition("## The built-in plugins")[2]))
 
 
 def test_the_reference_of_the_api_is_that_of_the_package() -> None:

@@ -107,6 +107,19 @@ def test_the_architecture_names_every_single_module_and_no_other() -> None:
     assert sorted(files_under("Single modules")) == sorted(path.name for path in (ROOT / "rnnframe").glob("*.py"))
 
 
+def test_the_picture_of_the_rooms_is_that_of_the_code() -> None:
+    pytest.importorskip("grimp")  # which import-linter brings: pip install ".[lint]"
+    written = subprocess.run(
+        [sys.executable, "-c", "import rooms_picture as r; print(r.picture(), end='')"],
+        cwd=ROOT / "docs" / "_ext",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    stale = "the rooms or their imports have changed: run `python docs/_ext/rooms_picture.py`"
+    assert (ROOT / "docs" / "reference" / "rooms.svg").read_text() == written.stdout, stale
+
+
 def test_every_path_that_the_architecture_names_exists() -> None:
     for path in re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.py)?)`", ARCHITECTURE):
         assert (ROOT / path).exists() or (ROOT / "rnnframe" / path).exists(), path

@@ -1,4 +1,4 @@
-"""Writing columns as a file that others read: CSV, row by row as they come, or NPZ, one array a column."""
+"""Columns as a file: CSV, row by row as they arrive, or NPZ, one array per column."""
 
 import csv
 import os
@@ -16,15 +16,30 @@ SUFFIXES = (".csv", ".npz")
 
 
 def check_suffix(path: str) -> None:
-    """Raise `OptionError` for a file whose name does not say how it is to be written."""
+    """Raise `OptionError` if the file name does not end in a known format."""
     if Path(path).suffix.lower() not in SUFFIXES:
         raise OptionError(f"cannot tell how to write {path!r}; end its name in {' or '.join(SUFFIXES)}")
 
 
 def write_table(path: str, pieces: Iterable[Mapping[str, Array]]) -> int:
-    """Write columns [rows] that come in pieces, and return the number of rows; raises `DataError`.
+    """Write columns that arrive in pieces; an existing file is replaced when the new one is complete.
 
-    An existing file is replaced when the new one is whole.
+    Parameters
+    ----------
+    path
+        A file name that ends in .csv or .npz.
+    pieces
+        Name -> column [rows]; all pieces have the same names.
+
+    Returns
+    -------
+    int
+        The number of rows.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
     """
     check_suffix(path)
     target = Path(path)

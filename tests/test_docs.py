@@ -156,6 +156,23 @@ def test_every_public_name_has_a_docstring() -> None:
             assert explanation(module, name.rpartition(".")[2]), name
 
 
+PARAMETERS = re.compile(r"\nParameters\n-+\n(.+?)(?=\n\n\w+\n-+\n|\Z)", re.DOTALL)
+
+
+def is_own(thing: object) -> bool:
+    return (inspect.isclass(thing) or inspect.isfunction(thing)) and thing.__module__.startswith("rnnframe")
+
+
+@pytest.mark.parametrize("name", [name for name in api_reference.public_names() if is_own(thing_of(name))])
+def test_the_parameters_that_a_docstring_lists_are_those_of_the_signature(name: str) -> None:
+    thing = thing_of(name)
+    methods = [member for each, member in vars(thing).items() if each[0] != "_" and inspect.isfunction(member)]
+    for each in [thing, *methods] if inspect.isclass(thing) else [thing]:
+        for section in PARAMETERS.findall(inspect.getdoc(each) or ""):
+            listed = [word for line in section.splitlines() if line[:1].strip() for word in line.split(", ")]
+            assert listed == [word for word in inspect.signature(each).parameters if word != "self"], each
+
+
 def test_the_reference_of_the_command_line_is_that_of_the_program() -> None:
     written = subprocess.run(
         [sys.executable, "-c", "import cli_reference as c; print(c.reference(), end='')"],

@@ -14,7 +14,7 @@ from rnnframe.schedules.actions import Action, Drop, Forget, Forward, Load, Reve
 from rnnframe.schedules.grid import Grid
 from rnnframe.schedules.slots import SlotAllocator
 
-SETTLED_AFTER = 64  # actions; an endless schedule is followed until its peaks have not risen for longer than that
+SETTLED_AFTER = 64  # actions; an endless schedule is followed until its peaks have stayed constant for longer
 GIVE_UP_AFTER = 200_000  # actions
 
 

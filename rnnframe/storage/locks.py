@@ -76,7 +76,7 @@ if sys.platform == "win32":  # pragma: no cover
     import msvcrt
 
     def _lock(descriptor: int) -> bool:
-        os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # far behind the text, which others are to read
+        os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # far after the text, which other processes must be able to read
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError:

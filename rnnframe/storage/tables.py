@@ -64,7 +64,7 @@ def _write_csv(path: Path, pieces: Iterable[Mapping[str, Array]]) -> int:
         for number, columns in enumerate(pieces):
             if number == 0:
                 writer.writerow(columns)
-            texts = [column.astype(str).tolist() for column in columns.values()]  # the fewest digits that tell it
+            texts = [column.astype(str).tolist() for column in columns.values()]  # the fewest digits that identify it
             writer.writerows(zip(*texts, strict=True))
             rows += len(texts[0])
     return rows
@@ -74,7 +74,7 @@ def _write_npz(path: Path, pieces: Iterable[Mapping[str, Array]]) -> int:
     gathered = list(pieces)
     names = list(gathered[0]) if gathered else []
     rows = 0
-    # numpy.savez takes the names as keywords, of which it has some of its own
+    # numpy.savez takes the names as keywords, and uses some keywords itself
     with open(path, "xb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in names:
             column = np.concatenate([piece[name] for piece in gathered])

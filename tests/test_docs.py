@@ -1,12 +1,10 @@
-import ast
 import importlib
 import inspect
-import itertools
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -19,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "docs" / "_ext"))
 
 import api_reference  # noqa: E402
+from constants import explanation  # noqa: E402
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -67,12 +66,65 @@ def test_every_action_is_in_the_reference() -> None:
         assert f"`{name}(" in text
 
 
-def test_every_module_of_the_core_is_in_the_architecture() -> None:
-    text = (ROOT / "docs" / "reference" / "architecture.md").read_text()
-    for path in (ROOT / "rnnframe").iterdir():
-        if path.stem.startswith("_") or (path.is_file() and path.suffix != ".py"):
-            continue
-        assert f"`{path.stem}`" in text, path.stem
+ARCHITECTURE = (ROOT / "docs" / "reference" / "architecture.md").read_text()
+FILE = re.compile(r"`([a-z_]+\.py)`")
+
+
+def rooms_of_the_contract() -> list[list[str]]:
+    """Return the rooms of the core, layer by layer, as import-linter reads them."""
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = next(contract["layers"] for contract in linter["contracts"] if contract["id"] == "rooms")
+    return [re.split(r" [|:] ", layer) for layer in layers]
+
+
+def test_the_architecture_has_the_rooms_in_the_order_of_the_contract() -> None:
+    rows = re.findall(r"^\| (\d* ?)\| \[?`(\w+)`", ARCHITECTURE, re.MULTILINE)
+    layers: list[list[str]] = []
+    for number, room in rows:
+        if number:
+            layers.append([])
+            assert len(layers) == int(number)
+        layers[-1].append(room)
+    assert layers == rooms_of_the_contract()
+
+
+def files_under(heading: str) -> list[str]:
+    """Return the files that the first column of the table under a heading names."""
+    section = ARCHITECTURE.partition(f"\n### {heading}\n")[2].partition("\n#")[0]
+    return [name for row in re.findall(r"^\| (`.+?) \|", section, re.MULTILINE) for name in FILE.findall(row)]
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(path.name for path in (ROOT / "rnnframe").iterdir() if (path / "__init__.py").exists())
+)
+def test_the_architecture_names_every_file_of_a_room_and_no_other(folder: str) -> None:
+    files = {path.name for path in (ROOT / "rnnframe" / folder).glob("*.py")} - {"__init__.py"}
+    named = [name for name in files_under(f"`{folder}`") if name != "__init__.py"]
+    assert sorted(named) == sorted(files)
+
+
+def test_the_architecture_names_every_single_module_and_no_other() -> None:
+    assert sorted(files_under("Single modules")) == sorted(path.name for path in (ROOT / "rnnframe").glob("*.py"))
+
+
+def test_the_picture_of_the_rooms_is_that_of_the_code() -> None:
+    pytest.importorskip("grimp")  # which import-linter brings: pip install ".[lint]"
+    written = subprocess.run(
+        [sys.executable, "-c", "import rooms_picture as r; print(r.picture(), end='')"],
+        cwd=ROOT / "docs" / "_ext",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    stale = "the rooms or their imports have changed: run `python docs/_ext/rooms_picture.py`"
+    assert (ROOT / "docs" / "reference" / "rooms.svg").read_text() == written.stdout, stale
+
+
+def test_every_path_that_the_architecture_names_exists() -> None:
+    for path in re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.py)?)`", ARCHITECTURE):
+        assert (ROOT / path).exists() or (ROOT / "rnnframe" / path).exists(), path
+    packages = {path.name for path in (ROOT / "plugins").iterdir() if path.is_dir()}
+    assert packages == set(re.findall(r"\brnnframe_\w+", ARCHITECTURE.partition("## The built-in plugins")[2]))
 
 
 def test_the_reference_of_the_api_is_that_of_the_package() -> None:
@@ -101,26 +153,24 @@ def test_every_public_name_has_a_docstring() -> None:
         elif inspect.isfunction(thing):
             assert thing.__doc__, name
         else:  # the string that follows the assignment, which autodoc reads
-            assert explained(module, name.rpartition(".")[2]), name
+            assert explanation(module, name.rpartition(".")[2]), name
 
 
-def explained(module: ModuleType, name: str) -> bool:
-    """Tell whether a string follows the assignment to `name`, here or in the module that it was imported from."""
-    body = ast.parse(inspect.getsource(module)).body
-    for statement, after in itertools.pairwise(body):
-        if name in defined_by(statement):
-            return isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-        if isinstance(statement, ast.ImportFrom) and name in [alias.name for alias in statement.names]:
-            return explained(importlib.import_module(statement.module or ""), name)
-    return False
+PARAMETERS = re.compile(r"\nParameters\n-+\n(.+?)(?=\n\n\w+\n-+\n|\Z)", re.DOTALL)
 
 
-def defined_by(statement: ast.stmt) -> list[str]:
-    match statement:
-        case ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]):
-            return [name]
-        case _:
-            return []
+def is_own(thing: object) -> bool:
+    return (inspect.isclass(thing) or inspect.isfunction(thing)) and thing.__module__.startswith("rnnframe")
+
+
+@pytest.mark.parametrize("name", [name for name in api_reference.public_names() if is_own(thing_of(name))])
+def test_the_parameters_that_a_docstring_lists_are_those_of_the_signature(name: str) -> None:
+    thing = thing_of(name)
+    methods = [member for each, member in vars(thing).items() if each[0] != "_" and inspect.isfunction(member)]
+    for each in [thing, *methods] if inspect.isclass(thing) else [thing]:
+        for section in PARAMETERS.findall(inspect.getdoc(each) or ""):
+            listed = [word for line in section.splitlines() if line[:1].strip() for word in line.split(", ")]
+            assert listed == [word for word in inspect.signature(each).parameters if word != "self"], each
 
 
 def test_the_reference_of_the_command_line_is_that_of_the_program() -> None:

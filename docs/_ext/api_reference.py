@@ -13,21 +13,21 @@ PAGE = Path(__file__).parent.parent / "reference" / "api.md"
 HEAD = """\
 # Python API
 
-Every public name, by the module that it is imported from. The text is that of the docstrings, which
-`sphinx-build docs build/site` fills in here and `help(rnnframe.Engine)` prints. Arrays are time-major:
-[T, B, features].
+Every public name, by the module from which it is imported. `sphinx-build docs build/site` adds the docstrings here;
+`help(rnnframe.Engine)` prints them too. Arrays are time-major: [T, B, features].
 
 In signatures, `Array` is a numpy array, and `Arrays`, `Shapes`, `Widths` and `Sizes` are mappings from names to arrays,
 shapes, widths, and widths or shapes.
 """
 DOORS = {
-    rnnframe: "To build, train and use networks.",
-    schedules: "What a strategy is made of: [actions](actions.md), the grid that cuts time into chunks, the simulator.",
-    errors: "What is raised; every error is one line.",
-    plugin: "To write a plugin: base classes ([what their methods must do](plugins.md)) and tools. It also has what\n"
-    "a plugin needs of the modules above.",
-    testing: "To test a plugin ([how to](../how-to/test-a-plugin.md)); the checks of each suite: [checks](checks.md).",
-    timeline: "The schedule of a plan as lines and bars over time, for a picture of your own\n"
+    rnnframe: "Names for building, training and using networks.",
+    schedules: "The parts of a strategy: [actions](actions.md), the grid that divides time into chunks, the simulator.",
+    errors: "The exceptions; every message is one line.",
+    plugin: "Names for writing a plugin: base classes ([what their methods must do](plugins.md)) and tools. It\n"
+    "also offers the names of the modules above that a plugin needs.",
+    testing: "Names for testing a plugin ([how to](../how-to/test-a-plugin.md)); the checks of each suite are in\n"
+    "[checks](checks.md).",
+    timeline: "The schedule of a plan as lines and bars over time, for your own pictures\n"
     "([how to](../how-to/plan.md#from-python)).",
 }
 NAMES = {timeline: ["timeline_of", "Timeline", "Run", "Bar", "Held"], errors: None}

@@ -11,8 +11,8 @@ PAGE = Path(__file__).parent.parent / "reference" / "cli.md"
 HEAD = """\
 # Command line
 
-`rnnframe COMMAND --help` prints what stands here. Each cell, store, optimizer, head and medium has options of its own,
-which `rnnframe show NAME` explains. Exit code 2 means wrong use, 1 failed work, 130 and 143 an interrupted run.
+`rnnframe COMMAND --help` prints the text of this page. `rnnframe show NAME` explains the options of a cell, store,
+optimizer, head or medium. Exit code 2 means wrong use, 1 failed work, 130 and 143 an interrupted run.
 """
 
 

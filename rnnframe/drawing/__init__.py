@@ -1,1 +1,1 @@
-"""Pictures with matplotlib (extra `plot`); import these modules only where a picture was asked for."""
+"""Pictures with matplotlib (extra `plot`); import these modules only if a picture is needed."""

@@ -1,4 +1,4 @@
-"""The picture of `rnnframe compare`: predicted beside measured bytes and seconds, one row a store."""
+"""The picture of `rnnframe compare`: predicted beside measured bytes and seconds, one row per store."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -37,7 +37,19 @@ MARKS = {  # what: marker, colour, face, size
 
 @attrs.frozen
 class Compared:
-    """A store: what it was predicted to hold and to take, what it held and took, and how its gradient differs."""
+    """One store, predicted and measured.
+
+    Parameters
+    ----------
+    store
+        Its spec.
+    predicted_bytes, held_bytes, above_idle_bytes
+        Bytes: the prediction, the buffers, and the peak of the process above what it held before.
+    predicted_seconds, seconds
+        The prediction, and the measured time.
+    difference
+        How its gradient differs from that of full history, in words.
+    """
 
     store: str
     predicted_bytes: int | None
@@ -117,7 +129,7 @@ def _rules(axes: Axes, rows: Sequence[Compared]) -> None:
 
 
 def _words(axes: Axes, row: int, words: Sequence[str]) -> None:
-    """Write the figures of a row above its dots, from the left edge on, where no dot is."""
+    """Write the numbers of a row above its dots, starting at the left edge, where there is no dot."""
     axes.annotate(
         "   ".join(words),
         xy=(0, row - 0.2),

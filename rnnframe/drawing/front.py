@@ -1,4 +1,4 @@
-"""Memory against time: one point a strategy."""
+"""Memory against time: one point per strategy."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,17 @@ from rnnframe.drawing.style import (
 
 @attrs.frozen
 class Point:
-    """A strategy: its name, the bytes that it holds and the seconds that it takes; exact or truncated."""
+    """A strategy in the picture.
+
+    Parameters
+    ----------
+    label
+        Its name.
+    nbytes, seconds
+        The bytes that it holds and the time that it takes.
+    exact
+        Whether its gradient is exact; otherwise it is truncated.
+    """
 
     label: str
     nbytes: int
@@ -31,7 +41,19 @@ class Point:
 
 @attrs.frozen
 class Front:
-    """Strategies, the budget if there is one, and the best of one store for many budgets, as (bytes, seconds)."""
+    """The contents of the picture.
+
+    Parameters
+    ----------
+    points
+        The strategies.
+    budget
+        A number of bytes to mark.
+    line
+        The best of one store for many budgets, as (bytes, seconds).
+    line_label
+        The name of this line.
+    """
 
     points: tuple[Point, ...]
     budget: int | None = None
@@ -76,14 +98,14 @@ def draw_front(axes: Axes, front: Front) -> None:
 
 
 def _wider(values: Sequence[float], least: float, share: float) -> tuple[float, float]:
-    """Return limits with room for labels on both sides: a factor `least`, or a share of the whole (in logarithms)."""
+    """Return limits with space for labels on both sides: a factor `least`, or a share of the whole (in logarithms)."""
     low, high = min(values), max(values)
     room = max(least, (high / low) ** share)
     return low / room, high * room
 
 
 def _distinct(points: Sequence[Point]) -> list[Point]:
-    """Return the points, those in one and the same place as one that bears all their names."""
+    """Return the points, with points at the same position joined into one that has all their names."""
     merged: dict[tuple[int, float, bool], list[str]] = {}
     for point in points:
         names = merged.setdefault((point.nbytes, point.seconds, point.exact), [])

@@ -1,4 +1,4 @@
-"""Labels written beside their points, so that none covers another, a point, or the edge of the picture."""
+"""Labels beside their points, placed so that none covers another, a point, or the edge of the picture."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -12,14 +12,14 @@ from rnnframe.drawing.style import GREY, INK, SMALL
 
 # Pixels, at the resolution of `style.DPI`.
 RADII = (9, 14, 22, 34, 50, 70, 95, 125, 160)  # between a point and the nearest edge of its label
-LEADER = 15  # from this distance on a line leads from the point to its label
+LEADER = 15  # from this distance on, a line connects the point with its label
 MARK = 6  # half the size of a point
 GAP = 8  # between two labels
 
 ANGLES = 16
 SWEEPS = 6
-BEST = 100  # places of a label that are weighed against the others'
-BAD = 200  # what a pixel of overlap costs, in pixels of distance
+BEST = 100  # places of a label that are compared with those of the others
+BAD = 200  # cost of a pixel of overlap, in pixels of distance
 
 
 @attrs.frozen
@@ -43,20 +43,20 @@ class Box:
         return wide * high if wide > 0 and high > 0 else 0.0
 
     def nearest(self, x: float, y: float) -> tuple[float, float]:
-        """Return the place on the box that is nearest to a point."""
+        """Return the point of the box that is nearest to a point."""
         return min(max(x, self.left), self.right), min(max(y, self.bottom), self.top)
 
 
 @attrs.frozen
 class Place:
-    """Where a label could stand; the boxes along the line that leads there; what is bad about it in any case."""
+    """A possible place for a label: its box, the boxes along the line that leads there, and its own cost."""
 
     box: Box
     leader: tuple[Box, ...]
     cost: float
 
     def clash(self, other: "Place") -> float:
-        """Return how bad it is to have both."""
+        """Return the cost of using both places."""
         crossed = sum(dot.overlap(other.box) for dot in self.leader) + sum(
             dot.overlap(self.box) for dot in other.leader
         )
@@ -68,9 +68,16 @@ class Place:
 def place_labels(
     axes: Axes, points: Sequence[tuple[float, float]], texts: Sequence[str], lines: Sequence[tuple[float, float]] = ()
 ) -> None:
-    """Write each text beside its point; `points` and `lines` (places that had better stay free) are in data units.
+    """Write each text beside its point. Limits, scales and layout of the axes must be final.
 
-    Limits, scales and layout of the axes must be final.
+    Parameters
+    ----------
+    axes
+        The axes to write into.
+    points, texts
+        The points, in data units, and their labels.
+    lines
+        Positions that should stay free if possible, in data units.
     """
     renderer = cast(Any, axes.figure.canvas).get_renderer()  # matplotlib declares no type for it
     spots = [(float(x), float(y)) for x, y in map(axes.transData.transform, points)]
@@ -90,7 +97,7 @@ def place_labels(
 
 
 def _choose(choices: Sequence[Sequence[Place]]) -> list[Place]:
-    """Return a place for each label: one after the other the best beside the rest, some times over."""
+    """Return a place for each label: choose the best place for one after the other, several times."""
     chosen: dict[int, Place] = {}
     for n in [*range(len(choices))] * SWEEPS:
         others = [place for m, place in chosen.items() if m != n]

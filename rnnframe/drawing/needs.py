@@ -27,9 +27,20 @@ TOP, ROW, BOTTOM = 1.3, 0.42, 0.6
 def needs_figure(
     cell: str, needs: Sequence[Dependency], itemsize: int, fates: Mapping[str, Sequence[ArrayStorage]], note: str
 ) -> Figure:
-    """Return the picture: a row an array, a column a gradient, and a column a store with the fates of the arrays.
+    """Return the picture: one row per array, one column per gradient, and one column per store.
 
-    itemsize: bytes a value; fates: store -> a fate for each of `needs`; note: a sentence for the foot.
+    Parameters
+    ----------
+    cell
+        The spec of the cell, for the title.
+    needs
+        The arrays with the gradients that need them.
+    itemsize
+        The bytes of a value.
+    fates
+        Store -> how it treats each array of `needs`.
+    note
+        A sentence for the foot.
     """
     gradients = list(dict.fromkeys(name for need in needs for name in need.gradients))
     matrix = MARGIN + NAME

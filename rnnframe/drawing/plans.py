@@ -12,9 +12,16 @@ from rnnframe.registry.specs import render
 
 
 def plan_figure(front: Front, plan: Plan, reverse_work: float) -> Figure:
-    """Return the picture: on the left the front, on the right the timeline of `plan` above the bytes that it holds.
+    """Return the picture: memory against time on the left; the timeline and the bytes of a plan on the right.
 
-    `reverse_work` is what a reverse step costs, in forward steps.
+    Parameters
+    ----------
+    front
+        The strategies for the left side.
+    plan
+        The plan for the right side.
+    reverse_work
+        The cost of a reverse step, in forward steps.
     """
     figure = new_figure(12.4, 6.4)
     left = figure.add_axes((0.055, 0.2, 0.4, 0.72))
@@ -36,7 +43,7 @@ def _title(plan: Plan) -> str:
 
 
 def caption(timeline: Timeline, plan: Plan) -> str:
-    """Tell what the timeline shows, and what was merged in it."""
+    """Return a text that says what the timeline shows, and what was merged in it."""
     about = f"{timeline.steps:,} steps in chunks of {plan.grid.longest:,}, batch {plan.batch:,}"
     if plan.costs.shards > 1:
         about += f" (one of {plan.costs.shards} threads)"

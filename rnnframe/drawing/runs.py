@@ -49,7 +49,17 @@ X_LABELS: dict[Over, str] = {"updates": "updates", "steps": "steps, of all sampl
 
 @attrs.frozen
 class Drawn:
-    """A run in a picture: its name, what its loss is (with unit), and its metrics. Runs of one loss share a panel."""
+    """A run in a picture; runs with the same loss share a panel.
+
+    Parameters
+    ----------
+    name
+        The name of the run.
+    loss
+        What its loss is, with the unit.
+    metrics
+        Its metrics.
+    """
 
     name: str
     loss: str
@@ -80,7 +90,7 @@ def runs_figure(runs: Sequence[Drawn], over: Over) -> Figure:
 
 
 def _column(figure: Figure, left: float, width: float, foot: float, number: int, most: float) -> list[Axes]:
-    """Return panels above each other, from the top, no higher than `most` inches, that share an x-axis."""
+    """Return panels above each other that share an x-axis, from the top, each at most `most` inches high."""
     height = figure.get_figheight()
     own = min(height - HEAD - foot - (number - 1) * GAP, most * number) / number
     made: list[Axes] = []
@@ -92,7 +102,7 @@ def _column(figure: Figure, left: float, width: float, foot: float, number: int,
 
 
 def _named_axes(axes: Axes, name: str) -> None:
-    """Name an axis above it, where there is room for the words."""
+    """Write the name of an axis above it, where there is space for the words."""
     plain(axes)
     axes.set_title(name, loc="left", fontsize=NORMAL, color=INK, pad=5)
 
@@ -186,7 +196,7 @@ def _line(axes: Axes, columns: Columns, **look: Any) -> None:
 
 
 def _y_axis(axes: Axes, values: Sequence[float]) -> None:
-    """Scale an axis for values between these: logarithmic where they are of several magnitudes."""
+    """Scale an axis for values between these: logarithmic if they span several magnitudes."""
     if values and min(values) > 0 and max(values) / min(values) > RATIO:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(numticks=5))

@@ -1,7 +1,7 @@
-"""What the pictures have in common: colours, axes, units, and how a file is written.
+"""What all pictures share: colours, axes, units, and how a file is written.
 
-The colours are of the palette of Okabe & Ito (2008), "Color universal design"; where two are as dark as each other,
-shape or width tells them apart. Nothing here changes matplotlib's global state: no pyplot, no rcParams.
+The colours are from the palette of Okabe & Ito (2008), "Color universal design". Where two are equally dark, shape or
+width distinguishes them. Nothing here changes matplotlib's global state: no pyplot, no rcParams.
 """
 
 import os
@@ -25,14 +25,14 @@ BLUE, ORANGE, GREEN, SKY, PURPLE = "#004C80", "#E69F00", "#009E73", "#BFE3F5", "
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure of so many inches."""
+    """Return an empty figure; width and height in inches."""
     figure = Figure(figsize=(width, height), dpi=min(DPI, MOST_PIXELS / width), facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
 
 def plain(axes: Axes, x: str = "", y: str = "") -> None:
-    """Give axes names with units, and no more lines than they need."""
+    """Name the axes, with units, and draw no more lines than necessary."""
     axes.set_facecolor("white")
     axes.set_xlabel(x, fontsize=NORMAL, color=INK)
     axes.set_ylabel(y, fontsize=NORMAL, color=INK)
@@ -88,7 +88,7 @@ def log_seconds_axis(axes: Axes, least: float, most: float) -> str:
 
 
 def seconds_unit(most: float) -> tuple[str, float]:
-    """Return the unit in which times up to so many seconds read well, and how many of it a second has."""
+    """Return a unit in which times up to so many seconds are easy to read, and its number per second."""
     return next(((name, scale) for name, scale in (("s", 1.0), ("ms", 1e3)) if most * scale >= 0.3), ("µs", 1e6))
 
 
@@ -115,7 +115,7 @@ def _parts(spec: str) -> list[str]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as .png or .svg: beside the file first, then in its place; raises `RnnframeError` if it cannot."""
+    """Write a figure as .png or .svg: to a temporary file first, then renamed; raises `RnnframeError` on failure."""
     beside = ""
     try:
         handle, beside = tempfile.mkstemp(prefix=".rnnframe-", suffix=".new", dir=path.parent)

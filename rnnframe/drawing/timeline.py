@@ -23,7 +23,7 @@ BARS: dict[str, tuple[Any, str]] = {"snapshot": ("-", "snapshot"), "far": ((0, (
 
 
 def draw_timeline(axes: Axes, timeline: Timeline) -> None:
-    """Draw runs as lines, snapshots as thin bars, tapes as bars as thick as the steps that they cover."""
+    """Draw runs as lines, snapshots as thin bars, and tapes as bars as thick as the steps that they cover."""
     steps, work = timeline.steps, timeline.work
     plain(axes, y="position in the sequence (steps)")
     _draw_tapes(axes, timeline)
@@ -71,7 +71,7 @@ def _draw_tapes(axes: Axes, timeline: Timeline) -> None:
 
 
 def draw_held(axes: Axes, timeline: Timeline, plan: Plan, reverse_work: float) -> None:
-    """Draw the bytes held against work done, piled up by what holds them."""
+    """Draw the bytes held against work done, stacked by type."""
     costs, held = plan.costs, timeline.held
     times = np.array([*(one.at for one in held), timeline.work])
     parts = [

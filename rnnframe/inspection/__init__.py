@@ -1,1 +1,1 @@
-"""Looking at strategies: what is needed, what is kept, when, and how long it takes."""
+"""Analysis of cells and stores: which arrays are needed, what is kept and when, and how long it takes."""

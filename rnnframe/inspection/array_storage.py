@@ -1,4 +1,4 @@
-"""What a store does with each array of a step, read off its schedule: kept, for a while, rebuilt, recomputed."""
+"""How a store treats each array of a step, derived from its schedule: kept, kept for a while, rebuilt or recomputed."""
 
 from typing import Literal
 
@@ -15,7 +15,15 @@ NEARLY_ALL = 0.95  # the last segment of a schedule is seldom run twice
 
 @attrs.frozen
 class ArrayStorage:
-    """What becomes of an array, in words and of which kind: "once" is not one array a step, but one in all."""
+    """How a store treats one array.
+
+    Parameters
+    ----------
+    kind
+        The treatment; "once" means one array in all, not one per step.
+    words
+        The same for a table.
+    """
 
     kind: Literal["kept", "for a while", "rebuilt", "recomputed", "once", "not kept"]
     words: str
@@ -25,9 +33,22 @@ class ArrayStorage:
 class ScheduleSummary:
     """What a schedule does with the steps of a sequence.
 
-    `tape_steps` is how many steps have their tape at once, `snapshots` how many states are saved at once, `rerun` the
-    share of the steps that are run forward more than once, `updates` how often the weights may change on the way,
-    `versions` how many old ones are kept, and `rebuilt` the arrays of a tape that are not kept with it.
+    Parameters
+    ----------
+    steps
+        The length of the sequence.
+    tape_steps
+        The number of steps whose tapes are held at once.
+    snapshots
+        The number of states that are saved at once.
+    rerun
+        The share of the steps that are run forward more than once.
+    updates
+        How often the weights can change during the sequence.
+    versions
+        The number of old versions of the weights that are kept.
+    rebuilt
+        The arrays of a tape that are not kept with it.
     """
 
     steps: int
@@ -40,7 +61,7 @@ class ScheduleSummary:
 
     @classmethod
     def of(cls, plan: Plan, cell: Layer, inputs: int) -> "ScheduleSummary":
-        """Return the habits of a plan for a network of this cell; raises `OptionError` for an unknown length."""
+        """Return the summary of a plan for a layer with these inputs; raises `OptionError` for an unknown length."""
         timeline, simulation = timeline_of(plan), plan.simulation
         times = np.zeros(timeline.steps + 1, dtype=int)
         for run in timeline.runs:
@@ -61,7 +82,7 @@ class ScheduleSummary:
         )
 
     def fate(self, need: Dependency) -> ArrayStorage:
-        """Return what becomes of an array."""
+        """Return how an array is treated."""
         match need.role:
             case "input":
                 return ArrayStorage("not kept", "read again")

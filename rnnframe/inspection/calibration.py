@@ -1,4 +1,4 @@
-"""How long a chunk takes on this machine: measured in some tens of milliseconds, to predict a run's seconds."""
+"""The time of a chunk on this machine: measured in some tens of milliseconds, to predict the seconds of a run."""
 
 import itertools
 import time
@@ -19,14 +19,14 @@ SECONDS = 0.05  # spent on each direction
 
 @attrs.frozen
 class ChunkTime:
-    """Seconds that one chunk takes forward and in reverse, its head and loss included."""
+    """The seconds of one chunk forward and in reverse, including its head and loss."""
 
     forward: float
     reverse: float
 
 
 class Calibration:
-    """Measures chunks of a network on random data, in as many threads as shards, and remembers what it measured."""
+    """Measures chunks of a network on random data, in as many threads as shards, and keeps the results."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -34,7 +34,7 @@ class Calibration:
         self._reverse: dict[tuple[int, int, int, TapeRetention], float] = {}
 
     def seconds(self, plan: Plan) -> float | None:
-        """Return how long a plan will take; None where the length is not known."""
+        """Return the predicted seconds of a plan; None if its length is unknown."""
         if plan.grid.steps is None:
             return None
         chunk = self.chunk(plan.grid.longest, plan.batch, plan.costs.shards, plan.store.tape_retention)
@@ -42,7 +42,7 @@ class Calibration:
         return per_step / plan.grid.longest
 
     def chunk(self, steps: int, batch: int, shards: int = 1, retention: TapeRetention = "whole") -> ChunkTime:
-        """Return the times of a chunk in each of `shards` threads; the reverse rebuilds what was not kept of the tape.
+        """Return the times of a chunk in each of several threads; the reverse rebuilds the arrays that are not kept.
 
         `batch` is the number of samples of one shard.
         """
@@ -57,7 +57,7 @@ class Calibration:
 
 
 class _Chunk:
-    """One shard's chunk of random data, to be run again and again."""
+    """One chunk of random data of one shard, which can be run repeatedly."""
 
     def __init__(self, network: Network, steps: int, batch: int, kept: TapeRetention) -> None:
         rng = np.random.default_rng(0)
@@ -81,7 +81,7 @@ class _Chunk:
 
 
 def _slowest(works: list[Callable[[], object]]) -> float:
-    """Return the usual seconds of the slowest of these, each in a thread of its own."""
+    """Return the usual seconds of the slowest of these, each in its own thread."""
     times = [0.0 for _ in works]
 
     def time_one(n: int, barrier: Callable[[], None], check: Callable[[], None]) -> None:
@@ -93,7 +93,7 @@ def _slowest(works: list[Callable[[], object]]) -> float:
 
 
 def _usual(work: Callable[[], object]) -> float:
-    """Return the seconds of the lower quartile: what else the machine does makes times longer, never shorter."""
+    """Return the seconds of the lower quartile: other work on the machine makes times longer, never shorter."""
     work()
     times: list[float] = []
     begun = time.perf_counter()

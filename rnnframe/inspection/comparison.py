@@ -1,9 +1,8 @@
 """One strategy measured in a process of its own.
 
-`python -m rnnframe.inspection.comparison` reads a job and prints what it saw.
-
-A fresh process has held nothing before, so that the peak of its resident set is the strategy's own. The gradient goes
-into a file, for the parent to compare.
+`python -m rnnframe.inspection.comparison` reads a job and prints the result. A new process has held nothing before, so
+the peak of its resident set is that of the strategy. The gradient is written to a file, for the parent process to
+compare.
 """
 
 import json
@@ -28,9 +27,10 @@ TURNS = 3
 
 @attrs.frozen(kw_only=True)
 class Job:
-    """A network, a random batch and a store. `gradient` is the file that takes the gradient.
+    """A network, a random batch and a store, to be measured in a process of its own.
 
-    `plugins` are the files and modules that the user named, for the other process to take in as well.
+    `gradient` is the file for the gradient. `plugins` are the files and modules that the user named; the new process
+    loads them too.
     """
 
     cells: list[str]
@@ -49,7 +49,7 @@ class Job:
 
 @attrs.frozen(kw_only=True)
 class Measured:
-    """What a job held and took. `above_idle_bytes` is None where the system does not tell the peak."""
+    """The result of a job. `above_idle_bytes` is None if the system does not report the peak."""
 
     store: str
     exact: bool
@@ -63,7 +63,7 @@ class Measured:
 
 
 def measure_apart(job: Job) -> Measured:
-    """Run a job in a process of its own; raises its one-line error as it is."""
+    """Run a job in its own process; an error there is raised here with the same line."""
     command = [sys.executable, "-m", "rnnframe.inspection.comparison"]
     done = subprocess.run(command, input=json.dumps(attrs.asdict(job)), capture_output=True, text=True, check=False)
     if done.returncode:
@@ -73,13 +73,13 @@ def measure_apart(job: Job) -> Measured:
 
 
 def measure(job: Job) -> Measured:
-    """Run a job here, with BLAS on one thread: once for the peak, then a few times for the clock."""
+    """Run a job in this process, with BLAS on one thread: once for the peak, then several times for the time."""
     network = Network(cells=job.cells, head=job.head, inputs=job.inputs, dtype=job.dtype)
     x, y = batch_of(network, job.steps, job.batch)
     first = y if _last_only(network) else y[:1]
     Engine(network, "full-history", chunk=1, shards=job.shards, kernels=job.kernels).gradients(
         x[:1], first
-    )  # imports what is imported late, and holds little
+    )  # performs the late imports, and holds little
     engine = Engine(network, job.store, job.chunk, job.shards, kernels=job.kernels)
     idle = _begin_peak()
     result = engine.gradients(x, y)
@@ -105,7 +105,7 @@ def measure(job: Job) -> Measured:
 
 
 def batch_of(network: Network, steps: int, batch: int) -> tuple[Array, Array]:
-    """Return a random batch that a network takes, the same every time."""
+    """Return a random batch for a network, the same every time."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((steps, batch, network.inputs)).astype(network.dtype)
     assert network.head is not None
@@ -129,7 +129,7 @@ def difference(gradient: Array, reference: Array) -> tuple[float, float]:
 
 
 def _begin_peak() -> int | None:
-    """Let the peak of the resident set count from here, and return what is resident now (Linux)."""
+    """Reset the peak of the resident set, and return the present resident set (Linux)."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
@@ -145,7 +145,7 @@ def _resident(name: str) -> int | None:
 
 
 def main() -> int:
-    """Read a job from standard input and print what was measured."""
+    """Read a job from standard input and print the result."""
     job: dict[str, Any] = json.load(sys.stdin)
     try:
         registry = Registry.installed()

@@ -1,8 +1,8 @@
-"""A timeline for a picture: at most some two thousand marks, however long the schedule, and what was merged is counted.
+"""A timeline with at most about two thousand marks, however long the schedule; it counts the marks that were merged.
 
-A picture has some thousand columns of pixels. Runs that begin in one column and are shorter than it become one mark
-that covers them; bars at nearly the same position that touch or overlap become one; what is held is told by its most
-in a column. A schedule is read as a stream, so that the memory this takes does not grow with it.
+A picture has about a thousand columns of pixels. Runs that begin in one column and are shorter than it become one mark
+that covers them. Bars at nearly the same position that touch or overlap become one. What is held is given by its
+maximum in a column. A schedule is read as a stream, so the memory for this does not grow with its length.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,8 @@ NOTHING = Held(0.0, 0, 0, 0, 0)
 def condensed_timeline(plan: Plan, reverse_work: float = REVERSE_WORK, marks: int = MARKS) -> Timeline:
     """Return the timeline of a plan with at most `marks` runs, `marks` bars and `marks` changes of what is held.
 
-    One with no more than that is returned whole. `marks` below 3 · `COLUMNS` bind bars and changes alone.
+    A timeline with fewer marks is returned unchanged. Values of `marks` below 3 · `COLUMNS` limit bars and changes
+    only.
     """
     steps, work = plan.grid.steps or 0, work_of(plan, reverse_work)
     width = work / COLUMNS
@@ -47,7 +48,7 @@ def condensed_timeline(plan: Plan, reverse_work: float = REVERSE_WORK, marks: in
 
 @attrs.define
 class _Runs:
-    """Runs one by one as long as there are few; then one a kind and column, beside those longer than a column."""
+    """Runs one by one as long as there are few; then one per kind and column, beside those longer than a column."""
 
     marks: int
     width: float
@@ -117,9 +118,9 @@ class _Bars:
 
 
 def _join(rows: dict[tuple[str, int], list[Bar]], bar: Bar, row: int, gap: float) -> None:
-    """Add a bar to its row, and to it those before it that end less than `gap` before it begins.
+    """Add a bar to its row, and join it with the bars before it that end less than `gap` before it begins.
 
-    Bars come in the order in which they are released, so those of a row stay apart and in order.
+    Bars arrive in the order in which they are released, so those of a row stay apart and in order.
     """
     bars = rows.setdefault((bar.kind, row), [])
     while bars and bars[-1].released + gap >= bar.made:
@@ -161,7 +162,7 @@ class _Peaks:
         self.last = held
 
     def _close(self, column: int) -> None:
-        """End the column, and those after it in which nothing changes; the next begins with what is held then."""
+        """End the column, and the columns after it without changes; the next one begins with what is held then."""
         self.peaks.append(attrs.evolve(self.most, at=self.column * self.width))
         if column > self.column + 1:
             self.peaks.append(attrs.evolve(self.last, at=(self.column + 1) * self.width))
@@ -176,7 +177,7 @@ class _Peaks:
 
 
 def bytes_held(plan: Plan, held: Held) -> int:
-    """Return the bytes of all that is held at a moment, the working arrays included."""
+    """Return the bytes of all that is held at a moment, including the working arrays."""
     costs = plan.costs
     snapshots = held.snapshots * costs.snapshot + held.far * costs.far
     return costs.fixed + held.tapes * costs.tape + snapshots + held.versions * costs.weights

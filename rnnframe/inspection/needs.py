@@ -1,7 +1,7 @@
-"""What of the past does each gradient need? Asked of the code itself, for any cell.
+"""Which gradient needs which array of the past? Found by experiment, for any cell.
 
-One step of a cell is run forward and reversed many times, each time with one array spoilt before the reverse (by NaN,
-and by the opposite sign, since a comparison swallows NaN): the gradients that come out otherwise are the needy ones.
+One step of a cell is run forward and reversed many times, each time with one array corrupted before the reverse: by
+NaN, and by the opposite sign, since a comparison hides NaN. The gradients that change need the array.
 """
 
 from collections.abc import Iterator
@@ -31,9 +31,8 @@ class Dependency:
 def dependencies_of(cell: Layer, inputs: int, kernels: Kernels | None = None) -> list[Dependency]:
     """Return every array of one step of `cell`, with the gradients that cannot be computed without it.
 
-    It is asked of the cell as it is written, or of its twin where kernels are given that have one.
-
-    Names: x_t, the state before the step (h_(t-1)), what the step leaves (h_t, gates_t, ...), and the parameters.
+    If kernels are given that have a twin of the cell, the twin is tested instead. The names are x_t, the state before
+    the step (h_(t-1)), the arrays that the step leaves (h_t, gates_t, ...), and the parameters.
     """
     network = Network(cells=[cell], head="mse:outputs=1", inputs=inputs, dtype="float64").on(kernels)
     rng = np.random.default_rng(0)
@@ -44,7 +43,7 @@ def dependencies_of(cell: Layer, inputs: int, kernels: Kernels | None = None) ->
 
 
 class _Step:
-    """One step of the first layer of a network, run forward; it can be reversed with any array spoilt."""
+    """One step of the first layer of a network, run forward; it can be reversed with any array corrupted."""
 
     def __init__(self, network: Network, inputs: int, rng: np.random.Generator) -> None:
         self.network, self.cell = network, network.layers[0].layer
@@ -64,12 +63,12 @@ class _Step:
             yield name, "parameter", int(np.prod(shape))
 
     def spoilt_by(self, name: str) -> tuple[str, ...]:
-        """Return the gradients that are others when the array of that name is NaN, or of the opposite sign."""
+        """Return the gradients that change when the array of that name is NaN, or has the opposite sign."""
         whole, *spoilt = (self._gradients(name, factor) for factor in (1.0, np.nan, -1.0))
         return tuple(key for key in whole if any(not np.array_equal(whole[key], other[key]) for other in spoilt))
 
     def _gradients(self, name: str, factor: float) -> dict[str, Array]:
-        """Return all gradients of the step, its array `name` having been multiplied by `factor` before the reverse."""
+        """Return all gradients of the step, with its array `name` multiplied by `factor` before the reverse."""
         network = self.network
         tape, scratch = network.new_tapes(1, BATCH).make(), network.new_scratch(1, BATCH)
         x = self.x.copy()
@@ -93,7 +92,7 @@ class _Step:
         return found | {"dx_t": dx} | {f"d{key}_(t-1)": value for key, value in dstate.items()}
 
     def _changed_weights(self, name: str, factor: float) -> dict[str, Array]:
-        """Return the weights with one parameter changed, and with it all that is derived from it."""
+        """Return the weights with one parameter changed, and with the arrays derived from it."""
         twin = self.network.weights.copy()
         twin.layers[0][name] *= factor
         twin.derive()

@@ -1,7 +1,7 @@
-"""A schedule told as a picture shows it: what ran when, what was held from when to when. No network, no drawing.
+"""A schedule in the terms of a picture: what ran when, and what was held from when to when. No network, no drawing.
 
-Work is counted in forward steps; a reverse step counts as many as the caller says. The picture is the one known from
-the literature on checkpointing: position in the sequence against work done (Griewank & Walther 2000, "Algorithm 799:
+Work is counted in forward steps; the caller says how many of them a reverse step costs. The picture is known from the
+literature on checkpointing: position in the sequence against work done (Griewank & Walther 2000, "Algorithm 799:
 revolve", ACM TOMS 26(1)).
 """
 
@@ -16,14 +16,21 @@ from rnnframe.errors import OptionError
 from rnnframe.schedules.actions import Drop, Forget, Forward, Load, Reverse, Save, Schedule, Update
 from rnnframe.schedules.grid import Grid
 
-REVERSE_WORK = 2.0  # forward steps that a reverse step costs, where nobody has measured it
+REVERSE_WORK = 2.0  # forward steps that a reverse step costs, if it was not measured
 
 
 @attrs.frozen
 class Run:
-    """A sweep from step `first` to step `last`, while the work done went from `begun` to `ended`.
+    """A sweep over consecutive steps.
 
-    "forward" leaves no tape behind, "taping" keeps the tape of every chunk, "reverse" runs down (`last` < `first`).
+    Parameters
+    ----------
+    kind
+        "forward" keeps no tape, "taping" keeps the tape of every chunk, and "reverse" runs down (`last` < `first`).
+    begun, ended
+        The work done before and after the sweep, in forward steps.
+    first, last
+        The steps at which it begins and ends.
     """
 
     kind: Literal["forward", "taping", "reverse"]
@@ -35,9 +42,16 @@ class Run:
 
 @attrs.frozen
 class Bar:
-    """Something that was held from `made` to `released`: the tape of the steps [start, stop), or the state at `start`.
+    """A tape or a snapshot, from when it was made to when it was released.
 
-    A tape is made when its chunk begins to run. A "far" snapshot lives in the store's medium, the others in RAM.
+    Parameters
+    ----------
+    kind
+        A "tape"; a "snapshot" in RAM; or a "far" snapshot, in the store's medium.
+    made, released
+        The work done at these moments, in forward steps. A tape is made when its chunk begins to run.
+    start, stop
+        The steps [start, stop) of a tape; the step of the state of a snapshot is `start`.
     """
 
     kind: Literal["tape", "snapshot", "far"]
@@ -49,7 +63,19 @@ class Bar:
 
 @attrs.frozen
 class Held:
-    """How much is held from the moment `at` on: chunk tapes (one that passes by included), snapshots, old weights."""
+    """The number of buffers in use from one moment on.
+
+    Parameters
+    ----------
+    at
+        The work done at that moment, in forward steps.
+    tapes
+        Tapes of chunks, including a temporary one.
+    snapshots, far
+        Snapshots in RAM and in the store's medium.
+    versions
+        Old versions of the weights.
+    """
 
     at: float
     tapes: int
@@ -63,9 +89,18 @@ Event: TypeAlias = Run | Bar | Held
 
 @attrs.frozen(kw_only=True)
 class Timeline:
-    """All runs, bars and changes of what is held, and the numbers of runs and bars that these stand for.
+    """All runs and bars of a plan, and every change of what is held.
 
-    The numbers are larger than those of the records where runs and bars were merged (`rnnframe.condense`).
+    Parameters
+    ----------
+    steps
+        The length of the sequence.
+    work
+        The work of the whole plan, in forward steps.
+    runs, bars, held
+        The records, in order.
+    all_runs, all_bars
+        How many runs and bars the records stand for: more than there are records if some were merged.
     """
 
     steps: int
@@ -78,7 +113,25 @@ class Timeline:
 
 
 def timeline_of(plan: Plan, reverse_work: float = REVERSE_WORK) -> Timeline:
-    """Return the whole timeline of a plan. `reverse_work` is what a reverse step costs, in forward steps."""
+    """Return the whole timeline of a plan.
+
+    Parameters
+    ----------
+    plan
+        A plan of known length.
+    reverse_work
+        The cost of a reverse step, in forward steps.
+
+    Returns
+    -------
+    Timeline
+        The timeline, with nothing merged.
+
+    Raises
+    ------
+    OptionError
+        If the length of the plan is unknown.
+    """
     events = list(follow(plan, reverse_work))
     runs = tuple(event for event in events if isinstance(event, Run))
     bars = tuple(event for event in events if isinstance(event, Bar))
@@ -101,7 +154,7 @@ def work_of(plan: Plan, reverse_work: float) -> float:
 def follow(plan: Plan, reverse_work: float = REVERSE_WORK) -> Iterator[Event]:
     """Yield runs as they end, bars as they are released, and every change of what is held.
 
-    Raises `OptionError` for a plan of unknown length, whose schedule need not end.
+    Raises `OptionError` for a plan of unknown length, whose schedule may never end.
     """
     if plan.grid.steps is None:
         raise OptionError("a schedule of unknown length cannot be drawn; plan it for a number of steps")
@@ -110,7 +163,7 @@ def follow(plan: Plan, reverse_work: float = REVERSE_WORK) -> Iterator[Event]:
 
 @attrs.define
 class _Recorder:
-    """Follows a schedule that the simulator has found valid."""
+    """Follows a schedule that the simulator has accepted."""
 
     grid: Grid
     reverse_work: float
@@ -184,7 +237,7 @@ class _Recorder:
         yield self._run("reverse", stop, start)
 
     def _run(self, kind: Literal["forward", "taping", "reverse"], start: int, stop: int) -> Run:
-        """Add the run's work; chunks are told as the steps at which they begin."""
+        """Add the work of a run; chunks are given as the steps at which they begin."""
         begun, first, last = self.work, self.grid.span(start)[0], self.grid.span(stop)[0]
         self.work += last - first if last > first else self.reverse_work * (first - last)
         return Run(kind, begun, self.work, first, last)
@@ -199,7 +252,7 @@ class _Recorder:
         return Bar("far" if far else "snapshot", made, self.work, step, step)
 
     def _held(self, passing: int = 0) -> Iterator[Held]:
-        """Yield what is held now, if it is other than what was said last."""
+        """Yield what is held now, if it differs from the last record."""
         if self.stored_weights:
             self.versions = len({version for _, _, version in self.tapes} - {self.version})
         now = len(self.tapes) + passing, len(self.slots) - self.far, self.far, self.versions

@@ -1,1 +1,1 @@
-"""The folder of a run: checkpoints, metrics, weights, and the model in them."""
+"""Run folders: checkpoints, metrics, weights, and the model in them."""

@@ -1,7 +1,7 @@
-"""The numbered checkpoints of a run: each is one file with all that going on needs, so nothing in it can disagree.
+"""The numbered checkpoints of a run: each is one file with all that a training needs to resume, so it is consistent.
 
-A checkpoint's number is that of the batches trained before it. The last few are kept, and the one with the best
-validation; the file of a new one is on the disk, whole, before an old one is removed.
+The number of a checkpoint is the number of batches trained before it. The last few are kept, and the one with the best
+validation. The file of a new checkpoint is complete on the disk before an old one is removed.
 """
 
 import re
@@ -23,10 +23,21 @@ _NAME = re.compile(r"(\d{8,15})\.safetensors")
 
 @attrs.frozen(kw_only=True)
 class Checkpoint:
-    """Named arrays in groups (parameters, slots, state), and plain JSON values.
+    """Named arrays in groups, and plain JSON values.
 
-    number: batches trained before it. best: the number of the checkpoint with the best validation so far, itself
-    perhaps; None where nothing was validated. model: what makes the network, and what else belongs to its weights.
+    Parameters
+    ----------
+    number
+        The number of batches trained before this checkpoint.
+    best
+        The number of the checkpoint with the best validation so far, possibly this one; None if there was no
+        validation.
+    groups
+        Group (parameters, slots, state) -> name -> array.
+    progress
+        The position of the training.
+    model
+        The description of the network, its task and what was learnt.
     """
 
     number: int = 0
@@ -38,7 +49,13 @@ class Checkpoint:
 
 @attrs.frozen
 class Checkpoints:
-    """The checkpoints in a folder."""
+    """The checkpoints in a folder.
+
+    Parameters
+    ----------
+    folder
+        The folder of the files; it need not exist.
+    """
 
     folder: Path
 
@@ -47,9 +64,9 @@ class Checkpoints:
         return self.folder / f"{number:08d}.safetensors"
 
     def numbers(self) -> list[int]:
-        """Return the numbers of the checkpoints that there are, the oldest first."""
+        """Return the numbers of the existing checkpoints, the oldest first."""
         seen = None
-        while True:  # what was named and is gone has a newer one
+        while True:  # a checkpoint that disappeared has a newer one
             named = self._named()
             there = [number for number in named if self.path(number).exists()]
             if there == named or named == seen:
@@ -63,7 +80,7 @@ class Checkpoints:
         return sorted(int(match[1]) for match in found if match)
 
     def newest(self) -> int:
-        """Return the number of the newest one; raises `RunError` where there is none."""
+        """Return the number of the newest checkpoint; raises `RunError` if there is none."""
         numbers = self.numbers()
         if not numbers:
             raise RunError(
@@ -72,7 +89,7 @@ class Checkpoints:
         return numbers[-1]
 
     def of_newest(self, read: Callable[[int], T]) -> T:
-        """Return what `read` makes of the newest one, anew where the process that trains removes it meanwhile."""
+        """Return the result of `read` for the newest checkpoint; try again if a training removes it meanwhile."""
         while True:
             number = self.newest()
             try:
@@ -82,7 +99,20 @@ class Checkpoints:
                     raise
 
     def write(self, checkpoint: Checkpoint, keep: int) -> None:
-        """Write a checkpoint, then remove all but the last `keep` and the best; raises `OSError`."""
+        """Write a checkpoint, then remove all except the last few and the best.
+
+        Parameters
+        ----------
+        checkpoint
+            What to write.
+        keep
+            How many checkpoints to keep, in addition to the best one.
+
+        Raises
+        ------
+        OSError
+            If a file cannot be written or removed.
+        """
         make_folder(self.folder)
         tensors = {f"{group}/{name}": a for group, arrays in checkpoint.groups.items() for name, a in arrays.items()}
         about = {"progress": checkpoint.progress, "best": checkpoint.best, "model": checkpoint.model}
@@ -110,13 +140,13 @@ class Checkpoints:
         raise RunError(f"{str(path)!r} holds no progress; it is no checkpoint of a run")
 
     def clear(self) -> None:
-        """Remove all checkpoints, and what was left of a write; raises `OSError`."""
+        """Remove all checkpoints, and the remains of an interrupted write; raises `OSError`."""
         for number in self.numbers():
             remove(self.path(number))
         self.sweep()
 
     def sweep(self) -> None:
-        """Remove what a killed process left behind in the middle of a write; raises `OSError`."""
+        """Remove the files that a killed process left behind during a write; raises `OSError`."""
         if self.folder.is_dir() and not self.folder.is_symlink():
             for path in self.folder.glob(f"*.safetensors{BESIDE}"):
                 remove(path)

@@ -1,4 +1,4 @@
-"""Curves of any number of points in a bounded number of columns: what a picture of a long run is drawn from."""
+"""Curves of any number of points in a bounded number of columns, for the picture of a long run."""
 
 from typing import Self
 
@@ -12,9 +12,18 @@ COLUMNS = 1024  # a curve is held in this many columns up to twice as many
 
 @attrs.frozen(eq=False)
 class Columns:
-    """Neighbouring points in groups: the last x of each, the lowest and highest y, the weighted mean, and the weight.
+    """Neighbouring points in groups; all arrays have the shape [columns].
 
-    Arrays [columns]. `points` is how many points a group has at most; where it is 1, the three values are the point's.
+    Parameters
+    ----------
+    x
+        The last x of each group.
+    low, high
+        The lowest and the highest y.
+    mean, weight
+        The weighted mean of y, and the sum of the weights.
+    points
+        The most points of a group; if it is 1, `low`, `high` and `mean` are the y of the point.
     """
 
     x: Array
@@ -33,11 +42,11 @@ class Columns:
         return len(self.x)
 
     def at_most(self, number: int) -> "Columns":
-        """Return no more than so many columns of the same points."""
+        """Return the same points in at most `number` columns."""
         return self.merged(-(-len(self) // number)) if len(self) > number else self
 
     def merged(self, number: int) -> "Columns":
-        """Return columns that hold `number` of these each, the last one what is left."""
+        """Return columns that contain `number` of these each; the last one contains the rest."""
         starts = np.arange(0, len(self), number)
         ends = np.minimum(starts + number, len(self)) - 1
         weight = np.add.reduceat(self.weight, starts)
@@ -46,7 +55,7 @@ class Columns:
         return Columns(self.x[ends], low, high, np.clip(mean, low, high), weight, number * self.points)
 
     def joined(self, other: "Columns") -> "Columns":
-        """Return these columns and, behind them, others."""
+        """Return these columns followed by others."""
         return Columns(
             np.concatenate([self.x, other.x]),
             np.concatenate([self.low, other.low]),
@@ -58,7 +67,7 @@ class Columns:
 
 
 class Curve:
-    """A curve that takes its points in order, and halves its columns whenever there are twice `COLUMNS`.
+    """A curve that receives its points in order, and halves its columns whenever there are twice `COLUMNS`.
 
     So it holds the extremes and the means of a run of any length in the same memory. Points whose y is not finite are
     left out and counted in `dropped`.
@@ -72,7 +81,7 @@ class Curve:
         self._rest = self._whole  # single points that do not fill a column yet
 
     def extend(self, x: Array, y: Array, weight: Array | None = None) -> None:
-        """Take points [n]; their weights in a mean (above 0) are equal if not given."""
+        """Add points [n]; their weights in a mean (above 0) are equal if not given."""
         finite = np.isfinite(y)
         self.dropped += int(len(y) - finite.sum())
         weight = np.ones(len(y)) if weight is None else weight
@@ -87,7 +96,7 @@ class Curve:
         self._rest = points
 
     def columns(self) -> Columns:
-        """Return all points so far; the last column may have fewer than the others."""
+        """Return all points so far; the last column can have fewer points than the others."""
         return self._whole.joined(self._rest.merged(max(1, len(self._rest)))) if len(self._rest) else self._whole
 
 

@@ -1,14 +1,13 @@
-"""A run folder: the configuration, the metrics, the weights, and checkpoints to go on from.
+"""A run folder: the configuration, the metrics, the weights, and checkpoints to resume from.
 
     config.toml              the options that reproduce the run
-    metrics.jsonl            one JSON object a line, for every batch and every epoch
-    weights.safetensors      the best weights so far, with what the network and its task are made of in its metadata
+    metrics.jsonl            one JSON object per line, for every batch and every epoch
+    weights.safetensors      the best weights so far, with the description of network and task in its metadata
     checkpoints/             00000120.safetensors: parameters, slots, carried state and progress after 120 batches
     run.lock                 locked by the process that trains
 
-Every file is there whole at any time, also on the disk (`rnnframe.durable`). A checkpoint is one file: whichever is the
-newest tells of one moment, and says how much of the metrics was written by then. The weights are a copy for use
-elsewhere, written after it.
+Every file is complete at any time, also on the disk (`rnnframe.storage.durable`). A checkpoint is one file: the newest
+one describes one moment, and records the size of the metrics at that moment. The weights are a copy for use elsewhere.
 """
 
 import contextlib
@@ -36,7 +35,13 @@ CONFIG, METRICS, WEIGHTS, CHECKPOINTS, LOCK = (
 
 
 class RunFolder:
-    """A run folder that exists: `open` it to look; `create` or `resume` it to train, one process at a time."""
+    """An existing run folder: `open` it to read; `create` or `resume` it to train, one process at a time.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -46,9 +51,21 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: str | Path, config: Mapping[str, Any], *, force: bool) -> Self:
-        """Make and lock a new run folder; `force` replaces the run in an existing one, and only that.
+        """Make and lock a new run folder.
 
-        Raises `RunError`, also where another process trains there.
+        Parameters
+        ----------
+        path
+            The folder.
+        config
+            The options of the run.
+        force
+            Replace the run in an existing folder, but nothing else.
+
+        Raises
+        ------
+        RunError
+            If the folder cannot be created, contains anything else, or is in use by another training.
         """
         run = cls(Path(path))
         check_free(run.path, force=force)
@@ -73,7 +90,7 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Return an existing run folder to look at; raises `RunError`."""
+        """Return an existing run folder for reading; raises `RunError`."""
         run = cls(Path(path))
         if not run.path.is_dir():
             raise RunError(f"there is no run folder {str(run.path)!r}; make one with `rnnframe train --out`")
@@ -83,7 +100,7 @@ class RunFolder:
 
     @classmethod
     def resume(cls, path: str | Path) -> Self:
-        """Lock an existing run folder to go on with it; raises `RunError`, also where another process trains there."""
+        """Lock an existing run folder to continue it; raises `RunError`, also if another process trains there."""
         run = cls.open(path)
         try:
             run._take()
@@ -98,7 +115,7 @@ class RunFolder:
         self.close()
 
     def close(self) -> None:
-        """Let other processes train here."""
+        """Release the lock, so that other processes can train here."""
         if self._journal is not None:
             self._journal.close()
         if self._lock is not None:
@@ -123,10 +140,21 @@ class RunFolder:
         self._write(CONFIG, to_toml(config).encode())
 
     def save(self, checkpoint: Checkpoint, keep: int) -> None:
-        """Write a checkpoint, of which the last `keep` and the best stay, and the weights if none were better.
+        """Write a checkpoint, and the weights if they are the best so far.
 
-        The weights come first: where the checkpoint is not written any more, the run comes by here again. Raises
-        `RunError`; then all that was there before is there still.
+        The weights are written first: if writing the checkpoint fails, the resumed run reaches this point again.
+
+        Parameters
+        ----------
+        checkpoint
+            What to write.
+        keep
+            How many checkpoints to keep, in addition to the best one.
+
+        Raises
+        ------
+        RunError
+            If a file cannot be written; the old files then remain.
         """
         if checkpoint.best in (None, checkpoint.number):
             self._write_weights(checkpoint)
@@ -141,7 +169,7 @@ class RunFolder:
         self._write(WEIGHTS, tensor_bytes(checkpoint.groups["parameters"], about))
 
     def mend_weights(self, newest: Checkpoint) -> None:
-        """Put the best weights back where a run was killed after writing others; raises `RunError`."""
+        """Restore the best weights if a run was killed after it wrote others; raises `RunError`."""
         number = newest.number if newest.best is None else newest.best
         try:
             _, about = read_tensors(self.path / WEIGHTS, prefix="none of them")
@@ -157,7 +185,7 @@ class RunFolder:
         return self.checkpoints.of_newest(self.checkpoints.read)
 
     def readable(self) -> Checkpoint:
-        """Return the newest checkpoint that can be read, for what all of a run agree on; raises `RunError`."""
+        """Return the newest readable checkpoint, for facts that are the same in all of a run; raises `RunError`."""
         for number in reversed(self.checkpoints.numbers()):
             with contextlib.suppress(RunError):
                 return self.checkpoints.read(number)
@@ -172,7 +200,7 @@ class RunFolder:
             raise RunError(f"cannot write {str(self.path / METRICS)!r}: {error.strerror or error}") from None
 
     def metrics_size(self) -> int:
-        """Return the bytes of the metrics so far, which are on the disk from now on."""
+        """Flush the metrics to the disk and return their size in bytes."""
         assert self._journal is not None
         try:
             return self._journal.sync()
@@ -180,7 +208,7 @@ class RunFolder:
             raise RunError(f"cannot write {str(self.path / METRICS)!r}: {error.strerror or error}") from None
 
     def cut_metrics(self, size: int) -> None:
-        """Drop the lines that were written after a checkpoint which knew `size` bytes, and go on from there."""
+        """Remove the lines that were written after a checkpoint that recorded `size` bytes, and continue from there."""
         try:
             self._journal = Journal.open(self.path / METRICS, size)
         except OSError as error:
@@ -200,7 +228,7 @@ class RunFolder:
 
 
 def check_free(folder: Path, *, force: bool) -> None:
-    """Raise `RunError` unless a run may be written into `folder`."""
+    """Raise `RunError` unless a run can be written into `folder`."""
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -213,7 +241,7 @@ def check_free(folder: Path, *, force: bool) -> None:
 
 
 def _begun(folder: Path) -> bool:
-    """Tell whether all there is in a folder is what a process left that was killed while it locked it."""
+    """Return whether a folder contains only the remains of a process that was killed while it locked the folder."""
     lock = folder / LOCK
     return [path.name for path in folder.iterdir()] == [LOCK] and lock.is_file() and not lock.stat().st_size
 
@@ -227,9 +255,26 @@ BEST, LAST = "best", "last"
 
 
 def load_model(path: Path, checkpoint: str = BEST) -> Model:
-    """Return the model of a weights file or of a run folder, of which `checkpoint` says what weights are meant.
+    """Return the model of a weights file or of a run folder.
 
-    Raises `RunError`, `OptionError` for a checkpoint that there is not.
+    Parameters
+    ----------
+    path
+        The file or folder.
+    checkpoint
+        Which weights of a run folder: "best", "last" or the number of a checkpoint.
+
+    Returns
+    -------
+    Model
+        The network with these weights, and its task.
+
+    Raises
+    ------
+    RunError
+        If a file cannot be read.
+    OptionError
+        If there is no such checkpoint.
     """
     if not path.is_dir():
         return _model(path, "")

@@ -24,7 +24,15 @@ MOST_MEASURES = 20  # measures of an evaluation beside the loss; a run has a few
 
 @attrs.frozen(kw_only=True)
 class Best:
-    """The lowest validation loss, and when it was."""
+    """The lowest validation loss, and when it was reached.
+
+    Parameters
+    ----------
+    loss
+        The loss, in the unit of the task.
+    update, epoch
+        The number of updates and the epoch; the epoch can be unknown (None).
+    """
 
     loss: float
     update: int
@@ -33,12 +41,12 @@ class Best:
 
 @attrs.define(kw_only=True)
 class Metrics:
-    """What a metrics file says of a run. What no record told is None, and its curve empty.
+    """The contents of a metrics file; a value without a record is None, and its curve is empty.
 
-    The x of every curve is the number of updates, the steps (of all samples) or the seconds until then. loss and
-    valid_loss are in the units of the task; throughput in steps (of all samples) a second; memory in bytes. `measures`
-    are the other numbers that evaluations told, by name. Seconds are those of the training steps, validation left out;
-    not_finite counts the batches whose loss or gradient was NaN or infinite.
+    The x of every curve is the number of updates, of steps (of all samples) or of seconds. The curves `loss` and
+    `valid_loss` are in the unit of the task, `throughput` in steps (of all samples) per second, and `memory` in bytes.
+    `measures` are the other numbers of evaluations, by name. Seconds are those of the training steps, without
+    validation. `not_finite` is the number of batches whose loss or gradient was NaN or infinite.
     """
 
     path: Path
@@ -63,14 +71,29 @@ class Metrics:
 
     @property
     def steps_per_second(self) -> float | None:
-        """Return the mean throughput."""
+        """The mean throughput."""
         return self.steps / self.seconds if self.steps and self.seconds else None
 
 
 def read_metrics(path: Path, over: Over = "updates") -> Metrics:
-    """Read a metrics file, which may be growing: a last line without its end is left for the next time.
+    """Read a metrics file, which can be growing: an incomplete last line is ignored.
 
-    over: what stands on the x-axis. Raises `RunError` for a file that cannot be read or holds something else.
+    Parameters
+    ----------
+    path
+        The file.
+    over
+        The x-axis of the curves.
+
+    Returns
+    -------
+    Metrics
+        Curves and totals.
+
+    Raises
+    ------
+    RunError
+        If the file cannot be read or contains something else.
     """
     metrics = Metrics(path=path)
     gather = _Gather(metrics, over)
@@ -85,7 +108,7 @@ def read_metrics(path: Path, over: Over = "updates") -> Metrics:
 
 
 def _lines(file: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield whole lines with their numbers, up to where the file ended when it was opened."""
+    """Yield complete lines with their numbers, up to the end that the file had when it was opened."""
     left = os.fstat(file.fileno()).st_size
     number = 0
     while left > 0:
@@ -148,14 +171,14 @@ class _Record:
 
 @attrs.define
 class _Gather:
-    """Takes records one by one, and hands them to the curves a block at a time."""
+    """Receives records one by one, and adds them to the curves a block at a time."""
 
     metrics: Metrics
     over: Over
     rows: list[tuple[float, ...]] = attrs.field(factory=list)
 
     def take(self, record: _Record) -> None:
-        """Take a record; one of an unknown kind is left out."""
+        """Add a record; one of an unknown kind is ignored."""
         kind = record.values.get("kind")
         if kind == "batch":
             self._batch(record)
@@ -205,7 +228,7 @@ class _Gather:
         return float(getattr(self.metrics, self.over) or 0)
 
     def flush(self) -> None:
-        """Hand the batches on to the curves."""
+        """Add the collected batches to the curves."""
         if not self.rows:
             return
         x, loss, rate, norm, steps, seconds, peak = np.array(self.rows).T

@@ -1,4 +1,4 @@
-"""A trained model: a network, the task that it is for, and what was learnt from the data besides its parameters."""
+"""A trained model: a network, its task, and what the task learnt from the data besides the parameters."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,17 @@ from rnnframe.registry.specs import render
 
 @attrs.frozen(kw_only=True, eq=False)
 class Model:
-    """A network with its task and what was learnt for it, an object of `Task.learns`."""
+    """A network with its task.
+
+    Parameters
+    ----------
+    network
+        The network, with its parameters.
+    task
+        The task that it was trained for.
+    learnt
+        What the task learnt from the data: an object of `Task.learns`.
+    """
 
     network: Network
     task: Task
@@ -23,9 +33,9 @@ class Model:
 
     @classmethod
     def described(cls, about: Mapping[str, Any], registry: Registry | None = None) -> "Model":
-        """Return the model of a description, its parameters still to be filled in.
+        """Return the model of a description, with parameters that are still to be filled in.
 
-        Raises `KeyError`, `TypeError`, `ValueError` or an error of its own for what is no description.
+        Raises `KeyError`, `TypeError`, `ValueError` or an error of rnnframe if the description is invalid.
         """
         registry = registry or default_registry()
         task = registry.task(about["task"])
@@ -42,11 +52,11 @@ class Model:
         return cls(network=network, task=task, learnt=learnt)
 
     def describe(self) -> dict[str, Any]:
-        """Return what makes the same model again but for its parameters, as JSON has it."""
+        """Return a description of this model without its parameters, as JSON values."""
         return {"network": self.network.specs(), "task": render(self.task), "learnt": attrs.asdict(self.learnt)}
 
     def alphabet(self) -> Alphabet:
-        """Return what turns the network's numbers into text; raises `RunError` where it writes none."""
+        """Return the table from the network's numbers to text; raises `RunError` if the network writes no text."""
         alphabet = self.task.alphabet(self.learnt)
         if alphabet is None:
             raise RunError(f"a model of task {self.task.name!r} writes no text; use `rnnframe predict`")

@@ -19,7 +19,7 @@ OF_BATCHES = {
 
 
 def check_installed() -> None:
-    """Raise `UsageError` where the writer is missing."""
+    """Raise `UsageError` if the writer is not installed."""
     if find_spec("tensorboardX") is None:
         raise UsageError(
             '--tensorboard writes with tensorboardX, which is not installed; run: pip install "rnnframe[tensorboard]"'
@@ -30,7 +30,7 @@ class Events:
     """Event files of a run: each record of its metrics as scalars, by the number of updates."""
 
     def __init__(self, run: Path, updates: int) -> None:
-        """Go on behind so many updates; what an interrupted training wrote beyond them is not shown any more."""
+        """Continue after so many updates; TensorBoard hides what an interrupted training wrote after them."""
         check_installed()
         from tensorboardX import SummaryWriter
 
@@ -38,12 +38,12 @@ class Events:
         self._writer = SummaryWriter(str(run / FOLDER), purge_step=updates + 1, filename_suffix=f".{updates:012}")
 
     def add(self, record: Mapping[str, Any]) -> None:
-        """Take a record as it stands in the metrics."""
+        """Add a record of the metrics."""
         for tag, value in scalars(record):
             self._writer.add_scalar(tag, value, record["update"])
 
     def close(self) -> None:
-        """Write what is waiting and end the writer's thread."""
+        """Write the remaining events and end the writer's thread."""
         self._writer.close()
 
     def __enter__(self) -> Self:
@@ -56,7 +56,7 @@ class Events:
 
 
 def scalars(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yield what TensorBoard shows of a record: tags and values."""
+    """Yield tags and values of a record for TensorBoard."""
     if record["kind"] == "batch":
         for name, tag in OF_BATCHES.items():
             yield tag, record[name]

@@ -1,4 +1,4 @@
-"""What a strategy is made of: actions, the grid that cuts time into chunks, and the simulator that proves a schedule.
+"""The parts of a strategy: actions, the grid that divides time into chunks, and the simulator that checks a schedule.
 
 from rnnframe.schedules import Forward, Grid, Reverse, simulate
 """

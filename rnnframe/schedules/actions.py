@@ -1,8 +1,8 @@
-"""What a strategy is: a stream of plain actions over chunks of time, with no arrays in it.
+"""The seven actions: a strategy is a stream of them over chunks of time, with no arrays in it.
 
-A schedule is a generator of the seven actions below. The same generator is simulated (`rnnframe.simulate`), drawn,
-proved valid by property tests, and executed (`rnnframe.engine`). Positions are chunk numbers: the `Grid` says
-which steps a chunk covers. Ranges are half open; a `Reverse` runs from `stop` down to `start`.
+A schedule is a generator of actions. The same generator is simulated (`rnnframe.simulate`), drawn, proved valid by
+property tests, and executed (`rnnframe.engine.loop`). Positions are chunk numbers; the `Grid` defines the steps of each
+chunk. Ranges are half open, and a `Reverse` runs from `stop` down to `start`.
 
 >>> def full_history(chunks):
 ...     yield Forward(0, chunks, keep=True)
@@ -17,10 +17,18 @@ import attrs
 
 @attrs.frozen
 class Forward:
-    """Run the cells over the chunks [start, stop); `keep` says whether their tapes enter the ring.
+    """Run the cells over the chunks [start, stop).
 
-    The executor answers with the chunk it reached: less than `stop` where a source of unknown length ended.
-    `stop=None` means until the source ends.
+    The answer to this action is the chunk that was reached: less than `stop` if a source of unknown length ended.
+
+    Parameters
+    ----------
+    start
+        The first chunk: the one after the current state.
+    stop
+        The chunk to stop before; None runs until the source ends.
+    keep
+        Whether the tapes enter the ring.
     """
 
     start: int
@@ -30,11 +38,22 @@ class Forward:
 
 @attrs.frozen
 class Reverse:
-    """Reverse the chunks [start, stop) with their tapes, last one first, adding into the gradients.
+    """Reverse the chunks [start, stop) with their tapes, the last one first, and add to the gradients.
 
-    Only chunks from `losses_from` on inject their loss, so that overlapping windows count each loss once (default:
-    all). The tapes leave the ring unless `keep`. dL/dstate goes on from the last `Reverse` where this one begins
-    exactly at the chunk where that one ended; it begins with zero anywhere else.
+    dL/dstate continues from the previous `Reverse` if this one begins exactly at the chunk where that one ended.
+    Otherwise it begins with zero.
+
+    Parameters
+    ----------
+    stop
+        The chunk after the first one that is reversed.
+    start
+        The last chunk that is reversed.
+    losses_from
+        Only the losses of this chunk and later ones count, so that overlapping windows count each loss once. By default
+        all count.
+    keep
+        Whether the tapes stay in the ring.
     """
 
     stop: int
@@ -45,14 +64,28 @@ class Reverse:
 
 @attrs.frozen
 class Forget:
-    """Release the tapes of all chunks before `before`."""
+    """Release the tapes of old chunks.
+
+    Parameters
+    ----------
+    before
+        The tapes of all chunks before this one are released.
+    """
 
     before: int
 
 
 @attrs.frozen
 class Save:
-    """Snapshot the current state into `slot`: in RAM, or `far` away, in the store's medium."""
+    """Save the current state as a snapshot.
+
+    Parameters
+    ----------
+    slot
+        The number of an empty slot.
+    far
+        Whether the snapshot is kept in the store's medium instead of in RAM.
+    """
 
     slot: int
     far: bool = attrs.field(default=False, kw_only=True)
@@ -60,9 +93,13 @@ class Save:
 
 @attrs.frozen
 class Load:
-    """Make the snapshot in `slot` the current state; it stays in its slot.
+    """Make a snapshot the current state; it stays in its slot.
 
-    `Load(None)` needs no snapshot: it takes the state after the newest tape in the ring, which holds it.
+    Parameters
+    ----------
+    slot
+        The number of the slot. None needs no snapshot: it takes the state after the newest tape in the ring, which
+        holds it.
     """
 
     slot: int | None
@@ -70,14 +107,20 @@ class Load:
 
 @attrs.frozen
 class Drop:
-    """Free `slot`."""
+    """Free a slot.
+
+    Parameters
+    ----------
+    slot
+        The number of a slot that holds a snapshot.
+    """
 
     slot: int
 
 
 @attrs.frozen
 class Update:
-    """Offer the accumulated gradients to the optimizer, and begin new ones if it takes them."""
+    """Offer the accumulated gradients to the optimizer, and set them to zero if it takes them."""
 
 
 Action: TypeAlias = Forward | Reverse | Forget | Save | Load | Drop | Update

@@ -1,13 +1,4 @@
-"""What a strategy is: a stream of plain actions over chunks of time, with no arrays in it.
-
-A schedule is a generator of the seven actions below. The same generator is simulated (`rnnframe.simulate`), drawn,
-proved valid by property tests, and executed (`rnnframe.engine`). Positions are chunk numbers: the `Grid` says
-which steps a chunk covers. Ranges are half open; a `Reverse` runs from `stop` down to `start`.
-
->>> def full_history(chunks):
-...     yield Forward(0, chunks, keep=True)
-...     yield Reverse(chunks, 0)
-"""
+"""The grid: how time is divided into chunks."""
 
 import bisect
 import itertools
@@ -18,9 +9,16 @@ import attrs
 
 @attrs.frozen
 class Grid:
-    """How time is cut into chunks: `pattern` is a run of chunk lengths that repeats until `steps` (None: no end).
+    """The division of a sequence into chunks.
 
-    A uniform grid has a pattern of one length. The last chunk is as short as the sequence makes it.
+    A uniform grid has a pattern of one length. The last chunk can be shorter than the pattern says.
+
+    Parameters
+    ----------
+    steps
+        The length of the sequence in steps; None if it is unknown.
+    pattern
+        Lengths of chunks in steps, repeated until `steps`.
     """
 
     steps: int | None
@@ -39,12 +37,12 @@ class Grid:
 
     @property
     def chunks(self) -> int | None:
-        """The number of chunks, None where the length is not known."""
+        """The number of chunks; None if the length is unknown."""
         return None if self.steps is None else self.cut_at_or_after(self.steps)
 
     @property
     def longest(self) -> int:
-        """Steps of the longest chunk."""
+        """The steps of the longest chunk."""
         if self.steps is not None and self.steps < self.period:
             return max(self.span(chunk)[1] - self.span(chunk)[0] for chunk in range(self.chunks or 0))
         return max(self.pattern)
@@ -71,10 +69,22 @@ class Grid:
 
 
 def stretched(chunk: int, ends: Sequence[Sequence[int]]) -> Grid:
-    """Return a grid whose chunks grow longer as samples end: no part has more rows in one than all its samples have in
-    `chunk` steps.
+    """Return a grid whose chunks become longer as samples end.
 
-    ends: for each part of the batch the steps at which its samples end, rising; the last of all ends the sequence.
+    No part of the batch has more rows in a chunk than all its samples have in `chunk` steps.
+
+    Parameters
+    ----------
+    chunk
+        The steps of a chunk in which all samples run.
+    ends
+        For each part of the batch, the steps at which its samples end, in rising order. The last of all ends the
+        sequence.
+
+    Returns
+    -------
+    Grid
+        A grid with one period.
     """
     steps, start = max(part[-1] for part in ends), 0
     pattern: list[int] = []
@@ -87,6 +97,19 @@ def stretched(chunk: int, ends: Sequence[Sequence[int]]) -> Grid:
 
 
 def split_evenly(length: int, chunk: int) -> tuple[int, ...]:
-    """Cut `length` steps into chunks of `chunk` steps and, where it does not divide, a shorter last one."""
+    """Divide steps into chunks of equal length, with a shorter last one if necessary.
+
+    Parameters
+    ----------
+    length
+        The number of steps.
+    chunk
+        The steps of a chunk.
+
+    Returns
+    -------
+    tuple
+        The length of each chunk.
+    """
     whole, rest = divmod(length, chunk)
     return (chunk,) * whole + ((rest,) if rest else ())

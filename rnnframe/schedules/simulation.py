@@ -1,7 +1,7 @@
-"""Run a schedule without a network: prove it valid and count what it will hold and do.
+"""Run a schedule without a network: check it, and count what it holds and does.
 
-The simulator is the judge of every store. It follows the schedule action by action, with chunk numbers in place of
-arrays, and raises `ScheduleError` at the first action that could not be executed exactly.
+Every store is judged by the simulator. It follows the schedule action by action, with chunk numbers in place of arrays,
+and raises `ScheduleError` at the first action that cannot be executed exactly.
 """
 
 from collections import deque
@@ -14,18 +14,32 @@ from rnnframe.schedules.actions import Action, Drop, Forget, Forward, Load, Reve
 from rnnframe.schedules.grid import Grid
 from rnnframe.schedules.slots import SlotAllocator
 
-SETTLED_AFTER = 64  # actions; an endless schedule is followed until its peaks have not risen for longer than that
+SETTLED_AFTER = 64  # actions; an endless schedule is followed until its peaks have stayed constant for longer
 GIVE_UP_AFTER = 200_000  # actions
 
 
 @attrs.frozen(kw_only=True)
 class Simulation:
-    """What a schedule holds at most and what it does in all.
+    """The peak memory and the total work of a schedule, in numbers of buffers, chunks and steps.
 
-    `peaks` lists how many tapes and snapshots are held at once: pairs of which none is below another in both.
-    The passing tape of a `Forward` without `keep` is one of them. Buffers are taken lowest first: one that is free but
-    lies below one in use counts. `far_snapshots` are those in the store's medium, `versions` old weights kept for tapes
-    made with them. `bounded` is false where an endless schedule keeps ever more, so that no peak can be given.
+    Parameters
+    ----------
+    peaks
+        Pairs of the numbers of tapes and snapshots that are held at once, without pairs that are below another in both
+        numbers. The temporary tape of a `Forward` without `keep` counts as one. The lowest free buffer is always used
+        first; a free buffer below one in use counts.
+    far_snapshots
+        The most snapshots at once in the store's medium.
+    versions
+        The most old versions of the weights that are kept at once for tapes.
+    forward_chunks, forward_steps
+        What is run forward in all.
+    reverse_chunks, reverse_steps
+        What is reversed in all.
+    updates, actions
+        The numbers of updates and of all actions.
+    bounded
+        False if an endless schedule keeps more and more, so that it has no peak.
     """
 
     peaks: tuple[tuple[int, int], ...]
@@ -52,7 +66,7 @@ class Simulation:
 
 @attrs.frozen
 class _Tape:
-    """A tape in the ring: its chunk, the version of the weights that made it, and the buffer that it is in."""
+    """A tape in the ring: its chunk, the version of its weights, and its buffer."""
 
     chunk: int
     version: int
@@ -61,7 +75,7 @@ class _Tape:
 
 @attrs.frozen
 class _Slot:
-    """A snapshot: the chunk that its state precedes, and its buffer; None where it is far away."""
+    """A snapshot: the chunk after its state, and its buffer; None if it is in the medium."""
 
     chunk: int
     place: int | None
@@ -91,7 +105,7 @@ class _Judge:
     last_rise: int = 0
 
     def take(self, action: Action) -> int | None:
-        """Apply one action and return the executor's answer to it."""
+        """Apply one action and return the answer to it."""
         self.totals["actions"] += 1
         match action:
             case Forward():
@@ -181,7 +195,7 @@ class _Judge:
             self.slot_places.give(place)
 
     def _count_losses(self, action: Reverse) -> None:
-        """Add the chunks whose losses this sweep injects; adjoining ranges become one, so there are few of them."""
+        """Add the chunks whose losses this sweep counts; adjoining ranges are joined, so there are few of them."""
         start, stop = max(action.losses_from, action.start), action.stop
         if start >= stop:
             return
@@ -203,14 +217,14 @@ class _Judge:
             self.last_rise = self.totals["actions"]
 
     def _count_buffers(self, tapes: int) -> None:
-        """Note how many tapes there are beside the snapshots of the moment."""
+        """Record the number of tapes beside the current number of snapshots."""
         snapshots = self.slot_places.extent
         if tapes > self.most_tapes.get(snapshots, -1):
             self.most_tapes[snapshots] = tapes
             self.last_rise = self.totals["actions"]
 
     def finish(self) -> None:
-        """Check that nothing is left over and nothing was left out."""
+        """Check that nothing is left over and that every loss was counted."""
         if self.tapes or self.slots:
             raise ScheduleError(
                 f"the schedule ends with {len(self.tapes)} tapes in the ring and slots {sorted(self.slots)} in use"
@@ -236,10 +250,28 @@ class _UnboundedError(Exception):
 
 
 def simulate(schedule: Schedule, grid: Grid, *, stored_weights: bool = False) -> Simulation:
-    """Follow `schedule` over `grid` to its end and return its peaks and totals.
+    """Follow a schedule to its end without a network.
 
-    Raises `ScheduleError` where an action cannot be executed, a loss is counted twice or never, or anything is left
-    over. A schedule over a grid without end is followed until its peaks have settled.
+    A schedule over a grid without end is followed until its peaks stay constant.
+
+    Parameters
+    ----------
+    schedule
+        A generator of actions.
+    grid
+        The division of time into chunks.
+    stored_weights
+        Whether old versions of the weights are kept for tapes, and counted.
+
+    Returns
+    -------
+    Simulation
+        Peaks and totals.
+
+    Raises
+    ------
+    ScheduleError
+        If an action cannot be executed, a loss is counted twice or never, or a tape or snapshot is left over.
     """
     if not isinstance(schedule, Generator):
         raise ScheduleError(f"a schedule is a generator of actions, not a {type(schedule).__name__}; yield them")

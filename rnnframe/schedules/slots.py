@@ -1,13 +1,13 @@
-"""Numbered places in a row of buffers, of which always the lowest free one is taken.
+"""Numbers for buffers in a row: the lowest free number is always used first.
 
-The simulator counts with them what the buffers of a run hold in fact, so that the two agree.
+The simulator and the buffers of a run use the same allocator, so that they agree.
 """
 
 import heapq
 
 
 class SlotAllocator:
-    """Places 0, 1, 2, ...; `extent` is one more than the highest that is in use."""
+    """The numbers 0, 1, 2, ...; `extent` is one more than the highest number in use."""
 
     def __init__(self) -> None:
         self.extent = 0
@@ -15,7 +15,7 @@ class SlotAllocator:
         self._free: list[int] = []  # a heap; those from `extent` on are out of date
 
     def take(self) -> int:
-        """Take the lowest free place."""
+        """Take the lowest free number."""
         place = self.next()
         if place == self.extent:
             self.extent += 1
@@ -26,13 +26,13 @@ class SlotAllocator:
         return place
 
     def next(self) -> int:
-        """Return the lowest free place."""
+        """Return the lowest free number."""
         if self._free and self._free[0] >= self.extent:
             self._free.clear()
         return self._free[0] if self._free else self.extent
 
     def give(self, place: int) -> None:
-        """Give a place back."""
+        """Release a number."""
         self._used[place] = False
         if place < self.extent - 1:
             heapq.heappush(self._free, place)

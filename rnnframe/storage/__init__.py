@@ -1,1 +1,1 @@
-"""Files that are there whole or not at all, and what is written into them: arrays, options, tables."""
+"""Files that are complete or absent, and their contents: arrays, options, tables."""

@@ -1,7 +1,7 @@
-"""Files that survive: whole or not there, whatever ends the program in between, and never anywhere else.
+"""Files that survive a crash: each is complete or absent, however the program ends, and never outside its folder.
 
-A file is written beside its place, flushed to the disk and renamed, and then its folder is flushed, so that the name is
-on the disk too. What is opened must be a file of its own: a link would lead out of the folder, a pipe would wait.
+A file is written under a temporary name, flushed to the disk and renamed. Then its folder is flushed, so that the name
+is on the disk too. Only a plain file is opened: a link could lead out of the folder, and a pipe would block.
 """
 
 import errno
@@ -17,9 +17,25 @@ _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(o
 
 
 def open_plain(path: Path, flags: int, mode: int = 0o666) -> int:
-    """Return a descriptor of a plain file; raises `OSError` where there is a link, a folder, a pipe or a device.
+    """Open a plain file.
 
-    Nor is a file opened for writing that has other names, which may lie anywhere (hard links).
+    Parameters
+    ----------
+    path
+        The file.
+    flags, mode
+        As for `os.open`.
+
+    Returns
+    -------
+    int
+        A file descriptor.
+
+    Raises
+    ------
+    OSError
+        If the path is a link, a folder, a pipe or a device, or if it is opened for writing and has other names (hard
+        links), which may be anywhere.
     """
     try:
         descriptor = os.open(path, flags | _FLAGS, mode)
@@ -42,13 +58,13 @@ def check_plain(path: Path) -> None:
 
 
 def read_whole(path: Path) -> bytes:
-    """Return what a plain file holds; raises `OSError`."""
+    """Return the contents of a plain file; raises `OSError`."""
     with open(open_plain(path, os.O_RDONLY), "rb") as file:
         return file.read()
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Make `path` a file that holds `data`; raises `OSError`, and then what was there before is there still."""
+    """Write `data` to a file; if this raises `OSError`, the old contents remain."""
     beside = path.with_name(path.name + BESIDE)
     try:
         beside.unlink(missing_ok=True)  # of a process that was killed; or a link, which must not be written through
@@ -64,13 +80,13 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file (or a link itself) that may be there; a folder of that name is left alone."""
+    """Remove a file or link if it exists; a folder of that name is not removed."""
     if path.is_symlink() or path.is_file():
         path.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, on the disk too; raises `OSError` where a file or a link is in its place."""
+    """Create a folder and its parents, also on the disk; raises `OSError` if a file or a link has its name."""
     if path.is_symlink():
         raise OSError(errno.ELOOP, "it is a link; put the folder itself there")
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
@@ -80,7 +96,7 @@ def make_folder(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Flush the names in a folder to the disk, where the system can."""
+    """Flush the names in a folder to the disk, if the system can do this."""
     if os.name != "posix":
         return
     descriptor = os.open(path, os.O_RDONLY)
@@ -94,14 +110,30 @@ def sync_folder(path: Path) -> None:
 
 
 class Journal:
-    """A file that lines are added to; a line that is torn by a crash or a full disk is cut off by the next opening."""
+    """A file to which lines are added.
+
+    A line that a crash or a full disk left incomplete is removed when the file is opened again.
+    """
 
     def __init__(self, file: FileIO) -> None:
         self._file = file
 
     @classmethod
     def open(cls, path: Path, size: int) -> "Journal":
-        """Keep the first `size` bytes of a file and go on from there; raises `OSError`, also where it is shorter."""
+        """Keep the first bytes of a file and continue after them.
+
+        Parameters
+        ----------
+        path
+            An existing file.
+        size
+            The number of bytes to keep.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be opened, or is shorter than `size`.
+        """
         file = FileIO(open_plain(path, os.O_RDWR | os.O_APPEND), "ab")
         try:
             there = os.fstat(file.fileno()).st_size
@@ -121,7 +153,7 @@ class Journal:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def sync(self) -> int:
-        """Flush the lines to the disk and return how many bytes there are; raises `OSError`."""
+        """Flush the lines to the disk and return the size of the file in bytes; raises `OSError`."""
         os.fsync(self._file.fileno())
         return os.fstat(self._file.fileno()).st_size
 

@@ -1,4 +1,4 @@
-"""One process at a time: a lock on a file, which the system itself frees when the process ends, however it ends."""
+"""A lock on a file, for one process at a time; the system releases it when the process ends."""
 
 import os
 import re
@@ -14,16 +14,28 @@ MARK = "rnnframe run"
 
 
 class Lock:
-    """A lock that this process holds until `release`, or until it ends."""
+    """A lock that this process holds until `release`, or until the process ends."""
 
     def __init__(self, file: FileIO) -> None:
         self._file = file
 
     @classmethod
     def take(cls, path: Path, what: str) -> "Lock":
-        """Lock the file `path`, which is made if need be.
+        """Lock a file, which is created if necessary.
 
-        Raises `RunError` with the other process's number where `what` is in use, `OSError` where there is no such file.
+        Parameters
+        ----------
+        path
+            The lock file.
+        what
+            What is locked, for the message.
+
+        Raises
+        ------
+        RunError
+            If another process holds the lock; the message contains its process number.
+        OSError
+            If the file cannot be opened.
         """
         file = FileIO(open_plain(path, os.O_RDWR | os.O_CREAT), "r+")
         try:
@@ -38,7 +50,7 @@ class Lock:
         return cls(file)
 
     def release(self) -> None:
-        """Let others have it; the file stays, since another process may be waiting for this very one."""
+        """Release the lock; the file stays, since another process may be waiting for this very file."""
         if not self._file.closed:
             self._file.truncate(0)
             self._file.seek(0)
@@ -47,7 +59,7 @@ class Lock:
 
 
 def is_lock(path: Path) -> bool:
-    """Tell whether a file is the lock of a run, held or not."""
+    """Return whether a file is the lock of a run, held or not."""
     try:
         with open(open_plain(path, os.O_RDONLY), "rb") as file:
             return file.read(len(MARK)) == MARK.encode()
@@ -64,7 +76,7 @@ if sys.platform == "win32":  # pragma: no cover
     import msvcrt
 
     def _lock(descriptor: int) -> bool:
-        os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # far behind the text, which others are to read
+        os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # far after the text, which other processes must be able to read
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError:

@@ -1,4 +1,4 @@
-"""Writing columns as a file that others read: CSV, row by row as they come, or NPZ, one array a column."""
+"""Columns as a file: CSV, row by row as they arrive, or NPZ, one array per column."""
 
 import csv
 import os
@@ -16,15 +16,30 @@ SUFFIXES = (".csv", ".npz")
 
 
 def check_suffix(path: str) -> None:
-    """Raise `OptionError` for a file whose name does not say how it is to be written."""
+    """Raise `OptionError` if the file name does not end in a known format."""
     if Path(path).suffix.lower() not in SUFFIXES:
         raise OptionError(f"cannot tell how to write {path!r}; end its name in {' or '.join(SUFFIXES)}")
 
 
 def write_table(path: str, pieces: Iterable[Mapping[str, Array]]) -> int:
-    """Write columns [rows] that come in pieces, and return the number of rows; raises `DataError`.
+    """Write columns that arrive in pieces; an existing file is replaced when the new one is complete.
 
-    An existing file is replaced when the new one is whole.
+    Parameters
+    ----------
+    path
+        A file name that ends in .csv or .npz.
+    pieces
+        Name -> column [rows]; all pieces have the same names.
+
+    Returns
+    -------
+    int
+        The number of rows.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
     """
     check_suffix(path)
     target = Path(path)
@@ -49,7 +64,7 @@ def _write_csv(path: Path, pieces: Iterable[Mapping[str, Array]]) -> int:
         for number, columns in enumerate(pieces):
             if number == 0:
                 writer.writerow(columns)
-            texts = [column.astype(str).tolist() for column in columns.values()]  # the fewest digits that tell it
+            texts = [column.astype(str).tolist() for column in columns.values()]  # the fewest digits that identify it
             writer.writerows(zip(*texts, strict=True))
             rows += len(texts[0])
     return rows
@@ -59,7 +74,7 @@ def _write_npz(path: Path, pieces: Iterable[Mapping[str, Array]]) -> int:
     gathered = list(pieces)
     names = list(gathered[0]) if gathered else []
     rows = 0
-    # numpy.savez takes the names as keywords, of which it has some of its own
+    # numpy.savez takes the names as keywords, and uses some keywords itself
     with open(path, "xb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in names:
             column = np.concatenate([piece[name] for piece in gathered])

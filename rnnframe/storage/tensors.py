@@ -1,4 +1,4 @@
-"""Arrays in safetensors files: read, written as bytes, and put back where they belong."""
+"""Arrays in safetensors files: written as bytes, read, and copied into existing arrays."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Options in TOML files: flat, as the command line has them."""
+"""Options in TOML files: flat, with the names of the command line."""
 
 import json
 import tomllib
@@ -10,7 +10,7 @@ from rnnframe.errors import RunError
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return what a TOML file holds; raises `RunError`."""
+    """Return the contents of a TOML file; raises `RunError`."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -29,7 +29,7 @@ def _toml(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
     if value is None:
-        return '"none"'  # TOML has no word for it; left out, the default would come back
+        return '"none"'  # TOML has no None; without the key, the default would be used
     if isinstance(value, float):
-        return repr(value)  # JSON has no word for infinity, TOML has Python's
+        return repr(value)  # JSON cannot express infinity; TOML writes it as Python does
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -129,7 +129,7 @@ class MediumTests(MediumSuite):
                     fail(f"{SLOTS} slots made Python allocate {held} bytes; ram_bytes declares {most}")
 
     def test_nothing_is_left_behind_in_its_folder(self) -> None:
-        """Once the open medium is let go, the folder that an option names is as empty as before."""
+        """Once the open medium is released, the folder that an option names is as empty as before."""
         if not folders_of(self.subject):
             skip("no option names a folder")
         with self.in_a_folder(self.subject) as medium:

@@ -24,7 +24,7 @@ from rnnframe.contracts.head import Head, at_field
 from rnnframe.contracts.kernels import Kernels
 from rnnframe.contracts.learning_rate import LearningRate
 from rnnframe.contracts.medium import Medium, SnapshotLayout, Snapshots
-from rnnframe.contracts.optimizer import Optimizer
+from rnnframe.contracts.optimizer import NamedOptimizer, NamedParameter, Optimizer
 from rnnframe.contracts.step_cell import StepCell, sigmoid
 from rnnframe.contracts.store import Costs, Problem, StateStore
 from rnnframe.contracts.task import Alphabet, Dataset, Examples, NothingLearnt, Predicted, Setting, Task
@@ -75,6 +75,8 @@ __all__ = [
     "LearningRate",
     "Load",
     "Medium",
+    "NamedOptimizer",
+    "NamedParameter",
     "NothingLearnt",
     "Optimizer",
     "OptionError",

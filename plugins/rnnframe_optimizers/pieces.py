@@ -7,7 +7,7 @@ import abc
 from typing import Any
 
 import attrs
-from attrs.validators import ge
+from attrs.validators import and_, ge, gt, lt
 
 from rnnframe.plugin import Array, Arrays, Optimizer
 
@@ -22,6 +22,23 @@ def lr_field(default: float) -> Any:
 def decay_field(default: float = 0.0) -> Any:
     """Return the option `weight_decay`."""
     return attrs.field(default=default, validator=ge(0), metadata={"help": "weight decay λ"})
+
+
+def rate_field(default: float, meaning: str) -> Any:
+    """Return an option for the share of an average that stays at an update."""
+    return attrs.field(default=default, validator=and_(ge(0), lt(1)), metadata={"help": meaning})
+
+
+def epsilon_field(default: float = 1e-8) -> Any:
+    """Return the option `epsilon`."""
+    return attrs.field(default=default, validator=gt(0), metadata={"help": "keeps the divisor from zero"})
+
+
+def move_toward(average: Array, value: Array, rate: float) -> None:
+    """average ← rate · average + (1 - rate) · value; overwrites `value`."""
+    average *= rate
+    value *= 1 - rate
+    average += value
 
 
 @attrs.frozen(kw_only=True)

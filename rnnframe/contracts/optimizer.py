@@ -1,4 +1,4 @@
-"""What a plugin provides: a `Cell`, an `Optimizer` or a `StateStore` (and a `Medium`, see `rnnframe.media`).
+"""What a plugin provides as an `Optimizer`: a rule on flat vectors, or on one parameter by name after the other.
 
 Each is a frozen, keyword-only attrs class. The class is name, options and factory in one: `name` is what people
 write on the command line, the fields are the options behind the colon (`metadata={"help": ...}` explains them).
@@ -9,12 +9,16 @@ from typing import ClassVar
 
 import attrs
 
-from rnnframe.arrays import Array, Arrays
+from rnnframe.arrays import Array, Arrays, Shapes
 
 
 @attrs.frozen(kw_only=True)
 class Optimizer(abc.ABC):
-    """A rule that turns a gradient into a change of the parameters, on flat vectors in place."""
+    """A rule that turns a gradient into a change of the parameters, on flat vectors in place.
+
+    A rule that looks at one value at a time belongs here. One that needs the shape of a parameter, its norm or its
+    name is a `NamedOptimizer`.
+    """
 
     name: ClassVar[str]
     lr: float
@@ -29,3 +33,46 @@ class Optimizer(abc.ABC):
 
         `gradients` may be overwritten; `slots` are changed in place.
         """
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class NamedParameter:
+    """One parameter at an update: contiguous views of the vectors that hold all of them.
+
+    Parameters
+    ----------
+    name
+        "layer0.W", "head.V" and so on; empty for a vector that has no name.
+    value
+        The parameter in its shape; it is changed in place.
+    gradient
+        Its gradient in the same shape; it may be overwritten.
+    slots
+        What is remembered of this parameter between updates, by name; it is changed in place.
+    """
+
+    name: str
+    value: Array
+    gradient: Array
+    slots: Arrays
+
+
+@attrs.frozen(kw_only=True)
+class NamedOptimizer(Optimizer):
+    """A rule that takes one parameter after the other, with its name and shape: for norms of arrays, for matrices."""
+
+    @abc.abstractmethod
+    def update_parameter(self, parameter: NamedParameter, step: int, lr: float) -> None:
+        """Change one parameter and its slots in place; `step` and `lr` are those of `Optimizer.update`."""
+
+    def slot_shapes(self, name: str, shape: tuple[int, ...]) -> Shapes:
+        """Return slot name -> shape for a parameter; by default every one of `slots()` in the parameter's shape.
+
+        A vector without a name has `slots()`, each as long as the vector.
+        """
+        return dict.fromkeys(self.slots(), shape)
+
+    def update(self, parameters: Array, gradients: Array, slots: Arrays, step: int, lr: float) -> None:
+        """Update a flat vector as one parameter without a name."""
+        whole = NamedParameter(name="", value=parameters, gradient=gradients, slots=slots)
+        self.update_parameter(whole, step, lr)

@@ -9,8 +9,9 @@ import numpy as np
 from rnnframe.arrays import Array
 from rnnframe.contracts.optimizer import Optimizer
 from rnnframe.registry.specs import Spec, build, render
+from rnnframe.testing.named_optimizers import NamedParameterChecks
 from rnnframe.testing.problems import PROBLEMS, Problem
-from rnnframe.testing.suite import CheckReport, Suite, fail, run, skip
+from rnnframe.testing.suite import CheckReport, fail, run, skip
 from rnnframe.testing.tables import expect_close, expect_same_bits
 from rnnframe.testing.updates import RATES, Updates, descend, random_walk, rates_for
 
@@ -18,11 +19,13 @@ SIZE, UPDATES = 7, 30
 LONG = 40_001  # longer than any piece that an optimizer may cut its vectors into
 
 
-class OptimizerTests(Suite):
+class OptimizerTests(NamedParameterChecks):
     """All that an optimizer must hold to.
 
         class TestMyOptimizer(rnnframe.testing.OptimizerTests):
             optimizer = "my-optimizer:lr=0.01"
+
+    It covers a `NamedOptimizer` too: as a rule for flat vectors, and for named parameters of several shapes.
 
     optimizer: the optimizer or its spec. updates: how many it may need, by problem, with the best of several learning
     rates that fall to zero. remaining: the share of the starting loss that is good enough.

@@ -15,6 +15,7 @@ from rnnframe.errors import NonFiniteError, OptionError
 from rnnframe.network.network import Network
 from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.training.accumulation import Accumulation
+from rnnframe.training.updates import updates_of
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -66,7 +67,8 @@ class Trainer:
         self.rate = registry.learning_rate(rate)
         self.updates = 0
         parameters = engine.network.parameters
-        self.slots = Vector.zeros(dict.fromkeys(self.optimizer.slots(), (parameters.flat.size,)), engine.network.dtype)
+        self._way = updates_of(self.optimizer)
+        self.slots = self._way.new_slots(parameters)
         self.accumulation = Accumulation(parameters, accumulate) if accumulate > 1 else None
         self._norm = self._lr = 0.0
 
@@ -146,8 +148,7 @@ class Trainer:
             gradients.flat *= gradients.flat.dtype.type(self.clip / norm)
         lr = self.optimizer.lr * self.rate.factor(self.updates + 1)
         self.updates += 1
-        parameters = self.engine.network.parameters
-        self.optimizer.update(parameters.flat, gradients.flat, self.slots, self.updates, lr)
+        self._way.apply(self.engine.network.parameters, gradients, self.slots, self.updates, lr)
         self._norm, self._lr = norm, lr
 
 

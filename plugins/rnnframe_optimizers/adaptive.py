@@ -1,7 +1,7 @@
 """Optimizers with a step size of its own for every parameter."""
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import attrs
 import numpy as np
@@ -14,6 +14,8 @@ from rnnframe_optimizers.pieces import (
     lr_field,
     move_toward,
     rate_field,
+    spare_biases_field,
+    without_decay,
 )
 
 
@@ -94,11 +96,20 @@ class Adam(_AdamLike):
 
 @attrs.frozen(kw_only=True)
 class AdamW(_AdamLike):
-    """Adam with decoupled weight decay p ← p - lr λ p; Loshchilov & Hutter (2019), arXiv 1711.05101."""
+    """Adam with decoupled weight decay p ← p - lr λ p; Loshchilov & Hutter (2019), arXiv 1711.05101.
+
+    Biases are not decayed unless spare_biases=false, or a group of parameters gives them a decay of their own. What is
+    updated as one flat vector without names is decayed as a whole.
+    """
 
     name: ClassVar[str] = "adamw"
     lr: float = lr_field(1e-3)
     weight_decay: float = decay_field(0.01)
+    spare_biases: bool = spare_biases_field()
+
+    def for_parameter(self, name: str, shape: tuple[int, ...]) -> Self:
+        """Leave biases without decay."""
+        return without_decay(self, shape) if self.spare_biases else self
 
     def rule(self, p: Array, g: Array, slots: list[Array], step: int, lr: float) -> None:
         """One update."""

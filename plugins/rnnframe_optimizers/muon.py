@@ -2,7 +2,7 @@
 
 import math
 from fnmatch import fnmatchcase
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import attrs
 import numpy as np
@@ -10,7 +10,15 @@ from attrs.validators import ge, in_
 
 from rnnframe.plugin import Array, NamedOptimizer, NamedParameter, Shapes
 from rnnframe_optimizers.adaptive import Moments
-from rnnframe_optimizers.pieces import PIECE, decay_field, lr_field, move_toward, rate_field
+from rnnframe_optimizers.pieces import (
+    PIECE,
+    decay_field,
+    lr_field,
+    move_toward,
+    rate_field,
+    spare_biases_field,
+    without_decay,
+)
 
 COEFFICIENTS = 3.4445, -4.7750, 2.0315
 """Of the iteration X ← a X + (b X Xᵀ + c (X Xᵀ)²) X, from Jordan et al."""
@@ -32,6 +40,7 @@ class Muon(Moments, NamedOptimizer):
     nesterov: bool = attrs.field(default=True, metadata={"help": "look ahead by one momentum step; else NS(B)"})
     iterations: int = attrs.field(default=5, validator=in_(range(1, 100)), metadata={"help": "of Newton-Schulz"})
     weight_decay: float = decay_field()
+    spare_biases: bool = spare_biases_field()
     others: str = attrs.field(
         default="head.*",
         metadata={"help": "matrices updated by AdamW all the same; patterns with a semicolon between: head.*;layer0.U"},
@@ -39,6 +48,10 @@ class Muon(Moments, NamedOptimizer):
     adamw_factor: float = attrs.field(
         default=0.015, validator=ge(0), metadata={"help": "learning rate of AdamW, as a factor of lr"}
     )
+
+    def for_parameter(self, name: str, shape: tuple[int, ...]) -> Self:
+        """Leave biases without decay."""
+        return without_decay(self, shape) if self.spare_biases else self
 
     def slots(self) -> tuple[str, ...]:
         """The mean m and the mean square v of what AdamW updates."""

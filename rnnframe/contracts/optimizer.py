@@ -5,7 +5,7 @@ write on the command line, the fields are the options behind the colon (`metadat
 """
 
 import abc
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import attrs
 
@@ -31,8 +31,16 @@ class Optimizer(abc.ABC):
     def update(self, parameters: Array, gradients: Array, slots: Arrays, step: int, lr: float) -> None:
         """Change the flat `parameters` in place; `step` counts from 1, `lr` is the scheduled learning rate.
 
-        `gradients` may be overwritten; `slots` are changed in place.
+        `gradients` may be overwritten; `slots` are changed in place. Where parameters have different settings, this is
+        called for each part of the vectors that has the same ones.
         """
+
+    def for_parameter(self, name: str, shape: tuple[int, ...]) -> Self:
+        """Return the optimizer of one parameter: this one, or one with other options and the same slots.
+
+        `adamw` returns one without weight decay for biases.
+        """
+        return self
 
 
 @attrs.frozen(kw_only=True, eq=False)

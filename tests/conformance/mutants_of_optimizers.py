@@ -69,6 +69,13 @@ MUTANTS = [
     ),
     adaptive(sound.TestRMSProp, "uphill", RMS, RMS.replace("p -= g", "p += g"), DOWN),
     adaptive(sound.TestRMSProp, "the mean of g, not of its square", RMS, RMS.replace("g * g", "np.abs(g)")),
+    adaptive(
+        sound.TestRMSProp,
+        "one divisor for all",
+        RMS,
+        RMS.replace("g /= divisor", "g /= divisor.mean()"),
+        "in parts",
+    ),
     adaptive(sound.TestRMSProp, "no root", RMS, RMS.replace("np.sqrt(v)", "v.copy()")),
     adaptive(sound.TestRMSProp, "ε is forgotten", RMS, RMS.replace("        divisor += self.epsilon\n", "")),
     adaptive(sound.TestRMSProp, "the root is taken in the slot", RMS, RMS.replace("np.sqrt(v)", "np.sqrt(v, out=v)")),
@@ -135,6 +142,13 @@ MUTANTS = [
         "        g += self.weight_decay * p\n",
     ),
     adaptive(sound.TestAdamW, "no decay", "        p *= 1 - lr * self.weight_decay\n", ""),
+    adaptive(
+        sound.TestAdamW,
+        "another rule for biases",
+        "return without_decay(self, shape) if self.spare_biases else self",
+        "return self if len(shape) > 1 else Adam(lr=self.lr)",
+        "optimizer of a parameter",
+    ),
     adaptive(sound.TestAdagrad, "uphill", ADAGRAD, ADAGRAD.replace("p -= g", "p += g"), DOWN),
     adaptive(sound.TestAdagrad, "the past is forgotten", ADAGRAD, ADAGRAD.replace("v += g * g", "v[...] = g * g")),
     adaptive(

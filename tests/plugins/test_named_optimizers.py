@@ -134,7 +134,7 @@ def test_a_trainer_hands_every_parameter_over_with_its_name_gradient_and_slots(s
         result = trainer.step(x, y)
         for name, value in values.items():
             given = NamedParameter(name=name, value=value, gradient=gradients[name], slots=slots[name])
-            optimizer.update_parameter(given, step, result.learning_rate)
+            optimizer.for_parameter(name, value.shape).update_parameter(given, step, result.learning_rate)
             assert np.array_equal(network.parameters[name], value)
 
 

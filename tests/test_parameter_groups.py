@@ -151,6 +151,14 @@ def test_biases_have_no_weight_decay_unless_asked_for(name) -> None:
     assert not np.array_equal(asked["layer0.b"], spared["layer0.b"])
 
 
+@pytest.mark.parametrize("groups", [(), [freeze("layer0.*")]], ids=["none", "frozen"])
+def test_the_slots_of_flat_vectors_are_those_that_checkpoints_have_always_had(groups) -> None:
+    size = network().parameters.flat.size
+    for spec in ("adam", "adamw"):
+        slots = rf.Trainer(rf.Engine(network()), spec, groups=groups).slots
+        assert dict(slots.shapes) == {"mean": (size,), "square": (size,)}
+
+
 def test_an_optimizer_of_named_parameters_remembers_nothing_of_frozen_ones() -> None:
     trainer = rf.Trainer(rf.Engine(network()), "muon", groups=[freeze("layer0.*")])
     assert {name.rpartition(".")[0] for name in trainer.slots} == {n for n in NAMES if not n.startswith("layer0.")}

@@ -137,11 +137,23 @@ class Trainer:
         lengths: Any | None = None,
         resets: Any | None = None,
     ) -> StepResult:
-        """Train on one sequence (x, y, state, lengths and resets as `Engine.gradients` takes them).
+        """Train on one sequence. Exact stores make one update at its end, truncated ones make one after every window.
 
-        Exact stores make one update at the end; truncated ones update after every window. Raises `NonFiniteError`
-        where a loss or a gradient is not finite: that update is not made, those of earlier windows stay. Of sequences
-        that are accumulated the one at fault is left out.
+        Parameters
+        ----------
+        x, y, state, lengths, resets
+            As `Engine.gradients` takes them.
+
+        Returns
+        -------
+        StepResult
+            Loss, state after the last step, and the last update.
+
+        Raises
+        ------
+        NonFiniteError
+            Where a loss or a gradient is not finite. That update is not made; those of earlier windows stay. A sequence
+            that would be accumulated is left out.
         """
         if self.accumulation is None:
             result = self.engine.run(x, y, state, self._take, lengths, resets)

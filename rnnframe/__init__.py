@@ -26,6 +26,7 @@ from rnnframe.errors import RnnframeError
 from rnnframe.network.network import Network
 from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.schedules import simulate
+from rnnframe.training.groups import ParameterGroup
 from rnnframe.training.trainer import Trainer
 
 __version__ = "0.1.0"
@@ -35,6 +36,7 @@ __all__ = [
     "Engine",
     "Inference",
     "Network",
+    "ParameterGroup",
     "Prefetch",
     "Registry",
     "Report",

@@ -26,7 +26,7 @@ from rnnframe.contracts.layer import BlockPass, Layer, Sizes, TapeRetention, Wid
 from rnnframe.contracts.learning_rate import LearningRate
 from rnnframe.contracts.loss import Loss
 from rnnframe.contracts.medium import Medium, SnapshotLayout, Snapshots
-from rnnframe.contracts.optimizer import Optimizer
+from rnnframe.contracts.optimizer import NamedOptimizer, NamedParameter, Optimizer
 from rnnframe.contracts.readout import Readout
 from rnnframe.contracts.step_cell import StepCell, sigmoid
 from rnnframe.contracts.store import Costs, Problem, StateStore
@@ -83,6 +83,8 @@ __all__ = [
     "Load",
     "Loss",
     "Medium",
+    "NamedOptimizer",
+    "NamedParameter",
     "NothingLearnt",
     "Optimizer",
     "OptionError",

@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from rnnframe.plugin import Cell, Dataset, Examples, Kernels, Medium, Optimizer, StateStore, StepCell, Task
+from rnnframe.plugin import (
+    Cell,
+    Dataset,
+    Examples,
+    Kernels,
+    Medium,
+    NamedOptimizer,
+    Optimizer,
+    StateStore,
+    StepCell,
+    Task,
+)
 from rnnframe.registry import hooks as hookspecs
 from rnnframe.testing import SUITES
 from rnnframe.testing.suite import title_of
@@ -53,7 +64,7 @@ def test_every_hook_is_in_the_reference_with_its_exact_signature() -> None:
 
 def test_every_method_of_a_contract_is_in_the_plugin_reference() -> None:
     text = (ROOT / "docs" / "reference" / "plugins.md").read_text()
-    contracts = (Cell, StepCell, Optimizer, StateStore, Medium)
+    contracts = (Cell, StepCell, Optimizer, NamedOptimizer, StateStore, Medium)
     for contract in (*contracts, Kernels, Task, Dataset, Examples):
         for name, member in vars(contract).items():
             if not name.startswith("_") and (callable(member) or isinstance(member, property)):

@@ -68,7 +68,7 @@ def test_predicted_bytes_are_the_bytes_held_and_the_bytes_measured(store, cell):
     assert abs(measured - gradients - report.peak_bytes) <= 0.02 * report.peak_bytes + 2 * SMALL
 
 
-@pytest.mark.parametrize("optimizer", ["sgd:momentum=0.9", "rmsprop", "adam", "adamw", "adagrad"])
+@pytest.mark.parametrize("optimizer", ["sgd:momentum=0.9", "rmsprop", "adam", "adamw", "adagrad", "lamb"])
 @pytest.mark.parametrize("shards", [1, 2])
 @pytest.mark.parametrize("targets", [1.0, 0.0])
 def test_a_second_step_allocates_nothing_of_the_size_of_the_parameters(optimizer, shards, targets):

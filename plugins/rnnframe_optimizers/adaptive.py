@@ -1,31 +1,22 @@
 """Optimizers with a step size of its own for every parameter."""
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import attrs
 import numpy as np
-from attrs.validators import and_, ge, gt, lt
 
-from rnnframe.plugin import Array
-from rnnframe_optimizers.pieces import ElementwiseOptimizer, decay_field, lr_field
-
-
-def _rate_field(default: float, meaning: str) -> float:
-    field: float = attrs.field(default=default, validator=and_(ge(0), lt(1)), metadata={"help": meaning})
-    return field
-
-
-def _epsilon_field(default: float = 1e-8) -> float:
-    field: float = attrs.field(default=default, validator=gt(0), metadata={"help": "keeps the divisor from zero"})
-    return field
-
-
-def _toward(average: Array, value: Array, rate: float) -> None:
-    """average ← rate · average + (1 - rate) · value; overwrites `value`."""
-    average *= rate
-    value *= 1 - rate
-    average += value
+from rnnframe.plugin import Array, Optimizer
+from rnnframe_optimizers.pieces import (
+    ElementwiseOptimizer,
+    decay_field,
+    epsilon_field,
+    lr_field,
+    move_toward,
+    rate_field,
+    spare_biases_field,
+    without_decay,
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -34,8 +25,8 @@ class RMSProp(ElementwiseOptimizer):
 
     name: ClassVar[str] = "rmsprop"
     lr: float = lr_field(1e-3)
-    alpha: float = _rate_field(0.99, "how slowly the mean square forgets")
-    epsilon: float = _epsilon_field()
+    alpha: float = rate_field(0.99, "how slowly the mean square forgets")
+    epsilon: float = epsilon_field()
     weight_decay: float = decay_field()
 
     def slots(self) -> tuple[str, ...]:
@@ -47,7 +38,7 @@ class RMSProp(ElementwiseOptimizer):
         (v,) = slots
         if self.weight_decay:
             g += self.weight_decay * p
-        _toward(v, g * g, self.alpha)
+        move_toward(v, g * g, self.alpha)
         divisor = np.sqrt(v)
         divisor += self.epsilon
         g /= divisor
@@ -56,26 +47,35 @@ class RMSProp(ElementwiseOptimizer):
 
 
 @attrs.frozen(kw_only=True)
-class _AdamLike(ElementwiseOptimizer):
-    beta1: float = _rate_field(0.9, "how slowly the mean forgets")
-    beta2: float = _rate_field(0.999, "how slowly the mean square forgets")
-    epsilon: float = _epsilon_field()
+class Moments(Optimizer):
+    """An optimizer with Adam's running mean and mean square of the gradients."""
 
-    def slots(self) -> tuple[str, ...]:
-        """The mean m and the mean square v."""
-        return "mean", "square"
+    beta1: float = rate_field(0.9, "how slowly the mean forgets")
+    beta2: float = rate_field(0.999, "how slowly the mean square forgets")
+    epsilon: float = epsilon_field()
 
-    def adam(self, p: Array, g: Array, slots: list[Array], step: int, lr: float) -> None:
-        """m ← β1 m + (1 - β1) g;  v ← β2 v + (1 - β2) g²;  p ← p - lr m̂ / (√v̂ + ε), hats as in the paper."""
-        m, v = slots
+    def direction(self, g: Array, m: Array, v: Array, step: int, lr: float) -> None:
+        """m ← β1 m + (1 - β1) g;  v ← β2 v + (1 - β2) g²;  g ← lr m̂ / (√v̂ + ε), hats as in the paper."""
         square = g * g
-        _toward(m, g, self.beta1)
-        _toward(v, square, self.beta2)
+        move_toward(m, g, self.beta1)
+        move_toward(v, square, self.beta2)
         divisor = np.sqrt(v, out=square)
         divisor *= 1 / math.sqrt(1 - self.beta2**step)
         divisor += self.epsilon
         np.divide(m, divisor, out=g)
         g *= lr / (1 - self.beta1**step)
+
+
+@attrs.frozen(kw_only=True)
+class _AdamLike(Moments, ElementwiseOptimizer):
+    def slots(self) -> tuple[str, ...]:
+        """The mean m and the mean square v."""
+        return "mean", "square"
+
+    def adam(self, p: Array, g: Array, slots: list[Array], step: int, lr: float) -> None:
+        """p ← p - lr m̂ / (√v̂ + ε)."""
+        m, v = slots
+        self.direction(g, m, v, step, lr)
         p -= g
 
 
@@ -96,11 +96,20 @@ class Adam(_AdamLike):
 
 @attrs.frozen(kw_only=True)
 class AdamW(_AdamLike):
-    """Adam with decoupled weight decay p ← p - lr λ p; Loshchilov & Hutter (2019), arXiv 1711.05101."""
+    """Adam with decoupled weight decay p ← p - lr λ p; Loshchilov & Hutter (2019), arXiv 1711.05101.
+
+    Biases are not decayed unless spare_biases=false, or a group of parameters gives them a decay of their own. What is
+    updated as one flat vector without names is decayed as a whole.
+    """
 
     name: ClassVar[str] = "adamw"
     lr: float = lr_field(1e-3)
     weight_decay: float = decay_field(0.01)
+    spare_biases: bool = spare_biases_field()
+
+    def for_parameter(self, name: str, shape: tuple[int, ...]) -> Self:
+        """Leave biases without decay."""
+        return without_decay(self, shape) if self.spare_biases else self
 
     def rule(self, p: Array, g: Array, slots: list[Array], step: int, lr: float) -> None:
         """One update."""
@@ -114,7 +123,7 @@ class Adagrad(ElementwiseOptimizer):
 
     name: ClassVar[str] = "adagrad"
     lr: float = lr_field(1e-2)
-    epsilon: float = _epsilon_field(1e-10)
+    epsilon: float = epsilon_field(1e-10)
     weight_decay: float = decay_field()
 
     def slots(self) -> tuple[str, ...]:

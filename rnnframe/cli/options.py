@@ -26,12 +26,12 @@ def options_of(cls: type[Any]) -> Callable[[F], F]:
             multiple = get_origin(types[field.name]) is tuple
             choices = f" ({describe_type(types[field.name])})" if _is_choice(types[field.name]) else ""
             default = " ".join(field.default) if multiple else field.default
-            shown = f"  [default: {default}]" if field.default is not None else ""
+            shown = f"  [default: {default}]" if field.default not in (None, ()) else ""
             function = click.option(
                 "--" + field.name.replace("_", "-"),
                 field.name,
                 multiple=multiple,
-                metavar=_metavar(field.name, types[field.name]),
+                metavar=field.metadata.get("metavar") or _metavar(field.name, types[field.name]),
                 help=field.metadata["help"] + choices + shown,
             )(function)
         return function

@@ -7,10 +7,11 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.contracts.optimizer import Optimizer
+from rnnframe.contracts.optimizer import NamedOptimizer, Optimizer
 from rnnframe.registry.specs import Spec, build, render
+from rnnframe.testing.named_optimizers import SHAPES, NamedParameterChecks
 from rnnframe.testing.problems import PROBLEMS, Problem
-from rnnframe.testing.suite import CheckReport, Suite, fail, run, skip
+from rnnframe.testing.suite import CheckReport, fail, run, skip
 from rnnframe.testing.tables import expect_close, expect_same_bits
 from rnnframe.testing.updates import RATES, Updates, descend, random_walk, rates_for
 
@@ -18,11 +19,13 @@ SIZE, UPDATES = 7, 30
 LONG = 40_001  # longer than any piece that an optimizer may cut its vectors into
 
 
-class OptimizerTests(Suite):
+class OptimizerTests(NamedParameterChecks):
     """All that an optimizer must hold to.
 
         class TestMyOptimizer(rnnframe.testing.OptimizerTests):
             optimizer = "my-optimizer:lr=0.01"
+
+    It covers a `NamedOptimizer` too: as a rule for flat vectors, and for named parameters of several shapes.
 
     optimizer: the optimizer or its spec. updates: how many it may need, by problem, with the best of several learning
     rates that fall to zero. remaining: the share of the starting loss that is good enough.
@@ -76,6 +79,30 @@ class OptimizerTests(Suite):
             expect_close(
                 f"parameters of a vector of {size}", mixed.parameters, straight.parameters[order], 1e-9, titles
             )
+
+    def test_the_optimizer_of_a_parameter_has_the_same_slots(self) -> None:
+        """`for_parameter` returns an optimizer of the same class and slots, the same one at every call."""
+        for name, shape in SHAPES.items():
+            one, two = (self.subject.for_parameter(name, shape) for _ in range(2))
+            where = f"for_parameter({name!r}, {shape})"
+            if type(one) is not type(self.subject) or one != two:
+                fail(f"{where} gives {one!r}, then {two!r}; expected equal ones of {type(self.subject).__name__}")
+            if one.slots() != self.subject.slots():
+                fail(f"{where} has slots {one.slots()!r}; expected {self.subject.slots()!r}, as without a name")
+
+    def test_a_vector_may_be_updated_in_parts(self) -> None:
+        """Groups of parameters hand a flat rule parts of the vectors; a `NamedOptimizer` may look at a whole array."""
+        if isinstance(self.subject, NamedOptimizer):
+            skip("it takes named parameters, each as a whole")
+        start, gradients = random_walk(SIZE, 5, "float64")
+        whole = self._run(start)
+        parts = [(part, self._run(start[part])) for part in (slice(0, 1), slice(1, 5), slice(5, SIZE))]
+        for gradient in gradients:
+            whole.update(gradient)
+            for part, alone in parts:
+                alone.update(gradient[part])
+        joined = np.concatenate([alone.parameters for _, alone in parts])
+        expect_close("parameters", joined, whole.parameters, 1e-9, ("in parts", "as a whole"))
 
     def test_every_slot_is_used(self) -> None:
         """No slot is declared that stays zero: each costs as much memory as the parameters."""

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.contracts.optimizer import Optimizer
+from rnnframe.contracts.optimizer import NamedOptimizer, NamedParameter, Optimizer
 from rnnframe.testing.guarded import Guarded
 from rnnframe.testing.problems import Problem
 from rnnframe.testing.suite import fail
@@ -37,6 +37,31 @@ class Updates:
         self.vectors.verify("update")
         self.slots.verify("update")
         self.vectors["g"].fill(np.nan)
+
+
+class NamedRun:
+    """One named parameter with its slots between guard zones, and an optimizer that is at work on it."""
+
+    def __init__(self, optimizer: NamedOptimizer, name: str, start: Array) -> None:
+        self.optimizer = optimizer
+        self.name = name
+        self.arrays = Guarded("parameter", {"value": start.shape, "gradient": start.shape}, start.dtype)
+        self.slots = Guarded("slots", optimizer.slot_shapes(name, start.shape), start.dtype)
+        self.slots.fill(0)
+        self.value = self.arrays["value"]
+        self.value[...] = start
+        self.step = 0
+
+    def update(self, gradient: Array, lr: float | None = None) -> None:
+        """Make the next update; afterwards the gradient is NaN."""
+        self.step += 1
+        self.arrays["gradient"][...] = gradient
+        parameter = NamedParameter(name=self.name, slots=self.slots.handed(), **self.arrays.handed())
+        with np.errstate(all="ignore"):
+            self.optimizer.update_parameter(parameter, self.step, self.optimizer.lr if lr is None else lr)
+        self.arrays.verify("update_parameter")
+        self.slots.verify("update_parameter")
+        self.arrays["gradient"].fill(np.nan)
 
 
 def rates_for(optimizer: Optimizer) -> list[float]:

@@ -6,8 +6,21 @@ from rnnframe.arrays import Vector
 class Accumulation:
     """The sum of the gradients of up to `size` batches.
 
-    Their mean is that over all losses, as if the batches had been one: a batch with more losses counts for more.
-    `sums` [parameters] with `batches`, `count` and `loss` is all that a resumed training needs to go on.
+    The mean is taken over all losses, as if the batches were one: a batch with more losses has more weight.
+
+    Parameters
+    ----------
+    like
+        A vector with the shapes and dtype of the gradients.
+    size
+        Batches that make one update.
+
+    Attributes
+    ----------
+    sums
+        Sum of the losses' gradients.
+    batches, count, loss
+        Batches and losses that were added, and the sum of those losses. With `sums`, a resumed training needs no more.
     """
 
     def __init__(self, like: Vector, size: int) -> None:
@@ -18,7 +31,7 @@ class Accumulation:
 
     @property
     def full(self) -> bool:
-        """Whether it is time for the update."""
+        """Whether all batches of an update have been added."""
         return self.batches >= self.size
 
     def add(self, gradients: Vector, loss: float, count: float) -> None:
@@ -34,7 +47,7 @@ class Accumulation:
         return self.sums, self.loss / count
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Make the sums zero, for the next update."""
         self.sums.flat.fill(0)
         self.batches = 0
         self.count = self.loss = 0.0

@@ -7,8 +7,14 @@ from attrs.validators import and_, ge, gt, in_, le, lt, optional
 
 from rnnframe.contracts.task import Setting, Task
 from rnnframe.errors import OptionError
+from rnnframe.training.groups import ParameterGroup
 
 _ABOVE_ZERO: Any = optional(gt(0))
+
+
+def _readable(_: Any, __: Any, texts: tuple[str, ...]) -> None:
+    for text in texts:
+        ParameterGroup.parse(text)
 
 
 def _specs(value: Any) -> Any:
@@ -34,6 +40,20 @@ class TrainingOptions:
     )
     store: str = attrs.field(default="full-history", metadata={"help": "what is remembered of the past"})
     optimizer: str = attrs.field(default="adam:lr=5e-3", metadata={"help": "rule of the updates"})
+    freeze: tuple[str, ...] = attrs.field(
+        default=(),
+        converter=_specs,
+        metadata={"help": "parameters that stay as they are, such as layer0.*; may be repeated", "metavar": "PATTERN"},
+    )
+    group: tuple[str, ...] = attrs.field(
+        default=(),
+        converter=_specs,
+        validator=_readable,
+        metadata={
+            "help": "parameters with lr times the learning rate, or another weight decay; may be repeated",
+            "metavar": "PATTERN:lr=X,decay=Y",
+        },
+    )
     rate: str = attrs.field(default="cosine:floor=0.05", metadata={"help": "learning-rate schedule"})
     clip: float | None = attrs.field(
         default=1.0,
@@ -95,6 +115,12 @@ class TrainingOptions:
     )
     plugin: tuple[str, ...] = attrs.field(default=(), converter=_specs)
     """Plugin files and modules that are used and not installed; `rnnframe --plugin` names them."""
+
+    @property
+    def groups(self) -> tuple[ParameterGroup, ...]:
+        """The groups of parameters that `freeze` and `group` name."""
+        frozen = [ParameterGroup(pattern, freeze=True) for pattern in self.freeze]
+        return (*frozen, *map(ParameterGroup.parse, self.group))
 
     def setting(self, task: Task) -> Setting:
         """Return what a task is told; raises `OptionError` for an option that means nothing to it."""

@@ -26,14 +26,34 @@ def _loss() -> float | None:
 
 @attrs.define(kw_only=True)
 class Progress:
-    """Where a training is; it stands in every checkpoint.
+    """Where a training is; every checkpoint contains it.
 
-    epoch, batch: how many are done, the batches of the running epoch. updates: of the parameters. loss_sum, count: of
-    the running epoch. train_loss: of the last finished epoch. valid_loss, measures: of the last evaluation. best_loss,
-    best: the lowest `valid_loss`, and the number of the checkpoint that has it. stale: evaluations since then.
-    skipped: batches whose loss or gradient was not finite. gradient_norm, learning_rate: of the last update.
-    waiting_batches, waiting_count, waiting_loss: what is accumulated for the next update. metrics_size: bytes of the
-    metrics. data: the digest of the data.
+    Attributes
+    ----------
+    epoch, batch
+        Finished epochs, and finished batches of the running epoch.
+    updates
+        Updates of the parameters.
+    loss_sum, count
+        Sum and number of the losses of the running epoch.
+    train_loss
+        Mean loss of the last finished epoch.
+    valid_loss, measures
+        Results of the last evaluation.
+    best_loss, best
+        The lowest `valid_loss`, and the number of the checkpoint that has it.
+    stale
+        Evaluations since the best one.
+    skipped
+        Batches whose loss or gradient was not finite.
+    gradient_norm, learning_rate
+        Of the last update.
+    waiting_batches, waiting_count, waiting_loss
+        Batches, losses and sum of losses that are accumulated for the next update.
+    metrics_size
+        Size of the metrics file in bytes.
+    data
+        Digest of the data.
     """
 
     epoch: int = _counter()
@@ -58,7 +78,7 @@ class Progress:
 
     @classmethod
     def read(cls, values: Mapping[str, Any], where: str) -> "Progress":
-        """Return the progress that a checkpoint tells of; raises `RunError` for what is none."""
+        """Return the progress from the values in a checkpoint; raises `RunError` where they are none."""
         try:
             return cls(**values)
         except (TypeError, ValueError) as error:
@@ -72,12 +92,12 @@ class Progress:
         self.count += count
 
     def skip(self) -> None:
-        """Count a batch that nothing came of."""
+        """Count a batch from which no update was made."""
         self.batch += 1
         self.skipped += 1
 
     def judge(self, loss: float, measures: Mapping[str, float], number: int) -> bool:
-        """Take in an evaluation after `number` batches in all; return whether it is the best so far."""
+        """Record an evaluation after `number` batches in all; return whether it is the best so far."""
         self.valid_loss, self.measures = loss, dict(measures)
         if math.isfinite(loss) and (self.best_loss is None or loss < self.best_loss):
             self.best_loss, self.best, self.stale = loss, number, 0

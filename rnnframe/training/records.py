@@ -1,4 +1,4 @@
-"""What is told of a training while it runs: the lines of `metrics.jsonl`, and moments for people to look at."""
+"""What a training reports while it runs: the lines of `metrics.jsonl`, and what the progress display shows."""
 
 import time
 from collections.abc import Mapping
@@ -8,7 +8,25 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class BatchRecord:
-    """A batch: its mean loss, the last update, real steps x samples, seconds, and the bytes that the store held."""
+    """A batch that was trained on.
+
+    Attributes
+    ----------
+    epoch, batch
+        Number of the epoch, from 1, and of the batch in it.
+    update
+        Updates so far.
+    loss
+        Mean loss of the batch.
+    gradient_norm, learning_rate
+        Of the last update.
+    steps
+        Real steps of all samples together.
+    seconds
+        Time from asking for the batch to the end of its step.
+    peak_bytes
+        The most bytes that the store held.
+    """
 
     kind: str = attrs.field(default="batch", init=False)
     epoch: int
@@ -24,7 +42,7 @@ class BatchRecord:
 
 @attrs.frozen(kw_only=True)
 class SkippedRecord:
-    """A batch that made no update, and why."""
+    """A batch that was skipped, and the reason."""
 
     kind: str = attrs.field(default="skipped", init=False)
     epoch: int
@@ -62,7 +80,7 @@ class EpochRecord:
 
 @attrs.frozen(kw_only=True)
 class Moment:
-    """What is shown of a training after each batch; the losses are in the task's unit."""
+    """What the progress display shows after each batch; losses are in the task's unit."""
 
     epoch: int
     epochs: int

@@ -63,7 +63,9 @@ class Training:
         self._kernels = kernels.name if kernels else NUMPY
         engine = Engine(network, options.store, options.chunk, options.shards, registry, kernels or NUMPY)
         rate = registry.learning_rate(options.rate).over(options.epochs * self._updates_per_epoch(engine))
-        self.trainer = Trainer(engine, options.optimizer, options.clip, rate, registry, options.accumulate)
+        self.trainer = Trainer(
+            engine, options.optimizer, options.clip, rate, registry, options.accumulate, options.groups
+        )
         for shape in self.shapes:
             self.trainer.check_accumulation(*shape)
         self.progress = Progress()

@@ -1,6 +1,7 @@
 """The trainer: from gradients to changed parameters."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -15,14 +16,28 @@ from rnnframe.errors import NonFiniteError, OptionError
 from rnnframe.network.network import Network
 from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.training.accumulation import Accumulation
+from rnnframe.training.groups import ParameterGroup
+from rnnframe.training.updates import updates_of
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class StepResult:
     """What one training step gives back.
 
-    loss: mean over counted steps and samples, before the update. gradient_norm: global norm before clipping, of the
-    last update. learning_rate: of the last update. state: after the last step, for the sequence that follows.
+    Attributes
+    ----------
+    loss
+        Mean over counted steps and samples, before the update.
+    count
+        How many losses that is a mean over.
+    state
+        After the last step, for the sequence that follows.
+    gradient_norm
+        Global norm of the last update's gradients before clipping, without those of frozen parameters.
+    learning_rate
+        Of the last update, before the factors of groups.
+    report
+        What the store did and how much memory it took.
     """
 
     loss: float
@@ -36,14 +51,48 @@ class StepResult:
 class Trainer:
     """Updates a network's parameters from the gradients of an engine.
 
-    optimizer: an optimizer or a spec such as "adam:lr=2e-3". clip: largest global norm of the gradient (Pascanu,
-    Mikolov & Bengio 2013), None for no limit. rate: a learning-rate schedule such as "cosine:updates=1000,warmup=50".
-    accumulate: sequences whose gradients make one update together, as if they were one batch; `finish` makes the update
-    early. Not for stores that update after every window.
+    Parameters
+    ----------
+    engine
+        Computes the gradients of its network.
+    optimizer
+        An optimizer or a spec such as "adam:lr=2e-3".
+    clip
+        Largest global norm of the gradients of all parameters that are not frozen (Pascanu, Mikolov & Bengio 2013);
+        None for no limit.
+    rate
+        A learning-rate schedule such as "cosine:updates=1000,warmup=50".
+    registry
+        Where names are looked up; by default what is installed.
+    accumulate
+        Sequences whose gradients make one update together, as if they were one batch; `finish` makes the update early.
+        Not for stores that update after every window.
+    groups
+        Parameters that are frozen, or have a learning rate or weight decay of their own: each a `ParameterGroup` or a
+        text such as "head.*:lr=0.1,decay=0".
 
-    `updates` counts the updates so far and `slots` holds the optimizer's vectors by name; both, with the parameters,
-    the carried state and `accumulation` (None for one sequence an update), are all that a later trainer needs to go on
-    bit for bit.
+    Attributes
+    ----------
+    updates
+        Number of updates so far.
+    slots
+        What the optimizer remembers, by name: "mean", or "layer0.W.mean" where it takes named parameters.
+    accumulation
+        Gradients that wait for an update; None with one sequence an update.
+    frozen
+        Names of the parameters that are frozen.
+
+    Raises
+    ------
+    OptionError
+        Where an option is out of range, or a group cannot be applied.
+    UnknownNameError
+        Where there is no such optimizer or schedule, or a group matches no parameter.
+
+    Notes
+    -----
+    `updates`, `slots` and `accumulation`, with the parameters and the carried state, are all that a later trainer with
+    the same arguments needs to go on bit for bit.
     """
 
     def __init__(
@@ -54,6 +103,7 @@ class Trainer:
         rate: str | LearningRate = "constant",
         registry: Registry | None = None,
         accumulate: int = 1,
+        groups: Iterable[ParameterGroup | str] = (),
     ) -> None:
         registry = registry or default_registry()
         if accumulate < 1:
@@ -66,7 +116,8 @@ class Trainer:
         self.rate = registry.learning_rate(rate)
         self.updates = 0
         parameters = engine.network.parameters
-        self.slots = Vector.zeros(dict.fromkeys(self.optimizer.slots(), (parameters.flat.size,)), engine.network.dtype)
+        self._applied, self.frozen = updates_of(self.optimizer, parameters.shapes, groups)
+        self.slots = self._applied.new_slots(parameters)
         self.accumulation = Accumulation(parameters, accumulate) if accumulate > 1 else None
         self._norm = self._lr = 0.0
 
@@ -86,11 +137,23 @@ class Trainer:
         lengths: Any | None = None,
         resets: Any | None = None,
     ) -> StepResult:
-        """Train on one sequence (x, y, state, lengths and resets as `Engine.gradients` takes them).
+        """Train on one sequence. Exact stores make one update at its end, truncated ones make one after every window.
 
-        Exact stores make one update at the end; truncated ones update after every window. Raises `NonFiniteError`
-        where a loss or a gradient is not finite: that update is not made, those of earlier windows stay. Of sequences
-        that are accumulated the one at fault is left out.
+        Parameters
+        ----------
+        x, y, state, lengths, resets
+            As `Engine.gradients` takes them.
+
+        Returns
+        -------
+        StepResult
+            Loss, state after the last step, and the last update.
+
+        Raises
+        ------
+        NonFiniteError
+            Where a loss or a gradient is not finite. That update is not made; those of earlier windows stay. A sequence
+            that would be accumulated is left out.
         """
         if self.accumulation is None:
             result = self.engine.run(x, y, state, self._take, lengths, resets)
@@ -131,7 +194,12 @@ class Trainer:
                 self.accumulation.clear()
 
     def _check(self, gradients: Vector, loss: float) -> float:
-        """Return the norm of a gradient; raises `NonFiniteError`."""
+        """Return the norm of the gradients that count: those of frozen parameters become zero.
+
+        Raises `NonFiniteError`.
+        """
+        for name in self.frozen:
+            gradients[name].fill(0)
         norm = global_norm(gradients)
         if not math.isfinite(norm):
             raise NonFiniteError(
@@ -146,8 +214,7 @@ class Trainer:
             gradients.flat *= gradients.flat.dtype.type(self.clip / norm)
         lr = self.optimizer.lr * self.rate.factor(self.updates + 1)
         self.updates += 1
-        parameters = self.engine.network.parameters
-        self.optimizer.update(parameters.flat, gradients.flat, self.slots, self.updates, lr)
+        self._applied.apply(self.engine.network.parameters, gradients, self.slots, self.updates, lr)
         self._norm, self._lr = norm, lr
 
 

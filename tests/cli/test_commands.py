@@ -68,6 +68,12 @@ def test_show_explains_every_name_and_its_options(run: Run, kind: str) -> None:
             assert option["name"] in outcome.out
 
 
+def test_show_tells_that_adamw_leaves_biases_without_decay(run: Run) -> None:
+    shown = run("show", "adamw").out
+    assert "Biases are not decayed unless spare_biases=false" in shown
+    assert any(line.split()[:4] == ["spare_biases", "true", "or", "false"] for line in shown.splitlines())
+
+
 def test_show_tells_what_a_step_of_a_cell_leaves_behind(run: Run) -> None:
     out = run("show", "lstm").out
     assert "state (with hidden=128): h 128, c 128" in out

@@ -20,6 +20,8 @@ def test_every_option_of_train_can_stand_in_a_file(run: Run, text: Path, tmp_pat
         "layers": 1,
         "store": "checkpoint:slots=2",
         "optimizer": "sgd:lr=0.1",
+        "freeze": ["layer0.b"],
+        "group": ["head.*:lr=0.5", "*.W:decay=0.1"],
         "rate": "constant",
         "clip": "none",
         "batch": 2,

@@ -41,9 +41,20 @@ def same(a: Path, b: Path) -> bool:
     [
         ("--optimizer", "adam:lr=1e-2", "--rate", "cosine:warmup=9", "--clip", "0.05"),
         ("--optimizer", "sgd:lr=0.5,momentum=0.9", "--store", "circular-queue:k1=5,k2=12,weights=stored"),
+        ("--optimizer", "muon:lr=0.01", "--freeze", "layer0.U", "--accumulate", "2"),
+        (
+            "--optimizer",
+            "adamw:lr=1e-2",
+            "--freeze",
+            "layer0.U",
+            "--group",
+            "head.*:lr=0.1,decay=1",
+            "--group",
+            "*.b:lr=2",
+        ),
         ("--cell", "lstm:hidden=4", "--optimizer", "rmsprop", "--store", "checkpoint:slots=2", "--chunk", "4"),
     ],
-    ids=["adam", "circular-queue", "stacked-checkpoint"],
+    ids=["adam", "circular-queue", "muon-frozen", "adamw-groups", "stacked-checkpoint"],
 )
 def test_a_run_that_was_stopped_at_any_batch_goes_on_bit_for_bit(
     train: Run, run: Run, tmp_path: Path, stop: int, words: tuple[str, ...]
@@ -53,6 +64,18 @@ def test_a_run_that_was_stopped_at_any_batch_goes_on_bit_for_bit(
     stopped = train("--out", tmp_path / "run", "--stop-after", stop, *words)
     assert stopped.code == 0
     assert f"go on with: rnnframe train --resume {tmp_path / 'run'}" in stopped.err
+    assert run("train", "--resume", tmp_path / "run", "--quiet").code == 0
+    assert same(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_run_whose_configuration_names_no_groups_goes_on(train: Run, run: Run, tmp_path: Path) -> None:
+    train("--out", tmp_path / "whole", "--optimizer", "adam:lr=1e-2")
+    train("--out", tmp_path / "run", "--optimizer", "adam:lr=1e-2", "--stop-after", 5)
+    config = tmp_path / "run" / "config.toml"
+    lines = config.read_text().splitlines(keepends=True)
+    older = [line for line in lines if not line.startswith(("freeze", "group"))]
+    assert len(lines) - len(older) == 2
+    config.write_text("".join(older))
     assert run("train", "--resume", tmp_path / "run", "--quiet").code == 0
     assert same(tmp_path / "run", tmp_path / "whole")
 

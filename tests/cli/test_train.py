@@ -136,3 +136,30 @@ def metrics(run: Path) -> list[dict]:
 
 def weights(run: Path) -> bytes:
     return (run / "weights.safetensors").read_bytes()
+
+
+def test_what_is_frozen_has_the_bits_that_it_began_with(train: Run, tmp_path: Path) -> None:
+    assert train("--out", tmp_path / "run", "--keep", 9, "--freeze", "*.U", "--freeze", "head.*").code == 0
+    first, last = (load_model(tmp_path / "run", number).network.parameters for number in ("0", "last"))
+    unchanged = {name for name in first if first[name].tobytes() == last[name].tobytes()}
+    assert unchanged == {"layer0.U", "head.V", "head.c"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("--freeze", "layr0.*"),
+            "group 'layr0.*' matches no parameter; did you mean 'layer0.*'? (parameters: layer0.U, ",
+        ),
+        (("--group", "head.*:lr=fast"), "group 'head.*': lr=fast is out of place; expected a number"),
+    ],
+)
+def test_a_group_that_cannot_be_meant_is_wrong_use_and_leaves_no_run(
+    train: Run, tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    outcome = train("--out", tmp_path / "run", *words)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()

@@ -3,7 +3,8 @@
 import test_optimizers_conform as sound
 from mutation import Mutant
 
-RULE, DOWN, SHARED = "that of the reference", "goes down", "rnnframe_optimizers.pieces"
+RULE, DOWN = "that of the reference", "goes down"
+NAMED = "named parameter is that of the reference"
 
 
 def sgd(fault, old, new, caught_by=RULE, suite=sound.TestSGDWithMomentum):
@@ -14,20 +15,28 @@ def adaptive(suite, fault, old, new, caught_by=RULE):
     return Mutant(fault, suite, "rnnframe_optimizers.adaptive", old, new, caught_by)
 
 
+def lamb(fault, old, new, caught_by=NAMED):
+    return Mutant(fault, sound.TestLAMB, "rnnframe_optimizers.lamb", old, new, caught_by)
+
+
+def muon(fault, old, new, caught_by=NAMED):
+    return Mutant(fault, sound.TestMuon, "rnnframe_optimizers.muon", old, new, caught_by)
+
+
 def pieces(fault, old, new, caught_by):
     return Mutant(
         fault, sound.TestAdam, "rnnframe_optimizers.pieces", old, new, caught_by, "rnnframe_optimizers.adaptive"
     )
 
 
-RMS = """        _toward(v, g * g, self.alpha)
+RMS = """        move_toward(v, g * g, self.alpha)
         divisor = np.sqrt(v)
         divisor += self.epsilon
         g /= divisor
         g *= lr
         p -= g
 """
-ADAGRAD = RMS.replace("_toward(v, g * g, self.alpha)", "v += g * g")
+ADAGRAD = RMS.replace("move_toward(v, g * g, self.alpha)", "v += g * g")
 ADAM_DECAY = """            g += self.weight_decay * p
         self.adam("""
 
@@ -60,6 +69,13 @@ MUTANTS = [
     ),
     adaptive(sound.TestRMSProp, "uphill", RMS, RMS.replace("p -= g", "p += g"), DOWN),
     adaptive(sound.TestRMSProp, "the mean of g, not of its square", RMS, RMS.replace("g * g", "np.abs(g)")),
+    adaptive(
+        sound.TestRMSProp,
+        "one divisor for all",
+        RMS,
+        RMS.replace("g /= divisor", "g /= divisor.mean()"),
+        "in parts",
+    ),
     adaptive(sound.TestRMSProp, "no root", RMS, RMS.replace("np.sqrt(v)", "v.copy()")),
     adaptive(sound.TestRMSProp, "ε is forgotten", RMS, RMS.replace("        divisor += self.epsilon\n", "")),
     adaptive(sound.TestRMSProp, "the root is taken in the slot", RMS, RMS.replace("np.sqrt(v)", "np.sqrt(v, out=v)")),
@@ -73,26 +89,24 @@ MUTANTS = [
     adaptive(
         sound.TestAdam,
         "uphill",
-        "        g *= lr / (1 - self.beta1**step)\n        p -= g",
-        "        g *= lr / (1 - self.beta1**step)\n        p += g",
+        "        self.direction(g, m, v, step, lr)\n        p -= g",
+        "        self.direction(g, m, v, step, lr)\n        p += g",
         DOWN,
     ),
     adaptive(sound.TestAdam, "no correction of m", "g *= lr / (1 - self.beta1**step)", "g *= lr"),
     adaptive(sound.TestAdam, "no correction of v", "        divisor *= 1 / math.sqrt(1 - self.beta2**step)\n", ""),
     adaptive(sound.TestAdam, "the correction is a step behind", "1 - self.beta1**step", "1 - self.beta1 ** (step + 1)"),
-    adaptive(
-        sound.TestAdam, "m and v are exchanged", "        m, v = slots\n", "        v, m = slots\n        m, v = v, v\n"
-    ),
+    adaptive(sound.TestAdam, "m is v", "        m, v = slots\n", "        v, m = slots\n        m, v = v, v\n"),
     adaptive(
         sound.TestAdam,
         "the square of the mean",
-        "        square = g * g\n        _toward(m, g, self.beta1)\n",
-        "        _toward(m, g, self.beta1)\n        square = m * m\n",
+        "        square = g * g\n        move_toward(m, g, self.beta1)\n",
+        "        move_toward(m, g, self.beta1)\n        square = m * m\n",
     ),
     adaptive(
         sound.TestAdam, "divided by the wrong slot", "np.divide(m, divisor, out=g)", "np.divide(v, divisor, out=g)"
     ),
-    adaptive(sound.TestAdam, "the mean is weighed wrongly", "    value *= 1 - rate\n", ""),
+    pieces("the mean is weighed wrongly", "    value *= 1 - rate\n", "", RULE),
     adaptive(
         sound.TestAdam,
         "the number of updates is remembered",
@@ -128,6 +142,13 @@ MUTANTS = [
         "        g += self.weight_decay * p\n",
     ),
     adaptive(sound.TestAdamW, "no decay", "        p *= 1 - lr * self.weight_decay\n", ""),
+    adaptive(
+        sound.TestAdamW,
+        "another rule for biases",
+        "return without_decay(self, shape) if self.spare_biases else self",
+        "return self if len(shape) > 1 else Adam(lr=self.lr)",
+        "optimizer of a parameter",
+    ),
     adaptive(sound.TestAdagrad, "uphill", ADAGRAD, ADAGRAD.replace("p -= g", "p += g"), DOWN),
     adaptive(sound.TestAdagrad, "the past is forgotten", ADAGRAD, ADAGRAD.replace("v += g * g", "v[...] = g * g")),
     adaptive(
@@ -153,4 +174,19 @@ MUTANTS = [
         "piece = slice(start, start + PIECE + 1)",
         "order of the parameters",
     ),
+    lamb("no ratio of norms", "r *= lr * ratio", "r *= lr"),
+    lamb("the ratio upside down", "math.sqrt(of_p) / math.sqrt(of_r)", "math.sqrt(of_r) / math.sqrt(of_p)"),
+    lamb("norms without a root", "math.sqrt(of_p) / math.sqrt(of_r)", "of_p / of_r"),
+    lamb("a ratio of zero where the parameter is zero", "else 1.0", "else math.nan", DOWN),
+    lamb("decay is forgotten", "r[piece] += self.weight_decay * p[piece]", "pass"),
+    lamb("the option lr in place of the schedule's", "r *= lr * ratio", "r *= self.lr * ratio", "scheduled"),
+    lamb("the norm of the last piece alone", "of_p += _square_norm", "of_p = _square_norm", "order of the parameters"),
+    muon("no iteration", "orthogonal(ahead if self.nesterov else B, self.iterations)", "ahead"),
+    muon("no look ahead", "ahead if self.nesterov else B", "B"),
+    muon("the scale of the transposed matrix", "columns / rows", "rows / columns"),
+    muon("a coefficient with the wrong sign", "3.4445, -4.7750", "3.4445, 4.7750"),
+    muon("a tall matrix stays transposed", "return X if X.shape == matrix.shape else X.T", "return X", "in its shape"),
+    muon("decay without the learning rate", "p *= 1 - lr * self.weight_decay\n        p -= step", "p -= step"),
+    muon("every matrix is orthogonal", "len(shape) == 2 and not any(", "len(shape) == 2 or not any("),
+    muon("AdamW takes the rate of the matrices", "step, lr * self.adamw_factor", "step, lr"),
 ]

@@ -32,5 +32,5 @@ def test_every_plugin_has_five_mutants_at_least() -> None:
         *("elman", "lstm", "gru"),
         *("full-history", "circular-queue", "checkpoint", "states", "auto"),
         *("disk", "float16"),
-        *("sgd", "rmsprop", "adam", "adamw", "adagrad"),
+        *("sgd", "rmsprop", "adam", "adamw", "adagrad", "lamb", "muon"),
     }

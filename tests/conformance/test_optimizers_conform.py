@@ -98,6 +98,48 @@ class TestAdagrad(OptimizerTests):
         return np.array(seen)
 
 
+def lamb(start, gradients):
+    p, m, v, seen = start, 0.0, 0.0, []
+    for t, g in enumerate(gradients, start=1):
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        r = m / (1 - 0.9**t) / (np.sqrt(v / (1 - 0.999**t)) + 1e-6) + 0.02 * p
+        p = p - 0.01 * np.linalg.norm(p) / np.linalg.norm(r) * r
+        seen.append(p)
+    return np.array(seen)
+
+
+class TestLAMB(OptimizerTests):
+    optimizer = "lamb:lr=0.01,weight_decay=0.02"
+
+    def reference(self, start, gradients):
+        return lamb(start, gradients)
+
+    def reference_parameter(self, name, start, gradients):
+        return lamb(start, gradients)
+
+
+class TestMuon(OptimizerTests):
+    optimizer = "muon:lr=0.02,weight_decay=0.1,adamw_factor=0.5,others=head.V"
+
+    def reference(self, start, gradients):
+        return adam(start, gradients, 0.01, decoupled=0.1)
+
+    def reference_parameter(self, name, start, gradients):
+        if start.ndim == 1 or name == "head.V":
+            return adam(start, gradients, 0.01, decoupled=0.1)
+        p, B, seen = start, 0.0, []
+        for g in gradients:
+            B = 0.95 * B + 0.05 * g
+            u, values, vt = np.linalg.svd(0.05 * g + 0.95 * B, full_matrices=False)
+            s = values / np.linalg.norm(values)
+            for _ in range(5):  # Newton-Schulz acts on each singular value alone
+                s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+            scale = np.sqrt(max(1, p.shape[1] / p.shape[0]))
+            p = p - 0.02 * 0.1 * p - 0.02 * scale * (u * s) @ vt
+            seen.append(p)
+        return np.array(seen)
+
+
 def test_every_optimizer_that_rnnframe_brings_goes_through_the_suite():
     registry = rf.default_registry()
     brought = {n for n in registry.names("optimizer") if registry.owner("optimizer", n).distribution == "rnnframe"}

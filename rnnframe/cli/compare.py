@@ -1,6 +1,8 @@
 """`rnnframe compare`."""
 
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,45 +56,26 @@ def command(
     """
     network = network_of(**of)
     running = Engine(network, kernels=kernels).running
-    calibration = Calibration(running)
     shards = min(batch, shards or usual_shards(batch, network.recurrent_work))
     length = min(steps, chunk or network.usual_chunk(-(-batch // shards)))
-    rows = []
+    job = partial(
+        Job,
+        cells=[render(cell) for cell in network.cells],
+        head=render(network.head),
+        inputs=network.inputs,
+        dtype=str(network.dtype),
+        steps=steps,
+        batch=batch,
+        chunk=length,
+        shards=shards,
+        kernels=kernels,
+        plugins=default_registry().sources(),
+    )
 
     def plan(spec: str) -> RunPlan:
         return Engine(network, spec, length, shards, kernels=kernels).run_plan(steps, batch)
 
-    with tempfile.TemporaryDirectory() as folder:
-
-        def run(spec: str) -> tuple[Measured, Array]:
-            file = Path(folder) / "gradient.npy"
-            job = Job(
-                cells=[render(cell) for cell in network.cells],
-                head=render(network.head),
-                inputs=network.inputs,
-                dtype=str(network.dtype),
-                steps=steps,
-                batch=batch,
-                chunk=length,
-                shards=shards,
-                kernels=kernels,
-                store=spec,
-                gradient=str(file),
-                plugins=default_registry().sources(),
-            )
-            return measure_apart(job), np.load(file, allow_pickle=False)
-
-        reference, exact = run("full-history")
-        for spec in store:
-            measured, gradient = (reference, exact) if spec == "full-history" else run(spec)
-            error, cosine = difference(gradient, exact)
-            compared = {
-                "predicted_seconds": calibration.seconds(plan(spec).largest),
-                "bit_identical": bool(np.array_equal(gradient, exact)),
-                "relative_error": error,
-                "cosine": cosine,
-            }
-            rows.append(attrs.asdict(measured) | compared)
+    rows = _measured(job, store, Calibration(running), plan)
     if as_json:
         about = {"steps": steps, "batch": batch, "chunk": length, "shards": shards, "kernels": running.kernels}
         print_json({**about, "stores": rows})
@@ -113,6 +96,31 @@ def command(
         click.echo(f"\nkernels: {kernels_used(running.kernels)}")
     if plot is not None:
         _draw(plot, rows, f"{steps:,} steps in chunks of {length:,}, batch {batch:,}, threads: {shards}")
+
+
+def _measured(
+    job: Callable[..., Job], stores: tuple[str, ...], calibration: Calibration, plan: Callable[[str], RunPlan]
+) -> list[dict[str, Any]]:
+    """Run full history and each store in a process of its own, and return a row for each of `stores`."""
+    with tempfile.TemporaryDirectory() as folder:
+
+        def run(spec: str) -> tuple[Measured, Array]:
+            file = Path(folder) / "gradient.npy"
+            return measure_apart(job(store=spec, gradient=str(file))), np.load(file, allow_pickle=False)
+
+        reference, exact = run("full-history")
+        rows = []
+        for spec in stores:
+            measured, gradient = (reference, exact) if spec == "full-history" else run(spec)
+            error, cosine = difference(gradient, exact)
+            compared = {
+                "predicted_seconds": calibration.seconds(plan(spec).largest),
+                "bit_identical": bool(np.array_equal(gradient, exact)),
+                "relative_error": error,
+                "cosine": cosine,
+            }
+            rows.append(attrs.asdict(measured) | compared)
+    return rows
 
 
 def _draw(path: Path, rows: list[dict[str, Any]], note: str) -> None:

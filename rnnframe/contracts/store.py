@@ -47,8 +47,8 @@ class Costs:
 
     def held(self, simulation: Simulation) -> int:
         """Return the bytes of everything that a simulated schedule holds at its peak."""
-        strided = simulation.far_snapshots * self.far + simulation.versions * self.weights
-        return self.fixed + self.arena(simulation) + strided
+        apart = simulation.far_snapshots * self.far + simulation.versions * self.weights
+        return self.fixed + self.arena(simulation) + apart
 
 
 def _raise(_: type["StateStore"], error: Exception) -> None:

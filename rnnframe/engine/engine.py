@@ -1,6 +1,5 @@
 """`Engine`: the gradients of a network by back-propagation through time, and the set-up around the loop."""
 
-import functools
 from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
@@ -10,23 +9,18 @@ from rnnframe.contracts.kernels import AUTO, NUMPY, Kernels
 from rnnframe.contracts.model import ChunkModel
 from rnnframe.contracts.store import StateStore
 from rnnframe.data.batch import Batch
-from rnnframe.data.columns import split_batch
 from rnnframe.data.pieces import Draw
 from rnnframe.data.source import Source
 from rnnframe.data.sweep import OutputsFn, PullFn, SweepClient
+from rnnframe.engine.executor import Executor
 from rnnframe.engine.inference import Evaluation, Inference
-from rnnframe.engine.memory import Memory, Model
-from rnnframe.engine.plan import Plan, RunPlan, make_plans, stretch
+from rnnframe.engine.memory import Model
+from rnnframe.engine.plan import Plan, RunPlan
 from rnnframe.engine.report import Outcome, Result, SweepResult
 from rnnframe.engine.run import Run, UpdateFn
-from rnnframe.engine.threads import ShardThreads, usual_shards
-from rnnframe.engine.weight_versions import WeightVersions
 from rnnframe.errors import DataError, OptionError
 from rnnframe.registry.kernels import choose
 from rnnframe.registry.registry import Registry, default_registry
-
-PLANS_KEPT = 64
-"""Plans that an engine remembers: lengths that vary from call to call must not pile up."""
 
 M = TypeVar("M", bound=ChunkModel[Any, Any, Any])
 
@@ -78,13 +72,7 @@ class Engine(Generic[M]):
         self.seed, self.draws = seed, 0
         self.chunk = chunk
         self.shards = shards
-        self._stores = tuple(registry.find("store", name) for name in registry.names("store"))
-        self._leave_out = functools.partial(registry.leave_out, "store")
-        self._plans: dict[Any, RunPlan] = {}
-        self._memories: list[Memory] = []
-        self._versions = WeightVersions()
-        self._threads = ShardThreads()
-        self._recurrent_work = network.recurrent_work
+        self._executor = Executor(self.store, chunk, shards, registry)
 
     def plan(self, steps: int | None, batch: int) -> Plan:
         """Return the simulated schedule for sequences of `steps` steps (None: unknown): that of the first shard.
@@ -94,24 +82,9 @@ class Engine(Generic[M]):
         """
         return self.run_plan(steps, batch).shards[0]
 
-    def _split(self, batch: int) -> list[slice]:
-        """Return the columns of each shard."""
-        return split_batch(batch, self.shards or usual_shards(batch, self._recurrent_work))
-
     def run_plan(self, steps: int | None, batch: int) -> RunPlan:
         """Return the plans of all shards, one store and one grid for all, and what they are together."""
-        return self._planned(self.running, steps, batch)
-
-    def _planned(self, model: Model, steps: int | None, batch: int) -> RunPlan:
-        sizes = tuple(part.stop - part.start for part in self._split(batch))
-        key = steps, sizes, model.buffers_key
-        if key not in self._plans:
-            if len(self._plans) == PLANS_KEPT:
-                self._plans.clear()
-            with self._registry.blame("store", type(self.store)):
-                plans = make_plans(model, self.store, steps, sizes, self.chunk, self._stores, self._leave_out)
-            self._plans[key] = RunPlan(tuple(plans))
-        return self._plans[key]
+        return self._executor.plan(self.running, steps, batch)
 
     def gradients(
         self,
@@ -156,7 +129,8 @@ class Engine(Generic[M]):
         NonFiniteError
             For a loss that is not finite; a gradient that overflows beside a finite loss is returned as it is.
         """
-        outcome, run = self._run(Batch(x, y, lengths, resets, weights=weights), state, None)
+        source = self.running.open(Batch(x, y, lengths, resets, weights=weights))
+        outcome, run = self._execute(self.running, source, state, None, None)
         factor = 1 / (outcome.count or 1)
         return Result(
             loss=outcome.loss,
@@ -182,7 +156,8 @@ class Engine(Generic[M]):
         An update comes where the schedule has one, and at the end if any loss is left. `on_update` may overwrite the
         gradient, which is a buffer of the engine; afterwards a new one begins at zero.
         """
-        return self._run(Batch(x, y, lengths, resets, weights=weights), state, on_update)[0]
+        source = self.running.open(Batch(x, y, lengths, resets, weights=weights))
+        return self._execute(self.running, source, state, on_update, None)[0]
 
     def sweep(
         self,
@@ -234,8 +209,7 @@ class Engine(Generic[M]):
         if input_gradient is not None and not self.store.exact:
             raise OptionError(f"store {self.store.name!r} truncates, so that dL/dx is not defined; take an exact store")
         model = cast(Any, self.running).swept_by(SweepClient(outputs, pull, input_gradient))
-        batch = Batch(x, None, lengths, resets)
-        source = model.open_inputs(batch)
+        source = model.open_inputs(Batch(x, None, lengths, resets))
         outcome, run = self._execute(model, source, state, None, state_gradient)
         return SweepResult(
             state=outcome.state,
@@ -244,40 +218,13 @@ class Engine(Generic[M]):
             report=outcome.report,
         )
 
-    def _run(self, batch: Batch, state: Any | None, on_update: UpdateFn | None) -> tuple[Outcome, Run]:
-        """Return what came out, and the run; where nobody takes the gradients, the mean gradient stays."""
-        return self._execute(self.running, self.running.open(batch), state, on_update)
-
-    @np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is an error of its own
     def _execute(
-        self,
-        model: Model,
-        source: Source,
-        state: Any | None,
-        on_update: UpdateFn | None,
-        state_gradient: Any | None = None,
+        self, model: Model, source: Source, state: Any, on_update: UpdateFn | None, state_gradient: Any
     ) -> tuple[Outcome, Run]:
-        columns = source.deal(len(self._split(source.batch)))
-        plan = self._planned(model, source.steps, source.batch)
-        with self._registry.blame("store", type(self.store)):
-            plan = stretch(plan, [source.ends(part) for part in columns])
-        memories = self._memories_for(model, plan.shards)
         draw = Draw(self.seed, self.draws)
-        run = Run(model, source, columns, plan, memories, self._versions, on_update, draw)
-        outcome = run.execute(self._threads, state, state_gradient)
+        done = self._executor.execute(model, source, draw, state, on_update, state_gradient)
         self.draws += 1
-        return outcome, run
-
-    def _memories_for(self, model: Model, plans: tuple[Plan, ...]) -> list[Memory]:
-        """Return buffers for each shard: those of the last run where they are large enough."""
-        if not self._serve(model, plans):
-            self._memories = []  # first free the old ones
-            self._memories = [Memory(model, plan, self._registry.describe) for plan in plans]
-        return self._memories
-
-    def _serve(self, model: Model, plans: tuple[Plan, ...]) -> bool:
-        kept = self._memories
-        return len(kept) == len(plans) and all(old.serves(model, plan) for old, plan in zip(kept, plans, strict=True))
+        return done
 
     def evaluate(
         self,

@@ -29,9 +29,9 @@ def execute(
     weights, ring, states = model.weights, memory.ring, memory.states
     state, dstate, gradients, scratch = memory.state, memory.dstate, memory.gradients, memory.scratch
     ended_at: int | None = None  # the chunk at which the last Reverse ended
-    action: Action | None = next(schedule, None)
-    while action is not None:
-        reached: int | None = None
+    reached: int | None = None
+    while (action := _next(schedule, reached)) is not None:
+        reached = None
         match action:
             case Forward(start, stop, keep=keep):
                 reached = start
@@ -68,7 +68,11 @@ def execute(
                 states.drop(slot)
             case Update():
                 update()
-        try:
-            action = schedule.send(reached)
-        except StopIteration:
-            action = None
+
+
+def _next(schedule: Schedule, reached: int | None) -> Action | None:
+    """Answer the last action with the chunk that it reached, and return the next one; None at the end."""
+    try:
+        return schedule.send(reached)
+    except StopIteration:
+        return None

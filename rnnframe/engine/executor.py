@@ -1,0 +1,77 @@
+"""Running a source over the shards of a batch, on buffers and threads that are kept from run to run."""
+
+from typing import Any
+
+import numpy as np
+
+from rnnframe.contracts.store import StateStore
+from rnnframe.data.columns import split_batch
+from rnnframe.data.pieces import Draw
+from rnnframe.data.source import Source
+from rnnframe.engine.memory import Memory, Model
+from rnnframe.engine.plan import Plan, RunPlan
+from rnnframe.engine.planner import Planner
+from rnnframe.engine.report import Outcome
+from rnnframe.engine.run import Run, UpdateFn
+from rnnframe.engine.threads import ShardThreads, usual_shards
+from rnnframe.engine.weight_versions import WeightVersions
+from rnnframe.registry.registry import Registry
+
+
+class Executor:
+    """What an engine keeps between its runs: plans, buffers, threads, and old versions of the weights."""
+
+    def __init__(self, store: StateStore, chunk: int | None, shards: int | None, registry: Registry) -> None:
+        self._store, self._chunk, self._shards, self._registry = store, chunk, shards, registry
+        self._begin()
+
+    def _begin(self) -> None:
+        self._planner = Planner(self._store, self._chunk, self._registry)
+        self._memories: list[Memory] = []
+        self._versions = WeightVersions()
+        self._threads = ShardThreads()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle neither buffers nor threads: a copy makes its own when it first runs."""
+        return {name: getattr(self, name) for name in ("_store", "_chunk", "_shards", "_registry")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._begin()
+
+    def plan(self, model: Model, steps: int | None, batch: int) -> RunPlan:
+        """Return the plans of all shards of a batch whose samples end together."""
+        return self._planner.plan(model, steps, self._split(model, batch))
+
+    def _split(self, model: Model, batch: int) -> list[slice]:
+        """Return the columns of each shard."""
+        return split_batch(batch, self._shards or usual_shards(batch, model.recurrent_work))
+
+    @np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is an error of its own
+    def execute(
+        self,
+        model: Model,
+        source: Source,
+        draw: Draw,
+        state: Any | None,
+        on_update: UpdateFn | None,
+        state_gradient: Any | None = None,
+    ) -> tuple[Outcome, Run]:
+        """Run a source once; return what came out, and the run, whose buffers hold the gradients until the next."""
+        parts = self._split(model, source.batch)
+        columns = source.deal(len(parts))
+        plan = self._planner.plan(model, source.steps, parts, [source.ends(part) for part in columns])
+        memories = self._memories_for(model, plan.shards)
+        run = Run(model, source, columns, plan, memories, self._versions, on_update, draw)
+        return run.execute(self._threads, state, state_gradient), run
+
+    def _memories_for(self, model: Model, plans: tuple[Plan, ...]) -> list[Memory]:
+        """Return buffers for each shard: those of the last run where they are large enough."""
+        if not self._serve(model, plans):
+            self._memories = []  # first free the old ones
+            self._memories = [Memory(model, plan, self._registry.describe) for plan in plans]
+        return self._memories
+
+    def _serve(self, model: Model, plans: tuple[Plan, ...]) -> bool:
+        kept = self._memories
+        return len(kept) == len(plans) and all(old.serves(model, plan) for old, plan in zip(kept, plans, strict=True))

@@ -1,0 +1,44 @@
+"""The plans of an engine's runs, each made once."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from rnnframe.contracts.model import ChunkModel
+from rnnframe.contracts.store import StateStore
+from rnnframe.engine.plan import RunPlan, make_plans, stretch
+from rnnframe.registry.registry import Registry
+
+PLANS_KEPT = 64
+"""Plans that are remembered: lengths that vary from call to call must not pile up."""
+
+
+class Planner:
+    """Plans runs of one store, for chunks of `chunk` steps where that is given.
+
+    The store is blamed for what goes wrong, by the name that `registry` knows it under.
+    """
+
+    def __init__(self, store: StateStore, chunk: int | None, registry: Registry) -> None:
+        self._store, self._chunk, self._registry = store, chunk, registry
+        self._stores = tuple(registry.find("store", name) for name in registry.names("store"))
+        self._leave_out = functools.partial(registry.leave_out, "store")
+        self._plans: dict[Any, RunPlan] = {}
+
+    def plan(
+        self,
+        model: ChunkModel[Any, Any, Any],
+        steps: int | None,
+        parts: Sequence[slice],
+        ends: Sequence[Sequence[int]] = (),
+    ) -> RunPlan:
+        """Return the plans of all parts of a batch, whose samples end at these steps where they differ."""
+        sizes = tuple(part.stop - part.start for part in parts)
+        key = steps, sizes, model.buffers_key
+        with self._registry.blame("store", type(self._store)):
+            if key not in self._plans:
+                if len(self._plans) == PLANS_KEPT:
+                    self._plans.clear()
+                plans = make_plans(model, self._store, steps, sizes, self._chunk, self._stores, self._leave_out)
+                self._plans[key] = RunPlan(tuple(plans))
+            return stretch(self._plans[key], ends) if ends else self._plans[key]

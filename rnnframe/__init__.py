@@ -14,6 +14,7 @@ from rnnframe.contracts.cell import Cell
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.learning_rate import LearningRate
 from rnnframe.contracts.medium import Medium
+from rnnframe.contracts.observer import Observer
 from rnnframe.contracts.optimizer import Optimizer
 from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
@@ -47,6 +48,7 @@ __all__ = [
     "head",
     "learning_rate",
     "medium",
+    "observer",
     "optimizer",
     "simulate",
     "store",
@@ -72,6 +74,11 @@ def learning_rate(spec: str) -> LearningRate:
 def medium(spec: str) -> Medium:
     """Return a medium from a spec such as "disk:path=/scratch"."""
     return default_registry().medium(spec)
+
+
+def observer(spec: str) -> Observer:
+    """Return an observer of trainings from a spec such as "tensorboard:path=events"."""
+    return default_registry().observer(spec)
 
 
 def optimizer(spec: str) -> Optimizer:

@@ -24,7 +24,17 @@ from rnnframe.contracts.head import Head, at_field
 from rnnframe.contracts.kernels import Kernels
 from rnnframe.contracts.learning_rate import LearningRate
 from rnnframe.contracts.medium import Medium, SnapshotLayout, Snapshots
+from rnnframe.contracts.observer import Observer, Watcher
 from rnnframe.contracts.optimizer import Optimizer
+from rnnframe.contracts.records import (
+    BatchRecord,
+    CheckpointRecord,
+    EndRecord,
+    EpochRecord,
+    EvaluationRecord,
+    SkippedRecord,
+    StartRecord,
+)
 from rnnframe.contracts.step_cell import StepCell, sigmoid
 from rnnframe.contracts.store import Costs, Problem, StateStore
 from rnnframe.contracts.task import Alphabet, Dataset, Examples, NothingLearnt, Predicted, Setting, Task
@@ -60,12 +70,17 @@ __all__ = [
     "Array",
     "Arrays",
     "Batch",
+    "BatchRecord",
     "ByteSize",
     "Cell",
+    "CheckpointRecord",
     "Costs",
     "DataError",
     "Dataset",
     "Drop",
+    "EndRecord",
+    "EpochRecord",
+    "EvaluationRecord",
     "Examples",
     "Forget",
     "Forward",
@@ -76,6 +91,7 @@ __all__ = [
     "Load",
     "Medium",
     "NothingLearnt",
+    "Observer",
     "Optimizer",
     "OptionError",
     "PluginError",
@@ -90,9 +106,11 @@ __all__ = [
     "Shapes",
     "Simulation",
     "Sizes",
+    "SkippedRecord",
     "SnapshotLayout",
     "Snapshots",
     "Spec",
+    "StartRecord",
     "StateStore",
     "StepCell",
     "TapeRetention",
@@ -100,6 +118,7 @@ __all__ = [
     "Update",
     "UsageError",
     "Vector",
+    "Watcher",
     "Widths",
     "add_column_sums",
     "add_input_product",

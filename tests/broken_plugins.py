@@ -71,7 +71,7 @@ BROKEN = {
         """,
         "unknown hook 'rnnframe_cell'; did you mean 'rnnframe_cells'? "
         "(known: rnnframe_cells, rnnframe_heads, rnnframe_kernels, "
-        "rnnframe_learning_rates, rnnframe_media, rnnframe_optimizers, rnnframe_state_stores, "
+        "rnnframe_learning_rates, rnnframe_media, rnnframe_observers, rnnframe_optimizers, rnnframe_state_stores, "
         "rnnframe_tasks)",
     ),
     "that asks for what a hook does not give": (
@@ -194,7 +194,7 @@ BROKEN = {
     ),
     "whose step cell makes its reverse an option": (
         OPTIONS.replace("Elman", "StepCell")
-        .replace("rnnframe_cells import", "rnnframe import")
+        .replace("rnnframe_cells import", "rnnframe.plugin import")
         .format(lines="name = 'copy'; reverse: str = 'auto'"),
         "option 'reverse' of Copy hides what StepCell defines under that name; rename it",
     ),

@@ -10,7 +10,19 @@ from types import ModuleType
 
 import pytest
 
-from rnnframe.plugin import Cell, Dataset, Examples, Kernels, Medium, Optimizer, StateStore, StepCell, Task
+from rnnframe.plugin import (
+    Cell,
+    Dataset,
+    Examples,
+    Kernels,
+    Medium,
+    Observer,
+    Optimizer,
+    StateStore,
+    StepCell,
+    Task,
+    Watcher,
+)
 from rnnframe.registry import hooks as hookspecs
 from rnnframe.testing import SUITES
 from rnnframe.testing.suite import title_of
@@ -45,7 +57,7 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
 
 def test_every_hook_is_in_the_reference_with_its_exact_signature() -> None:
     hooks = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("rnnframe_")}
-    assert len(hooks) == 8
+    assert len(hooks) == 9
     signatures = [name + MODULE.sub("", str(inspect.signature(hook))) for name, hook in hooks.items()]
     plugins, page = ((ROOT / "docs" / "reference" / name).read_text() for name in ("plugins.md", "hooks.md"))
     assert re.findall(r"^\| `(rnnframe_[^`]+)` \|", plugins, re.MULTILINE) == signatures
@@ -55,7 +67,7 @@ def test_every_hook_is_in_the_reference_with_its_exact_signature() -> None:
 def test_every_method_of_a_contract_is_in_the_plugin_reference() -> None:
     text = (ROOT / "docs" / "reference" / "plugins.md").read_text()
     contracts = (Cell, StepCell, Optimizer, StateStore, Medium)
-    for contract in (*contracts, Kernels, Task, Dataset, Examples):
+    for contract in (*contracts, Kernels, Task, Dataset, Examples, Observer, Watcher):
         for name, member in vars(contract).items():
             if not name.startswith("_") and (callable(member) or isinstance(member, property)):
                 assert re.search(rf"`{name}\b", text), f"{contract.__name__}.{name}"

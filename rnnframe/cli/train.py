@@ -13,7 +13,6 @@ import click
 
 from rnnframe.cli.options import given, options_of
 from rnnframe.cli.output import print_json
-from rnnframe.cli.progress import progress_for
 from rnnframe.cli.train_options import AroundOptions, resolve, resolve_resumed
 from rnnframe.contracts.kernels import NUMPY
 from rnnframe.engine.blas import one_thread
@@ -22,8 +21,9 @@ from rnnframe.registry.files import check_named
 from rnnframe.registry.registry import default_registry
 from rnnframe.registry.specs import chosen_options, render
 from rnnframe.runs.folder import RunFolder, check_free
-from rnnframe.runs.tensorboard import Events, check_installed
+from rnnframe.runs.recording import MetricsFile
 from rnnframe.training.options import TrainingOptions
+from rnnframe.training.reporting import Watchers
 from rnnframe.training.sampling import sample_text
 from rnnframe.training.session import Training
 
@@ -47,15 +47,9 @@ def command(config: str | None, resume: str | None, **values: Any) -> int:
         training, around = _resumed(resume, asked)
     else:
         training, around = _fresh(config, asked)
-    if around.tensorboard:
-        assert training.run is not None
-        events = Events(training.run.path, training.progress.updates)
-        training.events = click.get_current_context().with_resource(events)
     begun = training.number
-    with _signals() as caught, progress_for(quiet=around.quiet) as progress, one_thread():
-        done = training.go(
-            watch=progress.show, stop=lambda: training.number - begun == around.stop_after or bool(caught)
-        )
+    with _signals() as caught, one_thread():
+        done = training.go(lambda: training.number - begun == around.stop_after or bool(caught))
     _report(training, done=done, sample_length=around.sample, as_json=around.json)
     return 128 + caught[0] if caught and not done else 0
 
@@ -65,10 +59,7 @@ def _fresh(config: str | None, asked: dict[str, Any]) -> tuple[Training, AroundO
     options, around = resolve(config, asked)
     if around.force and around.out is None:
         raise UsageError("--force replaces the run that --out names; give --out RUN")
-    if around.tensorboard:
-        check_installed()
-        if around.out is None:
-            raise UsageError("--tensorboard writes into the run folder; give --out RUN")
+    watchers = _watchers(around, around.out)
     check_named(options.plugin, registry.records, f"configuration {config!r}")
     if around.out is not None:
         check_free(Path(around.out), force=around.force)
@@ -86,20 +77,29 @@ def _fresh(config: str | None, asked: dict[str, Any]) -> tuple[Training, AroundO
         options = attrs.evolve(options, plugin=training.plugins(registry))
         run = RunFolder.create(around.out, chosen_options(options), force=around.force)
         training.run = click.get_current_context().with_resource(run)
+        watchers.own.append(MetricsFile(run))
         training.save()
+    training.watchers = watchers
     return training, around
+
+
+def _watchers(around: AroundOptions, run: str | None) -> Watchers:
+    registry = default_registry()
+    observers = around.observers(registry.names("observer"))
+    return Watchers.open(observers, None if run is None else Path(run), registry)
 
 
 def _resumed(path: str, asked: dict[str, Any]) -> tuple[Training, AroundOptions]:
     config = str(Path(path) / "config.toml")
-    if resolve_resumed({}, path, asked)[1].tensorboard:  # wrong use is told before the folder is opened
-        check_installed()
+    watchers = _watchers(resolve_resumed({}, path, asked)[1], path)  # wrong use is told before the folder is opened
     run, registry = click.get_current_context().with_resource(RunFolder.resume(path)), default_registry()
     options, around = resolve_resumed(run.config(), config, asked)
     check_named(options.plugin, registry.records, f"run {path!r}")
     task = registry.task(options.task)
     training = Training(options, task, task.open(options.setting(task)), registry, run)
     training.resume()
+    watchers.own.append(MetricsFile(run))
+    training.watchers = watchers
     if training.ended:
         raise UsageError(f"run {path!r} {training.ended}")
     run.write_config(chosen_options(attrs.evolve(options, plugin=training.plugins(registry))))

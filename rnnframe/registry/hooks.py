@@ -19,6 +19,7 @@ from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import Kernels
 from rnnframe.contracts.learning_rate import LearningRate
 from rnnframe.contracts.medium import Medium
+from rnnframe.contracts.observer import Observer
 from rnnframe.contracts.optimizer import Optimizer
 from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
@@ -66,3 +67,8 @@ def rnnframe_learning_rates() -> Iterable[type[LearningRate]]:
 @hookspec
 def rnnframe_kernels() -> Iterable[type[Kernels]]:
     """Return kernel classes: other ways to compute what cells compute."""
+
+
+@hookspec
+def rnnframe_observers() -> Iterable[type[Observer]]:
+    """Return observer classes: who is told how a training goes."""

@@ -11,6 +11,7 @@ from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import Kernels
 from rnnframe.contracts.learning_rate import LearningRate
 from rnnframe.contracts.medium import Medium
+from rnnframe.contracts.observer import Observer
 from rnnframe.contracts.optimizer import Optimizer
 from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
@@ -35,6 +36,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "head": Kind(hook="rnnframe_heads", base=Head, plural="heads"),
         "learning rate": Kind(hook="rnnframe_learning_rates", base=LearningRate, plural="learning rates"),
         "kernels": Kind(hook="rnnframe_kernels", base=Kernels, plural="kernels"),
+        "observer": Kind(hook="rnnframe_observers", base=Observer, plural="observers"),
     }
 )
 

@@ -1,4 +1,4 @@
-"""The registry: from names and specs to cells, optimizers, stores, media, tasks, kernels, heads and learning rates."""
+"""The registry: from names and specs to cells, optimizers, stores, media, tasks, kernels, heads, observers and more."""
 
 import functools
 from collections.abc import Iterator, Mapping
@@ -11,6 +11,7 @@ from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import Kernels
 from rnnframe.contracts.learning_rate import LearningRate
 from rnnframe.contracts.medium import Medium
+from rnnframe.contracts.observer import Observer
 from rnnframe.contracts.optimizer import Optimizer
 from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
@@ -97,6 +98,11 @@ class Registry(Plugins):
     def learning_rate(self, given: str | LearningRate) -> LearningRate:
         """Return a learning-rate schedule from a spec such as "cosine:warmup=100"."""
         made: LearningRate = self.make("learning rate", LearningRate, given)
+        return made
+
+    def observer(self, given: str | Observer) -> Observer:
+        """Return an observer from a spec such as "tensorboard"."""
+        made: Observer = self.make("observer", Observer, given)
         return made
 
 

@@ -11,7 +11,8 @@ from rnnframe.errors import OptionError
 _ABOVE_ZERO: Any = optional(gt(0))
 
 
-def _specs(value: Any) -> Any:
+def specs(value: Any) -> Any:
+    """Return one spec or several as a tuple."""
     return (value,) if isinstance(value, str) else tuple(value)
 
 
@@ -26,7 +27,7 @@ class TrainingOptions:
     )
     cell: tuple[str, ...] = attrs.field(
         default=("lstm:hidden=256",),
-        converter=_specs,
+        converter=specs,
         metadata={"help": "cell of a layer; several from the input upwards"},
     )
     layers: int = attrs.field(
@@ -93,7 +94,7 @@ class TrainingOptions:
     save_every: int | None = attrs.field(
         default=None, validator=optional(ge(1)), metadata={"help": "batches between checkpoints; none: an epoch"}
     )
-    plugin: tuple[str, ...] = attrs.field(default=(), converter=_specs)
+    plugin: tuple[str, ...] = attrs.field(default=(), converter=specs)
     """Plugin files and modules that are used and not installed; `rnnframe --plugin` names them."""
 
     def setting(self, task: Task) -> Setting:

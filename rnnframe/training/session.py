@@ -8,11 +8,21 @@ thread makes the next batch while one is trained on.
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import attrs
 
 from rnnframe.arrays import Vector
 from rnnframe.contracts.kernels import NUMPY
+from rnnframe.contracts.records import (
+    BatchRecord,
+    CheckpointRecord,
+    EndRecord,
+    EpochRecord,
+    EvaluationRecord,
+    SkippedRecord,
+    StartRecord,
+)
 from rnnframe.contracts.task import Dataset, Task
 from rnnframe.data.batch import Batch
 from rnnframe.data.prefetch import Prefetch
@@ -22,14 +32,14 @@ from rnnframe.errors import NonFiniteError, RunError
 from rnnframe.network.network import Network
 from rnnframe.registry.kernels import choose, kernels_used
 from rnnframe.registry.registry import Registry
-from rnnframe.registry.specs import render
+from rnnframe.registry.specs import chosen_options, render
 from rnnframe.runs.folder import RunFolder
 from rnnframe.runs.model import Model
-from rnnframe.runs.tensorboard import Events
+from rnnframe.training.clock import Clock
 from rnnframe.training.non_finite import first_non_finite
 from rnnframe.training.options import TrainingOptions
 from rnnframe.training.progress import Progress
-from rnnframe.training.records import BatchRecord, Clock, EpochRecord, EvaluationRecord, Moment, SkippedRecord
+from rnnframe.training.reporting import Watchers
 from rnnframe.training.resume import checkpoint_of, restore_training
 from rnnframe.training.scoring import Score, score
 from rnnframe.training.trainer import Trainer
@@ -47,7 +57,7 @@ class Training:
         self.options = options
         self.data = data
         self.run = run
-        self.events: Events | None = None
+        self.watchers = Watchers()
         network = Network(
             cells=[*options.cell] * options.layers,
             head=data.head,
@@ -117,6 +127,8 @@ class Training:
             self.progress.data, self.progress.metrics_size = self.data.digest, self.run.metrics_size()
             checkpoint = checkpoint_of(self.model, self.trainer, self.progress, self.state, self.number)
             self.run.save(checkpoint, keep=self.options.keep)
+            path, best = self.run.checkpoints.path(self.number), checkpoint.best == self.number
+            self.watchers.on_checkpoint(CheckpointRecord(number=self.number, path=str(path), best=best))
 
     @property
     def number(self) -> int:
@@ -133,13 +145,23 @@ class Training:
             return f"ended after {self.progress.stale} evaluations without a better one; give a larger --patience"
         return None
 
-    def go(self, watch: Callable[[Moment], None], stop: Callable[[], bool]) -> bool:
+    def go(self, stop: Callable[[], bool]) -> bool:
         """Train to the end, or until `stop` says so after a batch; return whether the end was reached.
 
         While the next batch is waited for, as where it comes from a pipe, `stop` is asked five times a second.
         Raises `NonFiniteError` with the batch, the step and the layer named, unless such batches are to be skipped;
         the checkpoint before it stays.
         """
+        self.watchers.on_start(self._start())
+        try:
+            finished = self._go(stop)
+        except BaseException as error:
+            self.watchers.on_end(self._end("failed", f"{type(error).__name__}: {error}"))
+            raise
+        self.watchers.on_end(self._end("finished" if finished else "stopped"))
+        return finished
+
+    def _go(self, stop: Callable[[], bool]) -> bool:
         with Prefetch(self._coming()) as coming:
             while not self.ended:
                 self.clock.start()
@@ -157,7 +179,6 @@ class Training:
                     better = self._evaluate_midway()
                 if better or epoch_ended or self._due(self.options.save_every) or self.ended:
                     self.save()
-                watch(self._moment(epoch_ended))
                 if stop() and not self.ended:
                     self.save()
                     return False
@@ -187,12 +208,13 @@ class Training:
         progress.add(outcome.loss, outcome.count)
         progress.updates = self.trainer.updates
         gradient_norm, learning_rate = self.trainer.last
-        self._write(
+        self.watchers.on_batch(
             BatchRecord(
                 epoch=progress.epoch + 1,
                 batch=progress.batch,
                 update=progress.updates,
                 loss=outcome.loss,
+                count=outcome.count,
                 gradient_norm=gradient_norm,
                 learning_rate=learning_rate,
                 steps=batch.steps,
@@ -213,14 +235,14 @@ class Training:
         progress.updates = self.trainer.updates
         if progress.batch == self.data.batches and not progress.count:
             raise NonFiniteError(f"every batch of an epoch was skipped; the last: {reason}") from None
-        self._write(
+        self.watchers.on_skipped(
             SkippedRecord(epoch=progress.epoch + 1, batch=progress.batch, update=progress.updates, reason=reason)
         )
 
     def _evaluate_midway(self) -> bool:
         now = self.progress
         better = self._judge(self.number, f"epoch {now.epoch + 1}, batch {now.batch}")
-        self._write(
+        self.watchers.on_evaluation(
             EvaluationRecord(
                 epoch=now.epoch + 1,
                 batch=now.batch,
@@ -241,7 +263,7 @@ class Training:
         epoch, batch = now.epoch + 1, now.batch
         now.end_epoch()
         better = self._judge(self.number, f"epoch {epoch}, batch {batch}")
-        self._write(
+        self.watchers.on_epoch(
             EpochRecord(
                 epoch=now.epoch,
                 update=now.updates,
@@ -269,27 +291,33 @@ class Training:
         running = self.trainer.engine.running
         return score(Inference(running, self.options.chunk, NUMPY), self.data.valid)
 
-    def _write(self, record: BatchRecord | SkippedRecord | EvaluationRecord | EpochRecord) -> None:
-        written = attrs.asdict(record)
-        if self.run is not None:
-            self.run.append(written)
-        if self.events is not None:
-            self.events.add(written)
-
-    def _moment(self, epoch_ended: bool) -> Moment:
-        progress = self.progress
-        running = progress.loss_sum / max(1, progress.count)
-        return Moment(
-            epoch=progress.epoch if epoch_ended else progress.epoch + 1,
-            epochs=self.options.epochs,
-            batch=self.data.batches if epoch_ended else progress.batch,
-            batches=self.data.batches,
-            loss=(progress.train_loss or 0.0) if epoch_ended else running,
-            valid_loss=progress.valid_loss,
-            measures=progress.measures,
+    def _start(self) -> StartRecord:
+        now = self.progress
+        return StartRecord(
+            task=render(self.model.task),
             unit=self.model.task.unit,
-            steps_per_second=self.clock.rate,
-            peak_bytes=self.peak_bytes,
+            options=chosen_options(self.options),
+            parameters=self.model.network.parameters.flat.size,
             kernels=kernels_used(self.trainer.engine.running.kernels),
-            epoch_ended=epoch_ended,
+            epochs=self.options.epochs,
+            batches=self.data.batches,
+            epoch=now.epoch + 1,
+            batch=now.batch,
+            update=now.updates,
+            loss=now.loss_sum / max(1, now.count),
+            count=now.count,
+            valid_loss=now.valid_loss,
+            measures=now.measures,
+        )
+
+    def _end(self, outcome: Literal["finished", "stopped", "failed"], reason: str = "") -> EndRecord:
+        now = self.progress
+        return EndRecord(
+            outcome=outcome,
+            reason=reason,
+            epoch=now.epoch + 1,
+            batch=now.batch,
+            update=now.updates,
+            valid_loss=now.valid_loss,
+            measures=now.measures,
         )

@@ -86,7 +86,7 @@ def trained(spec: str, **options: object) -> Training:
     task = rf.task(spec)
     resolved = TrainingOptions(task=spec, shards=1, **options)
     training = Training(resolved, task, task.open(resolved.setting(task)), rf.default_registry())
-    assert training.go(lambda moment: None, lambda: False)
+    assert training.go(lambda: False)
     return training
 
 

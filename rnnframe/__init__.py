@@ -9,6 +9,9 @@ Plugins import `rnnframe.plugin`; what strategies are made of is in `rnnframe.sc
 `rnnframe.errors`, the suites that check a plugin in `rnnframe.testing`.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from rnnframe.arrays import Vector
 from rnnframe.contracts.cell import Cell
 from rnnframe.contracts.head import Head
@@ -29,6 +32,11 @@ from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.schedules import simulate
 from rnnframe.training.trainer import Trainer
 
+if TYPE_CHECKING:
+    from rnnframe.runs.loading import load_model
+    from rnnframe.training.options import TrainingOptions
+    from rnnframe.training.session import Training
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -42,11 +50,14 @@ __all__ = [
     "Result",
     "RnnframeError",
     "Trainer",
+    "Training",
+    "TrainingOptions",
     "Vector",
     "cell",
     "default_registry",
     "head",
     "learning_rate",
+    "load_model",
     "medium",
     "observer",
     "optimizer",
@@ -54,6 +65,24 @@ __all__ = [
     "store",
     "task",
 ]
+
+_ON_FIRST_USE = {
+    "Training": "rnnframe.training.session",
+    "TrainingOptions": "rnnframe.training.options",
+    "load_model": "rnnframe.runs.loading",
+}
+"""Names that are imported when they are first asked for: `import rnnframe` stays quick."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_FIRST_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_ON_FIRST_USE[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def cell(spec: str) -> Cell:

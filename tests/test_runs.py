@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import rnnframe as rf
 from rnnframe.errors import RunError
 from rnnframe.runs.checkpoints import Checkpoint, Checkpoints
-from rnnframe.runs.folder import RunFolder, load_model
+from rnnframe.runs.folder import RunFolder
+from rnnframe.runs.loading import load_model
 from rnnframe.runs.model import Model
 from rnnframe.storage.durable import write_whole
 from rnnframe.storage.tensors import read_tensors, tensor_bytes
@@ -151,7 +152,7 @@ def test_metrics_are_cut_where_the_checkpoint_was_made(run: RunFolder) -> None:
 REPLACED = """
 import sys
 from pathlib import Path
-from rnnframe.checkpoints import Checkpoints
+from rnnframe.runs.checkpoints import Checkpoints
 checkpoints = Checkpoints(Path(sys.argv[1]))
 for number in range(7, 3000):
     checkpoints.path(number + 1).write_bytes(b"")

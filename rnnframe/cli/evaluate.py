@@ -14,7 +14,8 @@ from rnnframe.errors import RunError
 from rnnframe.registry.files import check_named
 from rnnframe.registry.registry import default_registry
 from rnnframe.registry.specs import build
-from rnnframe.runs.folder import RunFolder, load_model
+from rnnframe.runs.folder import RunFolder
+from rnnframe.runs.loading import load_model
 from rnnframe.runs.model import Model
 from rnnframe.training.options import TrainingOptions
 from rnnframe.training.scoring import score

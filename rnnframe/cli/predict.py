@@ -9,7 +9,8 @@ from rnnframe.engine.inference import Inference
 from rnnframe.registry.files import check_named
 from rnnframe.registry.registry import default_registry
 from rnnframe.registry.specs import build
-from rnnframe.runs.folder import RunFolder, load_model
+from rnnframe.runs.folder import RunFolder
+from rnnframe.runs.loading import load_model
 from rnnframe.storage.tables import check_suffix, write_table
 from rnnframe.training.options import TrainingOptions
 from rnnframe.training.scoring import predictions

@@ -9,7 +9,8 @@ from rnnframe.cli.network import KERNELS
 from rnnframe.cli.output import print_json
 from rnnframe.registry.files import check_named
 from rnnframe.registry.registry import default_registry
-from rnnframe.runs.folder import RunFolder, load_model
+from rnnframe.runs.folder import RunFolder
+from rnnframe.runs.loading import load_model
 from rnnframe.training.sampling import sample_text
 
 

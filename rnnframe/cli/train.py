@@ -8,22 +8,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import attrs
 import click
 
 from rnnframe.cli.options import given, options_of
 from rnnframe.cli.output import print_json
 from rnnframe.cli.train_options import AroundOptions, resolve, resolve_resumed
 from rnnframe.contracts.kernels import NUMPY
-from rnnframe.engine.blas import one_thread
 from rnnframe.errors import UsageError
 from rnnframe.registry.files import check_named
 from rnnframe.registry.registry import default_registry
-from rnnframe.registry.specs import chosen_options, render
-from rnnframe.runs.folder import RunFolder, check_free
-from rnnframe.runs.recording import MetricsFile
+from rnnframe.runs.folder import CONFIG, RunFolder
 from rnnframe.training.options import TrainingOptions
-from rnnframe.training.reporting import Watchers
 from rnnframe.training.sampling import sample_text
 from rnnframe.training.session import Training
 
@@ -48,9 +43,10 @@ def command(config: str | None, resume: str | None, **values: Any) -> int:
     else:
         training, around = _fresh(config, asked)
     begun = training.number
-    with _signals() as caught, one_thread():
-        done = training.go(lambda: training.number - begun == around.stop_after or bool(caught))
-    _report(training, done=done, sample_length=around.sample, as_json=around.json)
+    with training:
+        with _signals() as caught:
+            done = training.fit(lambda: training.number - begun == around.stop_after or bool(caught))
+        _report(training, done=done, sample_length=around.sample, as_json=around.json)
     return 128 + caught[0] if caught and not done else 0
 
 
@@ -59,50 +55,20 @@ def _fresh(config: str | None, asked: dict[str, Any]) -> tuple[Training, AroundO
     options, around = resolve(config, asked)
     if around.force and around.out is None:
         raise UsageError("--force replaces the run that --out names; give --out RUN")
-    watchers = _watchers(around, around.out)
     check_named(options.plugin, registry.records, f"configuration {config!r}")
-    if around.out is not None:
-        check_free(Path(around.out), force=around.force)
-    task = registry.task(options.task)
-    data = task.open(options.setting(task))
-    if options.data not in (None, "-"):  # standard input has no path
-        options = attrs.evolve(options, data=str(Path(options.data).absolute()))
-    if ":" in options.task:
-        options = attrs.evolve(options, task=render(task))  # which may know better where the files are that it names
-    training = Training(options, task, data, registry)
-    resolved = training.resolved_options()
-    if resolved != options:
-        options, training = resolved, Training(resolved, task, data, registry)
-    if around.out is not None:
-        options = attrs.evolve(options, plugin=training.plugins(registry))
-        run = RunFolder.create(around.out, chosen_options(options), force=around.force)
-        training.run = click.get_current_context().with_resource(run)
-        watchers.own.append(MetricsFile(run))
-        training.save()
-    training.watchers = watchers
-    return training, around
-
-
-def _watchers(around: AroundOptions, run: str | None) -> Watchers:
-    registry = default_registry()
-    observers = around.observers(registry.names("observer"))
-    return Watchers.open(observers, None if run is None else Path(run), registry)
+    run = None if around.out is None else RunFolder.fresh(around.out, force=around.force)
+    return Training(options, observers=around.observers(registry.names("observer")), run=run), around
 
 
 def _resumed(path: str, asked: dict[str, Any]) -> tuple[Training, AroundOptions]:
-    config = str(Path(path) / "config.toml")
-    watchers = _watchers(resolve_resumed({}, path, asked)[1], path)  # wrong use is told before the folder is opened
+    config = str(Path(path) / CONFIG)
+    resolve_resumed({}, path, asked)  # wrong use is told before the folder is opened
     run, registry = click.get_current_context().with_resource(RunFolder.resume(path)), default_registry()
     options, around = resolve_resumed(run.config(), config, asked)
     check_named(options.plugin, registry.records, f"run {path!r}")
-    task = registry.task(options.task)
-    training = Training(options, task, task.open(options.setting(task)), registry, run)
-    training.resume()
-    watchers.own.append(MetricsFile(run))
-    training.watchers = watchers
+    training = Training(options, observers=around.observers(registry.names("observer")), run=run)
     if training.ended:
         raise UsageError(f"run {path!r} {training.ended}")
-    run.write_config(chosen_options(attrs.evolve(options, plugin=training.plugins(registry))))
     return training, around
 
 
@@ -147,7 +113,7 @@ def _report(training: Training, *, done: bool, sample_length: int, as_json: bool
         return
     if not done:
         where = f"epoch {progress.epoch + 1}, batch {progress.batch}"
-        plugins = "".join(f"--plugin {shlex.quote(source)} " for source in training.plugins(default_registry()))
+        plugins = "".join(f"--plugin {shlex.quote(source)} " for source in training.plugins)
         go_on = (
             f"; go on with: rnnframe {plugins}train --resume {shlex.quote(str(run.path))}"
             if run

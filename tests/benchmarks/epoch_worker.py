@@ -28,14 +28,11 @@ def our_options(corpus: str, seed: int, **more: object):
     )
 
 
-def our_training(corpus: str, seed: int, **more: object):
+def our_training(corpus: str, seed: int, observers=(), **more: object):
     """Return our training; its data and its starting parameters are those of the others, too."""
-    from rnnframe.registry.registry import default_registry
     from rnnframe.training.session import Training
 
-    registry, options = default_registry(), our_options(corpus, seed, **more)
-    task = registry.task(options.task)
-    return Training(options, task, task.open(options.setting(task)), registry)
+    return Training(our_options(corpus, seed, **more), observers=observers)
 
 
 class Ours:
@@ -44,21 +41,17 @@ class Ours:
     def __init__(self, kernels: str, threads: int, corpus: str, seed: int) -> None:
         if kernels == "numpy":  # as on a machine without any others
             os.environ["RNNFRAME_DISABLE_PLUGINS"] = "compiled"
-        self._training = our_training(corpus, seed, shards=threads)
+        self._watch = Stopwatch()
+        self._training = our_training(corpus, seed, [self._watch], shards=threads)
         used = self._training.trainer.engine.running.kernels
         if set(used) != {kernels}:
             raise ImportError(f"the training would run on {', '.join(used)}")
-        self._watch = Stopwatch()
-        self._training.watchers.own.append(self._watch)
 
     def train(self, batches: int) -> dict:
         """Go on for some batches, or to the end of the epoch."""
-        from rnnframe.engine.blas import one_thread
-
         watch, begun = self._watch, time.perf_counter()
         watch.begin()
-        with one_thread():
-            self._training.go(lambda: watch.ended or watch.batches == batches)
+        self._training.fit(lambda: watch.ended or watch.batches == batches)
         return {
             "seconds": time.perf_counter() - begun - watch.validating,
             "batches": watch.batches,

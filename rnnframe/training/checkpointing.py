@@ -3,11 +3,44 @@
 import attrs
 
 from rnnframe.arrays import Array, Vector
+from rnnframe.contracts.records import CheckpointRecord
+from rnnframe.errors import RunError
 from rnnframe.runs.checkpoints import Checkpoint
+from rnnframe.runs.folder import RunFolder
 from rnnframe.runs.model import Model
 from rnnframe.storage.tensors import restore
+from rnnframe.training.preparation import Prepared
 from rnnframe.training.progress import Progress
 from rnnframe.training.trainer import Trainer
+
+
+def save_training(run: RunFolder, prepared: Prepared, progress: Progress, state: Vector | None) -> CheckpointRecord:
+    """Write a checkpoint into a run folder, and the weights where none were better; raises `RunError`."""
+    data = prepared.data
+    progress.data, progress.metrics_size = data.digest, run.metrics_size()
+    number = progress.number(data.batches)
+    checkpoint = checkpoint_of(prepared.model, prepared.trainer, progress, state, number)
+    run.save(checkpoint, keep=prepared.options.keep)
+    return CheckpointRecord(number=number, path=str(run.checkpoints.path(number)), best=checkpoint.best == number)
+
+
+def resume_training(run: RunFolder, prepared: Prepared) -> tuple[Progress, Vector | None]:
+    """Take parameters and slots from the newest checkpoint of a run folder; return the progress and the carried state.
+
+    Raises `RunError` where the checkpoint is damaged, or was made with other data.
+    """
+    where = f"the checkpoint of {str(run.path)!r}"
+    checkpoint = run.load()
+    progress = Progress.read(checkpoint.progress, where)
+    if progress.data != prepared.data.digest:
+        raise RunError(f"the data has changed since {where} was made; put the old one back or start a new run")
+    batches = prepared.data.batches
+    if progress.batch >= batches:
+        raise RunError(f"{where} is after batch {progress.batch} of an epoch, which has {batches}")
+    state = restore_training(checkpoint, progress, prepared.model, prepared.trainer, where)
+    run.cut_metrics(progress.metrics_size)
+    run.mend_weights(checkpoint)
+    return progress, state
 
 
 def checkpoint_of(model: Model, trainer: Trainer, progress: Progress, state: Vector | None, number: int) -> Checkpoint:

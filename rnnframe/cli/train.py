@@ -18,8 +18,8 @@ from rnnframe.errors import UsageError
 from rnnframe.registry.files import check_named
 from rnnframe.registry.registry import default_registry
 from rnnframe.runs.folder import CONFIG, RunFolder
+from rnnframe.runs.sampling import sample_text
 from rnnframe.training.options import TrainingOptions
-from rnnframe.training.sampling import sample_text
 from rnnframe.training.session import Training
 
 

@@ -69,6 +69,11 @@ class Engine(Generic[M]):
         self._threads = ShardThreads()
         self._recurrent_work = network.recurrent_work
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle neither buffers nor threads: a copy makes its own when it first runs."""
+        fresh = {"_memories": [], "_plans": {}, "_versions": WeightVersions(), "_threads": ShardThreads()}
+        return self.__dict__ | fresh
+
     def plan(self, steps: int | None, batch: int) -> Plan:
         """Return the simulated schedule for sequences of `steps` steps (None: unknown): that of the first shard.
 

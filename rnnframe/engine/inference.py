@@ -62,7 +62,7 @@ class Inference(Generic[P]):
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle no buffers: they are made of views of one another, which would be views no longer."""
-        return {**self.__dict__, "_buffers": {}, "_copies": Staging(), "_fixed": 0}
+        return {**self.__dict__, "_buffers": {}, "_staging": Staging(), "_fixed": 0}
 
     @contextmanager
     def fixed(self) -> Iterator[None]:

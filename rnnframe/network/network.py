@@ -6,6 +6,7 @@ runs one chunk, `reverse` takes it back. The loop hands the buffers on without l
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -23,7 +24,7 @@ from rnnframe.data.opening import open_inputs, open_source
 from rnnframe.data.pieces import Block, Piece
 from rnnframe.data.source import Source
 from rnnframe.data.state import fill_state, join_states
-from rnnframe.errors import OptionError, UsageError
+from rnnframe.errors import OptionError, RunError, UsageError
 from rnnframe.network.scratch import Scratch, scratch_items
 from rnnframe.network.stack import Stack
 from rnnframe.network.tapes import Tape, TapeFactory, tape_shapes
@@ -31,6 +32,8 @@ from rnnframe.network.weights import Layer, Weights
 from rnnframe.registry.kernels import make_ready
 from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.registry.specs import render
+from rnnframe.storage.durable import write_whole
+from rnnframe.storage.tensors import tensor_bytes
 
 DTYPES = ("float32", "float64")
 ROWS, MOST_ROWS = 512, 2048
@@ -269,3 +272,24 @@ class Network:
             "inputs": self.inputs,
             "dtype": str(self.dtype),
         }
+
+    def save(self, path: str | Path) -> None:
+        """Write the network into a file that `rnnframe.load_model` reads: its specs and its parameters.
+
+        The file (safetensors) is there whole or not at all; one that was there before is replaced.
+
+        Parameters
+        ----------
+        path
+            The file, in a folder that is there.
+
+        Raises
+        ------
+        RunError
+            Where it cannot be written.
+        """
+        data = tensor_bytes(self.parameters, {"network": self.specs()})
+        try:
+            write_whole(Path(path), data)
+        except OSError as error:
+            raise RunError(f"cannot write {str(path)!r}: {error.strerror or error}") from None

@@ -7,7 +7,7 @@ from rnnframe.contracts.records import CheckpointRecord
 from rnnframe.errors import RunError
 from rnnframe.runs.checkpoints import Checkpoint
 from rnnframe.runs.folder import RunFolder
-from rnnframe.runs.model import Model
+from rnnframe.runs.model import TaskModel
 from rnnframe.storage.tensors import restore
 from rnnframe.training.preparation import Prepared
 from rnnframe.training.progress import Progress
@@ -43,7 +43,9 @@ def resume_training(run: RunFolder, prepared: Prepared) -> tuple[Progress, Vecto
     return progress, state
 
 
-def checkpoint_of(model: Model, trainer: Trainer, progress: Progress, state: Vector | None, number: int) -> Checkpoint:
+def checkpoint_of(
+    model: TaskModel, trainer: Trainer, progress: Progress, state: Vector | None, number: int
+) -> Checkpoint:
     """Return all that a training needs to go on after `number` batches."""
     groups = {"parameters": dict(model.network.parameters), "slots": dict(trainer.slots)}
     if state is not None:
@@ -61,7 +63,7 @@ def checkpoint_of(model: Model, trainer: Trainer, progress: Progress, state: Vec
 
 
 def restore_training(
-    checkpoint: Checkpoint, progress: Progress, model: Model, trainer: Trainer, where: str
+    checkpoint: Checkpoint, progress: Progress, model: TaskModel, trainer: Trainer, where: str
 ) -> Vector | None:
     """Put back what a checkpoint holds into a training of the same options; return the state that is carried.
 
@@ -79,7 +81,7 @@ def restore_training(
     return _state(model, groups["state"], where) if "state" in groups else None
 
 
-def _state(model: Model, saved: dict[str, Array], where: str) -> Vector:
+def _state(model: TaskModel, saved: dict[str, Array], where: str) -> Vector:
     state = model.network.new_state(max((len(array) for array in saved.values() if array.ndim), default=1))
     restore(state, saved, where)
     return state

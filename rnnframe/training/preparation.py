@@ -12,7 +12,7 @@ from rnnframe.network.network import Network
 from rnnframe.registry.kernels import choose
 from rnnframe.registry.registry import Registry
 from rnnframe.registry.specs import render
-from rnnframe.runs.model import Model
+from rnnframe.runs.model import TaskModel
 from rnnframe.training.options import TrainingOptions
 from rnnframe.training.trainer import Trainer
 
@@ -23,7 +23,7 @@ class Prepared:
 
     options: TrainingOptions
     data: Dataset
-    model: Model
+    model: TaskModel
     trainer: Trainer
     registry: Registry
 
@@ -62,7 +62,7 @@ def prepare(options: TrainingOptions, task: Task | None, data: Dataset | None, r
     trainer = Trainer(engine, options.optimizer, options.clip, rate, registry, options.accumulate)
     for shape in shapes:
         trainer.check_accumulation(*shape)
-    model = Model(network=network, task=named, learnt=opened.learnt)
+    model = TaskModel(network=network, task=named, learnt=opened.learnt)
     return Prepared(options=options, data=opened, model=model, trainer=trainer, registry=registry)
 
 

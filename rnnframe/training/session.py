@@ -19,13 +19,13 @@ from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.registry.specs import build, chosen_options
 from rnnframe.runs.folder import CONFIG, RunFolder
 from rnnframe.runs.recording import MetricsFile
+from rnnframe.runs.scoring import Score
 from rnnframe.training.checkpointing import resume_training
 from rnnframe.training.loop import TrainingLoop
 from rnnframe.training.options import TrainingOptions
 from rnnframe.training.preparation import prepare
 from rnnframe.training.progress import Progress
 from rnnframe.training.reporting import Observing, Watchers
-from rnnframe.training.scoring import Score
 
 
 class Training:

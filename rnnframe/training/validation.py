@@ -5,9 +5,9 @@ import math
 from rnnframe.contracts.kernels import NUMPY
 from rnnframe.engine.inference import Inference
 from rnnframe.errors import NonFiniteError
+from rnnframe.runs.scoring import Score, score
 from rnnframe.training.preparation import Prepared
 from rnnframe.training.progress import Progress
-from rnnframe.training.scoring import Score, score
 
 
 class Validation:

@@ -70,7 +70,7 @@ BROKEN = {
             return []
         """,
         "unknown hook 'rnnframe_cell'; did you mean 'rnnframe_cells'? "
-        "(known: rnnframe_cells, rnnframe_heads, rnnframe_kernels, "
+        "(known: rnnframe_cells, rnnframe_commands, rnnframe_heads, rnnframe_kernels, "
         "rnnframe_learning_rates, rnnframe_media, rnnframe_observers, rnnframe_optimizers, rnnframe_state_stores, "
         "rnnframe_tasks)",
     ),

@@ -178,7 +178,7 @@ def test_what_a_run_needs_is_asked_for_and_never_run_on_its_own(write, tmp_path)
     assert str(absent.value) == f"run 'r' needs the plugin file '{tmp_path}/absent.py', which is not there; put it back"
     registry.add_local(path)
     check_named([path], registry.records, "run 'r'")
-    check_named(["/another/folder/mine.py"], registry, "run 'r'")  # the file was moved
+    check_named(["/another/folder/mine.py"], registry.records, "run 'r'")  # the file was moved
 
 
 def test_hook_calls_can_be_watched(write):

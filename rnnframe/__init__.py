@@ -9,11 +9,15 @@ Plugins import `rnnframe.plugin`; what strategies are made of is in `rnnframe.sc
 `rnnframe.errors`, the suites that check a plugin in `rnnframe.testing`.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from rnnframe.arrays import Vector
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.layer import Layer
 from rnnframe.contracts.learning_rate import LearningRate
 from rnnframe.contracts.medium import Medium
+from rnnframe.contracts.observer import Observer
 from rnnframe.contracts.optimizer import Optimizer
 from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
@@ -29,6 +33,11 @@ from rnnframe.schedules import simulate
 from rnnframe.training.groups import ParameterGroup
 from rnnframe.training.trainer import Trainer
 
+if TYPE_CHECKING:
+    from rnnframe.runs.loading import load_model
+    from rnnframe.training.options import TrainingOptions
+    from rnnframe.training.session import Training
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -43,17 +52,39 @@ __all__ = [
     "Result",
     "RnnframeError",
     "Trainer",
+    "Training",
+    "TrainingOptions",
     "Vector",
     "cell",
     "default_registry",
     "head",
     "learning_rate",
+    "load_model",
     "medium",
+    "observer",
     "optimizer",
     "simulate",
     "store",
     "task",
 ]
+
+_ON_FIRST_USE = {
+    "Training": "rnnframe.training.session",
+    "TrainingOptions": "rnnframe.training.options",
+    "load_model": "rnnframe.runs.loading",
+}
+"""Names that are imported when they are first asked for: `import rnnframe` stays quick."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_FIRST_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_ON_FIRST_USE[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def cell(spec: str) -> Layer:
@@ -74,6 +105,11 @@ def learning_rate(spec: str) -> LearningRate:
 def medium(spec: str) -> Medium:
     """Return a medium from a spec such as "disk:path=/scratch"."""
     return default_registry().medium(spec)
+
+
+def observer(spec: str) -> Observer:
+    """Return an observer of trainings from a spec such as "tensorboard:path=events"."""
+    return default_registry().observer(spec)
 
 
 def optimizer(spec: str) -> Optimizer:

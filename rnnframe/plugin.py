@@ -26,8 +26,18 @@ from rnnframe.contracts.layer import BlockPass, Layer, Sizes, TapeRetention, Wid
 from rnnframe.contracts.learning_rate import LearningRate
 from rnnframe.contracts.loss import Loss
 from rnnframe.contracts.medium import Medium, SnapshotLayout, Snapshots
+from rnnframe.contracts.observer import Observer, Watcher
 from rnnframe.contracts.optimizer import NamedOptimizer, NamedParameter, Optimizer
 from rnnframe.contracts.readout import Readout
+from rnnframe.contracts.records import (
+    BatchRecord,
+    CheckpointRecord,
+    EndRecord,
+    EpochRecord,
+    EvaluationRecord,
+    SkippedRecord,
+    StartRecord,
+)
 from rnnframe.contracts.step_cell import StepCell, sigmoid
 from rnnframe.contracts.store import Costs, Problem, StateStore
 from rnnframe.contracts.task import Alphabet, Dataset, Examples, NothingLearnt, Predicted, Setting, Task
@@ -64,14 +74,19 @@ __all__ = [
     "Array",
     "Arrays",
     "Batch",
+    "BatchRecord",
     "BlockPass",
     "ByteSize",
     "Cell",
+    "CheckpointRecord",
     "Costs",
     "DataError",
     "Dataset",
     "Draw",
     "Drop",
+    "EndRecord",
+    "EpochRecord",
+    "EvaluationRecord",
     "Examples",
     "Forget",
     "Forward",
@@ -86,6 +101,7 @@ __all__ = [
     "NamedOptimizer",
     "NamedParameter",
     "NothingLearnt",
+    "Observer",
     "Optimizer",
     "OptionError",
     "PluginError",
@@ -101,9 +117,11 @@ __all__ = [
     "Shapes",
     "Simulation",
     "Sizes",
+    "SkippedRecord",
     "SnapshotLayout",
     "Snapshots",
     "Spec",
+    "StartRecord",
     "StateStore",
     "StepCell",
     "TapeRetention",
@@ -111,6 +129,7 @@ __all__ = [
     "Update",
     "UsageError",
     "Vector",
+    "Watcher",
     "Widths",
     "add_column_sums",
     "add_input_product",

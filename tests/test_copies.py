@@ -46,6 +46,68 @@ def test_a_copied_inference_predicts_the_same_and_with_the_parameters_of_its_net
     assert not np.array_equal(copied.predict(x)[0], wanted)
 
 
+STORES = ["full-history", "checkpoint:slots=2", "circular-queue:k1=5,k2=10,weights=stored"]
+
+
+@pytest.mark.parametrize("kernels", ["numpy", "auto"])
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("way", COPIES)
+def test_a_copied_engine_that_has_run_computes_the_same_bits(way: str, shards: int, store: str, kernels: str) -> None:
+    engine = rf.Engine(network(), store, 5, shards, kernels=kernels)
+    x, y = sequence(40)
+    wanted = engine.gradients(x, y)
+    engine.predict(x)
+    twin = COPIES[way](engine)
+    found = twin.gradients(x, y)
+    assert found.loss == wanted.loss
+    assert np.array_equal(found.gradients.flat, wanted.gradients.flat)
+    assert twin.running.kernels == engine.running.kernels
+    assert np.array_equal(engine.gradients(x, y).gradients.flat, wanted.gradients.flat)
+
+
+@pytest.mark.parametrize("kernels", ["numpy", "auto"])
+@pytest.mark.parametrize("accumulate", [1, 3])
+@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("way", ["deepcopy", "pickle"])
+def test_a_copied_trainer_goes_on_with_the_same_bits_and_leaves_the_other_alone(
+    way: str, shards: int, accumulate: int, kernels: str
+) -> None:
+    def trainer() -> rf.Trainer:
+        engine = rf.Engine(network(), "checkpoint:slots=2", 5, shards, kernels=kernels)
+        return rf.Trainer(engine, "adam:lr=1e-2", clip=1.0, rate="cosine:updates=20", accumulate=accumulate)
+
+    whole, first = trainer(), trainer()
+    x, y = sequence(40)
+    for each in (whole, first):
+        for _ in range(4):
+            each.step(x, y)
+    twin = COPIES[way](first)
+    for _ in range(5):
+        whole.step(x, y)
+        twin.step(x, y)
+    wanted, found = whole.engine.network.parameters, twin.engine.network.parameters
+    assert np.array_equal(found.flat, wanted.flat)
+    assert twin.updates == whole.updates > first.updates
+    assert not np.array_equal(first.engine.network.parameters.flat, wanted.flat)
+
+
+def test_a_copied_engine_takes_no_buffers_along() -> None:
+    engine = rf.Engine(network(), "full-history", shards=2)
+    before = len(pickle.dumps(engine))
+    engine.gradients(*sequence(2000))
+    assert len(pickle.dumps(engine)) == before
+
+
+def network() -> rf.Network:
+    return rf.Network(cells=["lstm:hidden=9", "gru:hidden=5"], head="mse:outputs=2", inputs=3, seed=1)
+
+
+def sequence(steps: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((steps, 8, 3)).astype("f"), rng.standard_normal((steps, 8, 2)).astype("f")
+
+
 def test_what_is_assigned_to_the_flat_vector_is_written_into_it() -> None:
     parameters = rf.Network(cells=["elman:hidden=2"], head="mse:outputs=1", inputs=2).parameters
     parameters.flat = np.arange(parameters.flat.size)

@@ -15,10 +15,12 @@ from rnnframe.plugin import (
     Kernels,
     Medium,
     NamedOptimizer,
+    Observer,
     Optimizer,
     StateStore,
     StepCell,
     Task,
+    Watcher,
 )
 from rnnframe.registry import hooks as hookspecs
 from rnnframe.testing import SUITES
@@ -55,8 +57,8 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
 
 def test_every_hook_is_in_the_reference_with_its_exact_signature() -> None:
     hooks = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("rnnframe_")}
-    assert len(hooks) == 8
-    signatures = [name + MODULE.sub("", str(inspect.signature(hook))) for name, hook in hooks.items()]
+    assert len(hooks) == 10
+    signatures = [name + MODULE.sub("", str(inspect.signature(hook))).replace("'", "") for name, hook in hooks.items()]
     plugins, page = ((ROOT / "docs" / "reference" / name).read_text() for name in ("plugins.md", "hooks.md"))
     assert re.findall(r"^\| `(rnnframe_[^`]+)` \|", plugins, re.MULTILINE) == signatures
     assert re.findall(r"^    (rnnframe_.+)$", page, re.MULTILINE) == signatures
@@ -65,7 +67,7 @@ def test_every_hook_is_in_the_reference_with_its_exact_signature() -> None:
 def test_every_method_of_a_contract_is_in_the_plugin_reference() -> None:
     text = (ROOT / "docs" / "reference" / "plugins.md").read_text()
     contracts = (Cell, StepCell, Optimizer, NamedOptimizer, StateStore, Medium)
-    for contract in (*contracts, Kernels, Task, Dataset, Examples):
+    for contract in (*contracts, Kernels, Task, Dataset, Examples, Observer, Watcher):
         for name, member in vars(contract).items():
             if not name.startswith("_") and (callable(member) or isinstance(member, property)):
                 assert re.search(rf"`{name}\b", text), f"{contract.__name__}.{name}"

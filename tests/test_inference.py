@@ -9,7 +9,7 @@ import pytest
 import rnnframe as rf
 from rnnframe.contracts.task import Examples, Predicted
 from rnnframe.errors import DataError
-from rnnframe.training.scoring import predictions, score
+from rnnframe.runs.scoring import predictions, score
 
 pytestmark = pytest.mark.usefixtures("each_kernels")
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 import rnnframe as rf
 from rnnframe.errors import RunError
 from rnnframe.runs.checkpoints import Checkpoint, Checkpoints
-from rnnframe.runs.folder import RunFolder, load_model
-from rnnframe.runs.model import Model
+from rnnframe.runs.folder import RunFolder
+from rnnframe.runs.loading import load_model
+from rnnframe.runs.model import TaskModel
 from rnnframe.storage.durable import write_whole
 from rnnframe.storage.tensors import read_tensors, tensor_bytes
 from rnnframe.storage.toml import to_toml
@@ -34,10 +35,10 @@ def test_options_come_back_from_toml_as_they_were(values: dict) -> None:
 
 
 @pytest.fixture
-def model() -> Model:
+def model() -> TaskModel:
     network = rf.Network(cells=["gru:hidden=4"], head="softmax:classes=3", inputs=3, seed=1)
     task = rf.task("characters")
-    return Model(network=network, task=task, learnt=task.learns(characters="abc"))
+    return TaskModel(network=network, task=task, learnt=task.learns(characters="abc"))
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def run(tmp_path: Path) -> Iterator[RunFolder]:
         yield run
 
 
-def checkpoint(model: Model, number: int, best: int | None = None, **arrays: np.ndarray) -> Checkpoint:
+def checkpoint(model: TaskModel, number: int, best: int | None = None, **arrays: np.ndarray) -> Checkpoint:
     return Checkpoint(
         number=number,
         best=best,
@@ -56,7 +57,7 @@ def checkpoint(model: Model, number: int, best: int | None = None, **arrays: np.
     )
 
 
-def test_arrays_come_back_bit_for_bit_whatever_their_memory_order(run: RunFolder, model: Model) -> None:
+def test_arrays_come_back_bit_for_bit_whatever_their_memory_order(run: RunFolder, model: TaskModel) -> None:
     given = np.asfortranarray(np.random.default_rng(0).standard_normal((5, 7)))
     run.save(checkpoint(model, 3, velocity=given, turned=given.T), keep=1)
     back = run.load()
@@ -65,7 +66,7 @@ def test_arrays_come_back_bit_for_bit_whatever_their_memory_order(run: RunFolder
     assert (back.number, back.best, back.progress) == (3, None, {"epoch": 3})
 
 
-def test_weights_alone_make_the_network_again(run: RunFolder, model: Model) -> None:
+def test_weights_alone_make_the_network_again(run: RunFolder, model: TaskModel) -> None:
     run.save(checkpoint(model, 0), keep=1)
     twin = load_model(run.path / "weights.safetensors")
     assert twin.network.cells == model.network.cells
@@ -86,7 +87,7 @@ def test_weights_alone_make_the_network_again(run: RunFolder, model: Model) -> N
     ],
 )
 def test_the_last_few_checkpoints_stay_and_the_best(
-    run: RunFolder, model: Model, keep: int, bests: tuple[int | None, ...], stay: list[int]
+    run: RunFolder, model: TaskModel, keep: int, bests: tuple[int | None, ...], stay: list[int]
 ) -> None:
     for number, best in enumerate(bests, 10):
         model.network.parameters.flat[:] = number
@@ -97,7 +98,7 @@ def test_the_last_few_checkpoints_stay_and_the_best(
     assert np.all(weights["layer0.W"] == (bests[-1] or 14))
 
 
-def test_equal_runs_write_equal_files(tmp_path: Path, model: Model) -> None:
+def test_equal_runs_write_equal_files(tmp_path: Path, model: TaskModel) -> None:
     for name in "ab":
         with RunFolder.create(tmp_path / name, {}, force=False) as run:
             run.save(checkpoint(model, 2, v=np.ones(3)), keep=1)
@@ -105,7 +106,7 @@ def test_equal_runs_write_equal_files(tmp_path: Path, model: Model) -> None:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
-def test_weights_of_another_shape_are_refused(run: RunFolder, model: Model) -> None:
+def test_weights_of_another_shape_are_refused(run: RunFolder, model: TaskModel) -> None:
     run.save(checkpoint(model, 0), keep=1)
     tensors, about = read_tensors(run.path / "weights.safetensors")
     tensors["layer0.W"] = tensors["layer0.W"][:2]
@@ -114,7 +115,7 @@ def test_weights_of_another_shape_are_refused(run: RunFolder, model: Model) -> N
         load_model(run.path)
 
 
-def test_a_damaged_checkpoint_names_the_one_before_it(run: RunFolder, model: Model) -> None:
+def test_a_damaged_checkpoint_names_the_one_before_it(run: RunFolder, model: TaskModel) -> None:
     for number in (4, 5):
         run.save(checkpoint(model, number), keep=2)
     (run.path / "checkpoints" / "00000005.safetensors").write_bytes(b"junk")
@@ -124,7 +125,7 @@ def test_a_damaged_checkpoint_names_the_one_before_it(run: RunFolder, model: Mod
     assert run.load().number == 4
 
 
-def test_a_second_writer_is_refused_and_a_reader_is_not(run: RunFolder, model: Model) -> None:
+def test_a_second_writer_is_refused_and_a_reader_is_not(run: RunFolder, model: TaskModel) -> None:
     run.save(checkpoint(model, 0), keep=1)
     in_use = f"is in use by process {os.getpid()}; wait until it ends, or take another folder"
     with pytest.raises(RunError, match=in_use):

@@ -7,28 +7,40 @@ from typing import NoReturn
 import click
 
 import rnnframe
-from rnnframe.errors import RnnframeError, unknown_name
-from rnnframe.registry.registry import Registry, using
+from rnnframe.cli.group import PluginGroup, registry_of
+from rnnframe.errors import RnnframeError
+from rnnframe.registry.registry import using
 
 LONGEST = 1200
 """Characters of an error; one that lists all known names may need hundreds."""
 
 
-class _Group(click.Group):
-    """A group that suggests the nearest command for a misspelt one."""
+COMMANDS = {
+    "train": "Train a network on a task.",
+    "evaluate": "Print the loss of a trained model on data.",
+    "predict": "Write down what a trained model predicts for data.",
+    "sample": "Write text with a trained model.",
+    "report": "Show how runs went: loss, throughput, memory; as a table and a picture.",
+    "plan": "Tell bytes and time of every strategy before anything runs.",
+    "compare": "Run the strategies on one batch: bytes, time, and the gradient's difference.",
+    "explain": "Tell which arrays of the past the gradients of a cell need.",
+    "new": "Write a new cell, store, optimizer or medium, ready to be installed.",
+    "check": "Put a plugin through the conformance suite of its kind.",
+    "plugins": "List the plugins and what they provide.",
+    "show": "Explain a task, cell, store, observer, ..., and list its options.",
+    "warmup": "Compile the kernels ahead of their first use.",
+}
+"""The subcommands and what `rnnframe --help` says of them; each is the `command` of the module of its name."""
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0] if args else ""
-        if args and not name.startswith("-") and self.get_command(ctx, name) is None:
-            raise unknown_name("command", name, self.list_commands(ctx))
-        return super().resolve_command(ctx, args)
 
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=PluginGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(rnnframe.__version__, prog_name="rnnframe")
-@click.option("--plugin", multiple=True, metavar="FILE.py", help="also take the cells, stores and optimizers of a file")
+@click.option(
+    "--plugin",
+    multiple=True,
+    metavar="FILE.py",
+    help="also take the cells, stores, commands, ... of a file",
+)
 @click.option("--trace", is_flag=True, help="show the hook calls on stderr")
 @click.pass_context
 def cli(context: click.Context, plugin: tuple[str, ...], trace: bool) -> None:
@@ -37,42 +49,21 @@ def cli(context: click.Context, plugin: tuple[str, ...], trace: bool) -> None:
     `rnnframe train` with no options trains a character-level language model for about a minute.
     """
     if plugin or trace:
-        registry = Registry.installed(trace=_trace if trace else None)
-        for source in plugin:
-            registry.add_local(source)
-        context.with_resource(using(registry))
+        context.with_resource(using(registry_of(context)))
 
 
-def _trace(line: str) -> None:
-    click.echo(f"rnnframe: trace: {line}", err=True)
+cli.own = COMMANDS
 
 
 def with_commands() -> click.Group:
-    """Return the command `rnnframe` with all of its subcommands, which are imported only now."""
-    from rnnframe.cli import (
-        check,
-        compare,
-        evaluate,
-        explain,
-        new,
-        plan,
-        plugins,
-        predict,
-        report,
-        sample,
-        show,
-        train,
-        warmup,
-    )
-
-    for module in (train, evaluate, predict, sample, report, plan, compare, explain, new, check, plugins, show, warmup):
-        cli.add_command(module.command)
+    """Return the command `rnnframe` with all of its subcommands imported."""
+    for name in COMMANDS:
+        cli.load(name)
     return cli
 
 
 def main() -> NoReturn:
     """Run the command line; a traceback is shown only where RNNFRAME_TRACEBACK=1 asks for it."""
-    with_commands()
     sys.exit(_run())
 
 

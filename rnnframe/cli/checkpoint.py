@@ -2,7 +2,7 @@
 
 import click
 
-from rnnframe.runs.folder import BEST
+from rnnframe.runs.loading import BEST
 
 CHECKPOINT = click.option(
     "--checkpoint",

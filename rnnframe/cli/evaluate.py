@@ -11,13 +11,12 @@ from rnnframe.cli.output import print_json
 from rnnframe.contracts.task import Examples
 from rnnframe.engine.inference import Inference
 from rnnframe.errors import RunError
-from rnnframe.registry.files import check_named
-from rnnframe.registry.registry import default_registry
 from rnnframe.registry.specs import build
-from rnnframe.runs.folder import RunFolder, load_model
-from rnnframe.runs.model import Model
+from rnnframe.runs.folder import RunFolder
+from rnnframe.runs.loading import load_run
+from rnnframe.runs.model import TaskModel
+from rnnframe.runs.scoring import score
 from rnnframe.training.options import TrainingOptions
-from rnnframe.training.scoring import score
 
 
 @click.command("evaluate", short_help="Print the loss of a trained model on data.")
@@ -30,9 +29,7 @@ from rnnframe.training.scoring import score
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(run: str, checkpoint: str, data: str | None, kernels: str, as_json: bool) -> None:
     """Print the loss of the model in the folder RUN, and what else its task measures."""
-    folder = RunFolder.open(run)
-    check_named(folder.plugins(), default_registry().records, f"run {run!r}")
-    model = load_model(folder.path, checkpoint)
+    model, folder = load_run(run, checkpoint), RunFolder.open(run)
     options = build(TrainingOptions, folder.config(), "configuration", str(Path(run) / "config.toml"))
     if data is None:
         examples = _held_out(folder, model, options)
@@ -51,7 +48,7 @@ def command(run: str, checkpoint: str, data: str | None, kernels: str, as_json: 
         click.echo(f"{name}: {value:.6g}")
 
 
-def _held_out(folder: RunFolder, model: Model, options: TrainingOptions) -> Examples:
+def _held_out(folder: RunFolder, model: TaskModel, options: TrainingOptions) -> Examples:
     dataset = model.task.open(options.setting(model.task))
     if dataset.digest != folder.readable().progress.get("data"):
         name = dataset.valid.name

@@ -7,6 +7,8 @@ from rnnframe.cli.output import print_json, print_table
 from rnnframe.registry.kinds import KINDS
 from rnnframe.registry.registry import default_registry
 
+PLURALS = {kind: rule.plural for kind, rule in KINDS.items()} | {"command": "commands"}
+
 
 @click.command("plugins", short_help="List the plugins and what they provide.")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
@@ -22,7 +24,7 @@ def command(as_json: bool) -> None:
             record.status,
             record.provider,
             record.reason
-            or "; ".join(f"{KINDS[kind].plural}: {', '.join(names)}" for kind, names in record.provides.items()),
+            or "; ".join(f"{PLURALS[kind]}: {', '.join(names)}" for kind, names in record.provides.items()),
         ]
         for record in records
     ]

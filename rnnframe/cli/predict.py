@@ -6,13 +6,9 @@ from rnnframe.cli.checkpoint import CHECKPOINT
 from rnnframe.cli.network import KERNELS
 from rnnframe.cli.output import print_json
 from rnnframe.engine.inference import Inference
-from rnnframe.registry.files import check_named
-from rnnframe.registry.registry import default_registry
-from rnnframe.registry.specs import build
-from rnnframe.runs.folder import RunFolder, load_model
+from rnnframe.runs.loading import load_run
+from rnnframe.runs.scoring import predictions
 from rnnframe.storage.tables import check_suffix, write_table
-from rnnframe.training.options import TrainingOptions
-from rnnframe.training.scoring import predictions
 
 
 @click.command("predict", short_help="Write down what a trained model predicts for data.")
@@ -25,11 +21,8 @@ from rnnframe.training.scoring import predictions
 def command(run: str, checkpoint: str, data: str, out: str, kernels: str, as_json: bool) -> None:
     """Write down what the model in the folder RUN predicts for a file; its targets, if any, are not needed."""
     check_suffix(out)
-    folder = RunFolder.open(run)
-    check_named(folder.plugins(), default_registry().records, f"run {run!r}")
-    model = load_model(folder.path, checkpoint)
-    options = build(TrainingOptions, folder.config(), "configuration", str(folder.path / "config.toml"))
-    examples = model.task.examples(data, model.learnt, options.batch)
+    model = load_run(run, checkpoint)
+    examples = model.task.examples(data, model.learnt, model.batch)
     inference = Inference(model.network, kernels=kernels)
     rows = write_table(out, examples.table(predictions(inference, examples)))
     if as_json:

@@ -1,16 +1,12 @@
 """`rnnframe sample`."""
 
-from pathlib import Path
-
+import attrs
 import click
 
 from rnnframe.cli.checkpoint import CHECKPOINT
 from rnnframe.cli.network import KERNELS
 from rnnframe.cli.output import print_json
-from rnnframe.registry.files import check_named
-from rnnframe.registry.registry import default_registry
-from rnnframe.runs.folder import RunFolder, load_model
-from rnnframe.training.sampling import sample_text
+from rnnframe.runs.loading import load_run
 
 
 @click.command("sample", short_help="Write text with a trained model.")
@@ -33,12 +29,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Write text with the model in the folder RUN."""
-    folder = RunFolder.open(Path(run))
-    check_named(folder.plugins(), default_registry().records, f"run {run!r}")
-    model = load_model(folder.path, checkpoint)
-    text = sample_text(
-        model.network, model.alphabet(), length, prime=prime, temperature=temperature, seed=seed, kernels=kernels
-    )
+    model = attrs.evolve(load_run(run, checkpoint), kernels=kernels)
+    text = model.sample(length, prime=prime, temperature=temperature, seed=seed)
     if as_json:
         print_json({"run": run, "prime": prime, "temperature": temperature, "seed": seed, "text": text})
     else:

@@ -16,11 +16,11 @@ from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.registry.specs import build, describe_type, field_types, required_options
 
 
-@click.command("show", short_help="Explain a task, cell, store, optimizer, medium, head or learning rate.")
+@click.command("show", short_help="Explain a task, cell, store, observer, ..., and list its options.")
 @click.argument("name", metavar="NAME")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(name: str, as_json: bool) -> None:
-    """Explain the task, cell, store, optimizer, medium, head or learning-rate schedule NAME and list its options."""
+    """Explain NAME (a task, cell, store, optimizer, medium, head, learning rate or observer) and list its options."""
     registry = default_registry()
     found = [_describe(registry, kind, name) for kind in KINDS if name in registry.names(kind)]
     if not found:

@@ -8,23 +8,18 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import attrs
 import click
 
 from rnnframe.cli.options import given, options_of
 from rnnframe.cli.output import print_json
-from rnnframe.cli.progress import progress_for
 from rnnframe.cli.train_options import AroundOptions, resolve, resolve_resumed
 from rnnframe.contracts.kernels import NUMPY
-from rnnframe.engine.blas import one_thread
 from rnnframe.errors import UsageError
 from rnnframe.registry.files import check_named
 from rnnframe.registry.registry import default_registry
-from rnnframe.registry.specs import chosen_options, render
-from rnnframe.runs.folder import RunFolder, check_free
-from rnnframe.runs.tensorboard import Events, check_installed
+from rnnframe.runs.folder import CONFIG, RunFolder
+from rnnframe.runs.sampling import sample_text
 from rnnframe.training.options import TrainingOptions
-from rnnframe.training.sampling import sample_text
 from rnnframe.training.session import Training
 
 
@@ -47,16 +42,11 @@ def command(config: str | None, resume: str | None, **values: Any) -> int:
         training, around = _resumed(resume, asked)
     else:
         training, around = _fresh(config, asked)
-    if around.tensorboard:
-        assert training.run is not None
-        events = Events(training.run.path, training.progress.updates)
-        training.events = click.get_current_context().with_resource(events)
     begun = training.number
-    with _signals() as caught, progress_for(quiet=around.quiet) as progress, one_thread():
-        done = training.go(
-            watch=progress.show, stop=lambda: training.number - begun == around.stop_after or bool(caught)
-        )
-    _report(training, done=done, sample_length=around.sample, as_json=around.json)
+    with training:
+        with _signals() as caught:
+            done = training.fit(lambda: training.number - begun == around.stop_after or bool(caught))
+        _report(training, done=done, sample_length=around.sample, as_json=around.json)
     return 128 + caught[0] if caught and not done else 0
 
 
@@ -65,44 +55,20 @@ def _fresh(config: str | None, asked: dict[str, Any]) -> tuple[Training, AroundO
     options, around = resolve(config, asked)
     if around.force and around.out is None:
         raise UsageError("--force replaces the run that --out names; give --out RUN")
-    if around.tensorboard:
-        check_installed()
-        if around.out is None:
-            raise UsageError("--tensorboard writes into the run folder; give --out RUN")
     check_named(options.plugin, registry.records, f"configuration {config!r}")
-    if around.out is not None:
-        check_free(Path(around.out), force=around.force)
-    task = registry.task(options.task)
-    data = task.open(options.setting(task))
-    if options.data not in (None, "-"):  # standard input has no path
-        options = attrs.evolve(options, data=str(Path(options.data).absolute()))
-    if ":" in options.task:
-        options = attrs.evolve(options, task=render(task))  # which may know better where the files are that it names
-    training = Training(options, task, data, registry)
-    resolved = training.resolved_options()
-    if resolved != options:
-        options, training = resolved, Training(resolved, task, data, registry)
-    if around.out is not None:
-        options = attrs.evolve(options, plugin=training.plugins(registry))
-        run = RunFolder.create(around.out, chosen_options(options), force=around.force)
-        training.run = click.get_current_context().with_resource(run)
-        training.save()
-    return training, around
+    run = None if around.out is None else RunFolder.fresh(around.out, force=around.force)
+    return Training(options, observers=around.observers(registry.names("observer")), run=run), around
 
 
 def _resumed(path: str, asked: dict[str, Any]) -> tuple[Training, AroundOptions]:
-    config = str(Path(path) / "config.toml")
-    if resolve_resumed({}, path, asked)[1].tensorboard:  # wrong use is told before the folder is opened
-        check_installed()
+    config = str(Path(path) / CONFIG)
+    resolve_resumed({}, path, asked)  # wrong use is told before the folder is opened
     run, registry = click.get_current_context().with_resource(RunFolder.resume(path)), default_registry()
     options, around = resolve_resumed(run.config(), config, asked)
     check_named(options.plugin, registry.records, f"run {path!r}")
-    task = registry.task(options.task)
-    training = Training(options, task, task.open(options.setting(task)), registry, run)
-    training.resume()
+    training = Training(options, observers=around.observers(registry.names("observer")), run=run)
     if training.ended:
         raise UsageError(f"run {path!r} {training.ended}")
-    run.write_config(chosen_options(attrs.evolve(options, plugin=training.plugins(registry))))
     return training, around
 
 
@@ -147,7 +113,7 @@ def _report(training: Training, *, done: bool, sample_length: int, as_json: bool
         return
     if not done:
         where = f"epoch {progress.epoch + 1}, batch {progress.batch}"
-        plugins = "".join(f"--plugin {shlex.quote(source)} " for source in training.plugins(default_registry()))
+        plugins = "".join(f"--plugin {shlex.quote(source)} " for source in training.plugins)
         go_on = (
             f"; go on with: rnnframe {plugins}train --resume {shlex.quote(str(run.path))}"
             if run

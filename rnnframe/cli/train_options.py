@@ -1,6 +1,6 @@
 """The options of `rnnframe train`: those of the training, and those of what is done around it; from a file, too."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from attrs.validators import ge, optional
 from rnnframe.errors import OptionError, UsageError, unknown_name
 from rnnframe.registry.specs import build, field_types
 from rnnframe.storage.toml import read_toml
-from rnnframe.training.options import TrainingOptions
+from rnnframe.training.options import TrainingOptions, specs
 
 LATER = ("epochs", "patience")
 """What may change when a run goes on."""
@@ -32,11 +32,19 @@ class AroundOptions:
         validator=ge(0),
         metadata={"help": "characters to print at the end, where the network writes text"},
     )
+    observer: tuple[str, ...] = attrs.field(
+        default=(), converter=specs, metadata={"help": "who is told how the training goes, beside the progress line"}
+    )
     tensorboard: bool = attrs.field(
-        default=False, metadata={"help": "write the metrics for TensorBoard too, into RUN/tensorboard"}
+        default=False, metadata={"help": "short for --observer tensorboard: the metrics for TensorBoard, in RUN"}
     )
     json: bool = attrs.field(default=False, metadata={"help": "print one JSON object at the end"})
     quiet: bool = attrs.field(default=False, metadata={"help": "show no progress"})
+
+    def observers(self, known: Collection[str]) -> tuple[str, ...]:
+        """Return the specs of all observers, of which `known` are there: progress is left out where it is disabled."""
+        shown = ("progress",) if not self.quiet and "progress" in known else ()
+        return (*shown, *self.observer, *(("tensorboard",) if self.tensorboard else ()))
 
 
 def resolve(config: str | None, asked: Mapping[str, Any]) -> tuple[TrainingOptions, AroundOptions]:

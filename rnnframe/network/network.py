@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -12,12 +13,14 @@ from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import NUMPY, Kernels
 from rnnframe.contracts.layer import Layer
 from rnnframe.contracts.loss import Loss
-from rnnframe.errors import OptionError, UsageError
+from rnnframe.errors import OptionError, RunError, UsageError
 from rnnframe.network.placed import PlacedLayer
 from rnnframe.network.prediction import PredictingLayerModel
 from rnnframe.registry.kernels import make_ready
 from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.registry.specs import render
+from rnnframe.storage.durable import write_whole
+from rnnframe.storage.tensors import tensor_bytes
 
 DTYPES = ("float32", "float64")
 
@@ -118,6 +121,27 @@ class Network(PredictingLayerModel):
             "inputs": self.inputs,
             "dtype": str(self.dtype),
         }
+
+    def save(self, path: str | Path) -> None:
+        """Write the network into a file that `rnnframe.load_model` reads: its specs and its parameters.
+
+        The file (safetensors) is there whole or not at all; one that was there before is replaced.
+
+        Parameters
+        ----------
+        path
+            The file, in a folder that is there.
+
+        Raises
+        ------
+        RunError
+            Where it cannot be written.
+        """
+        data = tensor_bytes(self.parameters, {"network": self.specs()})
+        try:
+            write_whole(Path(path), data)
+        except OSError as error:
+            raise RunError(f"cannot write {str(path)!r}: {error.strerror or error}") from None
 
 
 def _dtype(given: str) -> np.dtype[Any]:

@@ -17,20 +17,35 @@ import pluggy
 from rnnframe.errors import PluginError, RnnframeError, ScheduleError, UsageError, unknown_name
 from rnnframe.registry import files as local_plugins
 from rnnframe.registry import hooks as hookspecs
-from rnnframe.registry.kinds import KINDS, Kind
+from rnnframe.registry.kinds import KINDS
 from rnnframe.registry.records import PluginRecord
-from rnnframe.registry.rules import check_class
+from rnnframe.registry.rules import check_class, check_command
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+    import click
+
 GROUP = "rnnframe"
+COMMANDS = "rnnframe_commands"
+"""The hook whose answer is no classes."""
+
+
+def not_built_in() -> "list[EntryPoint]":
+    """Return the entry points of the plugins that are installed beside rnnframe itself."""
+    from importlib.metadata import entry_points  # a slow import, not needed by `import rnnframe`
+
+    return [point for point in entry_points(group=GROUP) if point.dist is None or point.dist.name != "rnnframe"]
+
+
+def _say(line: str) -> None:
+    print(f"rnnframe: {line}", file=sys.stderr)
 
 
 class Plugins:
     """Everything that plugins provide, by kind and name, from plugins installed or registered by hand.
 
-    trace: is told every hook call and its answer, a line each.
+    trace: is told every hook call and its answer, a line each. tell: is told of a plugin that is broken and left out.
     """
 
     def __init__(
@@ -39,12 +54,16 @@ class Plugins:
         strict: bool | None = None,
         disabled: Iterable[str] | None = None,
         trace: Callable[[str], None] | None = None,
+        tell: Callable[[str], None] = _say,
     ) -> None:
         environment = os.environ
         self.strict = environment.get("RNNFRAME_STRICT_PLUGINS", "") not in ("", "0") if strict is None else strict
         names = environment.get("RNNFRAME_DISABLE_PLUGINS", "").split(",") if disabled is None else disabled
         self.disabled = {name.strip() for name in names} - {""}
         self.records: list[PluginRecord] = []
+        self.commands: list[tuple[PluginRecord, click.Command]] = []
+        """The commands of all plugins, in the order in which they were found; two may have one name."""
+        self._tell = tell
         self.manager = pluggy.PluginManager("rnnframe")
         self.manager.add_hookspecs(hookspecs)
         if trace is not None:
@@ -103,7 +122,7 @@ class Plugins:
         except PluginError:
             if self.strict:
                 raise
-            print(f"rnnframe: {record} is broken and left out: {record.reason}", file=sys.stderr)
+            self._tell(f"{record} is broken and left out: {record.reason}")
 
     def _break(self, record: PluginRecord, error: BaseException) -> None:
         record.status, record.provides = "broken", {}
@@ -112,7 +131,7 @@ class Plugins:
 
     def _admit(self, plugin: object, record: PluginRecord) -> None:
         """Register with pluggy, ask this plugin alone for its classes, and take them in all or not at all."""
-        known = {kind.hook for kind in KINDS.values()}
+        known = {COMMANDS, *(kind.hook for kind in KINDS.values())}
         others = list(self.manager.get_plugins())
         key = f"{record.source or record.distribution}:{record.name}"
         if self.manager.has_plugin(key):
@@ -122,9 +141,12 @@ class Plugins:
             hooks = {caller.name for caller in self.manager.get_hookcallers(plugin) or []}
             for hook in sorted(hooks - known):
                 raise PluginError(str(unknown_name("hook", hook, known)))
-            found = {kind: self._ask(rule, others) for kind, rule in KINDS.items() if rule.hook in hooks}
+            found = {kind: self._ask(rule.hook, others) for kind, rule in KINDS.items() if rule.hook in hooks}
             for kind, classes in found.items():
                 self._check(kind, classes)
+            commands = self._ask(COMMANDS, others, "commands") if COMMANDS in hooks else []
+            for command in commands:
+                check_command(command, COMMANDS)
         except BaseException:
             if self.manager.has_plugin(key):  # some versions of pluggy keep the name of a plugin that they refuse
                 self.manager.unregister(name=key)
@@ -134,13 +156,16 @@ class Plugins:
             for cls in classes:
                 self._classes[kind][cls.name] = cls
                 self._owners[kind, cls.name] = record
+        if commands:
+            record.provides["command"] = [command.name for command in commands]
+            self.commands += [(record, command) for command in commands]
 
-    def _ask(self, rule: Kind, others: list[Any]) -> list[type[Any]]:
-        answers = self.manager.subset_hook_caller(rule.hook, remove_plugins=others)() or [None]  # pluggy drops None
+    def _ask(self, hook: str, others: list[Any], what: str = "classes") -> list[Any]:
+        answers = self.manager.subset_hook_caller(hook, remove_plugins=others)() or [None]  # pluggy drops None
         for answer in answers:
             if not isinstance(answer, Iterable):
-                raise PluginError(f"{rule.hook} must return an iterable of classes, not {answer!r}")
-        return [cls for answer in answers for cls in answer]
+                raise PluginError(f"{hook} must return an iterable of {what}, not {answer!r}")
+        return [each for answer in answers for each in answer]
 
     def _check(self, kind: str, classes: list[type[Any]]) -> None:
         seen: set[str] = set()

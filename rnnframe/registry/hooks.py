@@ -11,6 +11,7 @@ Hooks are called when an application or an engine is set up, never while it runs
 # mypy: disable-error-code="empty-body"
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import pluggy
 
@@ -19,10 +20,14 @@ from rnnframe.contracts.layer import Layer
 from rnnframe.contracts.learning_rate import LearningRate
 from rnnframe.contracts.loss import Loss
 from rnnframe.contracts.medium import Medium
+from rnnframe.contracts.observer import Observer
 from rnnframe.contracts.optimizer import Optimizer
 from rnnframe.contracts.readout import Readout
 from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
+
+if TYPE_CHECKING:
+    import click
 
 hookspec = pluggy.HookspecMarker("rnnframe")
 hookimpl = pluggy.HookimplMarker("rnnframe")
@@ -72,3 +77,13 @@ def rnnframe_learning_rates() -> Iterable[type[LearningRate]]:
 @hookspec
 def rnnframe_kernels() -> Iterable[type[Kernels]]:
     """Return kernel classes: other ways to compute what cells compute."""
+
+
+@hookspec
+def rnnframe_observers() -> Iterable[type[Observer]]:
+    """Return observer classes: who is told how a training goes."""
+
+
+@hookspec
+def rnnframe_commands() -> "Iterable[click.Command]":
+    """Return click commands, which become subcommands of `rnnframe`."""

@@ -11,6 +11,7 @@ from rnnframe.contracts.layer import Layer
 from rnnframe.contracts.learning_rate import LearningRate
 from rnnframe.contracts.loss import Loss
 from rnnframe.contracts.medium import Medium
+from rnnframe.contracts.observer import Observer
 from rnnframe.contracts.optimizer import Optimizer
 from rnnframe.contracts.readout import Readout
 from rnnframe.contracts.store import StateStore
@@ -37,6 +38,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "readout": Kind(hook="rnnframe_readouts", base=Readout, plural="readouts"),
         "learning rate": Kind(hook="rnnframe_learning_rates", base=LearningRate, plural="learning rates"),
         "kernels": Kind(hook="rnnframe_kernels", base=Kernels, plural="kernels"),
+        "observer": Kind(hook="rnnframe_observers", base=Observer, plural="observers"),
     }
 )
 

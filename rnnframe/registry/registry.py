@@ -12,6 +12,7 @@ from rnnframe.contracts.layer import Layer
 from rnnframe.contracts.learning_rate import LearningRate
 from rnnframe.contracts.loss import Loss
 from rnnframe.contracts.medium import Medium
+from rnnframe.contracts.observer import Observer
 from rnnframe.contracts.optimizer import Optimizer
 from rnnframe.contracts.readout import Readout
 from rnnframe.contracts.store import StateStore
@@ -121,6 +122,11 @@ class Registry(Plugins):
     def learning_rate(self, given: str | LearningRate) -> LearningRate:
         """Return a learning-rate schedule from a spec such as "cosine:warmup=100"."""
         made: LearningRate = self.make("learning rate", LearningRate, given)
+        return made
+
+    def observer(self, given: str | Observer) -> Observer:
+        """Return an observer from a spec such as "tensorboard"."""
+        made: Observer = self.make("observer", Observer, given)
         return made
 
 

@@ -1,4 +1,4 @@
-"""What a class must be like for a registry to take it: told in the words of the one who wrote it."""
+"""What a class or a command must be like for a registry to take it: told in the words of the one who wrote it."""
 
 import re
 from typing import Any
@@ -31,6 +31,16 @@ def check_class(cls: Any, hook: str, kind: str, base: type[Any]) -> None:
         field_types(cls)
     except Exception as error:
         raise PluginError(f"the types of {cls.__name__}'s options cannot be read: {error}") from error
+
+
+def check_command(command: Any, hook: str) -> None:
+    """Raise `PluginError` unless `command` is a click command that can be typed."""
+    import click  # only where a plugin has commands: it is a slow import
+
+    if not isinstance(command, click.Command):  # what a hook returned may be anything
+        raise PluginError(f"{hook} returned {command!r}, which is no click command")
+    if command.name is None or not re.fullmatch(r"[^\s-]\S*", command.name):
+        raise PluginError(f"the name of command {command.name!r} must be a word such as 'serve'")
 
 
 def _check_option(cls: type[Any], option: "attrs.Attribute[Any]", base: type[Any]) -> None:

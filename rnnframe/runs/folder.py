@@ -17,12 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rnnframe.errors import OptionError, RnnframeError, RunError
+from rnnframe.errors import RunError
 from rnnframe.runs.checkpoints import Checkpoint, Checkpoints
-from rnnframe.runs.model import Model
 from rnnframe.storage.durable import BESIDE, Journal, check_plain, make_folder, remove, write_whole
 from rnnframe.storage.locks import Lock, is_lock
-from rnnframe.storage.tensors import read_tensors, restore, tensor_bytes
+from rnnframe.storage.tensors import read_tensors, tensor_bytes
 from rnnframe.storage.toml import read_toml, to_toml
 
 CONFIG, METRICS, WEIGHTS, CHECKPOINTS, LOCK = (
@@ -35,58 +34,55 @@ CONFIG, METRICS, WEIGHTS, CHECKPOINTS, LOCK = (
 
 
 class RunFolder:
-    """An existing run folder: `open` it to read; `create` or `resume` it to train, one process at a time.
-
-    Parameters
-    ----------
-    path
-        The folder.
-    """
+    """A run folder: `open` it to look; make a `fresh` one or `resume` one to train, one process at a time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = Checkpoints(path / CHECKPOINTS)
         self._lock: Lock | None = None
         self._journal: Journal | None = None
+        self._force = False
+
+    @classmethod
+    def fresh(cls, path: str | Path, *, force: bool = False) -> Self:
+        """Return a run folder that `begin` will make; `force` replaces the run in an existing one, and only that.
+
+        Nothing is written before `begin`. Raises `RunError` where a run may not be written there.
+        """
+        check_free(Path(path), force=force)
+        run = cls(Path(path))
+        run._force = force
+        return run
 
     @classmethod
     def create(cls, path: str | Path, config: Mapping[str, Any], *, force: bool) -> Self:
-        """Make and lock a new run folder.
-
-        Parameters
-        ----------
-        path
-            The folder.
-        config
-            The options of the run.
-        force
-            Replace the run in an existing folder, but nothing else.
-
-        Raises
-        ------
-        RunError
-            If the folder cannot be created, contains anything else, or is in use by another training.
-        """
-        run = cls(Path(path))
-        check_free(run.path, force=force)
-        try:
-            make_folder(run.path)
-            run._take()
-            if not force and (run.path / CONFIG).exists():
-                raise _already(run.path)
-            run.checkpoints.clear()  # first, so that none is ever found beside the configuration of another run
-            for name in (WEIGHTS, METRICS):
-                remove(run.path / name)
-            run.write_config(config)
-            write_whole(run.path / METRICS, b"")
-            run.cut_metrics(0)
-        except OSError as error:
-            run.close()
-            raise RunError(f"cannot write run folder {str(run.path)!r}: {error.strerror or error}") from None
-        except BaseException:
-            run.close()
-            raise
+        """Make and lock a new run folder, as `fresh` and `begin` do; raises `RunError`."""
+        run = cls.fresh(path, force=force)
+        run.begin(config)
         return run
+
+    def begin(self, config: Mapping[str, Any]) -> None:
+        """Make and lock the folder, and write the options of the run; raises `RunError`.
+
+        The run that was there before is removed where `force` was given.
+        """
+        try:
+            make_folder(self.path)
+            self._take()
+            if not self._force and (self.path / CONFIG).exists():
+                raise _already(self.path)
+            self.checkpoints.clear()  # first, so that none is ever found beside the configuration of another run
+            for name in (WEIGHTS, METRICS):
+                remove(self.path / name)
+            self.write_config(config)
+            write_whole(self.path / METRICS, b"")
+            self.cut_metrics(0)
+        except OSError as error:
+            self.close()
+            raise RunError(f"cannot write run folder {str(self.path)!r}: {error.strerror or error}") from None
+        except BaseException:
+            self.close()
+            raise
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -113,6 +109,11 @@ class RunFolder:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close()
+
+    @property
+    def locked(self) -> bool:
+        """Whether this object holds the folder's lock, so that it may write."""
+        return self._lock is not None
 
     def close(self) -> None:
         """Release the lock, so that other processes can train here."""
@@ -248,57 +249,3 @@ def _begun(folder: Path) -> bool:
 
 def _already(folder: Path) -> RunError:
     return RunError(f"{str(folder)!r} already holds a run; resume it with --resume, or replace it with --force")
-
-
-BEST, LAST = "best", "last"
-"""How the weights of a run folder are named; a number is that of a checkpoint."""
-
-
-def load_model(path: Path, checkpoint: str = BEST) -> Model:
-    """Return the model of a weights file or of a run folder.
-
-    Parameters
-    ----------
-    path
-        The file or folder.
-    checkpoint
-        Which weights of a run folder: "best", "last" or the number of a checkpoint.
-
-    Returns
-    -------
-    Model
-        The network with these weights, and its task.
-
-    Raises
-    ------
-    RunError
-        If a file cannot be read.
-    OptionError
-        If there is no such checkpoint.
-    """
-    if not path.is_dir():
-        return _model(path, "")
-    if checkpoint == BEST:
-        return _model(path / WEIGHTS, "")
-    checkpoints = Checkpoints(path / CHECKPOINTS)
-    if checkpoint == LAST:
-        return checkpoints.of_newest(lambda number: _model(checkpoints.path(number), "parameters/"))
-    numbers = checkpoints.numbers()
-    if checkpoint not in map(str, numbers):
-        there = ", ".join(map(str, numbers)) or "none"
-        raise OptionError(f"checkpoint={checkpoint} is invalid; expected best, last or a number (there: {there})")
-    return _model(checkpoints.path(int(checkpoint)), "parameters/")
-
-
-def _model(file: Path, group: str) -> Model:
-    if not file.exists():
-        raise RunError(f"there is no {str(file)!r}; give a run folder made by `rnnframe train --out`")
-    tensors, about = read_tensors(file, group)
-    try:
-        model = Model.described(about["model"])
-    except (KeyError, ValueError, TypeError) as error:
-        if isinstance(error, RnnframeError):
-            raise
-        raise RunError(f"{str(file)!r} does not say which network and task it is for; it is no file of a run") from None
-    restore(model.network.parameters, tensors, str(file))
-    return model

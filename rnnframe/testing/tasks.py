@@ -14,9 +14,9 @@ from rnnframe.engine.engine import Engine
 from rnnframe.engine.inference import Inference
 from rnnframe.errors import DataError
 from rnnframe.network.network import Network
+from rnnframe.runs.scoring import predictions, score
 from rnnframe.testing.suite import CheckReport, Suite, fail, run, skip
 from rnnframe.testing.tables import expect_same_bits
-from rnnframe.training.scoring import predictions, score
 from rnnframe.training.trainer import Trainer
 
 MOST = 4  # batches of an epoch that are looked at, the last one among them

@@ -17,7 +17,8 @@ def _readable(_: Any, __: Any, texts: tuple[str, ...]) -> None:
         ParameterGroup.parse(text)
 
 
-def _specs(value: Any) -> Any:
+def specs(value: Any) -> Any:
+    """Return one spec or several as a tuple."""
     return (value,) if isinstance(value, str) else tuple(value)
 
 
@@ -32,7 +33,7 @@ class TrainingOptions:
     )
     cell: tuple[str, ...] = attrs.field(
         default=("lstm:hidden=256",),
-        converter=_specs,
+        converter=specs,
         metadata={"help": "cell of a layer; several from the input upwards"},
     )
     layers: int = attrs.field(
@@ -42,12 +43,12 @@ class TrainingOptions:
     optimizer: str = attrs.field(default="adam:lr=5e-3", metadata={"help": "rule of the updates"})
     freeze: tuple[str, ...] = attrs.field(
         default=(),
-        converter=_specs,
+        converter=specs,
         metadata={"help": "parameters that stay as they are, such as layer0.*; may be repeated", "metavar": "PATTERN"},
     )
     group: tuple[str, ...] = attrs.field(
         default=(),
-        converter=_specs,
+        converter=specs,
         validator=_readable,
         metadata={
             "help": "parameters with lr times the learning rate, or another weight decay; may be repeated",
@@ -113,7 +114,7 @@ class TrainingOptions:
     save_every: int | None = attrs.field(
         default=None, validator=optional(ge(1)), metadata={"help": "batches between checkpoints; none: an epoch"}
     )
-    plugin: tuple[str, ...] = attrs.field(default=(), converter=_specs)
+    plugin: tuple[str, ...] = attrs.field(default=(), converter=specs)
     """Plugin files and modules that are used and not installed; `rnnframe --plugin` names them."""
 
     @property

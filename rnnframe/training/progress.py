@@ -85,6 +85,10 @@ class Progress:
             reason = error.args[0] if error.args else error
             raise RunError(f"{where} is damaged or of another version: {reason}") from None
 
+    def number(self, batches: int) -> int:
+        """Return how many batches are done in all, where an epoch has so many."""
+        return self.epoch * batches + self.batch
+
     def add(self, loss: float, count: float) -> None:
         """Count a batch with the mean and the number of its losses."""
         self.batch += 1

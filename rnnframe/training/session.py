@@ -5,293 +5,214 @@ gradient is not); so parameters, slots, state and position are all that a resume
 thread makes the next batch while one is trained on.
 """
 
-import math
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Self
 
 import attrs
 
-from rnnframe.arrays import Vector
-from rnnframe.contracts.kernels import NUMPY
 from rnnframe.contracts.task import Dataset, Task
-from rnnframe.data.batch import Batch
-from rnnframe.data.prefetch import Prefetch
-from rnnframe.engine.engine import Engine
-from rnnframe.engine.inference import Inference
-from rnnframe.errors import NonFiniteError, RunError
-from rnnframe.network.network import Network
-from rnnframe.registry.kernels import choose, kernels_used
-from rnnframe.registry.registry import Registry
-from rnnframe.registry.specs import render
-from rnnframe.runs.folder import RunFolder
-from rnnframe.runs.model import Model
-from rnnframe.runs.tensorboard import Events
-from rnnframe.training.non_finite import first_non_finite
+from rnnframe.engine.blas import one_thread
+from rnnframe.errors import UsageError
+from rnnframe.registry.files import check_named
+from rnnframe.registry.registry import Registry, default_registry
+from rnnframe.registry.specs import build, chosen_options
+from rnnframe.runs.folder import CONFIG, RunFolder
+from rnnframe.runs.recording import MetricsFile
+from rnnframe.runs.scoring import Score
+from rnnframe.training.checkpointing import resume_training
+from rnnframe.training.loop import TrainingLoop
 from rnnframe.training.options import TrainingOptions
+from rnnframe.training.preparation import prepare
 from rnnframe.training.progress import Progress
-from rnnframe.training.records import BatchRecord, Clock, EpochRecord, EvaluationRecord, Moment, SkippedRecord
-from rnnframe.training.resume import checkpoint_of, restore_training
-from rnnframe.training.scoring import Score, score
-from rnnframe.training.trainer import Trainer
-
-POLL_SECONDS = 0.2
-"""Seconds for which a batch is waited for before it is asked whether to stop."""
+from rnnframe.training.reporting import Observing, Watchers
 
 
 class Training:
-    """A training of a fresh network on the data of a task, written to a run folder if there is one."""
+    """Trains a network on the data of a task, as `rnnframe train` does.
+
+    Parameters
+    ----------
+    options
+        What is trained, on what and how; `TrainingOptions()` by default.
+    observers
+        Who is told how it goes: specs such as "progress", observers, or watchers of your own.
+    run
+        Where the run is written: a new folder, or a `RunFolder`; one that was resumed is gone on with. Nothing is
+        written by default.
+    task
+        The task, where it is an object and not named in `options`.
+    data
+        The data that the task has opened, where that was done before.
+    registry
+        The plugins; by default those that are installed.
+
+    Attributes
+    ----------
+    options
+        The options as they were settled: with the store, the shards and the kernels that are really used.
+    model
+        The network with its task and what was learnt from the data; its parameters change while it is trained.
+    trainer
+        What updates the parameters.
+    progress
+        Where the training is, with the last losses.
+
+    Raises
+    ------
+    UsageError
+        For options that are wrong, data that does not fit, or an observer that cannot be used.
+    RunError
+        Where the run folder cannot be written or gone on with.
+
+    Notes
+    -----
+    A training with a run folder holds its lock until `close`, or the end of a `with` block.
+    """
 
     def __init__(
-        self, options: TrainingOptions, task: Task, data: Dataset, registry: Registry, run: RunFolder | None = None
+        self,
+        options: TrainingOptions | None = None,
+        *,
+        observers: Iterable[Observing] = (),
+        run: RunFolder | str | Path | None = None,
+        task: Task | None = None,
+        data: Dataset | None = None,
+        registry: Registry | None = None,
     ) -> None:
-        self.options = options
-        self.data = data
-        self.run = run
-        self.events: Events | None = None
-        network = Network(
-            cells=[*options.cell] * options.layers,
-            head=data.head,
-            inputs=data.inputs,
-            seed=options.seed,
-            dtype=options.dtype,
-            embedding_std=options.embedding_std if data.looked_up else None,
-            registry=registry,
-        )
-        self.model = Model(network=network, task=task, learnt=data.learnt)
-        self.shapes = Counter(data.shape(number) for number in range(data.batches))
-        kernels = choose(options.kernels, registry)
-        self._kernels = kernels.name if kernels else NUMPY
-        engine = Engine(network, options.store, options.chunk, options.shards, registry, kernels or NUMPY)
-        rate = registry.learning_rate(options.rate).over(options.epochs * self._updates_per_epoch(engine))
-        self.trainer = Trainer(
-            engine, options.optimizer, options.clip, rate, registry, options.accumulate, options.groups
-        )
-        for shape in self.shapes:
-            self.trainer.check_accumulation(*shape)
-        self.progress = Progress()
-        self.clock = Clock()
-        self.peak_bytes = 0
-        self.state: Vector | None = None
+        registry = registry or default_registry()
+        self.run = folder = run if isinstance(run, RunFolder | None) else RunFolder.fresh(run)
+        try:
+            watchers = Watchers.open(observers, folder.path if folder else None, registry)
+            self._prepared = prepared = prepare(options or TrainingOptions(), task, data, registry)
+            self.options, self.data = prepared.options, prepared.data
+            self.model, self.trainer = prepared.model, prepared.trainer
+            self.progress, state = Progress(), None
+            if folder is not None:
+                watchers.own.append(MetricsFile(folder))
+                if folder.locked:
+                    self.progress, state = resume_training(folder, prepared)
+            self._loop = TrainingLoop(prepared, self.progress, state, watchers, folder)
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
 
-    def resolved_options(self) -> TrainingOptions:
-        """Return the options with the store, shards and kernels that are really used, to go on with them for sure.
+    @classmethod
+    def resume(
+        cls,
+        path: str | Path,
+        *,
+        epochs: int | None = None,
+        patience: int | None = None,
+        observers: Iterable[Observing] = (),
+        task: Task | None = None,
+        data: Dataset | None = None,
+        registry: Registry | None = None,
+    ) -> Self:
+        """Go on with the run in a folder from its newest checkpoint, bit for bit.
 
-        What chose a store may choose otherwise another day, and shards or kernels on another machine.
+        Parameters
+        ----------
+        path
+            The run folder.
+        epochs, patience
+            The only options that may change; None leaves them as they were.
+        observers, task, data, registry
+            As for a new training.
+
+        Returns
+        -------
+        Training
+            Where the run was; `fit` trains on. `ended` tells whether there is nothing more to train.
+
+        Raises
+        ------
+        RunError
+            Where the folder holds no run, or its data has changed.
+        UsageError
+            Where it needs a plugin that is not there.
         """
-        engine, options = self.trainer.engine, self.options
-        plans = engine.run_plan(*max(self.shapes)).shards
-        options = attrs.evolve(options, shards=len(plans), kernels=self._kernels)
-        if plans[0].store == engine.store:
-            return options
-        return attrs.evolve(options, store=render(plans[0].store), chunk=plans[0].grid.longest)
+        registry = registry or default_registry()
+        run = RunFolder.resume(path)
+        try:
+            changes = {"epochs": epochs, "patience": patience}
+            written = run.config() | {name: value for name, value in changes.items() if value is not None}
+            options = build(TrainingOptions, written, "configuration", str(run.path / CONFIG))
+            check_named(options.plugin, registry.records, f"run {str(path)!r}")
+        except BaseException:
+            run.close()
+            raise
+        return cls(options, observers=observers, run=run, task=task, data=data, registry=registry)
 
-    def plugins(self, registry: Registry) -> tuple[str, ...]:
-        """Return the files and modules, named by the user and not installed, that this training needs."""
-        engine, optimizer = self.trainer.engine, self.trainer.optimizer
-        used = [("cell", cell.name) for cell in self.model.network.cells]
-        used += [("task", self.model.task.name), ("store", engine.store.name), ("optimizer", optimizer.name)]
-        used += [("kernels", self._kernels)]
-        owners = [owner for owner in (registry.owner(kind, name) for kind, name in used) if owner]
-        return tuple(sorted({owner.source for owner in owners if owner.source}))
+    def _begin(self) -> None:
+        """Write the options of a run that has something to train; a new one gets its first checkpoint."""
+        if self.run is None or self.ended:
+            return
+        config = chosen_options(attrs.evolve(self.options, plugin=self.plugins))
+        if self.run.locked:
+            self.run.write_config(config)
+        else:
+            self.run.begin(config)
+            self.save()
 
-    def _updates_per_epoch(self, engine: Engine[Network]) -> int:
-        if self.options.accumulate > 1:
-            return -(-self.data.batches // self.options.accumulate)
-        return sum(n * max(1, engine.plan(*shape).simulation.updates) for shape, n in self.shapes.items())
+    def __enter__(self) -> Self:
+        return self
 
-    def resume(self) -> None:
-        """Take parameters, slots, state and progress from the run folder's checkpoint; raises `RunError`."""
-        assert self.run is not None
-        where = f"the checkpoint of {str(self.run.path)!r}"
-        checkpoint = self.run.load()
-        self.progress = Progress.read(checkpoint.progress, where)
-        if self.progress.data != self.data.digest:
-            raise RunError(f"the data has changed since {where} was made; put the old one back or start a new run")
-        if self.progress.batch >= self.data.batches:
-            raise RunError(f"{where} is after batch {self.progress.batch} of an epoch, which has {self.data.batches}")
-        self.state = restore_training(checkpoint, self.progress, self.model, self.trainer, where)
-        self.run.cut_metrics(self.progress.metrics_size)
-        self.run.mend_weights(checkpoint)
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
-    def save(self) -> None:
-        """Write a checkpoint, and the weights where none were better, if there is a run folder."""
+    def close(self) -> None:
+        """Free the run folder, so that others may train there."""
         if self.run is not None:
-            self.progress.data, self.progress.metrics_size = self.data.digest, self.run.metrics_size()
-            checkpoint = checkpoint_of(self.model, self.trainer, self.progress, self.state, self.number)
-            self.run.save(checkpoint, keep=self.options.keep)
+            self.run.close()
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """The files and modules, named by the user and not installed, that this training needs."""
+        return self._prepared.plugins
 
     @property
     def number(self) -> int:
         """Batches trained so far, in all epochs."""
-        return self.progress.epoch * self.data.batches + self.progress.batch
+        return self._loop.number
 
     @property
     def ended(self) -> str | None:
         """Why there is nothing more to train, if so."""
-        patience = self.options.patience
-        if self.progress.epoch >= self.options.epochs:
-            return f"has finished its {self.progress.epoch} epochs; give a larger --epochs to go on"
-        if patience is not None and self.progress.stale >= patience:
-            return f"ended after {self.progress.stale} evaluations without a better one; give a larger --patience"
-        return None
+        return self._loop.ended
 
-    def go(self, watch: Callable[[Moment], None], stop: Callable[[], bool]) -> bool:
-        """Train to the end, or until `stop` says so after a batch; return whether the end was reached.
+    def fit(self, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Train to the end, or until `stop` says so; call it again to go on.
 
-        While the next batch is waited for, as where it comes from a pipe, `stop` is asked five times a second.
-        Raises `NonFiniteError` with the batch, the step and the layer named, unless such batches are to be skipped;
-        the checkpoint before it stays.
+        Parameters
+        ----------
+        stop
+            Is asked after each batch whether to stop, and five times a second while the next batch is waited for, as
+            where it comes from a pipe.
+
+        Returns
+        -------
+        bool
+            Whether the end was reached.
+
+        Raises
+        ------
+        NonFiniteError
+            With the batch, the step and the layer where a loss or a gradient was not finite, unless such batches are
+            to be skipped. The checkpoint before it stays.
+        RunError
+            Where the run folder cannot be written.
         """
-        with Prefetch(self._coming()) as coming:
-            while not self.ended:
-                self.clock.start()
-                while not coming.wait(POLL_SECONDS):
-                    if stop():
-                        coming.leave()
-                        self.save()
-                        return False
-                self._do(next(coming))
-                epoch_ended = self.progress.batch == self.data.batches
-                better = False
-                if epoch_ended:
-                    better = self._end_epoch()
-                elif self._due(self.options.evaluate_every):
-                    better = self._evaluate_midway()
-                if better or epoch_ended or self._due(self.options.save_every) or self.ended:
-                    self.save()
-                watch(self._moment(epoch_ended))
-                if stop() and not self.ended:
-                    self.save()
-                    return False
-        return True
+        if self.run is not None and not self.run.locked:
+            raise UsageError(f"the run folder {str(self.run.path)!r} is closed; go on with Training.resume(path)")
+        with one_thread():
+            return self._loop.run(stop)
 
-    def _coming(self) -> Iterator[Batch]:
-        """Yield the batches from here to the end of the last epoch; a thread of its own goes through them."""
-        start = self.progress.batch
-        for epoch in range(self.progress.epoch, self.options.epochs):
-            for number in range(start, self.data.batches):
-                yield self.data.batch(epoch, number)
-            start = 0
-
-    def _due(self, every: int | None) -> bool:
-        return every is not None and self.progress.batch % every == 0
-
-    def _do(self, batch: Batch) -> None:
-        """Train on a batch, or skip it."""
-        progress, before = self.progress, self.state if batch.carry else None
-        try:
-            outcome = self.trainer.step(batch.x, batch.y, before, batch.lengths, batch.resets)
-        except NonFiniteError as error:
-            self._skip(batch, before, error)
-            return
-        self.clock.stop(batch.steps)
-        self.state, self.peak_bytes = outcome.state, outcome.report.peak_bytes
-        progress.add(outcome.loss, outcome.count)
-        progress.updates = self.trainer.updates
-        gradient_norm, learning_rate = self.trainer.last
-        self._write(
-            BatchRecord(
-                epoch=progress.epoch + 1,
-                batch=progress.batch,
-                update=progress.updates,
-                loss=outcome.loss,
-                gradient_norm=gradient_norm,
-                learning_rate=learning_rate,
-                steps=batch.steps,
-                seconds=self.clock.last,
-                peak_bytes=outcome.report.peak_bytes,
-            )
-        )
-
-    def _skip(self, batch: Batch, before: Vector | None, error: NonFiniteError) -> None:
-        """Leave a batch out whose loss or gradient is not finite; the next one begins with a state of zeros."""
-        progress = self.progress
-        place = first_non_finite(self.trainer.engine.running, batch, before)
-        reason = f"epoch {progress.epoch + 1}, batch {progress.batch + 1}: {error}; not finite first: {place}"
-        if self.options.on_nonfinite == "stop":
-            raise NonFiniteError(reason) from None
-        self.state = None
-        progress.skip()
-        progress.updates = self.trainer.updates
-        if progress.batch == self.data.batches and not progress.count:
-            raise NonFiniteError(f"every batch of an epoch was skipped; the last: {reason}") from None
-        self._write(
-            SkippedRecord(epoch=progress.epoch + 1, batch=progress.batch, update=progress.updates, reason=reason)
-        )
-
-    def _evaluate_midway(self) -> bool:
-        now = self.progress
-        better = self._judge(self.number, f"epoch {now.epoch + 1}, batch {now.batch}")
-        self._write(
-            EvaluationRecord(
-                epoch=now.epoch + 1,
-                batch=now.batch,
-                update=now.updates,
-                valid_loss=now.valid_loss or 0.0,
-                measures=now.measures,
-            )
-        )
-        return better
-
-    def _end_epoch(self) -> bool:
-        now = self.progress
-        try:
-            self.trainer.finish()
-        except NonFiniteError as error:
-            raise NonFiniteError(f"last update of epoch {now.epoch + 1}, batch {now.batch}: {error}") from None
-        now.updates = self.trainer.updates
-        epoch, batch = now.epoch + 1, now.batch
-        now.end_epoch()
-        better = self._judge(self.number, f"epoch {epoch}, batch {batch}")
-        self._write(
-            EpochRecord(
-                epoch=now.epoch,
-                update=now.updates,
-                train_loss=now.train_loss or 0.0,
-                valid_loss=now.valid_loss or 0.0,
-                measures=now.measures,
-                skipped=now.skipped,
-                steps_per_second=self.clock.rate,
-                peak_bytes=self.peak_bytes,
-            )
-        )
-        return better
-
-    def _judge(self, number: int, place: str) -> bool:
-        try:
-            judged = self.evaluate()
-        except NonFiniteError as error:
-            if self.options.on_nonfinite == "stop":
-                raise NonFiniteError(f"evaluation after {place}: {error}") from None
-            return self.progress.judge(math.inf, {}, number)
-        return self.progress.judge(judged.loss, judged.measures, number)
+    def save(self) -> None:
+        """Write a checkpoint, and the weights where none were better, if there is a run folder; raises `RunError`."""
+        self._loop.save()
 
     def evaluate(self) -> Score:
-        """Return how well the network does on the held-out part."""
-        running = self.trainer.engine.running
-        return score(Inference(running, self.options.chunk, NUMPY), self.data.valid)
-
-    def _write(self, record: BatchRecord | SkippedRecord | EvaluationRecord | EpochRecord) -> None:
-        written = attrs.asdict(record)
-        if self.run is not None:
-            self.run.append(written)
-        if self.events is not None:
-            self.events.add(written)
-
-    def _moment(self, epoch_ended: bool) -> Moment:
-        progress = self.progress
-        running = progress.loss_sum / max(1, progress.count)
-        return Moment(
-            epoch=progress.epoch if epoch_ended else progress.epoch + 1,
-            epochs=self.options.epochs,
-            batch=self.data.batches if epoch_ended else progress.batch,
-            batches=self.data.batches,
-            loss=(progress.train_loss or 0.0) if epoch_ended else running,
-            valid_loss=progress.valid_loss,
-            measures=progress.measures,
-            unit=self.model.task.unit,
-            steps_per_second=self.clock.rate,
-            peak_bytes=self.peak_bytes,
-            kernels=kernels_used(self.trainer.engine.running.kernels),
-            epoch_ended=epoch_ended,
-        )
+        """Return how well the network does on the held-out part of the data."""
+        return self._loop.validation.score()

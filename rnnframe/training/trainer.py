@@ -136,12 +136,13 @@ class Trainer:
         state: Arrays | None = None,
         lengths: Any | None = None,
         resets: Any | None = None,
+        weights: Any | None = None,
     ) -> StepResult:
         """Train on one sequence. Exact stores make one update at its end, truncated ones make one after every window.
 
         Parameters
         ----------
-        x, y, state, lengths, resets
+        x, y, state, lengths, resets, weights
             As `Engine.gradients` takes them.
 
         Returns
@@ -156,9 +157,9 @@ class Trainer:
             that would be accumulated is left out.
         """
         if self.accumulation is None:
-            result = self.engine.run(x, y, state, self._take, lengths, resets)
+            result = self.engine.run(x, y, state, self._take, lengths, resets, weights)
         else:
-            result = self._accumulate(self.accumulation, self.engine.gradients(x, y, state, lengths, resets))
+            result = self._accumulate(self.accumulation, self.engine.gradients(x, y, state, lengths, resets, weights))
         return StepResult(
             loss=result.loss,
             count=result.count,

@@ -1,10 +1,10 @@
 """What `epoch` asks of a library: `python -m tests.benchmarks.epoch_worker SUBJECT THREADS CORPUS SEED`."""
 
-import itertools
 import os
 import sys
 import time
 
+from rnnframe.plugin import Watcher
 from tests.benchmarks.epoch import BATCH, CLIP, EMBEDDING, HIDDEN, LR, STEPS
 from tests.benchmarks.processes import serve
 
@@ -28,14 +28,11 @@ def our_options(corpus: str, seed: int, **more: object):
     )
 
 
-def our_training(corpus: str, seed: int, **more: object):
+def our_training(corpus: str, seed: int, observers=(), **more: object):
     """Return our training; its data and its starting parameters are those of the others, too."""
-    from rnnframe.registry.registry import default_registry
     from rnnframe.training.session import Training
 
-    registry, options = default_registry(), our_options(corpus, seed, **more)
-    task = registry.task(options.task)
-    return Training(options, task, task.open(options.setting(task)), registry)
+    return Training(our_options(corpus, seed, **more), observers=observers)
 
 
 class Ours:
@@ -44,39 +41,40 @@ class Ours:
     def __init__(self, kernels: str, threads: int, corpus: str, seed: int) -> None:
         if kernels == "numpy":  # as on a machine without any others
             os.environ["RNNFRAME_DISABLE_PLUGINS"] = "compiled"
-        self._training = our_training(corpus, seed, shards=threads)
+        self._watch = Stopwatch()
+        self._training = our_training(corpus, seed, [self._watch], shards=threads)
         used = self._training.trainer.engine.running.kernels
         if set(used) != {kernels}:
             raise ImportError(f"the training would run on {', '.join(used)}")
-        self._validating = 0.0
-        evaluate = self._training.evaluate
-
-        def timed_evaluate():
-            begun = time.perf_counter()
-            found = evaluate()
-            self._validating += time.perf_counter() - begun
-            return found
-
-        self._training.evaluate = timed_evaluate
 
     def train(self, batches: int) -> dict:
         """Go on for some batches, or to the end of the epoch."""
-        from rnnframe.engine.blas import one_thread
-
-        ended, count = [], itertools.count(1)
-        self._validating, begun = 0.0, time.perf_counter()
-        with one_thread():
-            self._training.go(
-                watch=lambda moment: ended.append(moment.epoch_ended),
-                stop=lambda: ended[-1] or next(count) == batches,
-            )
-        seconds = time.perf_counter() - begun - self._validating
+        watch, begun = self._watch, time.perf_counter()
+        watch.begin()
+        self._training.fit(lambda: watch.ended or watch.batches == batches)
         return {
-            "seconds": seconds,
-            "batches": len(ended),
+            "seconds": time.perf_counter() - begun - watch.validating,
+            "batches": watch.batches,
             "batches_of_an_epoch": self._training.data.batches,
-            "valid_loss": self._training.progress.valid_loss if ended[-1] else None,
+            "valid_loss": self._training.progress.valid_loss if watch.ended else None,
         }
+
+
+class Stopwatch(Watcher):
+    """Counts batches, and the seconds of the evaluation at the end of an epoch."""
+
+    def begin(self) -> None:
+        """Count from zero."""
+        self.batches, self.validating, self.ended = 0, 0.0, False
+
+    def on_batch(self, batch) -> None:
+        """Count the batch."""
+        self.batches += 1
+        self._last = time.perf_counter()
+
+    def on_epoch(self, epoch) -> None:
+        """Take the time since the last batch."""
+        self.validating, self.ended = time.perf_counter() - self._last, True
 
 
 class Torch:

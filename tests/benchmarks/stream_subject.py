@@ -3,7 +3,6 @@
 `python -m tests.benchmarks.stream_subject file|held THREADS PATH LIMIT CELL STORE KERNELS BATCH STEPS`.
 """
 
-import collections
 import itertools
 import resource
 import sys
@@ -25,8 +24,7 @@ def main() -> None:
     from rnnframe.training.options import TrainingOptions
     from rnnframe.training.session import Training
 
-    registry = default_registry()
-    task = registry.task("characters:hold=0" if how == "file" else "characters:hold=1TiB")
+    task = default_registry().task("characters:hold=0" if how == "file" else "characters:hold=1TiB")
     options = TrainingOptions(
         data=path,
         cell=cell,
@@ -38,13 +36,12 @@ def main() -> None:
         shards=int(threads),
         held_out=1e-5,
     )
-    training = Training(options, task, task.open(options.setting(task)), registry)
+    training = Training(options, task=task)
 
     def train(batches: int) -> float:
         numbers = itertools.count(1)
-        moments = collections.deque(maxlen=1)
-        training.go(watch=moments.append, stop=lambda: next(numbers) == batches)
-        return moments[-1].loss
+        training.fit(lambda: next(numbers) == batches)
+        return training.progress.loss_sum / max(1, training.progress.count)
 
     def answer(request: dict) -> dict:
         begun = time.perf_counter()

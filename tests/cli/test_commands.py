@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rnnframe import Registry
-from rnnframe.cli import cli
+from rnnframe.cli import COMMANDS, with_commands
 
 from .conftest import TEXT, Run
 
@@ -52,7 +53,7 @@ def test_plugins_lists_every_plugin_with_its_distribution(run: Run) -> None:
     assert all(record["status"] == "ok" for record in records)
 
 
-KINDS = ("task", "cell", "store", "optimizer", "medium", "head", "learning rate")
+KINDS = ("task", "cell", "store", "optimizer", "medium", "head", "learning rate", "observer")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -100,7 +101,7 @@ def test_help_names_every_command_and_every_training_option(run: Run) -> None:
     options = run("train", "--help").out
     for name in ("--data", "--cell", "--layers", "--store", "--optimizer", "--batch", "--steps", "--epochs", "--seed"):
         assert name in options
-    assert set(cli.commands) == {
+    assert set(with_commands().commands) == {
         "train",
         "evaluate",
         "predict",
@@ -117,6 +118,12 @@ def test_help_names_every_command_and_every_training_option(run: Run) -> None:
     }
 
 
+def test_the_overview_says_of_each_command_what_the_command_says(run: Run) -> None:
+    commands = with_commands().commands
+    assert {name: command.short_help for name, command in commands.items()} == COMMANDS
+    assert set(re.findall(r"^  (\w+)  ", run("--help").out.partition("Commands:")[2], re.MULTILINE)) == set(commands)
+
+
 def test_a_closed_pipe_is_no_traceback() -> None:
     command = f"{sys.executable} -m rnnframe show lstm --json | true"
     outcome = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
@@ -129,7 +136,8 @@ def test_help_imports_nothing_that_only_training_needs() -> None:
         "from rnnframe.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print([name for name in ('rich', 'safetensors', 'torch', 'pydoc_data') if name in sys.modules])"
+        "slow = 'rich', 'safetensors', 'torch', 'pydoc_data', 'rnnframe.cli.train', 'rnnframe_cells'\n"
+        "print([name for name in slow if name in sys.modules])"
     )
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert outcome.stdout.splitlines()[-1] == "[]"

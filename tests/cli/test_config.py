@@ -47,6 +47,7 @@ def test_every_option_of_train_can_stand_in_a_file(run: Run, text: Path, tmp_pat
         "json": True,
         "quiet": True,
         "tensorboard": False,
+        "observer": ["progress:every=60"],
     }
     options = {name.replace("-", "_") for name in flags("train")} - {"config", "resume", "help"}
     assert values.keys() == options
@@ -55,7 +56,7 @@ def test_every_option_of_train_can_stand_in_a_file(run: Run, text: Path, tmp_pat
     assert (outcome.code, outcome.err) == (0, "")
     assert json.loads(outcome.out)["batch"] == 11
     written = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
-    around = {"out", "force", "stop_after", "sample", "json", "quiet", "tensorboard"}
+    around = {"out", "force", "stop_after", "sample", "json", "quiet", "tensorboard", "observer"}
     assert {name: written[name] for name in values.keys() - around} == {
         name: value for name, value in values.items() if name not in around
     }

@@ -49,6 +49,18 @@ def test_a_run_whose_disk_is_full_says_so_and_loses_nothing_that_was_there(
     assert same(tmp_path / "run", tmp_path / "whole")
 
 
+def test_a_disk_that_is_full_of_events_ends_them_and_not_the_training(disk: Path, text: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX", reason='the writer is an extra: pip install "rnnframe[tensorboard]"')
+    observer = f"tensorboard:path={disk / 'events'}"
+    words = ("--data", text, *WORDS, "--out", tmp_path / "run", "--observer", observer)
+    full = on_a_disk_of("8k", disk, sys.executable, "-m", "rnnframe", "train", *words)
+    assert full.returncode == 0, full.stderr
+    assert full.stderr.endswith(
+        " is left out of the rest of this training: OSError: [Errno 28] No space left on device\n"
+    )
+    assert full.stderr.count("\n") == 1
+
+
 def test_a_second_process_on_a_run_folder_is_refused(text: Path, run: Run, tmp_path: Path) -> None:
     words = ("train", "--data", text, *WORDS, "--epochs", 100_000, "--keep", 1, "--out", tmp_path / "run")
     first = started(*words)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnframe.runs.folder import load_model
+from rnnframe.runs.loading import load_model
 
 from .conftest import TEXT, Run
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import rnnframe as rf
 from rnnframe.errors import DataError
 from rnnframe.plugin import Dataset, Setting
-from rnnframe.training.scoring import score
+from rnnframe.runs.scoring import score
 from rnnframe_tasks.scales import Scale
 from rnnframe_tasks.series import Series
 

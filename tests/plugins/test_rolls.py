@@ -6,7 +6,7 @@ import pytest
 import rnnframe as rf
 from rnnframe.errors import DataError
 from rnnframe.plugin import Dataset, Setting
-from rnnframe.training.scoring import predictions, score
+from rnnframe.runs.scoring import predictions, score
 
 CHANNELS = 6
 

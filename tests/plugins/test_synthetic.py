@@ -83,10 +83,8 @@ def test_a_long_sequence_is_never_there_as_a_whole() -> None:
 
 
 def trained(spec: str, **options: object) -> Training:
-    task = rf.task(spec)
-    resolved = TrainingOptions(task=spec, shards=1, **options)
-    training = Training(resolved, task, task.open(resolved.setting(task)), rf.default_registry())
-    assert training.go(lambda moment: None, lambda: False)
+    training = Training(TrainingOptions(task=spec, shards=1, **options))
+    assert training.fit()
     return training
 
 

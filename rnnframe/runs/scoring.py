@@ -50,7 +50,9 @@ class _Judge:
             if batch.y is None:
                 outputs, self._state = self._inference.predict(batch.x, before, batch.lengths, batch.resets)
             else:
-                judged, outputs = self._inference.judge(batch.x, batch.y, before, batch.lengths, batch.resets)
+                judged, outputs = self._inference.judge(
+                    batch.x, batch.y, before, batch.lengths, batch.resets, batch.weights
+                )
                 self._add(judged)
             yield Predicted(batch, outputs)
 
@@ -61,7 +63,9 @@ class _Judge:
             if batch.y is None:
                 _, self._state = self._inference.predict(batch.x, before, batch.lengths, batch.resets)
             else:
-                self._add(self._inference.evaluate(batch.x, batch.y, before, batch.lengths, batch.resets))
+                self._add(
+                    self._inference.evaluate(batch.x, batch.y, before, batch.lengths, batch.resets, batch.weights)
+                )
 
     def _add(self, judged: Evaluation) -> None:
         self.loss, self.count = self.loss + judged.loss * judged.count, self.count + judged.count

@@ -1,0 +1,87 @@
+"""Training on one batch after the other."""
+
+from collections.abc import Iterator
+
+from rnnframe.arrays import Vector
+from rnnframe.contracts.records import BatchRecord, SkippedRecord
+from rnnframe.contracts.task import Dataset
+from rnnframe.data.batch import Batch
+from rnnframe.errors import NonFiniteError
+from rnnframe.training.clock import Clock
+from rnnframe.training.non_finite import first_non_finite
+from rnnframe.training.preparation import Prepared
+from rnnframe.training.progress import Progress
+
+
+def batches_from(data: Dataset, progress: Progress, epochs: int) -> Iterator[Batch]:
+    """Yield the batches from where a training is to the end of its last epoch; a thread of its own goes through them.
+
+    `progress` is read when the first batch is asked for and not after that.
+    """
+    first, start = progress.epoch, progress.batch
+    for epoch in range(first, epochs):
+        for number in range(start, data.batches):
+            yield data.batch(epoch, number)
+        start = 0
+
+
+class BatchTraining:
+    """Trains on batches and counts them in `progress`. `state` is carried from one to the next where they say so."""
+
+    def __init__(self, prepared: Prepared, progress: Progress, state: Vector | None = None) -> None:
+        self.progress = progress
+        self.state = state
+        self.clock = Clock()
+        self.peak_bytes = 0
+        self._trainer = prepared.trainer
+        self._batches = prepared.data.batches
+        self._skips = prepared.options.on_nonfinite == "skip"
+
+    def take(self, batch: Batch) -> BatchRecord | SkippedRecord:
+        """Train on a batch, or skip it; raises `NonFiniteError` where it may not be skipped."""
+        progress, before = self.progress, self.state if batch.carry else None
+        try:
+            outcome = self._trainer.step(batch.x, batch.y, before, batch.lengths, batch.resets, batch.weights)
+        except NonFiniteError as error:
+            return self._skip(batch, before, error)
+        self.clock.stop(batch.steps)
+        self.state, self.peak_bytes = outcome.state, outcome.report.peak_bytes
+        progress.add(outcome.loss, outcome.count)
+        progress.updates = self._trainer.updates
+        gradient_norm, learning_rate = self._trainer.last
+        return BatchRecord(
+            epoch=progress.epoch + 1,
+            batch=progress.batch,
+            update=progress.updates,
+            loss=outcome.loss,
+            count=outcome.count,
+            gradient_norm=gradient_norm,
+            learning_rate=learning_rate,
+            steps=batch.steps,
+            seconds=self.clock.last,
+            peak_bytes=self.peak_bytes,
+        )
+
+    def _skip(self, batch: Batch, before: Vector | None, error: NonFiniteError) -> SkippedRecord:
+        """Leave a batch out whose loss or gradient is not finite; the next one begins with a state of zeros."""
+        progress = self.progress
+        place = first_non_finite(self._trainer.engine.running, batch, before)
+        reason = f"epoch {progress.epoch + 1}, batch {progress.batch + 1}: {error}; not finite first: {place}"
+        if not self._skips:
+            raise NonFiniteError(reason) from None
+        self.state = None
+        progress.skip()
+        progress.updates = self._trainer.updates
+        if progress.batch == self._batches and not progress.count:
+            raise NonFiniteError(f"every batch of an epoch was skipped; the last: {reason}") from None
+        return SkippedRecord(epoch=progress.epoch + 1, batch=progress.batch, update=progress.updates, reason=reason)
+
+    def finish_epoch(self) -> None:
+        """Make the update that accumulated batches wait for, and begin the next epoch; raises `NonFiniteError`."""
+        now = self.progress
+        try:
+            self._trainer.finish()
+        except NonFiniteError as error:
+            raise NonFiniteError(f"last update of epoch {now.epoch + 1}, batch {now.batch}: {error}") from None
+        now.updates = self._trainer.updates
+        now.end_epoch()

@@ -1,0 +1,87 @@
+"""From a training to a checkpoint and back, bit for bit."""
+
+import attrs
+
+from rnnframe.arrays import Array, Vector
+from rnnframe.contracts.records import CheckpointRecord
+from rnnframe.errors import RunError
+from rnnframe.runs.checkpoints import Checkpoint
+from rnnframe.runs.folder import RunFolder
+from rnnframe.runs.model import TaskModel
+from rnnframe.storage.tensors import restore
+from rnnframe.training.preparation import Prepared
+from rnnframe.training.progress import Progress
+from rnnframe.training.trainer import Trainer
+
+
+def save_training(run: RunFolder, prepared: Prepared, progress: Progress, state: Vector | None) -> CheckpointRecord:
+    """Write a checkpoint into a run folder, and the weights where none were better; raises `RunError`."""
+    data = prepared.data
+    progress.data, progress.metrics_size = data.digest, run.metrics_size()
+    number = progress.number(data.batches)
+    checkpoint = checkpoint_of(prepared.model, prepared.trainer, progress, state, number)
+    run.save(checkpoint, keep=prepared.options.keep)
+    return CheckpointRecord(number=number, path=str(run.checkpoints.path(number)), best=checkpoint.best == number)
+
+
+def resume_training(run: RunFolder, prepared: Prepared) -> tuple[Progress, Vector | None]:
+    """Take parameters and slots from the newest checkpoint of a run folder; return the progress and the carried state.
+
+    Raises `RunError` where the checkpoint is damaged, or was made with other data.
+    """
+    where = f"the checkpoint of {str(run.path)!r}"
+    checkpoint = run.load()
+    progress = Progress.read(checkpoint.progress, where)
+    if progress.data != prepared.data.digest:
+        raise RunError(f"the data has changed since {where} was made; put the old one back or start a new run")
+    batches = prepared.data.batches
+    if progress.batch >= batches:
+        raise RunError(f"{where} is after batch {progress.batch} of an epoch, which has {batches}")
+    state = restore_training(checkpoint, progress, prepared.model, prepared.trainer, where)
+    run.cut_metrics(progress.metrics_size)
+    run.mend_weights(checkpoint)
+    return progress, state
+
+
+def checkpoint_of(
+    model: TaskModel, trainer: Trainer, progress: Progress, state: Vector | None, number: int
+) -> Checkpoint:
+    """Return all that a training needs to go on after `number` batches."""
+    groups = {"parameters": dict(model.network.parameters), "slots": dict(trainer.slots)}
+    if state is not None:
+        groups["state"] = dict(state)
+    progress.updates = trainer.updates
+    progress.gradient_norm, progress.learning_rate = trainer.last
+    waiting = trainer.accumulation
+    if waiting is not None:
+        groups["waiting"] = dict(waiting.sums)
+        progress.waiting_batches, progress.waiting_count = waiting.batches, waiting.count
+        progress.waiting_loss = waiting.loss
+    return Checkpoint(
+        number=number, best=progress.best, groups=groups, progress=attrs.asdict(progress), model=model.describe()
+    )
+
+
+def restore_training(
+    checkpoint: Checkpoint, progress: Progress, model: TaskModel, trainer: Trainer, where: str
+) -> Vector | None:
+    """Put back what a checkpoint holds into a training of the same options; return the state that is carried.
+
+    Raises `RunError` where the arrays are others.
+    """
+    groups = checkpoint.groups
+    restore(model.network.parameters, groups.get("parameters", {}), where)
+    restore(trainer.slots, groups.get("slots", {}), where)
+    waiting = trainer.accumulation
+    if waiting is not None:
+        restore(waiting.sums, groups.get("waiting", {}), where)
+        waiting.batches, waiting.count = progress.waiting_batches, progress.waiting_count
+        waiting.loss = progress.waiting_loss
+    trainer.updates, trainer.last = progress.updates, (progress.gradient_norm, progress.learning_rate)
+    return _state(model, groups["state"], where) if "state" in groups else None
+
+
+def _state(model: TaskModel, saved: dict[str, Array], where: str) -> Vector:
+    state = model.network.new_state(max((len(array) for array in saved.values() if array.ndim), default=1))
+    restore(state, saved, where)
+    return state

@@ -1,0 +1,89 @@
+"""From options to all that a training is made of: data, network, engine, trainer."""
+
+from collections import Counter
+from pathlib import Path
+
+import attrs
+
+from rnnframe.contracts.kernels import NUMPY
+from rnnframe.contracts.task import Dataset, Task
+from rnnframe.engine.engine import Engine
+from rnnframe.network.network import Network
+from rnnframe.registry.kernels import choose
+from rnnframe.registry.registry import Registry
+from rnnframe.registry.specs import render
+from rnnframe.runs.model import TaskModel
+from rnnframe.training.options import TrainingOptions
+from rnnframe.training.trainer import Trainer
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Prepared:
+    """All that a training is made of, and its options as they were settled."""
+
+    options: TrainingOptions
+    data: Dataset
+    model: TaskModel
+    trainer: Trainer
+    registry: Registry
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """The files and modules, named by the user and not installed, that the training needs."""
+        engine, optimizer = self.trainer.engine, self.trainer.optimizer
+        used = [("cell", cell.name) for cell in self.model.network.cells]
+        used += [("task", self.model.task.name), ("store", engine.store.name), ("optimizer", optimizer.name)]
+        used += [("kernels", self.options.kernels)]
+        owners = [owner for owner in (self.registry.owner(kind, name) for kind, name in used) if owner]
+        return tuple(sorted({owner.source for owner in owners if owner.source}))
+
+
+def prepare(options: TrainingOptions, task: Task | None, data: Dataset | None, registry: Registry) -> Prepared:
+    """Open what is not given, settle the options, and make the network and its trainer of them; raises `UsageError`."""
+    named = registry.task(options.task) if task is None else task
+    opened = named.open(options.setting(named)) if data is None else data
+    network = Network(
+        cells=[*options.cell] * options.layers,
+        head=opened.head,
+        inputs=opened.inputs,
+        seed=options.seed,
+        dtype=options.dtype,
+        embedding_std=options.embedding_std if opened.looked_up else None,
+        registry=registry,
+    )
+    shapes = Counter(opened.shape(number) for number in range(opened.batches))
+    if task is not None or ":" in options.task:
+        options = attrs.evolve(options, task=render(named))  # which may know better where its files are
+    options = settled(options, network, max(shapes), registry)
+    kernels = choose(options.kernels, registry) or NUMPY
+    engine = Engine(network, options.store, options.chunk, options.shards, registry, kernels)
+    updates = options.epochs * _updates_per_epoch(options, engine, shapes)
+    rate = registry.learning_rate(options.rate).over(updates)
+    trainer = Trainer(engine, options.optimizer, options.clip, rate, registry, options.accumulate, options.groups)
+    for shape in shapes:
+        trainer.check_accumulation(*shape)
+    model = TaskModel(network=network, task=named, learnt=opened.learnt)
+    return Prepared(options=options, data=opened, model=model, trainer=trainer, registry=registry)
+
+
+def settled(options: TrainingOptions, network: Network, shape: tuple[int, int], registry: Registry) -> TrainingOptions:
+    """Return the options with the data's full path, and the store, shards and kernels that will really be used.
+
+    What chose a store may choose otherwise another day, and shards or kernels on another machine. `shape` is that of
+    the longest batch.
+    """
+    if options.data not in (None, "-"):  # standard input has no path
+        options = attrs.evolve(options, data=str(Path(options.data).absolute()))
+    kernels = choose(options.kernels, registry)
+    engine = Engine(network, options.store, options.chunk, options.shards, registry, kernels or NUMPY)
+    plans = engine.run_plan(*shape).shards
+    options = attrs.evolve(options, shards=len(plans), kernels=kernels.name if kernels else NUMPY)
+    if plans[0].store == engine.store:
+        return options
+    return attrs.evolve(options, store=render(plans[0].store), chunk=plans[0].grid.longest)
+
+
+def _updates_per_epoch(options: TrainingOptions, engine: Engine[Network], shapes: Counter[tuple[int, int]]) -> int:
+    if options.accumulate > 1:
+        return -(-shapes.total() // options.accumulate)
+    return sum(n * max(1, engine.plan(*shape).simulation.updates) for shape, n in shapes.items())

@@ -140,7 +140,7 @@ def test_a_second_writer_is_refused_and_a_reader_is_not(run: RunFolder, model: T
 
 def test_metrics_are_cut_where_the_checkpoint_was_made(run: RunFolder) -> None:
     run.append({"n": 1})
-    size = run.metrics_size()
+    size = run.metrics_size
     run.append({"n": 2})
     run.close()
     with RunFolder.resume(run.path) as again:

@@ -24,6 +24,16 @@ from rnnframe.registry.registry import default_registry
 from rnnframe.registry.specs import render
 from rnnframe.sizes import human_bytes
 
+COLUMNS = [
+    "store",
+    "predicted",
+    "held",
+    "above idle",
+    "predicted time",
+    "time",
+    "forward/T",
+    "gradient, beside full history",
+]
 STORES = ("full-history", "checkpoint", "checkpoint:policy=revolve", "circular-queue")
 
 
@@ -80,19 +90,7 @@ def command(
         about = {"steps": steps, "batch": batch, "chunk": length, "shards": shards, "kernels": running.kernels}
         print_json({**about, "stores": rows})
     else:
-        print_table(
-            [
-                "store",
-                "predicted",
-                "held",
-                "above idle",
-                "predicted time",
-                "time",
-                "forward/T",
-                "gradient, beside full history",
-            ],
-            [_cells(row, steps) for row in rows],
-        )
+        print_table(COLUMNS, [_cells(row, steps) for row in rows])
         click.echo(f"\nkernels: {kernels_used(running.kernels)}")
     if plot is not None:
         _draw(plot, rows, f"{steps:,} steps in chunks of {length:,}, batch {batch:,}, threads: {shards}")

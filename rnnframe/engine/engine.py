@@ -154,7 +154,7 @@ class Engine(Generic[M]):
         """Do what `gradients` does, but hand mean gradient and loss to `on_update` at each update, and copy nothing.
 
         An update comes where the schedule has one, and at the end if any loss is left. `on_update` may overwrite the
-        gradient, which is a buffer of the engine; afterwards a new one begins at zero.
+        gradient: a buffer of the engine.
         """
         source = self.running.open(Batch(x, y, lengths, resets, weights=weights))
         return self._execute(self.running, source, state, on_update, None)[0]
@@ -241,10 +241,7 @@ class Engine(Generic[M]):
     def predict(
         self, x: Any, state: Any | None = None, lengths: Any | None = None, resets: Any | None = None
     ) -> tuple[Array, Vector]:
-        """Return what the head predicts at every step, [T, B, outputs], and the final state.
-
-        Behind the end of a sample that `lengths` names, predictions are zero.
-        """
+        """Return what is predicted at every step, [T, B, outputs], zero behind a sample's end, and the final state."""
         return self._inference().predict(x, state, lengths, resets)
 
     def _inference(self) -> Inference[Any]:

@@ -24,13 +24,8 @@ from rnnframe.storage.locks import Lock, is_lock
 from rnnframe.storage.tensors import read_tensors, tensor_bytes
 from rnnframe.storage.toml import read_toml, to_toml
 
-CONFIG, METRICS, WEIGHTS, CHECKPOINTS, LOCK = (
-    "config.toml",
-    "metrics.jsonl",
-    "weights.safetensors",
-    "checkpoints",
-    "run.lock",
-)
+CONFIG, METRICS, WEIGHTS = "config.toml", "metrics.jsonl", "weights.safetensors"
+CHECKPOINTS, LOCK = "checkpoints", "run.lock"
 
 
 class RunFolder:
@@ -56,7 +51,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: str | Path, config: Mapping[str, Any], *, force: bool) -> Self:
-        """Make and lock a new run folder, as `fresh` and `begin` do; raises `RunError`."""
+        """Make and lock a new run folder at once; raises `RunError`."""
         run = cls.fresh(path, force=force)
         run.begin(config)
         return run
@@ -200,6 +195,7 @@ class RunFolder:
         except OSError as error:
             raise RunError(f"cannot write {str(self.path / METRICS)!r}: {error.strerror or error}") from None
 
+    @property
     def metrics_size(self) -> int:
         """Flush the metrics to the disk and return their size in bytes."""
         assert self._journal is not None

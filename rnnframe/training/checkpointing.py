@@ -17,7 +17,7 @@ from rnnframe.training.trainer import Trainer
 def save_training(run: RunFolder, prepared: Prepared, progress: Progress, state: Vector | None) -> CheckpointRecord:
     """Write a checkpoint into a run folder, and the weights where none were better; raises `RunError`."""
     data = prepared.data
-    progress.data, progress.metrics_size = data.digest, run.metrics_size()
+    progress.data, progress.metrics_size = data.digest, run.metrics_size
     number = progress.number(data.batches)
     checkpoint = checkpoint_of(prepared.model, prepared.trainer, progress, state, number)
     run.save(checkpoint, keep=prepared.options.keep)

@@ -4,6 +4,7 @@ A checkpoint's number is that of the batches trained before it. The last few are
 validation; the file of a new one is on the disk, whole, before an old one is removed.
 """
 
+import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -108,6 +109,13 @@ class Checkpoints:
             case {"progress": dict(progress), "best": int() | None as best, "model": dict(model)}:
                 return Checkpoint(number=number, best=best, groups=groups, progress=progress, model=model)
         raise RunError(f"{str(path)!r} holds no progress; it is no checkpoint of a run")
+
+    def readable(self) -> Checkpoint:
+        """Return the newest one that can be read, for what all of a run agree on; raises `RunError`."""
+        for number in reversed(self.numbers()):
+            with contextlib.suppress(RunError):
+                return self.read(number)
+        return self.of_newest(self.read)
 
     def clear(self) -> None:
         """Remove all checkpoints, and what was left of a write; raises `OSError`."""

@@ -11,7 +11,6 @@ newest tells of one moment, and says how much of the metrics was written by then
 elsewhere, written after it.
 """
 
-import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,13 +52,6 @@ class RunFolder:
         check_free(Path(path), force=force)
         run = cls(Path(path))
         run._force = force
-        return run
-
-    @classmethod
-    def create(cls, path: str | Path, config: Mapping[str, Any], *, force: bool) -> Self:
-        """Make and lock a new run folder, as `fresh` and `begin` do; raises `RunError`."""
-        run = cls.fresh(path, force=force)
-        run.begin(config)
         return run
 
     def begin(self, config: Mapping[str, Any]) -> None:
@@ -174,13 +166,6 @@ class RunFolder:
     def load(self) -> Checkpoint:
         """Return the newest checkpoint; raises `RunError`."""
         return self.checkpoints.of_newest(self.checkpoints.read)
-
-    def readable(self) -> Checkpoint:
-        """Return the newest checkpoint that can be read, for what all of a run agree on; raises `RunError`."""
-        for number in reversed(self.checkpoints.numbers()):
-            with contextlib.suppress(RunError):
-                return self.checkpoints.read(number)
-        return self.load()
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one line to the metrics."""

@@ -41,9 +41,15 @@ def model() -> TaskModel:
     return TaskModel(network=network, task=task, learnt=task.learns(characters="abc"))
 
 
+def new(path: Path) -> RunFolder:
+    run = RunFolder.fresh(path)
+    run.begin({})
+    return run
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[RunFolder]:
-    with RunFolder.create(tmp_path / "run", {}, force=False) as run:
+    with new(tmp_path / "run") as run:
         yield run
 
 
@@ -100,7 +106,7 @@ def test_the_last_few_checkpoints_stay_and_the_best(
 
 def test_equal_runs_write_equal_files(tmp_path: Path, model: TaskModel) -> None:
     for name in "ab":
-        with RunFolder.create(tmp_path / name, {}, force=False) as run:
+        with new(tmp_path / name) as run:
             run.save(checkpoint(model, 2, v=np.ones(3)), keep=1)
     for file in ("weights.safetensors", "checkpoints/00000002.safetensors"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
@@ -131,7 +137,7 @@ def test_a_second_writer_is_refused_and_a_reader_is_not(run: RunFolder, model: T
     with pytest.raises(RunError, match=in_use):
         RunFolder.resume(run.path)
     with pytest.raises(RunError, match=in_use):
-        RunFolder.create(run.path, {}, force=True)
+        RunFolder.fresh(run.path, force=True).begin({})
     assert RunFolder.open(run.path).load().number == 0
     load_model(run.path)
     run.close()

@@ -26,6 +26,8 @@ class Progress(Observer):
 
     def open(self, run: Path | None) -> Watcher:
         """Return what suits where stderr goes."""
+        if sys.stderr is None:
+            return Watcher()
         return LiveLine() if sys.stderr.isatty() else PlainLines(self.every)
 
 

@@ -50,7 +50,7 @@ def command(run: str, checkpoint: str, data: str | None, kernels: str, as_json: 
 
 def _held_out(folder: RunFolder, model: TaskModel, options: TrainingOptions) -> Examples:
     dataset = model.task.open(options.setting(model.task))
-    if dataset.digest != folder.readable().progress.get("data"):
+    if dataset.digest != folder.checkpoints.readable().progress.get("data"):
         name = dataset.valid.name
         raise RunError(f"{name} has changed since the run was made; evaluate all of a file with --data FILE")
     return dataset.valid

@@ -4,6 +4,7 @@ The number of a checkpoint is the number of batches trained before it. The last 
 validation. The file of a new checkpoint is complete on the disk before an old one is removed.
 """
 
+import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -138,6 +139,13 @@ class Checkpoints:
             case {"progress": dict(progress), "best": int() | None as best, "model": dict(model)}:
                 return Checkpoint(number=number, best=best, groups=groups, progress=progress, model=model)
         raise RunError(f"{str(path)!r} holds no progress; it is no checkpoint of a run")
+
+    def readable(self) -> Checkpoint:
+        """Return the newest one that can be read, for what all of a run agree on; raises `RunError`."""
+        for number in reversed(self.numbers()):
+            with contextlib.suppress(RunError):
+                return self.read(number)
+        return self.of_newest(self.read)
 
     def clear(self) -> None:
         """Remove all checkpoints, and the remains of an interrupted write; raises `OSError`."""

@@ -10,7 +10,6 @@ Every file is complete at any time, also on the disk (`rnnframe.storage.durable`
 one describes one moment, and records the size of the metrics at that moment. The weights are a copy for use elsewhere.
 """
 
-import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,13 +46,6 @@ class RunFolder:
         check_free(Path(path), force=force)
         run = cls(Path(path))
         run._force = force
-        return run
-
-    @classmethod
-    def create(cls, path: str | Path, config: Mapping[str, Any], *, force: bool) -> Self:
-        """Make and lock a new run folder at once; raises `RunError`."""
-        run = cls.fresh(path, force=force)
-        run.begin(config)
         return run
 
     def begin(self, config: Mapping[str, Any]) -> None:
@@ -179,13 +171,6 @@ class RunFolder:
     def load(self) -> Checkpoint:
         """Return the newest checkpoint; raises `RunError`."""
         return self.checkpoints.of_newest(self.checkpoints.read)
-
-    def readable(self) -> Checkpoint:
-        """Return the newest readable checkpoint, for facts that are the same in all of a run; raises `RunError`."""
-        for number in reversed(self.checkpoints.numbers()):
-            with contextlib.suppress(RunError):
-                return self.checkpoints.read(number)
-        return self.load()
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one line to the metrics."""

@@ -1,5 +1,6 @@
 """Telling observers how a training goes, so that one that fails harms nobody but itself."""
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -97,4 +98,6 @@ class Watchers(Watcher):
 def _leave_out(name: str, error: Exception) -> None:
     reason = str(error) if isinstance(error, RnnframeError) else f"{type(error).__name__}: {error}"
     line = " ".join(reason.split())
-    print(f"rnnframe: {name} is left out of the rest of this training: {line}", file=sys.stderr)
+    if sys.stderr is not None:  # as where a program was started without one
+        with contextlib.suppress(OSError, ValueError):  # or it is full, or closed: the progress line is left out so
+            print(f"rnnframe: {name} is left out of the rest of this training: {line}", file=sys.stderr, flush=True)

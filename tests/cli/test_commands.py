@@ -136,7 +136,7 @@ def test_help_imports_nothing_that_only_training_needs() -> None:
         "from rnnframe.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "slow = 'rich', 'safetensors', 'torch', 'pydoc_data', 'rnnframe.cli.train', 'rnnframe_cells'\n"
+        "slow = ('rich', 'safetensors', 'torch', 'pydoc_data', 'rnnframe.cli.train', 'rnnframe_cells')\n"
         "print([name for name in slow if name in sys.modules])"
     )
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,6 +1,8 @@
 """`rnnframe train --observer`: plugins that are told how a training goes."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -195,3 +197,17 @@ def test_progress_can_be_replaced_by_disabling_its_plugin(
     small = [word for word in SMALL if word != "--quiet"]
     outcome = run("--plugin", tmp_path / "nothing.py", "train", "--data", text, *small, "--epochs", 1)
     assert (outcome.code, outcome.err) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_progress_that_nobody_can_read_does_not_end_the_training(text: Path) -> None:
+    small = [str(word) for word in SMALL if word != "--quiet"]
+    command = [sys.executable, "-m", "rnnframe", "train", "--data", str(text), *small, "--json"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, text=True, check=False)
+    closed = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>&-', "-", *command], stdout=subprocess.PIPE, text=True, check=False
+    )
+    for outcome in (done, closed):
+        assert outcome.returncode == 0
+        assert json.loads(outcome.stdout)["finished"] is True

@@ -11,7 +11,7 @@ import pytest
 
 import rnnframe as rf
 from rnnframe.errors import OptionError, PluginError, UnknownNameError
-from rnnframe.plugin import Cell, Kernels, hookimpl
+from rnnframe.plugin import Cell, Kernels, Loss, hookimpl
 from rnnframe.registry.kinds import KINDS
 
 
@@ -215,5 +215,22 @@ def test_inference_finds_kernels_in_the_registry_that_it_is_given():
     network = rf.Network(["elman:hidden=3"], "mse", 2, registry=registry)
     assert rf.Inference(network, kernels="own", registry=registry).network.kernels == ("numpy",)
     assert rf.Inference(network, kernels="own").network.kernels == ("numpy",)
-    with pytest.raises(OptionError, match="unknown kernels 'own'"):
+    with pytest.raises(UnknownNameError, match="unknown kernels 'own'"):
         rf.Inference(rf.Network(["elman:hidden=3"], "mse", 2), kernels="own")
+
+
+def test_what_a_loss_raises_names_its_plugin_too():
+    @attrs.frozen(kw_only=True)
+    class Broken(Loss):
+        name = "broken"
+        width = 1
+
+        def losses_and_gradients(self, o, y):
+            raise RuntimeError("no more")
+
+    registry = rf.Registry.installed()
+    registry.register(module(lambda: [Broken], "rnnframe_losses"), "mine", "my-distribution", "1.0")
+    network = rf.Network(["elman:hidden=3"], "broken", 2, registry=registry)
+    with pytest.raises(RuntimeError) as raised:
+        rf.Engine(network).gradients(np.zeros((3, 1, 2)), np.zeros((3, 1, 1)))
+    assert raised.value.__notes__ == ["in the head, loss 'broken' of plugin 'mine' of my-distribution 1.0"]

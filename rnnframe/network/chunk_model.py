@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +25,7 @@ from rnnframe.network.scratch import Scratch, ScratchForm
 from rnnframe.network.stack import Stack
 from rnnframe.network.tapes import Tape, TapeFactory, tape_shapes
 from rnnframe.network.weights import Weights
+from rnnframe.registry.blame import BlameNote
 from rnnframe.registry.registry import Registry
 
 ROWS, MOST_ROWS = 512, 2048
@@ -51,7 +52,9 @@ class LayerModel:
         The head as it is computed may be another than `self.head`, whose parameters it has.
         """
         self.layers = layers
-        self._stack = Stack(layers, head, LossFeed(head))
+        loss: type[Any] = NoneType if self.head is None else type(self.head.loss)
+        note = BlameNote("in the head", "loss", loss, self.registry.describe)
+        self._stack = Stack(layers, head, LossFeed(head, note))
         self._form = ScratchForm(layers, head)
         self.weights = Weights(layers, self.head, self.dtype, parameters)
 

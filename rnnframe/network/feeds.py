@@ -10,6 +10,7 @@ from rnnframe.contracts.head import Head
 from rnnframe.data.pieces import Piece
 from rnnframe.data.sweep import Part, SweepClient
 from rnnframe.network.scratch import Scratch
+from rnnframe.registry.blame import BlameNote
 
 
 class Feed(Protocol):
@@ -34,9 +35,13 @@ class Feed(Protocol):
 
 @attrs.frozen(eq=False)
 class LossFeed:
-    """The head's own loss: the readout lives here, and its outputs are thrown away at once."""
+    """The head's own loss: the readout lives here, and its outputs are thrown away at once.
+
+    `note` says whose loss was at work when something is raised.
+    """
 
     head: Head | None
+    note: BlameNote
 
     def seen(self, weights: Arrays, piece: Piece, h: Array, scratch: Scratch) -> None:
         """Nobody looks: outputs are made when the piece is reversed."""
@@ -51,9 +56,9 @@ class LossFeed:
             return 0.0
         working = scratch.part(-1, (len(h), samples))
         counted = slice(len(h) - steps, None), slice(0, samples)
-        return self.head.reverse(
-            weights, h[counted], piece.y, piece.weights, dh[counted], gradients.group("head"), working
-        )
+        into = gradients.group("head")
+        with self.note:
+            return self.head.reverse(weights, h[counted], piece.y, piece.weights, dh[counted], into, working)
 
     def wants_inputs(self, piece: Piece) -> bool:
         """Nobody asks."""

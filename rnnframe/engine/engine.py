@@ -212,10 +212,12 @@ class Engine(Generic[M]):
             Takes each output once, in the order of time, on the way forward.
         input_gradient : function (part, dx) or None
             Takes dL/dx [l, n, inputs] of dense x on the way back.
-        state, lengths, resets
-            As `gradients` takes them.
+        state : mapping or None
+            As `gradients` takes it.
         state_gradient : mapping or None
             dL/d(final state), by name; zeros by default.
+        lengths, resets
+            As `gradients` takes them.
 
         Returns
         -------

@@ -199,8 +199,8 @@ class Engine(Generic[M]):
         """Return the gradients of a loss that is computed outside, chunk by chunk.
 
         The outputs are those of the head's readout before any activation, or of the top layer where the network has no
-        head. Functions are handed a `Part`, which says where an array [l, n, width] belongs in [T, B, width]; what
-        they are handed is valid during the call. With several shards they are called from several threads.
+        head. Functions receive a `Part`, which says where an array [l, n, width] belongs in [T, B, width]; the array
+        is valid during the call. With several shards they are called from several threads.
 
         Parameters
         ----------

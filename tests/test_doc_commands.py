@@ -24,6 +24,7 @@ ELSEWHERE = {
     "docs/reference/cli.md",  # how commands are called, not commands; compared with the program in test_docs.py
     "docs/tutorial/first-cell.md",  # with the files that they name, in test_tutorials.py
     "docs/tutorial/first-store.md",
+    "docs/how-to/write-a-head.md",
     "docs/how-to/publish-a-plugin.md",  # in an environment of its own, in test_distributions.py
 }
 FILES = {  # what the commands of a page read

@@ -13,10 +13,14 @@ from rnnframe.plugin import (
     Dataset,
     Examples,
     Kernels,
+    Layer,
+    LearningRate,
+    Loss,
     Medium,
     NamedOptimizer,
     Observer,
     Optimizer,
+    Readout,
     StateStore,
     StepCell,
     Task,
@@ -57,7 +61,7 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
 
 def test_every_hook_is_in_the_reference_with_its_exact_signature() -> None:
     hooks = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("rnnframe_")}
-    assert len(hooks) == 10
+    assert len(hooks) == 11
     signatures = [name + MODULE.sub("", str(inspect.signature(hook))).replace("'", "") for name, hook in hooks.items()]
     plugins, page = ((ROOT / "docs" / "reference" / name).read_text() for name in ("plugins.md", "hooks.md"))
     assert re.findall(r"^\| `(rnnframe_[^`]+)` \|", plugins, re.MULTILINE) == signatures
@@ -66,7 +70,7 @@ def test_every_hook_is_in_the_reference_with_its_exact_signature() -> None:
 
 def test_every_method_of_a_contract_is_in_the_plugin_reference() -> None:
     text = (ROOT / "docs" / "reference" / "plugins.md").read_text()
-    contracts = (Cell, StepCell, Optimizer, NamedOptimizer, StateStore, Medium)
+    contracts = (Layer, Cell, StepCell, Loss, Readout, Optimizer, NamedOptimizer, LearningRate, StateStore, Medium)
     for contract in (*contracts, Kernels, Task, Dataset, Examples, Observer, Watcher):
         for name, member in vars(contract).items():
             if not name.startswith("_") and (callable(member) or isinstance(member, property)):
@@ -182,7 +186,8 @@ def test_the_parameters_that_a_docstring_lists_are_those_of_the_signature(name: 
     methods = [member for each, member in vars(thing).items() if each[0] != "_" and inspect.isfunction(member)]
     for each in [thing, *methods] if inspect.isclass(thing) else [thing]:
         for section in PARAMETERS.findall(inspect.getdoc(each) or ""):
-            listed = [word for line in section.splitlines() if line[:1].strip() for word in line.split(", ")]
+            items = [line.partition(" : ")[0] for line in section.splitlines() if line[:1].strip()]
+            listed = [name for item in items for name in item.split(", ")]
             assert listed == [word for word in inspect.signature(each).parameters if word != "self"], each
 
 

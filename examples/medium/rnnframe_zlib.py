@@ -20,7 +20,7 @@ from rnnframe.plugin import Medium, SnapshotLayout, Snapshots, hookimpl
 class Zlib(Medium):
     """Compress snapshots without loss.
 
-    How far that goes nobody knows beforehand, so a plan counts their full size; the report tells what was held.
+    How far that goes is not known in advance, so a plan counts their full size; the report tells what was held.
     """
 
     name: ClassVar[str] = "zlib"

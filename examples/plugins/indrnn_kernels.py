@@ -18,7 +18,7 @@ from rnnframe.plugin import (
 
 @attrs.frozen(kw_only=True)
 class Twin(Cell):
-    """IndRNN with the same parameters, state and tape; no `name`, since nobody asks for it by name."""
+    """IndRNN with the same parameters, state and tape; no `name`, since no spec names it."""
 
     cell: Cell
 

@@ -56,7 +56,7 @@ class Checkpoint(StateStore):
         default=None,
         validator=optional(in_(("whole", "lean", "states"))),
         metadata={
-            "help": "what stays of a tape: the whole (default), what is dear to compute, or the states (to rounding)"
+            "help": "what stays of a tape: the whole (default), what is slow to compute, or the states (to rounding)"
         },
     )
     medium: Medium | None = attrs.field(

@@ -1,4 +1,4 @@
-"""Snapshots on a disk: a memory-mapped file that nobody can find, so that nothing stays behind."""
+"""Snapshots on a disk: a memory-mapped file without a name, so that nothing stays behind."""
 
 import itertools
 import mmap

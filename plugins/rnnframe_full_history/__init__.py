@@ -23,7 +23,7 @@ class FullHistory(StateStore):
     keep: Literal["whole", "lean"] | None = attrs.field(
         default=None,
         validator=optional(in_(("whole", "lean"))),
-        metadata={"help": "what stays of a tape: the whole (the default), or what is dear to compute"},
+        metadata={"help": "what stays of a tape: the whole (the default), or what is slow to compute"},
     )
 
     @property

@@ -35,7 +35,7 @@ def project(x: Array, U: Array, out: Array) -> None:
 
 
 def write_input_gradient(dz: Array, U: Array, dx: Array | None) -> None:
-    """Write dz·Uᵀ into `dx` [L, B, inputs], unless nobody wants it."""
+    """Write dz·Uᵀ into `dx` [L, B, inputs], unless it is None."""
     if dx is not None:
         np.matmul(rows(dz), U.T, out=rows(dx))
 

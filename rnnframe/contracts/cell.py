@@ -9,10 +9,15 @@ from rnnframe.contracts.layer import Layer, Widths
 
 @attrs.frozen(kw_only=True)
 class Cell(Layer):
-    """A recurrent layer of `hidden` units, given whole blocks of time.
+    """A recurrent layer, which processes whole blocks of time.
 
-    `block.tape["h"][1:]` is the output, handed to the next layer; h is part of the state. Formulas and shapes:
-    U [inputs, gates·H], W [H, gates·H], biases.
+    `block.tape["h"][1:]` is the output, which the next layer receives; h is part of the state. The usual parameters are
+    U [inputs, gates·H], W [H, gates·H] and biases.
+
+    Parameters
+    ----------
+    hidden : int
+        Units H.
     """
 
     hidden: int
@@ -23,4 +28,4 @@ class Cell(Layer):
 
     @abc.abstractmethod
     def state(self, inputs: int) -> Widths:
-        """Return name -> width per sample of what one step hands to the next; "h" is the output."""
+        """Return name -> width per sample of what one step passes to the next; "h" is the output."""

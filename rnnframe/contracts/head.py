@@ -1,4 +1,4 @@
-"""`Head`: a readout and a loss. It lives in the reverse sweep: outputs are made there, and thrown away at once."""
+"""`Head`: a readout and a loss. It works in the reverse sweep: outputs are computed there and discarded at once."""
 
 from typing import Any
 
@@ -12,9 +12,16 @@ from rnnframe.contracts.readout import Readout
 
 @attrs.frozen(kw_only=True)
 class Head:
-    """What stands on the top layer of a network: o = readout(h), and the loss of o.
+    """The last part of a network: o = readout(h), and the loss of o.
 
     Its spec is that of the loss, with the readout as one more option: "softmax:classes=65,readout=affine".
+
+    Parameters
+    ----------
+    loss : Loss
+        From outputs and targets to a number.
+    readout : Readout
+        From the outputs of the top layer to those of the loss.
     """
 
     loss: Loss
@@ -31,7 +38,26 @@ class Head:
         return self.loss.width
 
     def sum_of_losses(self, weights: Arrays, h: Array, y: Array, factors: Array | None, scratch: Arrays) -> float:
-        """Return the sum of the losses of a block of h [L, B, inputs] with targets y; factors [L, B] weigh them."""
+        """Return the weighted sum of the losses of a block.
+
+        Parameters
+        ----------
+        weights : Arrays
+            The parameters of the readout, by name.
+        h : Array
+            The outputs of the top layer [L, B, inputs].
+        y : Array
+            Targets [L, B, target_width], or class numbers [L, B].
+        factors : Array or None
+            How much each loss counts, [L, B]; None where each counts once.
+        scratch : Arrays
+            Working arrays of the readout, by name.
+
+        Returns
+        -------
+        float
+            The sum.
+        """
         return self._loss(self.readout.forward(weights, h, scratch), y, factors)
 
     def reverse(
@@ -44,7 +70,24 @@ class Head:
         gradients: Arrays,
         scratch: Arrays,
     ) -> float:
-        """Return the sum of the losses of a block; add into the readout's gradients and write dL/dh."""
+        """Return the weighted sum of the losses of a block, and compute its gradients.
+
+        Parameters
+        ----------
+        weights, h, y, factors
+            As `sum_of_losses` takes them.
+        dh : Array
+            dL/dh [L, B, inputs] is written here.
+        gradients : Arrays
+            Those of the readout's parameters, which are added to.
+        scratch : Arrays
+            Working arrays of the readout, by name.
+
+        Returns
+        -------
+        float
+            The sum.
+        """
         o = self.readout.forward(weights, h, scratch)
         loss = self._loss(o, y, factors)
         self.readout.backward(weights, h, o, dh, gradients, scratch)

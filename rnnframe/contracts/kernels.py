@@ -1,8 +1,8 @@
-"""Kernels: other ways to compute what a cell computes, such as compiled code. An engine chooses them at set-up.
+"""`Kernels`: other ways to compute what layers compute, such as compiled code. An engine chooses them at set-up.
 
-A kernel is a cell itself, the twin of the one that it stands in for: same parameters, state and tape, so that it runs
-in the same buffers and leaves the same behind; its working arrays and what it derives from the parameters are its own.
-The cell as it was written, on numpy, is the reference, and what runs where no kernel is.
+Kernels provide twins. A twin is a layer with the same parameters, state and tape as the layer that it replaces, so that
+it runs in the same buffers and leaves the same results; its working arrays and derived arrays are its own. The layer as
+it was written, on numpy, is the reference, and runs where there is no twin.
 """
 
 import abc
@@ -20,7 +20,7 @@ AUTO, NUMPY = "auto", "numpy"
 
 @attrs.frozen(kw_only=True)
 class Kernels(abc.ABC):
-    """Twins of cells, from a plugin. A frozen attrs class with a `name`, like every class that plugins provide."""
+    """Twins of layers and heads: a frozen attrs class with a `name`, like every class that plugins provide."""
 
     name: ClassVar[str]
 
@@ -30,10 +30,36 @@ class Kernels(abc.ABC):
 
     @abc.abstractmethod
     def twin(self, layer: Layer, dtype: np.dtype[Any]) -> Layer | None:
-        """Return the layer that computes in place of `layer`, None where there is none."""
+        """Return the layer that computes in place of another one.
+
+        Parameters
+        ----------
+        layer : Layer
+            The layer as it was written.
+        dtype : numpy.dtype
+            That of the network, float32 or float64.
+
+        Returns
+        -------
+        Layer or None
+            Its twin; None where there is none.
+        """
 
     def head(self, head: Head, dtype: np.dtype[Any]) -> Head | None:
-        """Return the head that computes in place of `head`, None where there is none."""
+        """Return the head that computes in place of another one; by default there is none.
+
+        Parameters
+        ----------
+        head : Head
+            The head as it was written.
+        dtype : numpy.dtype
+            That of the network, float32 or float64.
+
+        Returns
+        -------
+        Head or None
+            Its twin; None where there is none.
+        """
         return None
 
     def cells(self) -> Iterable[str]:
@@ -41,11 +67,11 @@ class Kernels(abc.ABC):
         return ()
 
     def is_ready(self, twin: Layer | Head, dtype: np.dtype[Any]) -> bool:
-        """Tell, at once, whether `prepare` will be quick; if not, people are told that they wait for it."""
+        """Return at once whether `prepare` will be quick; if not, a message asks the user to wait."""
         return True
 
     def prepare(self, twin: Layer | Head, dtype: np.dtype[Any]) -> None:
-        """Make a twin ready for its first block, which must not be what pays for it: compile, load, warm up."""
+        """Make a twin ready before its first block: compile, load, warm up."""
         return
 
     def place(self) -> str:

@@ -1,6 +1,6 @@
-"""`Layer`: what a network is a stack of, given whole blocks of time; and `BlockPass`, what it is handed for one.
+"""`Layer`: a part of the stack that a network is, which processes whole blocks of time; `BlockPass`: what it receives.
 
-A recurrent layer is a `Cell` (`rnnframe.contracts.cell`). A layer without a state, such as a dense one, is one too.
+A recurrent layer is a `Cell` (`rnnframe.contracts.cell`). A dense layer, which has no state, is a layer too.
 """
 
 import abc
@@ -19,7 +19,7 @@ Widths: TypeAlias = Mapping[str, int]
 Sizes: TypeAlias = Mapping[str, int | tuple[int, ...]]
 """Name -> values per step and sample, or a shape."""
 TapeRetention: TypeAlias = Literal["whole", "lean", "states"]
-"""How much of a chunk's tape stays until it is reversed: all; what only a product could rebuild; the states alone."""
+"""How much of a chunk's tape stays until it is reversed: all; what only a product could compute; the states alone."""
 
 
 @attrs.frozen(eq=False)
@@ -34,7 +34,7 @@ class BlockPass:
         The inputs [L, B, inputs], dense; or integers [L, B] that are row numbers of U.
     tape : Arrays
         What the layer leaves for its reverse, by name. An array of the state has one row more than the block has
-        steps: row 0 is the state before the block, row k + 1 the state after step k (a state that is not in `tape()`
+        steps: row 0 is the state before the block, row k + 1 the state after step k (a state that is not in `tape`
         has two rows only: before and after).
     scratch : Arrays
         Working arrays, by name; their contents are undefined.
@@ -80,7 +80,7 @@ class BlockPass:
 class Layer(abc.ABC):
     """A layer of a network. Class, name, options and factory are one: a frozen, keyword-only attrs class.
 
-    `output` names the array of `tape()` that is handed to the next layer: its rows after each step.
+    `output` names the array of `tape(inputs)` that the next layer receives: its rows after each step.
     """
 
     name: ClassVar[str]
@@ -88,7 +88,7 @@ class Layer(abc.ABC):
 
     @abc.abstractmethod
     def width(self, inputs: int) -> int:
-        """Return the values per step and sample that the layer hands on, for `inputs` values in."""
+        """Return the width of the outputs: the values per step and sample for `inputs` values in."""
 
     @abc.abstractmethod
     def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
@@ -99,7 +99,7 @@ class Layer(abc.ABC):
         """Fill the parameters in place."""
 
     def state(self, inputs: int) -> Widths:
-        """Return name -> width per sample of what one step hands to the next; by default nothing."""
+        """Return name -> width per sample of what one step passes to the next; by default nothing."""
         return {}
 
     @abc.abstractmethod
@@ -114,15 +114,33 @@ class Layer(abc.ABC):
         return False
 
     def retained_arrays(self, inputs: int, retention: TapeRetention) -> tuple[str, ...]:
-        """Return the names of `tape()` that stay with a chunk; `rebuild` makes the others. By default all stay.
+        """Return which arrays of the tape stay with a chunk; `rebuild` computes the others. By default all stay.
 
-        "lean" leaves out what follows from the rest with no matrix product, bit for bit; "states" keeps what the rest
-        follows from without going from step to step through a matrix product, to rounding.
+        Parameters
+        ----------
+        inputs : int
+            The width of x.
+        retention : "whole", "lean" or "states"
+            "lean" leaves out what follows from the rest with no matrix product, bit for bit. "states" keeps what the
+            rest follows from without a matrix product from step to step, to rounding.
+
+        Returns
+        -------
+        tuple of str
+            Names of `tape(inputs)`.
         """
         return tuple(self.tape(inputs))
 
     def rebuild(self, block: BlockPass, retention: TapeRetention) -> None:
-        """Write what `retained_arrays` left out of `block.tape`; row 0 of every state is filled in."""
+        """Write what `retained_arrays` left out.
+
+        Parameters
+        ----------
+        block : BlockPass
+            As `forward` had it; its tape has the retained arrays and row 0 of every state.
+        retention : "lean" or "states"
+            What was retained.
+        """
         return
 
     def scratch(self, inputs: int) -> Sizes:
@@ -143,7 +161,14 @@ class Layer(abc.ABC):
 
     @abc.abstractmethod
     def forward(self, block: BlockPass) -> None:
-        """Run the block: read row 0 of the state arrays of its tape and write everything else of it."""
+        """Run the block.
+
+        Parameters
+        ----------
+        block : BlockPass
+            Weights, inputs and arrays. Row 0 of the states of its tape is filled in; everything else of the tape is to
+            be written.
+        """
 
     @abc.abstractmethod
     def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
@@ -156,7 +181,7 @@ class Layer(abc.ABC):
         dh : Array
             The gradient [L, B, width] that reaches the outputs from above; it may be overwritten.
         dstate : Arrays
-            The gradient that reaches the state after the block; replace it by that of the state before the block.
+            The gradient [B, width] that reaches each state after the block; replace it by that before the block.
         gradients : Arrays
             Those of the parameters: add into them.
         dx : Array or None

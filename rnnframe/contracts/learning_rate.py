@@ -18,7 +18,13 @@ from attrs.validators import ge
 
 @attrs.frozen(kw_only=True)
 class LearningRate(abc.ABC):
-    """A factor in 0..1 as a function of the update's number, which counts from 1."""
+    """A factor from 0 to 1 as a function of the number of the update, which counts from 1.
+
+    Parameters
+    ----------
+    warmup : int
+        Updates in which the factor rises from 0 to 1.
+    """
 
     name: ClassVar[str]
     warmup: int = attrs.field(
@@ -36,5 +42,5 @@ class LearningRate(abc.ABC):
         """Return the factor after `done` updates since the warm-up."""
 
     def over(self, updates: int) -> "LearningRate":
-        """Return this schedule fitted to a training of that many updates, where it was not told a number."""
+        """Return the schedule for a training of that many updates, unless its options fix the number."""
         return self

@@ -1,4 +1,4 @@
-"""`Loss`: what turns outputs and targets into a number and its gradient. With a `Readout` it makes a head.
+"""`Loss`: from outputs and targets to a number and its gradient. A `Loss` and a `Readout` are a head.
 
 Losses are sums over steps and samples, each times its weight: the engine divides once by the sum of the weights.
 """
@@ -38,9 +38,26 @@ class Loss(abc.ABC):
         return self.width
 
     def targets(self, y: Array, dtype: np.dtype[Any]) -> Array:
-        """Return a block of targets as `losses_and_gradients` takes them; raises `DataError` for what is no target.
+        """Return a block of targets as `losses_and_gradients` reads them.
 
-        By default: finite numbers [..., target_width], dense and of the network's dtype.
+        By default finite numbers, dense and of the network's dtype.
+
+        Parameters
+        ----------
+        y : Array
+            Targets [..., target_width], or class numbers [...], of any dtype.
+        dtype : numpy.dtype
+            That of the network.
+
+        Returns
+        -------
+        Array
+            The targets, converted.
+
+        Raises
+        ------
+        DataError
+            For values that are no targets.
         """
         if y.dtype.kind not in "fiub":
             raise DataError(f"y holds {y.dtype}; head {self.name} takes numbers")
@@ -52,23 +69,57 @@ class Loss(abc.ABC):
         return y
 
     def count(self, y: Array, weights: Array | None) -> float:
-        """Return what the sum of the losses of a block is divided by for their mean: the sum of their weights.
+        """Return what the sum of the losses of a block is divided by for their mean.
 
-        y: targets [L, B] or [L, B, target_width]; weights: [L, B], or None where each loss counts once.
+        Parameters
+        ----------
+        y : Array
+            Targets [L, B, target_width], or class numbers [L, B].
+        weights : Array or None
+            How much each loss counts, [L, B]; None where each counts once.
+
+        Returns
+        -------
+        float
+            The sum of the weights.
         """
         return y.shape[0] * y.shape[1] if weights is None else float(weights.sum(dtype=np.float64))
 
     def losses_and_gradients(self, o: Array, y: Array) -> Array:
-        """Return the loss of each row [rows] and turn o [rows, width] into the gradient of their sum, in place.
+        """Return the losses and replace the outputs by the gradient of their sum, in place.
 
-        y: [rows, target_width], or [rows] class numbers.
+        Parameters
+        ----------
+        o : Array
+            Outputs [rows, width], which become dL/do. A row is one sample at one step.
+        y : Array
+            Targets [rows, target_width], or class numbers [rows].
+
+        Returns
+        -------
+        Array
+            The loss of each row, [rows].
         """
         raise NotImplementedError(f"loss {self.name!r} has no losses_and_gradients(self, o, y)")
 
     def loss_and_gradient(self, o: Array, y: Array, weights: Array | None) -> float:
-        """Return the sum of the losses, each times its weight, and turn o into its gradient in place.
+        """Return the weighted sum of the losses and replace the outputs by its gradient, in place.
 
-        weights: [rows], or None where each loss counts once. By default it calls `losses_and_gradients`.
+        By default it calls `losses_and_gradients`.
+
+        Parameters
+        ----------
+        o : Array
+            Outputs [rows, width], which become dL/do.
+        y : Array
+            Targets [rows, target_width], or class numbers [rows].
+        weights : Array or None
+            How much each loss counts, [rows]; None where each counts once.
+
+        Returns
+        -------
+        float
+            The sum, in the unit of the loss.
         """
         losses = self.losses_and_gradients(o, y)
         if weights is None:
@@ -77,5 +128,5 @@ class Loss(abc.ABC):
         return float(np.dot(losses.astype(np.float64), weights))
 
     def prediction(self, o: Array) -> None:
-        """Turn o [..., width] into what is predicted, such as probabilities, in place; by default o itself."""
+        """Replace outputs [..., width] by predictions, such as probabilities, in place; by default they stay."""
         return

@@ -1,4 +1,4 @@
-"""Where snapshots live that a store saves `far` away: on a disk, compressed, or wherever a plugin puts them."""
+"""`Medium`: where snapshots are kept that a store saves `far` away: on a disk, compressed, or elsewhere."""
 
 import abc
 from collections.abc import Callable
@@ -11,9 +11,16 @@ from rnnframe.arrays import Vector
 
 @attrs.frozen(kw_only=True)
 class SnapshotLayout:
-    """What a medium must hold: at most `slots` states (None: no bound known) of `state_bytes` bytes each.
+    """What a medium must hold.
 
-    `new_state` makes a state, for a medium that needs buffers.
+    Parameters
+    ----------
+    slots : int or None
+        The most states at once; None where no bound is known.
+    state_bytes : int
+        Bytes of a state.
+    new_state : function () -> Vector
+        Makes a state, for a medium that needs buffers.
     """
 
     slots: int | None
@@ -63,4 +70,20 @@ class Medium(abc.ABC):
 
     @abc.abstractmethod
     def open(self, layout: SnapshotLayout) -> Snapshots:
-        """Make room for snapshots; raises `OptionError` where there is none."""
+        """Make room for snapshots.
+
+        Parameters
+        ----------
+        layout : SnapshotLayout
+            How many states, and how large.
+
+        Returns
+        -------
+        Snapshots
+            An open medium, for one thread.
+
+        Raises
+        ------
+        OptionError
+            Where there is no room.
+        """

@@ -1,8 +1,7 @@
-"""What the loop runs: a `ChunkModel`, which makes buffers and works on them, one chunk forward and one chunk back.
+"""`ChunkModel`: what the loop runs. It makes buffers and works on them, one chunk forward and one chunk in reverse.
 
-The loop and its memory use nothing else. They hand states, tapes, gradients and weights on without looking inside,
-so a model may keep its arrays where it likes: in numpy vectors (`rnnframe.network`), in tensors of another library,
-in lists.
+The loop and its memory use nothing else. They pass states, tapes, gradients and weights on without looking inside, so a
+model can keep its arrays where it likes: in numpy vectors, in tensors of another library, or in lists.
 """
 
 from collections.abc import Iterator, Sequence
@@ -138,11 +137,11 @@ class ChunkModel(Protocol[V, W, T]):
 
     @property
     def buffers_key(self) -> Any:
-        """What tells models apart that share an engine and need other buffers; None as a rule."""
+        """A value that differs between models that share an engine and need other buffers; None as a rule."""
         ...
 
     def on(self, kernels: Kernels | None) -> Self:
-        """Return the same model with the same parameters, computed by kernels where these can."""
+        """Return the same model with the same parameters, computed by kernels where these have twins."""
         ...
 
     def open(self, batch: Batch) -> Source:
@@ -150,7 +149,7 @@ class ChunkModel(Protocol[V, W, T]):
         ...
 
     def usual_chunk(self, batch: int) -> int:
-        """Return the steps of a chunk where nobody has chosen any."""
+        """Return the steps of a chunk for `batch` samples where the caller has chosen none."""
         ...
 
     def chunk_bytes(self, steps: int, batch: int, retention: TapeRetention) -> ChunkBytes:
@@ -194,19 +193,28 @@ class ChunkModel(Protocol[V, W, T]):
         ...
 
     def reverse(self, weights: W, block: Block, tape: T, dstate: V, gradients: V, scratch: Any) -> float:
-        """Reverse one chunk, add into `gradients`, and return the sum of its losses.
+        """Reverse one chunk, and return the weighted sum of its losses.
 
-        `dstate` is the gradient that reaches the state after the chunk, and becomes that of the state before it.
+        Parameters
+        ----------
+        weights, block, tape
+            As `forward` had them; the block has targets where losses count.
+        dstate
+            The gradient that reaches the state after the chunk, which becomes that of the state before it.
+        gradients
+            Those of the parameters, which are added to.
+        scratch
+            What `new_scratch` returned.
         """
         ...
 
     def resume(self, tape: T, state: V) -> None:
-        """Make `state` the one after the chunk that left the tape."""
+        """Overwrite `state` by the one after the chunk that wrote the tape."""
         ...
 
 
 class PredictingModel(ChunkModel[V, W, T], Protocol[V, W, T]):
-    """A model that can be run forward alone, to be judged and to predict."""
+    """A model that can be run forward alone, to evaluate and to predict."""
 
     @property
     def outputs_width(self) -> int:
@@ -223,7 +231,7 @@ class PredictingModel(ChunkModel[V, W, T], Protocol[V, W, T]):
         ...
 
     def derive_forward(self) -> None:
-        """Compute again what of the derived arrays the way forward reads."""
+        """Compute again those derived arrays that the forward pass reads."""
         ...
 
     def outputs(self, block: Block, tape: T) -> Iterator[tuple[Piece, Array]]:

@@ -1,8 +1,4 @@
-"""What a plugin provides as an `Optimizer`: a rule on flat vectors, or on one parameter by name after the other.
-
-Each is a frozen, keyword-only attrs class. The class is name, options and factory in one: `name` is what people
-write on the command line, the fields are the options behind the colon (`metadata={"help": ...}` explains them).
-"""
+"""`Optimizer`: a rule that changes flat vectors; `NamedOptimizer`: one that changes each parameter by name."""
 
 import abc
 from typing import ClassVar, Self
@@ -29,16 +25,38 @@ class Optimizer(abc.ABC):
 
     @abc.abstractmethod
     def update(self, parameters: Array, gradients: Array, slots: Arrays, step: int, lr: float) -> None:
-        """Change the flat `parameters` in place; `step` counts from 1, `lr` is the scheduled learning rate.
+        """Change the parameters in place.
 
-        `gradients` may be overwritten; `slots` are changed in place. Where parameters have different settings, this is
-        called for each part of the vectors that has the same ones.
+        Where parameters have different settings, this is called for each part of the vectors that has the same ones.
+
+        Parameters
+        ----------
+        parameters : Array
+            A flat vector [n], which is changed in place.
+        gradients : Array
+            Their gradients [n]; they may be overwritten.
+        slots : Arrays
+            The vectors [n] of `slots()`, by name, which are changed in place.
+        step : int
+            The number of the update, from 1.
+        lr : float
+            The scheduled learning rate, which already includes the option `lr`.
         """
 
     def for_parameter(self, name: str, shape: tuple[int, ...]) -> Self:
-        """Return the optimizer of one parameter: this one, or one with other options and the same slots.
+        """Return the optimizer of one parameter; `adamw` returns one without weight decay for biases.
 
-        `adamw` returns one without weight decay for biases.
+        Parameters
+        ----------
+        name : str
+            The name of the parameter, such as "layer0.W".
+        shape : tuple of int
+            Its shape.
+
+        Returns
+        -------
+        Optimizer
+            This one, or one with other options and the same slots.
         """
         return self
 
@@ -71,12 +89,32 @@ class NamedOptimizer(Optimizer):
 
     @abc.abstractmethod
     def update_parameter(self, parameter: NamedParameter, step: int, lr: float) -> None:
-        """Change one parameter and its slots in place; `step` and `lr` are those of `Optimizer.update`."""
+        """Change one parameter and its slots in place.
+
+        Parameters
+        ----------
+        parameter : NamedParameter
+            Its name, value, gradient and slots.
+        step : int
+            The number of the update, from 1.
+        lr : float
+            The scheduled learning rate.
+        """
 
     def slot_shapes(self, name: str, shape: tuple[int, ...]) -> Shapes:
-        """Return slot name -> shape for a parameter; by default every one of `slots()` in the parameter's shape.
+        """Return the shapes of the slots of a parameter; by default each of `slots()` in the parameter's shape.
 
-        A vector without a name has `slots()`, each as long as the vector.
+        Parameters
+        ----------
+        name : str
+            The name of the parameter; empty for a whole vector, whose slots are `slots()`, each as long as the vector.
+        shape : tuple of int
+            Its shape.
+
+        Returns
+        -------
+        Shapes
+            Slot name -> shape.
         """
         return dict.fromkeys(self.slots(), shape)
 

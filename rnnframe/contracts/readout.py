@@ -1,4 +1,4 @@
-"""`Readout`: what turns the top layer's outputs into those of a loss. With a `Loss` it makes a head."""
+"""`Readout`: from the outputs of the top layer to those that a loss takes. A `Loss` and a `Readout` are a head."""
 
 import abc
 from collections.abc import Mapping
@@ -19,7 +19,20 @@ class Readout(abc.ABC):
 
     @abc.abstractmethod
     def parameters(self, inputs: int, outputs: int) -> Mapping[str, tuple[int, ...]]:
-        """Return the shape of each parameter."""
+        """Return the shape of each parameter.
+
+        Parameters
+        ----------
+        inputs : int
+            The width of h.
+        outputs : int
+            The width of the outputs, `Loss.width`.
+
+        Returns
+        -------
+        mapping
+            Name -> shape.
+        """
 
     @abc.abstractmethod
     def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:
@@ -31,11 +44,39 @@ class Readout(abc.ABC):
 
     @abc.abstractmethod
     def forward(self, weights: Arrays, h: Array, scratch: Arrays) -> Array:
-        """Return the outputs [L, B, outputs] of a block of h [L, B, inputs], in a working array."""
+        """Return the outputs of a block.
+
+        Parameters
+        ----------
+        weights : Arrays
+            The parameters, by name.
+        h : Array
+            The outputs of the top layer [L, B, inputs].
+        scratch : Arrays
+            Working arrays, by name.
+
+        Returns
+        -------
+        Array
+            The outputs [L, B, outputs], in a working array.
+        """
 
     @abc.abstractmethod
     def backward(self, weights: Arrays, h: Array, do: Array, dh: Array, gradients: Arrays, scratch: Arrays) -> None:
-        """Reverse the block: add into `gradients` and write dL/dh [L, B, inputs] into `dh`.
+        """Reverse the block.
 
-        do [L, B, outputs] is the gradient of the outputs, in the working array that `forward` returned.
+        Parameters
+        ----------
+        weights : Arrays
+            The parameters, by name.
+        h : Array
+            The outputs of the top layer [L, B, inputs].
+        do : Array
+            The gradient of the outputs [L, B, outputs], in the working array that `forward` returned.
+        dh : Array
+            Write dL/dh [L, B, inputs] here.
+        gradients : Arrays
+            Those of the parameters: add into them.
+        scratch : Arrays
+            Working arrays, by name.
         """

@@ -1,8 +1,4 @@
-"""What a plugin provides: a `Cell`, an `Optimizer` or a `StateStore` (and a `Medium`, see `rnnframe.media`).
-
-Each is a frozen, keyword-only attrs class. The class is name, options and factory in one: `name` is what people
-write on the command line, the fields are the options behind the colon (`metadata={"help": ...}` explains them).
-"""
+"""`StateStore`: a strategy of what is kept of the past; `Costs` and `Problem`, which it plans with."""
 
 import abc
 from collections.abc import Callable, Iterable
@@ -19,10 +15,23 @@ from rnnframe.schedules.simulation import Simulation, simulate
 
 @attrs.frozen(kw_only=True)
 class Costs:
-    """What a store may weigh, in bytes: a snapshot, one far away, a chunk's tape, old weights, and what is always held.
+    """The sizes that a store plans with: bytes of RAM of one shard.
 
-    `fixed` is the current, the final and the gradient's state, and the working arrays of one chunk. All of these are
-    one shard's and are bytes of RAM; a run has `shards` of them.
+    Parameters
+    ----------
+    snapshot : int
+        Bytes of a saved state in RAM.
+    tape : int
+        Bytes of the tape of one chunk.
+    far : int
+        Bytes of RAM of a saved state in the store's medium.
+    weights : int
+        Bytes of one version of the weights.
+    fixed : int
+        Bytes that are always held: the current state, the final state and the gradient of the state, and the working
+        arrays of one chunk.
+    shards : int
+        The number of shards, each of which holds as much.
     """
 
     snapshot: int
@@ -34,11 +43,11 @@ class Costs:
 
     @property
     def alpha(self) -> int:
-        """How many snapshots a tape weighs, rounded up."""
+        """How many snapshots take as much memory as a tape, rounded up."""
         return -(-self.tape // self.snapshot)
 
     def share(self, budget: int) -> int:
-        """Return what one shard may hold of a run's budget."""
+        """Return the bytes of a run's budget that one shard may hold."""
         return budget // self.shards
 
     def arena(self, simulation: Simulation) -> int:
@@ -57,10 +66,26 @@ def _raise(_: type["StateStore"], error: Exception) -> None:
 
 @attrs.frozen(kw_only=True)
 class Problem:
-    """What is to be planned: sequences of `steps` steps (None: unknown) in `shards` parts of up to `batch` samples.
+    """What is to be planned.
 
-    `chunk` is the chunk length where the caller fixed one, `usual_chunk` the network's own, `costs` gives the bytes of
-    a store for any chunk length, and `stores` are the registered store classes.
+    Parameters
+    ----------
+    steps : int or None
+        The length of the sequences; None where it is unknown.
+    batch : int
+        The samples of the largest shard.
+    shards : int
+        The number of shards.
+    chunk : int or None
+        The steps of a chunk where the caller has fixed them.
+    usual_chunk : int
+        The steps of a chunk that the network chooses.
+    costs : function (store, chunk) -> Costs
+        Returns the bytes of a store for any chunk length.
+    stores : tuple of classes
+        The registered store classes.
+    leave_out : function (class, error)
+        Is called with a class that failed where other stores can be used without it.
     """
 
     steps: int | None
@@ -71,7 +96,6 @@ class Problem:
     costs: Callable[["StateStore", int], Costs]
     stores: tuple[type["StateStore"], ...]
     leave_out: Callable[[type["StateStore"], Exception], None] = _raise
-    """Is told of a class that failed where others can go on without it."""
 
     @property
     def default_chunk(self) -> int:
@@ -80,7 +104,25 @@ class Problem:
         return length if self.steps is None else min(length, self.steps)
 
     def simulated(self, store: "StateStore", length: int) -> tuple[Simulation, Costs]:
-        """Return what a store would do and hold with chunks of `length` steps, and the costs that it weighs."""
+        """Return the simulation of a store with chunks of `length` steps, and its costs.
+
+        Parameters
+        ----------
+        store : StateStore
+            The store.
+        length : int
+            Steps of a chunk.
+
+        Returns
+        -------
+        tuple of Simulation and Costs
+            What the schedule holds and does, and the bytes of its parts.
+
+        Raises
+        ------
+        ScheduleError
+            For a schedule that cannot be executed.
+        """
         grid = store.grid(self.steps, length)
         costs = self.costs(store, grid.longest)
         return simulate(store.schedule(grid, costs), grid, stored_weights=store.stores_weights), costs
@@ -88,7 +130,7 @@ class Problem:
 
 @attrs.frozen(kw_only=True)
 class StateStore(abc.ABC):
-    """A strategy: what is remembered of the past. Its schedule says when, its medium where."""
+    """A strategy: what is kept of the past. Its schedule says when, its medium says where."""
 
     name: ClassVar[str]
     exact: ClassVar[bool] = True
@@ -115,7 +157,20 @@ class StateStore(abc.ABC):
         return False
 
     def grid(self, steps: int | None, chunk: int) -> Grid:
-        """Cut time into chunks of at most `chunk` steps; a store that acts at certain steps adds cuts there."""
+        """Cut time into chunks; a store that acts at certain steps adds cuts there.
+
+        Parameters
+        ----------
+        steps : int or None
+            The length of the sequence; None where it is unknown.
+        chunk : int
+            The most steps of a chunk.
+
+        Returns
+        -------
+        Grid
+            Chunks from step 0 to the last.
+        """
         return Grid(steps, (chunk,))
 
     def takes_any_grid(self, steps: int) -> bool:
@@ -127,17 +182,60 @@ class StateStore(abc.ABC):
 
     @abc.abstractmethod
     def schedule(self, grid: Grid, costs: Costs) -> Schedule:
-        """Yield the actions that process the grid."""
+        """Yield the actions that process the grid.
+
+        Parameters
+        ----------
+        grid : Grid
+            How time is cut into chunks; `grid.chunks` is None where the length is unknown.
+        costs : Costs
+            The bytes of snapshots and tapes.
+
+        Returns
+        -------
+        Schedule
+            A generator of actions. The answer to a `Forward` is the chunk that it reached.
+        """
 
     def resolve(self, problem: Problem) -> tuple["StateStore", int]:
-        """Return the store to use for a problem and its chunk length; nearly every store is its own choice."""
+        """Return the store to use and the steps of a chunk; nearly every store returns itself.
+
+        Parameters
+        ----------
+        problem : Problem
+            Lengths, sizes and the other stores.
+
+        Returns
+        -------
+        tuple of StateStore and int
+            The store whose schedule is executed, and the most steps of a chunk.
+
+        Raises
+        ------
+        OptionError
+            Where no choice keeps to a budget.
+        """
         return self, problem.default_chunk
 
     @classmethod
     def fit(cls, problem: Problem, length: int, budget: int) -> Iterable["StateStore"]:
-        """Return the fastest stores of this kind whose run holds at most `budget` bytes with chunks of `length` steps.
+        """Return the fastest stores of this class that keep to a budget.
 
-        One is enough; several where it takes a clock to tell. By default the one with no options given, if it fits.
+        By default the one with no options given, if it fits.
+
+        Parameters
+        ----------
+        problem : Problem
+            Lengths, sizes and the other stores.
+        length : int
+            Steps of a chunk.
+        budget : int
+            Bytes that the whole run may hold.
+
+        Returns
+        -------
+        iterable of StateStore
+            One is enough; several where only a measurement can tell which is fastest; none where nothing fits.
         """
         if any(field.init and field.default is attrs.NOTHING for field in attrs.fields(cls)):
             return ()

@@ -5,7 +5,7 @@
     data.batch(epoch=0, number=3)                          # a Batch; the same one each time it is asked for
     task.examples("other.txt", data.learnt, batch=32)      # Examples for a model that was trained before
 
-Nothing here runs a network: `rnnframe.training` trains on a dataset, `rnnframe.scoring` judges and predicts.
+Nothing here runs a network: `rnnframe.training` trains on a dataset, `rnnframe.training.scoring` judges and predicts.
 """
 
 import abc
@@ -22,10 +22,20 @@ from rnnframe.data.batch import Batch
 
 @attrs.frozen(kw_only=True)
 class Setting:
-    """What a task is told of the training that it is for.
+    """What a task knows of the training that it opens data for.
 
-    data: the file; None for what the task has of its own. batch: samples side by side. steps: of a training sequence,
-    for data without ends of its own. held_out: share of the data that is kept for validation. seed: of every draw.
+    Parameters
+    ----------
+    data : str or None
+        The file; None for the task's own data.
+    batch : int
+        Samples of a batch.
+    steps : int
+        Steps of a training sequence, for data without ends of its own.
+    held_out : float
+        Share of the data that is kept for validation, from 0 to 1.
+    seed : int
+        Of all random numbers.
     """
 
     data: str | None = None
@@ -37,7 +47,15 @@ class Setting:
 
 @attrs.frozen(eq=False)
 class Predicted:
-    """A batch and what the network predicts for it: outputs [T, B, outputs], of which padding means nothing."""
+    """A batch and what the network predicts for it.
+
+    Parameters
+    ----------
+    batch : Batch
+        The batch.
+    outputs : Array
+        Predictions [T, B, outputs]; those behind the end of a sample mean nothing.
+    """
 
     batch: Batch
     outputs: Array
@@ -62,7 +80,13 @@ class Alphabet(Protocol):
 
 @attrs.frozen(kw_only=True, eq=False)
 class Examples(abc.ABC):
-    """What a network is judged on: the held-out part of a dataset, or all of a file. `name` tells people which."""
+    """What a network is evaluated on: the held-out part of a dataset, or all of a file.
+
+    Parameters
+    ----------
+    name : str
+        Says which, in messages.
+    """
 
     name: str
 
@@ -71,26 +95,56 @@ class Examples(abc.ABC):
         """Yield the examples, the same ones in the same order each time."""
 
     def measure(self, predicted: Iterable[Predicted]) -> Mapping[str, float]:
-        """Return what counts besides the loss, such as {"accuracy": 0.97}; none by default.
+        """Return measures besides the loss; none by default.
 
-        The network runs while `predicted` is gone through, and does not where it is left alone.
+        Parameters
+        ----------
+        predicted : iterable of Predicted
+            The batches with their predictions. The network runs while you iterate, and not at all if you do not.
+
+        Returns
+        -------
+        mapping
+            Name -> number, such as {"accuracy": 0.97}.
         """
         return {}
 
     @abc.abstractmethod
     def table(self, predicted: Iterable[Predicted]) -> Iterator[Mapping[str, Array]]:
-        """Yield the predictions as columns [rows] of a table, by name, in pieces that all have the same columns."""
+        """Yield the predictions as a table, in pieces that all have the same columns.
+
+        Parameters
+        ----------
+        predicted : iterable of Predicted
+            The batches with their predictions.
+
+        Returns
+        -------
+        iterator of mapping
+            Column -> values [rows].
+        """
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Dataset(abc.ABC):
     """Data to train on, opened.
 
-    inputs: the width of x, or the number of rows of U where x holds integers (`looked_up`). head: readout and loss.
-    learnt: what was learnt from the data and belongs to the model, an object of `Task.learns`. digest: tells data
-    apart; a training does not go on with other data. valid: the held-out part.
+    What it returns depends on the task, the file and the setting alone, so that a training can resume at any batch.
 
-    What it gives depends on the task, the file and the setting alone, so that a training goes on at any batch.
+    Parameters
+    ----------
+    inputs : int
+        The width of x, or the number of rows of U where x holds integers.
+    looked_up : bool
+        Whether x holds integers.
+    head : Head or str
+        The head of the network, or its spec.
+    learnt : object
+        What was learnt from the data and belongs to the model: an object of `Task.learns`.
+    digest : str
+        Identifies the data; a training does not resume on other data.
+    valid : Examples
+        The held-out part.
     """
 
     inputs: int
@@ -107,9 +161,14 @@ class Dataset(abc.ABC):
 
     @abc.abstractmethod
     def batch(self, epoch: int, number: int) -> Batch:
-        """Return one batch; both count from 0. The same one each time, whatever was asked for in between.
+        """Return one batch: the same one each time, whatever was asked for in between.
 
-        It is called in a thread of its own while the batch before is trained on, so that one must stay as it is.
+        It is called in another thread while the previous batch is in use, so that one must not change.
+
+        Parameters
+        ----------
+        epoch, number
+            Both count from 0.
         """
 
     @abc.abstractmethod
@@ -141,13 +200,46 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def open(self, setting: Setting) -> Dataset:
-        """Return the data to train on; raises `DataError` where it cannot be had."""
+        """Return the data to train on.
+
+        Parameters
+        ----------
+        setting : Setting
+            The file, the sizes and the seed.
+
+        Returns
+        -------
+        Dataset
+            Batches and examples.
+
+        Raises
+        ------
+        DataError
+            For a file that is missing or does not fit.
+        """
 
     @abc.abstractmethod
     def examples(self, data: str, learnt: Any, batch: int) -> Examples:
-        """Return all of a file as examples for a model that has learnt `learnt`.
+        """Return all of a file as examples for a trained model.
 
-        Targets may be missing where the file has none. Raises `DataError` for a file that does not fit the model.
+        Parameters
+        ----------
+        data : str
+            The file. Its targets may be missing.
+        learnt : object
+            What the model has learnt from its training data.
+        batch : int
+            Samples of a batch.
+
+        Returns
+        -------
+        Examples
+            The file.
+
+        Raises
+        ------
+        DataError
+            For a file that does not fit the model.
         """
 
     def alphabet(self, learnt: Any) -> Alphabet | None:

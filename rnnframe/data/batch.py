@@ -7,7 +7,7 @@ import attrs
 
 @attrs.frozen(eq=False)
 class Batch:
-    """Some samples, as `Trainer.step` takes them.
+    """Some samples with all that is known of them: what a dataset returns, and what a source is opened on.
 
     Parameters
     ----------
@@ -20,11 +20,11 @@ class Batch:
         Integers [B], the real steps of each sample; None where all have T.
     resets : array or None
         Booleans [T, B], true where a sample's state is zero before that step.
+    carry : bool
+        Whether this batch begins with the state after the previous one.
     weights : array or None
         How much each loss counts, at least 0: numbers [T, B], or [B] for whole samples; None where each counts once.
         The mean of the losses is divided by the sum of the weights.
-    carry : bool
-        Whether this batch begins with the state after the one before.
     """
 
     x: Any

@@ -1,9 +1,4 @@
-"""Where blocks of inputs and targets come from: arrays that are sliced, or streams that are read once.
-
-A source hands out blocks of whole steps for a range of batch columns. It checks what it hands out, block by block, so
-that nothing is read before its time. Slices of one range must hold the same numbers each time they are taken; a stream
-holds what it has read until its readers release it.
-"""
+"""Choosing the source for a batch: `Sequence` over arrays, `Stream` over iterators of blocks."""
 
 from rnnframe.data.batch import Batch
 from rnnframe.data.format import DataFormat
@@ -14,7 +9,25 @@ from rnnframe.errors import DataError
 
 
 def open_source(batch: Batch, data_format: DataFormat) -> Source:
-    """Return a source over arrays, or over iterators of blocks."""
+    """Return a source of inputs and targets.
+
+    Parameters
+    ----------
+    batch : Batch
+        Arrays, or iterators of blocks as x.
+    data_format : DataFormat
+        What the network reads.
+
+    Returns
+    -------
+    Source
+        A `Sequence` or a `Stream`.
+
+    Raises
+    ------
+    DataError
+        For what does not fit, and for missing targets.
+    """
     if is_stream(batch.x):
         return _stream(batch, data_format)
     if batch.y is None:

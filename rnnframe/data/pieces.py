@@ -1,6 +1,6 @@
 """A chunk's data, cut into pieces: dense blocks of the samples that run from one cut to the next.
 
-A cut is where a sample ends, or where it begins anew with a state of zeros. Samples stand in the order in which they
+A cut is where a sample ends, or where it starts again with a state of zeros. Samples stand in the order in which they
 end, so those that still run are always the last columns, and a cell sees nothing but dense blocks [l, n, inputs].
 """
 
@@ -17,8 +17,16 @@ from rnnframe.data.columns import Columns
 class Span:
     """The steps [start, stop) of a chunk between two cuts.
 
-    The columns from `first` on run; the first `ending` of them end at `stop`. `reset_samples` names those, counted from
-    `first`, whose state is zero at `start`; None where there are none.
+    Parameters
+    ----------
+    start, stop
+        Steps of the chunk.
+    first : int
+        The samples in the columns from `first` on run.
+    ending : int
+        How many of them, the first ones, end at `stop`.
+    reset_samples : Array or None
+        The samples, counted from `first`, whose state is zero at `start`; None where there are none.
     """
 
     start: int
@@ -29,10 +37,22 @@ class Span:
 
 
 def cut(steps: int, samples: int, ends: Array | None, resets: Array | None) -> Iterator[Span]:
-    """Cut a chunk of `steps` steps where samples end or begin anew; steps at which none runs are in no span.
+    """Cut a chunk where samples end or are reset; steps at which none runs are in no span.
 
-    ends: [samples], rising; the step of this chunk at which each one ends, below 1 or above `steps` where it does not
-    end in it; None where none does. resets: booleans [steps, samples], true where the state is zero before a step.
+    Parameters
+    ----------
+    steps, samples
+        The size of the chunk.
+    ends : Array or None
+        Integers [samples], rising: the step of this chunk at which each one ends, below 1 or above `steps` where it
+        does not end in it. None where none does.
+    resets : Array or None
+        Booleans [steps, samples], true where the state is zero before a step.
+
+    Returns
+    -------
+    iterator of Span
+        In the order of time.
     """
     if ends is None and resets is None:
         yield Span(start=0, stop=steps, first=0, ending=0, reset_samples=None)
@@ -59,7 +79,7 @@ def cut(steps: int, samples: int, ends: Array | None, resets: Array | None) -> I
 
 @attrs.frozen
 class Draw:
-    """What random masks are a function of, beside layer, sample and step: a chunk that is run again draws the same.
+    """What random masks follow from, with layer, sample and step: a chunk that is run again has the same masks.
 
     Parameters
     ----------
@@ -122,7 +142,17 @@ class Piece:
 
 @attrs.frozen(eq=False)
 class Targets:
-    """The targets of a piece with the weights of their losses (None: each counts once), and the sum of the weights."""
+    """The targets of a piece.
+
+    Parameters
+    ----------
+    y : Array
+        Targets, as the loss takes them.
+    weights : Array or None
+        Those of the losses; None where each counts once.
+    count : float
+        The sum of the weights.
+    """
 
     y: Array
     weights: Array | None
@@ -135,8 +165,12 @@ class Block:
 
     Parameters
     ----------
+    steps : int
+        Its steps.
     spans : sequence of Span
         Where each piece lies.
+    pieces : sequence of Piece
+        The data.
     retained : bool
         Whether the pieces stay with the chunk's tape: views of the caller's data, which cost nothing. Any others are
         dropped, and made again when the chunk is reversed; targets come in then.

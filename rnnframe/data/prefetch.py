@@ -17,14 +17,23 @@ POLL_SECONDS = 5.0  # seconds that `close` waits for an item in preparation
 class Prefetch(Generic[T]):
     """An iterator over the same items in the same order, each prepared by a thread before it is asked for.
 
-    source: anything to iterate over; it is read in that thread alone, never more than `depth` items ahead of what was
-    handed out, and not before the first item is asked for. What it yields must stay as it is while later items are
-    made: a source that fills one buffer again and again needs `depth` + 2 of them.
+    An exception of the source is raised where its item would have been returned, with its traceback, and ends the
+    iteration. `close`, the end of a `with` block, and the end of the last reference stop the thread, and close the
+    source if it can be closed, as a generator can. `taken` counts the items that were returned: a position to resume
+    at, which does not include items that lie ready.
 
-    An exception of the source is raised where its item would have been handed out, with its traceback, and ends the
-    iteration. `close`, the end of a `with` block, and the last reference going away stop the thread and close the
-    source if it can be closed, as a generator can. `taken` counts the items that were handed out: a position to resume
-    at, which what lies ready is not part of. Raises `OptionError` for a depth below 1.
+    Parameters
+    ----------
+    source : iterable
+        Is read in the thread alone, and not before the first item is asked for. An item must not change while later
+        ones are prepared: a source that fills the same buffers again needs `depth` + 2 of them.
+    depth : int
+        The most items that are read ahead, at least 1.
+
+    Raises
+    ------
+    OptionError
+        For a depth below 1.
     """
 
     def __init__(self, source: Iterable[T], depth: int = 1) -> None:
@@ -62,14 +71,14 @@ class Prefetch(Generic[T]):
     def close(self) -> None:
         """Stop reading, drop what lies ready, and wait for the thread: at most as long as one item, or five seconds.
 
-        A source that blocks for longer than that, such as a pipe nobody writes to, ends its thread with its next item.
+        A source that blocks for longer than that, such as a pipe without a writer, ends its thread with its next item.
         """
         self._shelf.stop()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(self._patience)
 
     def leave(self) -> None:
-        """Stop reading, and let nobody wait for the thread, which ends when the source has made its present item."""
+        """Stop reading without waiting for the thread, which ends when the source has made its present item."""
         self._patience = 0.0
         self._shelf.stop()
 

@@ -1,9 +1,4 @@
-"""Where blocks of inputs and targets come from: arrays that are sliced, or streams that are read once.
-
-A source hands out blocks of whole steps for a range of batch columns. It checks what it hands out, block by block, so
-that nothing is read before its time. Slices of one range must hold the same numbers each time they are taken; a stream
-holds what it has read until its readers release it.
-"""
+"""`Sequence`: a source over arrays, memory maps and all that can be sliced along time; blocks are views if possible."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -22,10 +17,21 @@ from rnnframe.data.staging import Staging
 class Sequence:
     """A source over arrays, or anything that has a shape and a dtype and can be sliced along time.
 
-    lengths: the steps of each sample [B], what stands behind them is not looked at. resets: booleans [T, B], where a
-    sample starts again from a state of zeros. weights: of the losses, [T, B] or [B]. Samples of different lengths are
-    dealt in the order in which they end, so that those that still run are the last columns of a part, and so that the
-    parts have about as many steps each.
+    Values behind the end of a sample are not read. Samples of different lengths are dealt in the order in which they
+    end, so that those that still run are the last columns of a part, and so that the parts have about as many steps
+    each.
+
+    Parameters
+    ----------
+    batch : Batch
+        Arrays: x [T, B, inputs] or [T, B], targets (or None), lengths [B], resets [T, B], weights [T, B] or [B].
+    data_format : DataFormat
+        What the network reads.
+
+    Raises
+    ------
+    DataError
+        For shapes and types that do not fit; values are checked block by block.
     """
 
     steps: int | None

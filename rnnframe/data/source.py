@@ -1,8 +1,8 @@
-"""Where blocks of inputs and targets come from: arrays that are sliced, or streams that are read once.
+"""`Source`: where blocks of inputs and targets come from. `Reader`: a source as one shard reads it.
 
-A source hands out blocks of whole steps for a range of batch columns. It checks what it hands out, block by block, so
-that nothing is read before its time. Slices of one range must hold the same numbers each time they are taken; a stream
-holds what it has read until its readers release it.
+A source returns blocks of whole steps for a range of batch columns. It checks each block when it is read, so
+that nothing is read earlier than needed. Slices of one range must hold the same numbers each time they are taken; a
+stream holds what it has read until its readers release it.
 """
 
 import itertools
@@ -18,9 +18,16 @@ from rnnframe.schedules.grid import Grid
 
 
 class Source(Protocol):
-    """What the loop reads from. `steps` is None where the length is not known.
+    """What the loop reads from.
 
-    `data_bytes` are those of blocks that the source has held at once at most.
+    Attributes
+    ----------
+    steps : int or None
+        The length; None where it is unknown.
+    batch : int
+        Samples.
+    data_bytes : int
+        The most bytes of blocks that the source has held at once.
     """
 
     steps: int | None
@@ -46,7 +53,7 @@ class Source(Protocol):
         ...
 
     def again(self, start: int, block: Block, columns: Columns, staging: Staging) -> Block:
-        """Return a block that was had before, and of which the spans are left; its values are not checked again."""
+        """Return a block that was read before, of which the spans are left; its values are not checked again."""
         ...
 
     def with_targets(self, start: int, block: Block, columns: Columns, staging: Staging) -> Block:
@@ -54,16 +61,28 @@ class Source(Protocol):
         ...
 
     def release(self, start: int) -> None:
-        """Take note that one reader will not ask for the block from `start` on again."""
+        """Record that one reader will not ask for the block from `start` on again."""
         ...
 
 
 @attrs.frozen
 class Reader:
-    """A source as one shard's loop reads it: some batch columns, chunk by chunk of a grid.
+    """A source as the loop of one shard reads it: some columns of the batch, chunk by chunk.
 
-    `check` is called before each block and raises where the shard must end. `draw` is what random masks
-    of the run are drawn from.
+    Parameters
+    ----------
+    source : Source
+        What is read.
+    grid : Grid
+        How time is cut into chunks.
+    columns : slice or Array
+        The samples of the shard.
+    staging : Staging
+        Memory for what must be copied.
+    check : function ()
+        Is called before each block, and raises where the shard must end.
+    draw : Draw or None
+        What random masks of the run follow from.
     """
 
     source: Source
@@ -74,11 +93,11 @@ class Reader:
     draw: Draw | None = None
 
     def release(self, chunk: int) -> None:
-        """Let go of the block of a chunk, which is not read again."""
+        """Release the block of a chunk, which is not read again."""
         self.source.release(self.grid.span(chunk)[0])
 
     def again(self, chunk: int, waiting: Block, *, losses: bool) -> Block:
-        """Return a block that was read before, from where it waits or anew, with targets where losses count."""
+        """Return a block that was read before, kept or read again, with targets where losses count."""
         self.check()
         start, block = self.grid.span(chunk)[0], waiting
         self.staging.begin()

@@ -1,4 +1,4 @@
-"""Sources that are read once: iterators of blocks, whose length nobody knows."""
+"""`Stream`: a source that is read once, an iterator of blocks of unknown length."""
 
 import itertools
 import threading

@@ -1,4 +1,4 @@
-"""An outside loss in the loop: it is handed outputs on the way forward and asked for their gradient on the way back."""
+"""A loss outside of the loop: it receives outputs on the way forward, and returns their gradient on the way back."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -13,10 +13,14 @@ from rnnframe.errors import DataError
 
 @attrs.frozen(eq=False)
 class Part:
-    """Which steps [start, stop) of which samples an array [stop - start, n, width] belongs to.
+    """Where an array [stop - start, n, width] belongs in one of the whole sequence: `whole[start:stop, samples]`.
 
-    `samples` is a slice of the batch's columns or an array of their numbers, so that `whole[start:stop, samples]` is
-    where it belongs in an array of the whole sequence.
+    Parameters
+    ----------
+    start, stop
+        Steps of the sequence.
+    samples : slice or Array
+        Columns of the batch, or their numbers.
     """
 
     start: int
@@ -30,9 +34,9 @@ class Part:
 
 
 OutputsFn: TypeAlias = Callable[[Part, Array], Any]
-"""Is handed the outputs [l, n, width] of a part, once each, in the order of time; valid during the call."""
+"""Receives the outputs [l, n, width] of a part, once each, in the order of time; they are valid during the call."""
 PullFn: TypeAlias = Callable[[Part, Array], Any]
-"""Is handed the outputs of a part again and returns dL/d(outputs) [l, n, width]."""
+"""Receives the outputs of a part again and returns dL/d(outputs) [l, n, width]."""
 
 
 @attrs.define(eq=False)
@@ -70,12 +74,12 @@ class SweepClient:
         return True
 
     def hand_out(self, part: Part, outputs: Array) -> None:
-        """Hand out outputs."""
+        """Pass outputs to the caller."""
         if self.outputs is not None:
             self.outputs(part, outputs)
 
     def pull(self, part: Part, outputs: Array) -> Array:
-        """Return dL/d(outputs); raises `DataError` for what has not their shape."""
+        """Return dL/d(outputs); raises `DataError` for another shape."""
         given = np.asarray(self.pull_fn(part, outputs))
         if given.shape != outputs.shape or given.dtype.kind not in "fiu":
             raise DataError(
@@ -85,6 +89,6 @@ class SweepClient:
         return given
 
     def take_inputs(self, part: Part, dx: Array) -> None:
-        """Hand on dL/dx."""
+        """Pass dL/dx to the caller."""
         if self.inputs is not None:
             self.inputs(part, dx)

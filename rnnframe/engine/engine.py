@@ -174,8 +174,8 @@ class Engine(Generic[M]):
         """Return the gradients of a loss that is computed outside, chunk by chunk.
 
         The outputs are those of the head's readout before any activation, or of the top layer where the network has no
-        head. Functions are handed a `Part`, which says where an array [l, n, width] belongs in [T, B, width]; what
-        they are handed is valid during the call. With several shards they are called from several threads.
+        head. Functions receive a `Part`, which says where an array [l, n, width] belongs in [T, B, width]; the array
+        is valid during the call. With several shards they are called from several threads.
 
         Parameters
         ----------
@@ -187,10 +187,12 @@ class Engine(Generic[M]):
             Takes each output once, in the order of time, on the way forward.
         input_gradient : function (part, dx) or None
             Takes dL/dx [l, n, inputs] of dense x on the way back.
-        state, lengths, resets
-            As `gradients` takes them.
+        state : mapping or None
+            As `gradients` takes it.
         state_gradient : mapping or None
             dL/d(final state), by name; zeros by default.
+        lengths, resets
+            As `gradients` takes them.
 
         Returns
         -------

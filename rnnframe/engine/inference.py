@@ -25,7 +25,17 @@ P = TypeVar("P", bound=PredictingModel[Any, Any, Any])
 
 @attrs.frozen(kw_only=True, eq=False)
 class Evaluation:
-    """Mean loss, the sum of the weights of the losses (their number, where unweighted), and the final state."""
+    """What an evaluation gives back.
+
+    Parameters
+    ----------
+    loss : float
+        The mean loss.
+    count : float
+        The sum of the weights of the losses: their number, where each counts once.
+    state : Vector
+        The state after the last step: name -> [B, width].
+    """
 
     loss: float
     count: float
@@ -34,8 +44,7 @@ class Evaluation:
 
 @attrs.frozen
 class _Passed:
-    """A chunk that was run forward: its first step, its data without targets, its tape, the working arrays, and the
-    batch's columns in its order."""
+    """A chunk that was run forward: first step, data without targets, tape, working arrays, columns of the batch."""
 
     start: int
     block: Block
@@ -45,7 +54,19 @@ class _Passed:
 
 
 class Inference(Generic[P]):
-    """Runs a network over sequences, chunk by chunk, in the memory of one chunk; keeps its buffers between calls."""
+    """Runs a network forward over sequences, in the memory of one chunk; it keeps its buffers between calls.
+
+    Parameters
+    ----------
+    network : Network
+        What is run.
+    chunk : int or None
+        Steps of a chunk; None leaves it to the network.
+    kernels : Kernels or str
+        What computes the layers, as `Engine` takes it.
+    registry : Registry or None
+        Where names are looked up; by default the network's own.
+    """
 
     def __init__(
         self,
@@ -89,7 +110,18 @@ class Inference(Generic[P]):
         resets: Any | None = None,
         weights: Any | None = None,
     ) -> Evaluation:
-        """Return the mean loss of one sequence; all arguments as `Engine.gradients` takes them."""
+        """Return the mean loss, count and final state of one sequence.
+
+        Parameters
+        ----------
+        x, y, state, lengths, resets, weights
+            As `Engine.gradients` takes them.
+
+        Raises
+        ------
+        DataError, NonFiniteError
+            For what does not fit, and for a loss that is not finite.
+        """
         loss: float = 0.0
         count: float = 0
         source = self.network.open(Batch(x, y, lengths, resets, weights=weights))
@@ -108,7 +140,7 @@ class Inference(Generic[P]):
         resets: Any | None = None,
         weights: Any | None = None,
     ) -> tuple[Evaluation, Array]:
-        """Return what `evaluate` does and the predictions that `predict` returns, of one pass."""
+        """Return what `evaluate` returns and the predictions [T, B, outputs], from one pass."""
         loss: float = 0.0
         count: float = 0
         parts: list[Array] = []
@@ -123,9 +155,22 @@ class Inference(Generic[P]):
     def predict(
         self, x: Any, state: Any | None = None, lengths: Any | None = None, resets: Any | None = None
     ) -> tuple[Array, Vector]:
-        """Return what the head predicts at every step, [T, B, outputs], and the final state.
+        """Return the predictions of one sequence and its final state.
 
-        Behind the end of a sample that `lengths` names, predictions are zero.
+        Parameters
+        ----------
+        x, state, lengths, resets
+            As `Engine.gradients` takes them.
+
+        Returns
+        -------
+        tuple of Array and Vector
+            The predictions [T, B, outputs], zero behind the end of a sample, and the state after the last step.
+
+        Raises
+        ------
+        DataError
+            For what does not fit.
         """
         source = self.network.open_inputs(Batch(x, None, lengths, resets))
         parts = [self._predicted(passed) for passed in self._forward(source, state)]

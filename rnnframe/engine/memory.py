@@ -50,10 +50,18 @@ class Arena:
 
 
 class Memory:
-    """Everything that one run of the loop writes to, but for the parameters.
+    """Everything that one run of the loop writes to, except the parameters.
 
-    Nothing here refers back to it, so that all is freed as soon as nobody refers to it. `describe` names the plugin
-    that a medium is from.
+    Nothing here refers back to it, so that all is freed with the last reference.
+
+    Parameters
+    ----------
+    model : ChunkModel
+        Makes the buffers.
+    plan : Plan
+        How many, and how large.
+    describe : function (kind, class) -> str
+        Names the plugin that a medium is from, in errors.
     """
 
     def __init__(self, model: Model, plan: Plan, describe: Describe) -> None:

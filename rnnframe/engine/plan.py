@@ -16,12 +16,24 @@ from rnnframe.schedules.simulation import Simulation, simulate
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """A store's schedule for sequences of `grid.steps` steps and `batch` samples, simulated.
+    """The simulated schedule of a store for one shard.
 
-    `store` is the one that is really used, where another one chose it. `planning_costs` are the bytes that it planned
-    with: those of the largest shard, so that all shards follow one schedule; `costs` are this shard's own.
-    `chunk` are the steps of the longest chunk of all samples, which buffers are made for.
-    `predicted_bytes` is what the buffers of the shard take (see `rnnframe.Report`), None where there is no bound.
+    Parameters
+    ----------
+    store : StateStore
+        The store that is used, where another one chose it.
+    grid : Grid
+        How time is cut into chunks.
+    batch : int
+        Samples of the shard.
+    planning_costs : Costs
+        The bytes that the store planned with: those of the largest shard, so that all shards follow one schedule.
+    costs : Costs
+        The bytes of this shard.
+    simulation : Simulation
+        What the schedule holds and does.
+    chunk : int
+        Steps of the longest chunk, for which buffers are made.
     """
 
     store: StateStore
@@ -39,7 +51,7 @@ class Plan:
 
     @property
     def predicted_bytes(self) -> int | None:
-        """Bytes held at the peak."""
+        """Bytes that the shard holds at the peak (see `rnnframe.Report`); None where there is no bound."""
         return self.costs.held(self.simulation) if self.simulation.bounded else None
 
     def schedule(self) -> Schedule:

@@ -7,18 +7,43 @@ from rnnframe.arrays import Vector
 
 @attrs.frozen(kw_only=True)
 class Report:
-    """What one run of the loop held and did, beside what the simulated schedule had predicted.
+    """What one run of the loop held and did, beside the prediction of the simulated schedule.
 
     Bytes count everything that depends on the number of steps, the chunk or the batch: tapes, snapshots, states,
-    working arrays and old weights; parameters, gradients and the data are not among them. `predicted_bytes` is None
-    where an endless schedule has no bound; `peak_bytes` is larger where buffers of an earlier, longer run were kept.
-    `data_bytes` are those of the blocks of a stream that were held at once at most, each until its chunk was reversed
-    for the last time; and of the copies of one chunk's data where they are split among shards, or inputs are of
-    another dtype than the network; room that an earlier run needed for them counts too. They are 0 for arrays that can
-    be used as they are, which are the caller's.
-    `kernels` names what computed each layer.
-    With lengths, steps are those of the longest sample. `forward_steps` counts each time a step was run forward, so
-    `forward_steps / steps` is the price of recomputation.
+    working arrays and old weights. Parameters, gradients and the data are not among them.
+
+    Parameters
+    ----------
+    store : str
+        The spec of the store that was used, where another one chose it.
+    exact : bool
+        Whether the gradient is that of the whole sequence.
+    steps : int
+        Steps of the sequence; with lengths those of the longest sample.
+    batch : int
+        Samples.
+    kernels : tuple of str
+        What computed each layer.
+    chunk : int
+        Steps of the longest chunk.
+    chunks : int
+        Chunks of the sequence.
+    shards : int
+        Parts of the batch, each with its own thread.
+    forward_steps : int
+        How often a step was run forward: `forward_steps / steps` is the cost of recomputation.
+    reverse_steps : int
+        How often a step was reversed.
+    updates : int
+        Updates during the run.
+    predicted_bytes : int or None
+        Bytes held at the peak, as predicted; None where an endless schedule has no bound.
+    peak_bytes : int
+        Bytes held at the peak; more than predicted where buffers of an earlier, longer run were kept.
+    data_bytes : int
+        The most bytes of blocks of a stream that were held at once, each until its chunk was reversed for the last
+        time, and of copies of one chunk's data: for shards, or where inputs have another dtype than the network. Memory
+        that an earlier run needed for them counts too. 0 for arrays that can be used as they are.
     """
 
     store: str
@@ -39,9 +64,18 @@ class Report:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Outcome:
-    """Mean loss (nats for softmax and Bernoulli heads), the sum of the weights of the losses, and the final state.
+    """What a run gives back without its gradients.
 
-    `state` has the names and shapes of a state of the whole batch: that after the last step.
+    Parameters
+    ----------
+    loss : float
+        The mean loss, in nats for softmax and bernoulli.
+    count : float
+        The sum of the weights of the losses: their number, where each counts once.
+    state : Vector
+        The state of the whole batch after the last step: name -> [B, width].
+    report : Report
+        What the run held and did.
     """
 
     loss: float
@@ -54,8 +88,14 @@ class Outcome:
 class Result(Outcome):
     """An outcome with gradients.
 
-    `gradients` has the names and shapes of the parameters; `state_gradient` is dL/dstate before the first step (of the
-    last window where the store truncates).
+    Parameters
+    ----------
+    loss, count, state, report
+        As `Outcome` has them.
+    gradients : Vector
+        Those of the mean loss, with the names and shapes of the parameters.
+    state_gradient : Vector
+        dL/dstate before the first step (of the last window where the store truncates): name -> [B, width].
     """
 
     gradients: Vector

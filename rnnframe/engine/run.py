@@ -18,15 +18,32 @@ from rnnframe.engine.totals import RunTotals
 from rnnframe.engine.weight_versions import WeightVersions
 
 UpdateFn: TypeAlias = Callable[[Any, float], None]
-"""Is handed the mean gradient and the mean loss at an update, and changes the parameters."""
+"""Receives the mean gradient and the mean loss at an update, and changes the parameters."""
 
 
 @attrs.define(eq=False)
 class Run:
     """A source that is run once over the shards of a plan.
 
-    `on_update` is called where the schedule has an update and a loss has come in since the last one, and at the end;
-    None leaves the mean gradient in the first shard's buffer. `draw` is what random masks are drawn from.
+    Parameters
+    ----------
+    model : ChunkModel
+        What is run.
+    source : Source
+        The data.
+    columns : sequence of slice or Array
+        The samples of each shard.
+    plan : RunPlan
+        The plans of all shards.
+    memories : sequence of Memory
+        The buffers of each shard.
+    versions : WeightVersions
+        Old weights.
+    on_update : function (gradients, loss) or None
+        Is called where the schedule has an update and a loss has come in since the last one, and at the end; None
+        leaves the mean gradient in the buffer of the first shard.
+    draw : Draw or None
+        What random masks follow from.
     """
 
     model: ChunkModel[Any, Any, Any]
@@ -72,7 +89,7 @@ class Run:
         execute(plan.schedule(), reader, self.model, memory, self.totals.shards[n], barrier)
 
     def _update(self) -> bool:
-        """Hand on the sums since the last update; return whether anybody has taken them."""
+        """Pass on the sums since the last update; return whether there was an update."""
         if self.on_update is None or not self.totals.waiting:
             return False
         gradients, loss = self.totals.reduce()

@@ -59,7 +59,7 @@ class LayerModel:
         self.weights = Weights(layers, self.head, self.dtype, parameters)
 
     def swept_by(self, client: SweepClient) -> Self:
-        """Return this network with the same parameters, fed by an outside loss in place of its own."""
+        """Return this network with the same parameters, and an outside loss in place of its own."""
         swept = copy.copy(self)
         swept._stack = Stack(self.layers, self._stack.head, OutsideFeed(self._stack.head, client))
         swept._form = ScratchForm(self.layers, self._stack.head, client.wants_inputs)
@@ -88,10 +88,10 @@ class LayerModel:
         return size_of({name: shape for name, shape in shapes.items() if not name.endswith(".U")})
 
     def usual_chunk(self, batch: int) -> int:
-        """Return the steps of a chunk where nobody has chosen any: the fewest with 512 rows of `batch` samples each.
+        """Return the usual steps of a chunk: the fewest with 512 rows of `batch` samples each.
 
-        Small networks take more, up to 2048 rows, as long as the tape of a chunk stays within a mebibyte: beside their
-        small products, what is to be done once a chunk would take much of the time.
+        Small networks take more, up to 2048 rows, as long as the tape of a chunk stays within a mebibyte: with their
+        small products, the fixed cost of a chunk would take much of the time.
         """
         row = sum(sum(at.tape.values()) for at in self.layers) * self.dtype.itemsize
         return -(-max(ROWS, min(MOST_ROWS, SMALL_TAPE // row)) // batch)

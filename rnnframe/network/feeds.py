@@ -1,4 +1,4 @@
-"""What feeds the reverse sweep of a network: dL/dh of the top layer, from the head's loss or from outside."""
+"""Where the reverse sweep of a network begins: dL/dh of the top layer, from the head's loss or from one outside."""
 
 from typing import Protocol
 
@@ -14,10 +14,10 @@ from rnnframe.registry.blame import BlameNote
 
 
 class Feed(Protocol):
-    """Where dL/dh comes from, and who else wants to see what passes."""
+    """Where dL/dh of the top layer comes from, and who else receives outputs and dL/dx."""
 
     def seen(self, weights: Arrays, piece: Piece, h: Array, scratch: Scratch) -> None:
-        """Take note of the top layer's outputs on the way forward."""
+        """Receive the top layer's outputs on the way forward."""
         ...
 
     def reverse(self, weights: Arrays, piece: Piece, h: Array, dh: Array, gradients: Vector, scratch: Scratch) -> float:
@@ -35,7 +35,7 @@ class Feed(Protocol):
 
 @attrs.frozen(eq=False)
 class LossFeed:
-    """The head's own loss: the readout lives here, and its outputs are thrown away at once.
+    """The head's own loss: the readout is computed here, and its outputs are discarded at once.
 
     `note` says whose loss was at work when something is raised.
     """
@@ -44,7 +44,7 @@ class LossFeed:
     note: BlameNote
 
     def seen(self, weights: Arrays, piece: Piece, h: Array, scratch: Scratch) -> None:
-        """Nobody looks: outputs are made when the piece is reversed."""
+        """Do nothing: outputs are computed when the piece is reversed."""
 
     def reverse(self, weights: Arrays, piece: Piece, h: Array, dh: Array, gradients: Vector, scratch: Scratch) -> float:
         """Write dL/dh of the steps and samples that count, and zeros for the others."""
@@ -61,16 +61,16 @@ class LossFeed:
             return self.head.reverse(weights, h[counted], piece.y, piece.weights, dh[counted], into, working)
 
     def wants_inputs(self, piece: Piece) -> bool:
-        """Nobody asks."""
+        """Return that it is not."""
         return False
 
     def take_inputs(self, piece: Piece, dx: Array) -> None:
-        """Nobody asks."""
+        """Do nothing."""
 
 
 @attrs.frozen(eq=False)
 class OutsideFeed:
-    """A loss of somebody else, who is handed outputs and asked for their gradient.
+    """A loss of the caller, who receives outputs and returns their gradient.
 
     The outputs are those of the readout, before any activation; or of the top layer where there is no head.
     """
@@ -79,7 +79,7 @@ class OutsideFeed:
     client: SweepClient
 
     def seen(self, weights: Arrays, piece: Piece, h: Array, scratch: Scratch) -> None:
-        """Hand out the outputs the first time that the piece is run."""
+        """Pass the outputs on the first time that the piece is run."""
         part = Part(piece.start, piece.start + len(h), piece.samples)
         if self.client.is_new(part):
             self.client.hand_out(part, self._outputs(weights, h, scratch))
@@ -105,9 +105,9 @@ class OutsideFeed:
         return 0.0
 
     def wants_inputs(self, piece: Piece) -> bool:
-        """Tell whether the client asks, of a piece whose x is no row numbers."""
+        """Tell whether the caller asks for dL/dx."""
         return self.client.wants_inputs
 
     def take_inputs(self, piece: Piece, dx: Array) -> None:
-        """Hand on dL/dx."""
+        """Pass dL/dx to the caller."""
         self.client.take_inputs(Part(piece.start, piece.start + len(dx), piece.samples), dx)

@@ -12,9 +12,18 @@ from rnnframe.registry.kinds import kind_of
 
 @attrs.frozen(eq=False)
 class PlacedLayer:
-    """A layer, its number from the inputs upwards, the prefix of its names, and the width of its inputs.
+    """A layer with its position in a network. `state`, `tape` and `width` of the layer are read once.
 
-    What the layer declares for these inputs is asked once: `state`, `tape` and `width`.
+    Parameters
+    ----------
+    number : int
+        Counted from the inputs upwards.
+    layer : Layer
+        The layer.
+    inputs : int
+        The width of its inputs.
+    describe : function (kind, class) -> str
+        Names the layer and its plugin in errors.
     """
 
     number: int

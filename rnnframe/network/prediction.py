@@ -1,4 +1,4 @@
-"""What inference runs of a network: forward alone, to be judged and to predict."""
+"""What inference runs of a network: forward alone, to evaluate and to predict."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,7 @@ class PredictingLayerModel(LayerModel):
         return open_inputs(batch, self.data_format)
 
     def derive_forward(self) -> None:
-        """Compute again what of the derived arrays the way forward reads."""
+        """Compute again those derived arrays that the forward pass reads."""
         self.weights.derive_forward()
 
     def outputs(self, block: Block, tape: Tape) -> Iterator[tuple[Piece, Array]]:

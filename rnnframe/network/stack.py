@@ -19,9 +19,18 @@ from rnnframe.network.weights import Weights
 
 @attrs.frozen(eq=False)
 class Stack:
-    """The layers from the input upwards, the head, and what feeds the way back.
+    """The layers from the input upwards, the head, and where the reverse sweep begins.
 
-    `arrays` are a piece's of a tape, layer by layer.
+    In its methods, `arrays` are those of one piece of a tape, layer by layer.
+
+    Parameters
+    ----------
+    layers : tuple of PlacedLayer
+        From the input upwards.
+    head : Head or None
+        The head as it is computed.
+    feed : Feed
+        Where dL/dh of the top layer comes from.
     """
 
     layers: tuple[PlacedLayer, ...]
@@ -98,7 +107,7 @@ class Stack:
     def _passes(
         self, weights: Weights, piece: Piece, arrays: Sequence[Arrays], scratch: Scratch, draw: Draw | None
     ) -> list[tuple[BlockPass, PlacedLayer]]:
-        """Return what each layer is handed, from the inputs upwards."""
+        """Return what each layer receives, from the inputs upwards."""
         x, passes = piece.x, []
         for at, of_layer, tape in zip(self.layers, weights.layers, arrays, strict=True):
             working = scratch.part(at.number, piece.size)

@@ -1,8 +1,8 @@
-"""Finding plugins and what they provide, so that a broken one harms nobody but itself.
+"""Finding plugins and what they provide, so that a broken one harms no other.
 
 Every entry point of the group `rnnframe` is loaded and asked on its own. What fails becomes a record with a reason;
 what works is known by name. `RNNFRAME_STRICT_PLUGINS=1` makes a failure fatal; `RNNFRAME_DISABLE_PLUGINS=a,b` skips
-the plugins of these names; `RNNFRAME_PLUGINS=a.py,b.py` adds files and modules that nobody has installed.
+the plugins of these names; `RNNFRAME_PLUGINS=a.py,b.py` adds files and modules that are not installed.
 """
 
 import functools
@@ -190,7 +190,7 @@ class Plugins:
         return self._classes[kind][name]
 
     def owner(self, kind: str, name: str) -> PluginRecord | None:
-        """Return the plugin that provides a name, None for a name that nobody provides."""
+        """Return the plugin that provides a name, None for an unknown name."""
         return self._owners.get((kind, name))
 
     def sources(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Plugins that nobody has packaged: a file, or a module by its dotted name, for trying things out.
+"""Plugins that are not packaged: a file, or a module by its dotted name, for trying things out.
 
 They are named with `rnnframe --plugin FILE.py` or `RNNFRAME_PLUGINS=a.py,b.py`, and `Registry.add_local` takes them in.
 A run folder writes down which of them it needs; it never runs them on its own, since a folder may come from anyone.

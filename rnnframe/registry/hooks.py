@@ -61,12 +61,12 @@ def rnnframe_tasks() -> Iterable[type[Task]]:
 
 @hookspec
 def rnnframe_losses() -> Iterable[type[Loss]]:
-    """Return loss classes: what outputs and targets make a number of, and the larger part of a head."""
+    """Return loss classes: from outputs and targets to a number and its gradient."""
 
 
 @hookspec
 def rnnframe_readouts() -> Iterable[type[Readout]]:
-    """Return readout classes: what makes outputs of the top layer's, the other part of a head."""
+    """Return readout classes: from the outputs of the top layer to those of a loss."""
 
 
 @hookspec

@@ -25,10 +25,16 @@ T = TypeVar("T")
 
 
 class Registry(Plugins):
-    """The plugins that there are, and what is made of them.
+    """The known plugins, and how objects are made of their classes.
 
-    strict: whether a broken plugin is fatal; by default as RNNFRAME_STRICT_PLUGINS says. disabled: names of plugins to
-    skip; by default those of RNNFRAME_DISABLE_PLUGINS. trace: is told every hook call and its answer, a line each.
+    Parameters
+    ----------
+    strict : bool or None
+        Whether a broken plugin is fatal; by default as RNNFRAME_STRICT_PLUGINS says.
+    disabled : iterable of str or None
+        Names of plugins to skip; by default those of RNNFRAME_DISABLE_PLUGINS.
+    trace : function (line) or None
+        Receives every hook call and its answer, a line each.
     """
 
     def __deepcopy__(self, _: Any) -> "Registry":
@@ -40,7 +46,27 @@ class Registry(Plugins):
         return _registry_with, (self.sources(),)
 
     def make(self, kind: str, base: type[Any], given: Any) -> Any:
-        """Return `given` if it is an object of `base`, else build one from the spec `name:key=value,...`."""
+        """Return an object from a spec, or the object itself.
+
+        Parameters
+        ----------
+        kind : str
+            One of `rnnframe.registry.kinds.KINDS`.
+        base : type
+            The class that objects of the kind derive from.
+        given : object or str
+            An object of `base`, or a spec `name:key=value,...`.
+
+        Returns
+        -------
+        object
+            An object of `base`.
+
+        Raises
+        ------
+        UsageError
+            For what is neither, an unknown name, or options that do not fit.
+        """
         if isinstance(given, base):
             return given
         if not isinstance(given, str):
@@ -49,7 +75,27 @@ class Registry(Plugins):
         return self.build(self.find(kind, spec.name), spec.options, kind, spec.name)
 
     def build(self, cls: type[T], options: Mapping[str, Any], kind: str, name: str) -> T:
-        """Make a `cls` from its options as texts, those that are media included; errors as `rnnframe.specs.build`."""
+        """Make an object of a class from its options.
+
+        Parameters
+        ----------
+        cls : type
+            The class.
+        options : mapping
+            Option -> its text, also of options that are media.
+        kind, name
+            What to call it in errors.
+
+        Returns
+        -------
+        object
+            An object of `cls`.
+
+        Raises
+        ------
+        OptionError
+            For an option that is unknown, missing or out of range.
+        """
         return build(cls, self._with_media(cls, options), kind, name)
 
     def _with_media(self, cls: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:

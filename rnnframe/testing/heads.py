@@ -85,7 +85,7 @@ class HeadTests(Suite):
             fail(f"{text!r} makes {again!r}, which is not equal to {self.whole!r}")
 
     def test_gradients_are_those_of_finite_differences(self) -> None:
-        """For every parameter and for h, with and without weights: what `reverse` gives is the slope of `loss`."""
+        """For every parameter and for h, with and without weights: what `reverse` gives is the slope of the loss."""
         for weighted in (False, True):
             bench = Bench(self.whole, weighted=weighted)
             bench.reverse()
@@ -106,7 +106,7 @@ class HeadTests(Suite):
             expect_close(f"gradient of {name}", twice.slopes()[name], 2 * value, 1e-11, ("weighted", "twice"))
 
     def test_training_and_evaluation_have_one_loss(self) -> None:
-        """`reverse` returns the sum over steps and samples that `loss` returns."""
+        """`reverse` returns the sum over steps and samples that `sum_of_losses` returns."""
         bench = Bench(self.whole)
         trained, evaluated = np.array(bench.reverse()), np.array(bench.loss())
         expect_close("sum of the losses", trained, evaluated, 1e-12, ("in reverse", "in loss"))

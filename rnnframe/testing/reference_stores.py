@@ -31,7 +31,7 @@ class KeepAll(StateStore):
 
 @attrs.frozen(kw_only=True)
 class Recompute(StateStore):
-    """Keep the state before every chunk, in the `medium` if there is one, and make every tape anew."""
+    """Keep the state before every chunk, in the `medium` if there is one, and compute every tape again."""
 
     name: ClassVar[str] = "recompute"
     medium: Medium | None = None

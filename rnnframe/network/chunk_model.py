@@ -58,6 +58,10 @@ class LayerModel:
         self._form = ScratchForm(layers, head)
         self.weights = Weights(layers, self.head, self.dtype, parameters)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle no shapes of states: they are made again when one is first asked for."""
+        return {name: value for name, value in self.__dict__.items() if name != "_shapes"}
+
     def swept_by(self, client: SweepClient) -> Self:
         """Return this network with the same parameters, and an outside loss in place of its own."""
         swept = copy.copy(self)

@@ -35,6 +35,8 @@ class Registry(Plugins):
         Names of plugins to skip; by default those of RNNFRAME_DISABLE_PLUGINS.
     trace : function (line) or None
         Receives every hook call and its answer, a line each.
+    tell : function (line)
+        Receives the line on a plugin that is broken and left out; by default it is printed on stderr.
     """
 
     def __deepcopy__(self, _: Any) -> "Registry":

@@ -76,7 +76,7 @@ def _of_run(path: Path, checkpoint: str, registry: Registry) -> TaskModel:
     numbers = checkpoints.numbers()
     if checkpoint not in map(str, numbers):
         there = ", ".join(map(str, numbers)) or "none"
-        raise OptionError(f"checkpoint={checkpoint} is out of place; expected best, last or a number (there: {there})")
+        raise OptionError(f"checkpoint={checkpoint} is invalid; expected best, last or a number (there: {there})")
     return _task_model(checkpoints.path(int(checkpoint)), "parameters/", registry)
 
 

@@ -27,18 +27,20 @@ class Leaky(Cell):
     def initialize(self, parameters, rng):
         parameters["U"][...] = rng.normal(size=parameters["U"].shape)
 
-    def state(self):
+    def state(self, inputs):
         return {"h": self.hidden}
 
-    def tape(self):
+    def tape(self, inputs):
         return {"h": self.hidden}
 
-    def forward(self, weights, x, tape, scratch):
-        project(x, weights["U"], tape["h"][1:])
+    def forward(self, block):
+        x, tape = block.x, block.tape
+        project(x, block.weights["U"], tape["h"][1:])
         for t in range(len(x)):
             tape["h"][t + 1] += self.leak * tape["h"][t]
 
-    def backward(self, weights, x, tape, dh, dstate, gradients, scratch, dx):
+    def backward(self, block, dh, dstate, gradients, dx):
+        x, weights = block.x, block.weights
         for t in reversed(range(len(x))):
             dh[t] += dstate["h"]
             dstate["h"][...] = SIGN self.leak * dh[t]

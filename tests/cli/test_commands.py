@@ -53,7 +53,7 @@ def test_plugins_lists_every_plugin_with_its_distribution(run: Run) -> None:
     assert all(record["status"] == "ok" for record in records)
 
 
-KINDS = ("task", "cell", "store", "optimizer", "medium", "head", "learning rate", "observer")
+KINDS = ("task", "cell", "store", "optimizer", "medium", "loss", "readout", "learning rate", "observer")
 
 
 @pytest.mark.parametrize("kind", KINDS)

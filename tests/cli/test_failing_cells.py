@@ -25,7 +25,7 @@ STEP = (
 FAILING = {
     "a tape that is not declared": (
         "Elman",
-        "forward = lambda self, weights, x, tape, scratch: tape['gates'].fill(0)",
+        "forward = lambda self, block: block.tape['gates'].fill(0)",
         "KeyError: 'gates' ({where}; RNNFRAME_TRACEBACK=1 shows where)",
         1,
     ),

@@ -139,7 +139,6 @@ def test_a_training_with_a_loss_in_a_file_resumes_bit_for_bit_and_is_judged(
     assert judged["loss"] == min(line["valid_loss"] for line in lines if "valid_loss" in line)
 
 
-@pytest.mark.xfail(strict=True, reason="a run does not record the file of its loss yet, only that of its task")
 def test_a_run_names_the_file_of_its_loss(typed: Typed) -> None:
     typed(*words_for("huber", "run"), "--epochs", 1)
     named = tomllib.loads(Path("run", "config.toml").read_text())["plugin"]

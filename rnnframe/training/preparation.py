@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -10,6 +11,7 @@ from rnnframe.contracts.task import Dataset, Task
 from rnnframe.engine.engine import Engine
 from rnnframe.network.network import Network
 from rnnframe.registry.kernels import choose
+from rnnframe.registry.kinds import kind_of
 from rnnframe.registry.registry import Registry
 from rnnframe.registry.specs import render
 from rnnframe.runs.model import TaskModel
@@ -30,11 +32,12 @@ class Prepared:
     @property
     def plugins(self) -> tuple[str, ...]:
         """The files and modules, named by the user and not installed, that the training needs."""
-        engine, optimizer = self.trainer.engine, self.trainer.optimizer
-        used = [("cell", cell.name) for cell in self.model.network.cells]
-        used += [("task", self.model.task.name), ("store", engine.store.name), ("optimizer", optimizer.name)]
-        used += [("kernels", self.options.kernels)]
-        owners = [owner for owner in (self.registry.owner(kind, name) for kind, name in used) if owner]
+        network, trainer = self.model.network, self.trainer
+        used: list[Any] = [*network.cells, self.model.task, trainer.engine.store, trainer.optimizer, trainer.rate]
+        used += [] if network.head is None else [network.head.loss, network.head.readout]
+        used += [] if trainer.engine.store.medium is None else [trainer.engine.store.medium]
+        named = [(kind_of(type(each)), each.name) for each in used] + [("kernels", self.options.kernels)]
+        owners = [owner for owner in (self.registry.owner(kind, name) for kind, name in named) if owner]
         return tuple(sorted({owner.source for owner in owners if owner.source}))
 
 

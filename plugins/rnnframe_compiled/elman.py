@@ -1,14 +1,31 @@
 """Block kernels of the simple recurrent layer; the formulas are those of `rnnframe_cells.elman`, on lanes."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba import njit
 
 from rnnframe.plugin import Array
 from rnnframe_compiled import functions
 from rnnframe_compiled.gradients import add_block_gradients
+from rnnframe_compiled.groups import Gradients, Inputs, Matrix, Product
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
 from rnnframe_compiled.products import add_values, copy, multiply, multiply_both
+
+
+class Packed(NamedTuple):
+    """U and W, packed by `pack_columns`, and b [H]."""
+
+    PU: Array
+    PW: Array
+    b: Array
+
+
+class Scratch(NamedTuple):
+    """The working array of `rnnframe_compiled.twins`, and dz [L, B, H], which becomes the gradients of the sums."""
+
+    work: Array
+    dz: Array
+
 
 tanh, sigmoid, relu = map(lanewise, (functions.tanh, functions.sigmoid, functions.relu))
 
@@ -32,28 +49,19 @@ def reverse_relu(h: Any, dh: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def forward(
-    unit: Any,
-    kind: int,
-    x: int,
-    step_bytes: int,
-    I: int,
-    numbers: Array,
-    sums: Array,
-    PU: Array,
-    PW: Array,
-    b: Array,
-    h: Array,
-) -> None:
-    """Run the block; x and `sums` as in `rnnframe_compiled.lstm.forward`."""
+def forward(unit: Any, kind: int, inputs: Inputs, packed: Packed, h: Array) -> None:
+    """Run the block: write h [L + 1, B, H] from its row 1 on; `kind` is the number of the activation."""
+    inputs, packed = Inputs(*inputs), Packed(*packed)
     z = bytes_of(unit)
     V = BYTES // z
     L, B, H = h.shape[0] - 1, h.shape[1], h.shape[2]
-    pu, pw, bias, rows, at_h = address_of(PU), address_of(PW), address_of(b), address_of(sums), address_of(h)
+    I, numbers, rows, at_h = inputs.width, inputs.numbers, address_of(inputs.rows), address_of(h)
+    pu, pw, bias = address_of(packed.PU), address_of(packed.PW), address_of(packed.b)
     for t in range(L):
         before = at_h + t * B * H * z
         after = before + B * H * z
-        multiply_both(unit, x + t * step_bytes, I, pu, before, H, pw, bias, B, H, after, H)
+        of_x, of_h = Product(inputs.address + t * inputs.step_bytes, I, pu), Product(before, H, pw)
+        multiply_both(unit, of_x, of_h, bias, Matrix(after, B, H, H))
         for r in range(B if len(numbers) else 0):
             add_values(unit, H, rows + numbers[t * B + r] * H * z, after + r * H * z)
         for j in range(0, B * H, V):
@@ -70,25 +78,24 @@ def forward(
 def backward(
     unit: Any,
     kind: int,
-    x: int,
-    step_bytes: int,
-    I: int,
-    numbers: Array,
+    inputs: Inputs,
     PWT: Array,
     h: Array,
     dh: Array,
-    carried: Array,
-    dz: Array,
-    dU: Array,
-    dW: Array,
-    db: Array,
-    work: Array,
+    dstate: Array,
+    scratch: Scratch,
+    gradients: Gradients,
 ) -> None:
-    """Reverse the block."""
+    """Reverse the block: dh [L, B, H] are the gradients of its h, PWT is W transposed, packed by `pack_transposed`.
+
+    dstate [B, H] is the gradient of the state after the block, and becomes that of the state before it.
+    """
+    inputs, scratch, gradients = Inputs(*inputs), Scratch(*scratch), Gradients(*gradients)
     z = bytes_of(unit)
     V = BYTES // z
+    work, dz = scratch
     L, B, H = dz.shape
-    at_h, at_dh, at_dz, dh_t, pwt = address_of(h), address_of(dh), address_of(dz), address_of(carried), address_of(PWT)
+    at_h, at_dh, at_dz, dh_t, pwt = address_of(h), address_of(dh), address_of(dz), address_of(dstate), address_of(PWT)
     size, zeros = B * H, address_of(work)
     work[:V] = 0
     add_values(unit, size, at_dh + (L - 1) * size * z, dh_t)
@@ -105,5 +112,5 @@ def backward(
             else:
                 copy(unit, n, (dh_t + j * z,), made)
         given = (at_dh + (t - 1) * size * z, H, V) if t else (zeros, 0, 0)
-        multiply(unit, d, B, H, H, pwt, H, given, dh_t)
-    add_block_gradients(unit, x, step_bytes, I, numbers, h, dz, dU, dW, db, work)
+        multiply(unit, Matrix(d, B, H, H), pwt, H, given, dh_t)
+    add_block_gradients(unit, inputs, h, dz, gradients, work)

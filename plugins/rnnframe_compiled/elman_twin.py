@@ -8,8 +8,11 @@ import attrs
 from rnnframe.plugin import Array, Arrays, BlockPass, Sizes, write_input_gradient
 from rnnframe_cells.elman import Elman
 from rnnframe_compiled import elman
+from rnnframe_compiled.groups import Gradients, taker
 from rnnframe_compiled.packing import pack_columns, pack_transposed
-from rnnframe_compiled.twins import Twin, packed_inputs, terms_of
+from rnnframe_compiled.twins import Twin, inputs_of, packed_inputs
+
+_packed, _scratch, _gradients = map(taker, (elman.Packed, elman.Scratch, Gradients))
 
 
 @attrs.frozen(kw_only=True)
@@ -46,26 +49,22 @@ class CompiledElman(Twin):
 
     def forward(self, block: BlockPass) -> None:
         """Run the block."""
-        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
-        unit, inputs = self.dtype.type(1), self.inputs(x, weights, scratch["dz"])
-        elman.forward(unit, self.kind, *inputs, weights["PU"], weights["PW"], weights["b"], tape["h"])
+        weights = block.weights
+        inputs = self.inputs(block.x, weights, block.scratch["dz"])
+        elman.forward(self.dtype.type(1), self.kind, inputs, _packed(weights), block.tape["h"])
 
     def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
         """Reverse the block."""
-        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
-        dz = scratch["dz"]
+        weights, scratch = block.weights, block.scratch
         elman.backward(
             self.dtype.type(1),
             self.kind,
-            *terms_of(x, len(weights["U"])),
+            inputs_of(block.x, weights["U"]),
             weights["PWT"],
-            tape["h"],
+            block.tape["h"],
             dh,
             dstate["h"],
-            dz,
-            gradients["U"],
-            gradients["W"],
-            gradients["b"],
-            scratch["work"],
+            _scratch(scratch),
+            _gradients(gradients),
         )
-        write_input_gradient(dz, weights["U"], dx)
+        write_input_gradient(scratch["dz"], weights["U"], dx)

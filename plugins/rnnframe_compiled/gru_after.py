@@ -1,16 +1,52 @@
 """Block kernels of the GRU with reset=after; the formulas are those of `rnnframe_cells.gru`, on lanes."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba import njit
 
 from rnnframe.plugin import Array
 from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.gradients import add_gradients, add_looked_up
+from rnnframe_compiled.groups import Inputs, Matrix, Steps, Targets
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
 from rnnframe_compiled.moves import expect_read, expect_write
 from rnnframe_compiled.products import ROWS4, add_gates, add_values, multiply
 from rnnframe_compiled.tiles import candidate_tile
+
+
+class Packed(NamedTuple):
+    """Packed U, W and biases [panels, terms, 3·V, of biases 4·V]: a panel for every vector of V units, gates in it."""
+
+    PU: Array
+    PW: Array
+    Pb: Array
+
+
+class Tape(NamedTuple):
+    """The gates r, z, n [L, B, 3H]; q = h W + bn [L, B, H]; h [L + 1, B, H], in row 0 the state before the block."""
+
+    gates: Array
+    q: Array
+    h: Array
+
+
+class Scratch(NamedTuple):
+    """The working array of `rnnframe_compiled.twins`, and d [L, B, 4H].
+
+    d becomes the gradients of the sums of r and z, of q, and of n's sum.
+    """
+
+    work: Array
+    d: Array
+
+
+class Gradients(NamedTuple):
+    """The gradients of U [inputs, 3H], W [H, 3H], b [3H] and bn [H], which are added to."""
+
+    U: Array
+    W: Array
+    b: Array
+    bn: Array
 
 
 @lanewise
@@ -43,27 +79,15 @@ def reverse_step(r: Any, z: Any, n: Any, q: Any, h_old: Any, dh: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def forward(
-    unit: Any,
-    x: int,
-    step_bytes: int,
-    I: int,
-    numbers: Array,
-    sums: Array,
-    PU: Array,
-    PW: Array,
-    Pb: Array,
-    gates: Array,
-    q: Array,
-    h: Array,
-    work: Array,
-) -> None:
-    """Run the block with reset=after; x and `sums` as in `rnnframe_compiled.lstm.forward`."""
+def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, work: Array) -> None:
+    """Run the block: write the gates, q, and h from its row 1 on."""
+    inputs, packed, tape = Inputs(*inputs), Packed(*packed), Tape(*tape)
     z = bytes_of(unit)
     V = BYTES // z
-    L, B, H = q.shape
-    pu, pw, pb, rows = address_of(PU), address_of(PW), address_of(Pb), address_of(sums)
-    at_gates, at_q, at_h = address_of(gates), address_of(q), address_of(h)
+    L, B, H = tape.q.shape
+    x, I, numbers, rows = inputs.address, inputs.width, inputs.numbers, address_of(inputs.rows)
+    pu, pw, pb = address_of(packed.PU), address_of(packed.PW), address_of(packed.Pb)
+    at_gates, at_q, at_h = address_of(tape.gates), address_of(tape.q), address_of(tape.h)
     buffer = address_of(work) + (len(work) - ROWS4 * 4 * V) * z
     tiles = -(-B // ROWS4)
     panels = -(-H // V)
@@ -81,7 +105,7 @@ def forward(
                     V,
                     (pb + p * 4 * V * z, 0, V),
                     (buffer, 4 * V, V),
-                    (x + t * step_bytes + first * I * z, I, 1, pu + p * I * 3 * V * z, 3 * V, I),
+                    (x + t * inputs.step_bytes + first * I * z, I, 1, pu + p * I * 3 * V * z, 3 * V, I),
                     (at_h + row * H * z, H, 1, pw + p * H * 3 * V * z, 3 * V, H),
                 )
                 for r in range(count):
@@ -105,7 +129,7 @@ def forward(
 
 @njit(nogil=True, cache=True)
 def activate(unit: Any, gates: Array, q: Array) -> None:
-    """Make gates of their sums and q, in place."""
+    """Make gates [L, B, 3H] of their sums and q [L, B, H], in place."""
     z = bytes_of(unit)
     L, B, H = q.shape
     for row in range(L * B):
@@ -121,7 +145,7 @@ def activate(unit: Any, gates: Array, q: Array) -> None:
 
 @njit(nogil=True, cache=True)
 def rebuild(unit: Any, gates: Array, h: Array) -> None:
-    """Make h again from the gates."""
+    """Make h [L + 1, B, H] again from the gates [L, B, 3H] and its row 0."""
     z = bytes_of(unit)
     L, B, H = h.shape[0] - 1, h.shape[1], h.shape[2]
     for row in range(L * B):
@@ -134,29 +158,26 @@ def rebuild(unit: Any, gates: Array, h: Array) -> None:
 @njit(nogil=True, cache=True)
 def backward(
     unit: Any,
-    x: int,
-    step_bytes: int,
-    I: int,
-    numbers: Array,
+    inputs: Inputs,
     PWT: Array,
-    gates: Array,
-    q: Array,
-    h: Array,
+    tape: Tape,
     dh: Array,
-    carried: Array,
-    d: Array,
-    dU: Array,
-    dW: Array,
-    db: Array,
-    dbn: Array,
-    work: Array,
+    dstate: Array,
+    scratch: Scratch,
+    gradients: Gradients,
 ) -> None:
-    """Reverse the block with reset=after; d [L, B, 4H] receives dL/dsum of r and z, dL/dq, and dL/dsum of n."""
+    """Reverse the block: dh [L, B, H] are the gradients of its h, PWT is W transposed, packed by `pack_transposed`.
+
+    dstate [B, H] is the gradient of the state after the block, and becomes that of the state before it.
+    """
+    inputs, tape = Inputs(*inputs), Tape(*tape)
+    scratch, gradients = Scratch(*scratch), Gradients(*gradients)
     z = bytes_of(unit)
     V = BYTES // z
-    L, B, H = q.shape
-    at_gates, at_q, at_h, at_dh, at_d = address_of(gates), address_of(q), address_of(h), address_of(dh), address_of(d)
-    dh_t, size = address_of(carried), B * H
+    L, B, H = tape.q.shape
+    work = scratch.work
+    at_gates, at_q, at_h = address_of(tape.gates), address_of(tape.q), address_of(tape.h)
+    at_dh, at_d, dh_t, pwt, size = address_of(dh), address_of(scratch.d), address_of(dstate), address_of(PWT), B * H
     add_values(unit, size, at_dh + (L - 1) * size * z, dh_t)
     for t in range(L - 1, -1, -1):
         for r in range(B):
@@ -179,17 +200,16 @@ def backward(
                 )
         if t:
             add_values(unit, size, at_dh + (t - 1) * size * z, dh_t)
-        multiply(unit, at_d + t * B * 4 * H * z, B, 4 * H, 3 * H, address_of(PWT), H, (dh_t, H, V), dh_t)
-    u, w, b = address_of(dU) if x else 0, address_of(dW), address_of(db)
-    u_n = u + 2 * H * z if x else 0
-    add_gradients(unit, x, step_bytes, B, I, at_h, H, at_d, 4 * H, 2 * H, L * B, u, w, b, 3 * H, work)
-    add_gradients(
-        unit, 0, 0, B, 0, at_h, H, at_d + 2 * H * z, 4 * H, H, L * B, 0, w + 2 * H * z, address_of(dbn), 3 * H, work
-    )
-    add_gradients(
-        unit, x, step_bytes, B, I, at_h, H, at_d + 3 * H * z, 4 * H, H, L * B, u_n, 0, b + 2 * H * z, 3 * H, work
-    )
-    if len(numbers):
-        u = address_of(dU)
-        add_looked_up(unit, numbers, at_d, 4 * H, 2 * H, u, 3 * H)
-        add_looked_up(unit, numbers, at_d + 3 * H * z, 4 * H, H, u + 2 * H * z, 3 * H)
+        rzq = Matrix(at_d + t * B * 4 * H * z, B, 3 * H, 4 * H)
+        multiply(unit, rzq, pwt, H, (dh_t, H, V), dh_t)
+    x, u, w, b = inputs.address, address_of(gradients.U), address_of(gradients.W), address_of(gradients.b)
+    steps, h = Steps(x, inputs.step_bytes, B, inputs.width), Matrix(at_h, L * B, H, H)
+    rz = Matrix(at_d, L * B, 2 * H, 4 * H)
+    q, n = Matrix(at_d + 2 * H * z, L * B, H, 4 * H), Matrix(at_d + 3 * H * z, L * B, H, 4 * H)
+    u_n, w_n, b_n = u + 2 * H * z, w + 2 * H * z, b + 2 * H * z
+    add_gradients(unit, steps, h, rz, Targets(u if x else 0, w, b, 3 * H), work)
+    add_gradients(unit, steps, h, q, Targets(0, w_n, address_of(gradients.bn), 3 * H), work)
+    add_gradients(unit, steps, h, n, Targets(u_n if x else 0, 0, b_n, 3 * H), work)
+    if len(inputs.numbers):
+        add_looked_up(unit, inputs.numbers, rz, u, 3 * H)
+        add_looked_up(unit, inputs.numbers, n, u_n, 3 * H)

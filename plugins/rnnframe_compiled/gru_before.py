@@ -1,14 +1,47 @@
 """Block kernels of the GRU with reset=before; the formulas are those of `rnnframe_cells.gru`, on lanes."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba import njit
 
 from rnnframe.plugin import Array
 from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.gradients import add_gradients, add_looked_up
+from rnnframe_compiled.groups import Gradients, Inputs, Matrix, Product, Steps, Targets
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
 from rnnframe_compiled.products import add, add_values, multiply, multiply_both
+
+
+class Packed(NamedTuple):
+    """U and W packed by `pack_columns`, the columns of r and z and those of n apart (PU, PWn), and b [3H]."""
+
+    PUrz: Array
+    PU: Array
+    PWrz: Array
+    PWn: Array
+    b: Array
+
+
+class Transposed(NamedTuple):
+    """W transposed, packed by `pack_transposed`: the columns of r and z, and those of n."""
+
+    PWTrz: Array
+    PWTn: Array
+
+
+class Tape(NamedTuple):
+    """The gates r, z, n [L, B, 3H]; h [L + 1, B, H], in row 0 the state before the block."""
+
+    gates: Array
+    h: Array
+
+
+class Scratch(NamedTuple):
+    """The working array of `rnnframe_compiled.twins`; d [L, B, 3H], the gradients of the sums; reset [L, B, H], r h."""
+
+    work: Array
+    d: Array
+    reset: Array
 
 
 @lanewise
@@ -38,37 +71,26 @@ def reverse_reset(r: Any, h_old: Any, ds: Any, dh: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def forward(
-    unit: Any,
-    x: int,
-    step_bytes: int,
-    I: int,
-    numbers: Array,
-    sums: Array,
-    PUrz: Array,
-    PUn: Array,
-    PWrz: Array,
-    PWn: Array,
-    bias: Array,
-    gates: Array,
-    h: Array,
-    reset: Array,
-) -> None:
-    """Run the block with reset=before; `reset` [L, B, H] is overwritten, its first step holds r h."""
+def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, reset: Array) -> None:
+    """Run the block: write the gates, and h from its row 1 on; the first step of `reset` [L, B, H] holds r h."""
+    inputs, packed, tape = Inputs(*inputs), Packed(*packed), Tape(*tape)
     z = bytes_of(unit)
     V = BYTES // z
-    L, B, H = h.shape[0] - 1, h.shape[1], h.shape[2]
-    rows, b, at_gates, at_h, rh = (
-        address_of(sums),
-        address_of(bias),
-        address_of(gates),
-        address_of(h),
-        address_of(reset),
+    L, B, H = tape.h.shape[0] - 1, tape.h.shape[1], tape.h.shape[2]
+    I, numbers, rows = inputs.width, inputs.numbers, address_of(inputs.rows)
+    pu_rz, pu_n, pw_rz, pw_n, b = (
+        address_of(packed.PUrz),
+        address_of(packed.PU),
+        address_of(packed.PWrz),
+        address_of(packed.PWn),
+        address_of(packed.b),
     )
+    at_gates, at_h, rh = address_of(tape.gates), address_of(tape.h), address_of(reset)
     for t in range(L):
         g, before = at_gates + t * B * 3 * H * z, at_h + t * B * H * z
-        xs = x + t * step_bytes
-        multiply_both(unit, xs, I, address_of(PUrz), before, H, address_of(PWrz), b, B, 2 * H, g, 3 * H)
+        x = inputs.address + t * inputs.step_bytes
+        of_x, of_h = Product(x, I, pu_rz), Product(before, H, pw_rz)
+        multiply_both(unit, of_x, of_h, b, Matrix(g, B, 2 * H, 3 * H))
         for r in range(B):
             for j in range(0, H, V):
                 a, here = g + (r * 3 * H + j) * z, (r * H + j) * z
@@ -77,7 +99,8 @@ def forward(
                     add(unit, H - j, (a, u), (a,))
                     add(unit, H - j, (a + H * z, u + H * z), (a + H * z,))
                 reset_of(unit, H - j, (a, a + H * z, before + here), (a, a + H * z, rh + here))
-        multiply_both(unit, xs, I, address_of(PUn), rh, H, address_of(PWn), b + 2 * H * z, B, H, g + 2 * H * z, 3 * H)
+        of_x, of_h = Product(x, I, pu_n), Product(rh, H, pw_n)
+        multiply_both(unit, of_x, of_h, b + 2 * H * z, Matrix(g + 2 * H * z, B, H, 3 * H))
         for r in range(B):
             for j in range(0, H, V):
                 a, here = g + (r * 3 * H + j) * z, (r * H + j) * z
@@ -90,29 +113,27 @@ def forward(
 @njit(nogil=True, cache=True)
 def backward(
     unit: Any,
-    x: int,
-    step_bytes: int,
-    I: int,
-    numbers: Array,
-    PWTrz: Array,
-    PWTn: Array,
-    gates: Array,
-    h: Array,
+    inputs: Inputs,
+    transposed: Transposed,
+    tape: Tape,
     dh: Array,
-    carried: Array,
-    d: Array,
-    reset: Array,
-    dU: Array,
-    dW: Array,
-    db: Array,
-    work: Array,
+    dstate: Array,
+    scratch: Scratch,
+    gradients: Gradients,
 ) -> None:
-    """Reverse the block with reset=before; d [L, B, 3H] becomes the gradients of the sums, `reset` [L, B, H] r h."""
+    """Reverse the block: dh [L, B, H] are the gradients of its h.
+
+    dstate [B, H] is the gradient of the state after the block, and becomes that of the state before it.
+    """
+    inputs, transposed, tape = Inputs(*inputs), Transposed(*transposed), Tape(*tape)
+    scratch, gradients = Scratch(*scratch), Gradients(*gradients)
     z = bytes_of(unit)
     V = BYTES // z
-    L, B, H = h.shape[0] - 1, h.shape[1], h.shape[2]
-    at_gates, at_h, at_dh, at_d, rh = address_of(gates), address_of(h), address_of(dh), address_of(d), address_of(reset)
-    dh_t, size, zeros = address_of(carried), B * H, address_of(work)
+    L, B, H = tape.h.shape[0] - 1, tape.h.shape[1], tape.h.shape[2]
+    work = scratch.work
+    at_gates, at_h, at_dh = address_of(tape.gates), address_of(tape.h), address_of(dh)
+    at_d, rh, zeros = address_of(scratch.d), address_of(scratch.reset), address_of(work)
+    pwt_rz, pwt_n, dh_t, size = address_of(transposed.PWTrz), address_of(transposed.PWTn), address_of(dstate), B * H
     work[:V] = 0
     add_values(unit, size, at_dh + (L - 1) * size * z, dh_t)
     for t in range(L - 1, -1, -1):
@@ -128,7 +149,8 @@ def backward(
                     (g + H * z, g + 2 * H * z, at_h + (row * H + j) * z, past),
                     (s + H * z, s + 2 * H * z, past),
                 )
-        multiply(unit, at_d + (t * B * 3 * H + 2 * H) * z, B, 3 * H, H, address_of(PWTn), H, (zeros, 0, 0), ds)
+        sums = at_d + t * B * 3 * H * z
+        multiply(unit, Matrix(sums + 2 * H * z, B, H, 3 * H), pwt_n, H, (zeros, 0, 0), ds)
         for r in range(B):
             for j in range(0, H, V):
                 row = t * B + r
@@ -141,27 +163,16 @@ def backward(
                 )
         if t:
             add_values(unit, size, at_dh + (t - 1) * size * z, dh_t)
-        multiply(unit, at_d + t * B * 3 * H * z, B, 3 * H, 2 * H, address_of(PWTrz), H, (dh_t, H, V), dh_t)
-    u, w, b = address_of(dU) if x else 0, address_of(dW), address_of(db)
-    u_n = u + 2 * H * z if x else 0
-    add_gradients(unit, x, step_bytes, B, I, at_h, H, at_d, 3 * H, 2 * H, L * B, u, w, b, 3 * H, work)
-    add_gradients(
-        unit,
-        x,
-        step_bytes,
-        B,
-        I,
-        rh,
-        H,
-        at_d + 2 * H * z,
-        3 * H,
-        H,
-        L * B,
-        u_n,
-        w + 2 * H * z,
-        b + 2 * H * z,
-        3 * H,
-        work,
+        multiply(unit, Matrix(sums, B, 2 * H, 3 * H), pwt_rz, H, (dh_t, H, V), dh_t)
+    x, u, w, b = inputs.address, address_of(gradients.U), address_of(gradients.W), address_of(gradients.b)
+    steps, h, scaled = (
+        Steps(x, inputs.step_bytes, B, inputs.width),
+        Matrix(at_h, L * B, H, H),
+        Matrix(rh, L * B, H, H),
     )
-    if len(numbers):
-        add_looked_up(unit, numbers, at_d, 3 * H, 3 * H, address_of(dU), 3 * H)
+    rz, n = Matrix(at_d, L * B, 2 * H, 3 * H), Matrix(at_d + 2 * H * z, L * B, H, 3 * H)
+    add_gradients(unit, steps, h, rz, Targets(u if x else 0, w, b, 3 * H), work)
+    to = Targets(u + 2 * H * z if x else 0, w + 2 * H * z, b + 2 * H * z, 3 * H)
+    add_gradients(unit, steps, scaled, n, to, work)
+    if len(inputs.numbers):
+        add_looked_up(unit, inputs.numbers, Matrix(at_d, L * B, 3 * H, 3 * H), u, 3 * H)

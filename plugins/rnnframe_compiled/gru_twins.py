@@ -9,8 +9,15 @@ import numpy as np
 from rnnframe.plugin import Array, Arrays, BlockPass, Sizes, TapeRetention, project, rows, write_input_gradient
 from rnnframe_cells.gru import GRU
 from rnnframe_compiled import gru_after, gru_before
+from rnnframe_compiled.groups import Gradients, taker
 from rnnframe_compiled.packing import pack, pack_columns, pack_transposed, vectors_for
-from rnnframe_compiled.twins import Twin, packed_inputs, terms_of
+from rnnframe_compiled.twins import Twin, inputs_of, packed_inputs
+
+_packed, _tape, _scratch = map(taker, (gru_after.Packed, gru_after.Tape, gru_after.Scratch))
+_gradients = taker(gru_after.Gradients)
+_packed_apart, _transposed = map(taker, (gru_before.Packed, gru_before.Transposed))
+_tape_before, _scratch_before = map(taker, (gru_before.Tape, gru_before.Scratch))
+_gradients_before = taker(Gradients)
 
 
 @attrs.frozen(kw_only=True)
@@ -50,10 +57,9 @@ class CompiledGRU(Twin):
 
     def forward(self, block: BlockPass) -> None:
         """Run the block."""
-        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
-        unit, gates, packed = self.dtype.type(1), tape["gates"], [weights[name] for name in ("PU", "PW", "Pb")]
-        inputs = self.inputs(x, weights, gates)
-        gru_after.forward(unit, *inputs, *packed, gates, tape["q"], tape["h"], scratch["work"])
+        weights, tape = block.weights, block.tape
+        inputs = self.inputs(block.x, weights, tape["gates"])
+        gru_after.forward(self.dtype.type(1), inputs, _packed(weights), _tape(tape), block.scratch["work"])
 
     def rebuild(self, block: BlockPass, retention: TapeRetention) -> None:
         """Make h again, or the gates and q from h."""
@@ -72,23 +78,17 @@ class CompiledGRU(Twin):
 
     def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
         """Reverse the block."""
-        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
+        weights, scratch = block.weights, block.scratch
         d, H = scratch["d"], self.hidden
         gru_after.backward(
             self.dtype.type(1),
-            *terms_of(x, len(weights["U"])),
+            inputs_of(block.x, weights["U"]),
             weights["PWT"],
-            tape["gates"],
-            tape["q"],
-            tape["h"],
+            _tape(block.tape),
             dh,
             dstate["h"],
-            d,
-            gradients["U"],
-            gradients["W"],
-            gradients["b"],
-            gradients["bn"],
-            scratch["work"],
+            _scratch(scratch),
+            _gradients(gradients),
         )
         if dx is not None:
             np.copyto(d[..., 2 * H : 3 * H], d[..., 3 * H :])  # x meets n's sum, not q
@@ -135,10 +135,9 @@ class CompiledResetBefore(Twin):
 
     def forward(self, block: BlockPass) -> None:
         """Run the block."""
-        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
-        packed = [weights[name] for name in ("PUrz", "PU", "PWrz", "PWn", "b")]
-        inputs = self.inputs(x, weights, scratch["d"])
-        gru_before.forward(self.dtype.type(1), *inputs, *packed, tape["gates"], tape["h"], scratch["reset"])
+        weights, scratch = block.weights, block.scratch
+        inputs, packed = self.inputs(block.x, weights, scratch["d"]), _packed_apart(weights)
+        gru_before.forward(self.dtype.type(1), inputs, packed, _tape_before(block.tape), scratch["reset"])
 
     def rebuild(self, block: BlockPass, retention: TapeRetention) -> None:
         """Make h again, or as the cell does from h."""
@@ -153,22 +152,15 @@ class CompiledResetBefore(Twin):
 
     def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
         """Reverse the block."""
-        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
-        d = scratch["d"]
+        weights, scratch = block.weights, block.scratch
         gru_before.backward(
             self.dtype.type(1),
-            *terms_of(x, len(weights["U"])),
-            weights["PWTrz"],
-            weights["PWTn"],
-            tape["gates"],
-            tape["h"],
+            inputs_of(block.x, weights["U"]),
+            _transposed(weights),
+            _tape_before(block.tape),
             dh,
             dstate["h"],
-            d,
-            scratch["reset"],
-            gradients["U"],
-            gradients["W"],
-            gradients["b"],
-            scratch["work"],
+            _scratch_before(scratch),
+            _gradients_before(gradients),
         )
-        write_input_gradient(d, weights["U"], dx)
+        write_input_gradient(scratch["d"], weights["U"], dx)

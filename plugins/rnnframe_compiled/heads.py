@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import attrs
 import numpy as np
@@ -11,6 +11,7 @@ from numba import njit
 from rnnframe.plugin import Array, Arrays, Loss, Readout, Sizes, Vector, rows
 from rnnframe_compiled import loss_from, readout_from
 from rnnframe_compiled.gradients import TERMS, add_gradients
+from rnnframe_compiled.groups import Matrix, Steps, Targets, taker
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
 from rnnframe_compiled.packing import lanes, pack_columns, pack_transposed, vectors_for
 from rnnframe_compiled.products import multiply
@@ -20,27 +21,44 @@ from rnnframe_compiled.twins import row_numbers
 from rnnframe_heads import Affine, Softmax
 
 
+class Gradients(NamedTuple):
+    """The gradients of V [H, outputs] and c [outputs], which are added to."""
+
+    V: Array
+    c: Array
+
+
+class Scratch(NamedTuple):
+    """Room for V or its transpose, packed, and the working array."""
+
+    packed: Array
+    work: Array
+
+
+_gradients, _scratch = map(taker, (Gradients, Scratch))
+
+
 @njit(nogil=True, cache=True)
 def readout(unit: Any, h: Array, V: Array, c: Array, packed: Array, o: Array) -> None:
-    """o [rows, outputs] = h [rows, H] V + c."""
+    """o [rows, outputs] = h [rows, H] · V [H, outputs] + c [outputs]; `packed` has room for V."""
     H, width = V.shape
     pack_columns(unit, V, 0, width, packed)
     bias = (address_of(c), 0, BYTES // bytes_of(unit))
-    multiply(unit, address_of(h), len(o), H, H, address_of(packed), width, bias, address_of(o))
+    multiply(unit, Matrix(address_of(h), len(o), H, H), address_of(packed), width, bias, address_of(o))
 
 
 @njit(nogil=True, cache=True)
-def reverse(
-    unit: Any, h: Array, do: Array, V: Array, packed: Array, dh: Array, dV: Array, dc: Array, work: Array
-) -> None:
-    """Add hᵀ·do to dV and the column sums of do to dc; dh = do Vᵀ."""
-    H, width = V.shape
+def reverse(unit: Any, h: Array, do: Array, V: Array, dh: Array, scratch: Scratch, gradients: Gradients) -> None:
+    """Add hᵀ·do to the gradient of V and the column sums of do to that of c; dh [rows, H] = do [rows, outputs] · Vᵀ."""
+    scratch, gradients = Scratch(*scratch), Gradients(*gradients)
+    packed, work = scratch
+    rows, (H, width) = len(do), V.shape
     pack_transposed(unit, V, 0, width, packed)
     work[: BYTES // bytes_of(unit)] = 0
-    zeros = (address_of(work), 0, 0)
-    multiply(unit, address_of(do), len(do), width, width, address_of(packed), H, zeros, address_of(dh))
-    at_h, at_do, at_dV, at_dc = address_of(h), address_of(do), address_of(dV), address_of(dc)
-    add_gradients(unit, 0, 0, 1, 0, at_h, H, at_do, width, width, len(do), 0, at_dV, at_dc, width, work)
+    zeros, sums = (address_of(work), 0, 0), Matrix(address_of(do), rows, width, width)
+    multiply(unit, sums, address_of(packed), H, zeros, address_of(dh))
+    to = Targets(0, address_of(gradients.V), address_of(gradients.c), width)
+    add_gradients(unit, Steps(0, 0, 1, 0), Matrix(address_of(h), rows, H, H), sums, to, work)
 
 
 @attrs.frozen(kw_only=True)
@@ -78,17 +96,8 @@ class CompiledAffine(Readout):
 
     def backward(self, weights: Arrays, h: Array, do: Array, dh: Array, gradients: Arrays, scratch: Arrays) -> None:
         """Add into dV and dc and write dL/dh."""
-        reverse(
-            self.dtype.type(1),
-            rows(h),
-            rows(do),
-            weights["V"],
-            scratch["packed"],
-            rows(dh),
-            gradients["V"],
-            gradients["c"],
-            scratch["work"],
-        )
+        given, taken = _scratch(scratch), _gradients(gradients)
+        reverse(self.dtype.type(1), rows(h), rows(do), weights["V"], rows(dh), given, taken)
 
 
 @attrs.frozen(kw_only=True)

@@ -3,13 +3,14 @@
 The formulas are those of `rnnframe_cells.lstm`, on lanes.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba import njit
 
 from rnnframe.plugin import Array
 from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.gradients import add_block_gradients
+from rnnframe_compiled.groups import Gradients, Inputs, Matrix
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
 from rnnframe_compiled.moves import expect_read, expect_write
 from rnnframe_compiled.products import (
@@ -22,6 +23,36 @@ from rnnframe_compiled.products import (
     multiply_few,
 )
 from rnnframe_compiled.tiles import both4
+
+
+class Packed(NamedTuple):
+    """Packed U, W and b, each [panels, terms, 4·V]: a panel for every vector of V units, its gates side by side."""
+
+    PU: Array
+    PW: Array
+    Pb: Array
+
+
+class Tape(NamedTuple):
+    """The gates i, f, g, o [L, B, 4H]; c and h [L + 1, B, H], in row 0 the state before the block."""
+
+    gates: Array
+    c: Array
+    h: Array
+
+
+class State(NamedTuple):
+    """The gradients of h and c [B, H], on their way from the state after the block to that before it."""
+
+    h: Array
+    c: Array
+
+
+class Scratch(NamedTuple):
+    """The working array of `rnnframe_compiled.twins`, and dz [L, B, 4H], which becomes the gradients of the sums."""
+
+    work: Array
+    dz: Array
 
 
 @lanewise
@@ -52,36 +83,21 @@ def reverse_step(i: Any, f: Any, g: Any, o: Any, c: Any, c_old: Any, dh: Any, dc
 
 
 @njit(nogil=True, cache=True)
-def forward(
-    unit: Any,
-    x: int,
-    step_bytes: int,
-    I: int,
-    numbers: Array,
-    sums: Array,
-    PU: Array,
-    PW: Array,
-    Pb: Array,
-    gates: Array,
-    c: Array,
-    h: Array,
-    work: Array,
-) -> None:
-    """Run the block: x [L, B, I] at an address, or rows of `sums` with the numbers [L·B] that are added.
-
-    The rows of a step of x are dense; its steps are so many bytes `step_bytes`.
-    """
+def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, work: Array) -> None:
+    """Run the block: write the gates, and c and h from their row 1 on."""
+    inputs, packed, tape = Inputs(*inputs), Packed(*packed), Tape(*tape)
     z = bytes_of(unit)
     V = BYTES // z
-    L, B, H = gates.shape[0], gates.shape[1], h.shape[2]
-    pu, pw, pb, rows = address_of(PU), address_of(PW), address_of(Pb), address_of(sums)
-    at_gates, at_c, at_h = address_of(gates), address_of(c), address_of(h)
+    L, B, H = tape.gates.shape[0], tape.gates.shape[1], tape.h.shape[2]
+    x, I, numbers, rows = inputs.address, inputs.width, inputs.numbers, address_of(inputs.rows)
+    pu, pw, pb = address_of(packed.PU), address_of(packed.PW), address_of(packed.Pb)
+    at_gates, at_c, at_h = address_of(tape.gates), address_of(tape.c), address_of(tape.h)
     buffer = address_of(work) + (len(work) - ROWS4 * 4 * V) * z
     tiles = -(-B // ROWS4)
     panels = -(-H // V)
     for t in range(L):
         for number in range(panels):
-            p = panels - 1 - number if t % 2 else number  # to and fro: what was read last is still near
+            p = panels - 1 - number if t % 2 else number  # every other step backwards: what was read last is still near
             n = min(V, H - p * V)
             column = p * V
             weights_u, weights_w = pu + p * I * 4 * V * z, pw + p * H * 4 * V * z
@@ -95,7 +111,7 @@ def forward(
                     V,
                     (pb + p * 4 * V * z, 0, V),
                     (buffer, 4 * V, V),
-                    (x + t * step_bytes + first * I * z, I, 1, weights_u, 4 * V, I),
+                    (x + t * inputs.step_bytes + first * I * z, I, 1, weights_u, 4 * V, I),
                     (at_h + row * H * z, H, 1, weights_w, 4 * V, H),
                 )
                 for r in range(count):
@@ -125,7 +141,7 @@ def gates_of(z_i: Any, z_f: Any, z_g: Any, z_o: Any) -> Any:
 
 @njit(nogil=True, cache=True)
 def activate(unit: Any, gates: Array) -> None:
-    """Make gates of their sums, in place."""
+    """Make gates [L, B, 4H] of their sums, in place."""
     z = bytes_of(unit)
     H = gates.shape[2] // 4
     place = address_of(gates)
@@ -137,8 +153,9 @@ def activate(unit: Any, gates: Array) -> None:
 
 
 @njit(nogil=True, cache=True)
-def rebuild(unit: Any, gates: Array, c: Array, h: Array) -> None:
-    """Make c and h again from the gates."""
+def rebuild(unit: Any, tape: Tape) -> None:
+    """Make c and h again from the gates and the c before the block."""
+    gates, c, h = Tape(*tape)
     z = bytes_of(unit)
     V = BYTES // z
     L, B, H = gates.shape[0], gates.shape[1], h.shape[2]
@@ -156,29 +173,23 @@ def rebuild(unit: Any, gates: Array, c: Array, h: Array) -> None:
 @njit(nogil=True, cache=True)
 def backward(
     unit: Any,
-    x: int,
-    step_bytes: int,
-    I: int,
-    numbers: Array,
+    inputs: Inputs,
     PWT: Array,
-    gates: Array,
-    c: Array,
-    h: Array,
+    tape: Tape,
     dh: Array,
-    dh_state: Array,
-    dc_state: Array,
-    dz: Array,
-    dU: Array,
-    dW: Array,
-    db: Array,
-    work: Array,
+    dstate: State,
+    scratch: Scratch,
+    gradients: Gradients,
 ) -> None:
-    """Reverse the block."""
+    """Reverse the block: dh [L, B, H] are the gradients of its h, PWT is W transposed, packed by `pack_transposed`."""
+    inputs, tape, dstate = Inputs(*inputs), Tape(*tape), State(*dstate)
+    scratch, gradients = Scratch(*scratch), Gradients(*gradients)
     z = bytes_of(unit)
     V = BYTES // z
-    L, B, H = gates.shape[0], gates.shape[1], h.shape[2]
-    at_gates, at_c, at_dh, at_dz = address_of(gates), address_of(c), address_of(dh), address_of(dz)
-    dh_t, dc_t, pwt, size = address_of(dh_state), address_of(dc_state), address_of(PWT), B * H
+    L, B, H = tape.gates.shape[0], tape.gates.shape[1], tape.h.shape[2]
+    work, dz = scratch
+    at_gates, at_c, at_dh, at_dz = address_of(tape.gates), address_of(tape.c), address_of(dh), address_of(dz)
+    dh_t, dc_t, pwt, size = address_of(dstate.h), address_of(dstate.c), address_of(PWT), B * H
     work[:V] = 0
     zeros = address_of(work)
     few = B < FEW and 4 * H * H * z > NEAR
@@ -211,9 +222,9 @@ def backward(
                     (d, d + H * z, d + 2 * H * z, d + 3 * H * z, dc_t + carried),
                 )
         given = (at_dh + (t - 1) * size * z, H, V) if t else (zeros, 0, 0)
-        d = at_dz + t * B * 4 * H * z
+        sums = Matrix(at_dz + t * B * 4 * H * z, B, 4 * H, 4 * H)
         if few:
-            multiply_few(unit, d, B, 4 * H, 4 * H, pwt, H, given, dh_t, t % 2)
+            multiply_few(unit, sums, pwt, H, given, dh_t, t % 2)
         else:
-            multiply(unit, d, B, 4 * H, 4 * H, pwt, H, given, dh_t)
-    add_block_gradients(unit, x, step_bytes, I, numbers, h, dz, dU, dW, db, work)
+            multiply(unit, sums, pwt, H, given, dh_t)
+    add_block_gradients(unit, inputs, tape.h, dz, gradients, work)

@@ -9,8 +9,12 @@ import numpy as np
 from rnnframe.plugin import Array, Arrays, BlockPass, Sizes, TapeRetention, project, rows, write_input_gradient
 from rnnframe_cells.lstm import LSTM
 from rnnframe_compiled import lstm
+from rnnframe_compiled.groups import Gradients, taker
 from rnnframe_compiled.packing import pack, pack_transposed, vectors_for
-from rnnframe_compiled.twins import Twin, packed_inputs, terms_of
+from rnnframe_compiled.twins import Twin, inputs_of, packed_inputs
+
+_packed, _tape, _state, _scratch = map(taker, (lstm.Packed, lstm.Tape, lstm.State, lstm.Scratch))
+_gradients = taker(Gradients)
 
 
 @attrs.frozen(kw_only=True)
@@ -48,53 +52,37 @@ class CompiledLSTM(Twin):
 
     def forward(self, block: BlockPass) -> None:
         """Run the block."""
-        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
-        gates = tape["gates"]
-        lstm.forward(
-            self.dtype.type(1),
-            *self.inputs(x, weights, gates),
-            weights["PU"],
-            weights["PW"],
-            weights["Pb"],
-            gates,
-            tape["c"],
-            tape["h"],
-            scratch["work"],
-        )
+        weights, tape = block.weights, block.tape
+        inputs = self.inputs(block.x, weights, tape["gates"])
+        lstm.forward(self.dtype.type(1), inputs, _packed(weights), _tape(tape), block.scratch["work"])
 
     def rebuild(self, block: BlockPass, retention: TapeRetention) -> None:
         """Make c and h again, or the gates from h and then c."""
-        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
-        unit, gates, c, h = self.dtype.type(1), tape["gates"], tape["c"], tape["h"]
+        weights, tape = block.weights, block.tape
+        unit, gates, h = self.dtype.type(1), tape["gates"], tape["h"]
         if retention == "lean":
-            lstm.rebuild(unit, gates, c, h)
+            lstm.rebuild(unit, _tape(tape))
             return
-        product = scratch["dz"]
-        project(x, weights["U"], gates)
+        product = block.scratch["dz"]
+        project(block.x, weights["U"], gates)
         gates += weights["b"]
         np.matmul(rows(h[:-1]), weights["W"], out=rows(product))
         gates += product
         lstm.activate(unit, gates)
-        lstm.rebuild(unit, gates, c, product.reshape(-1)[: h.size].reshape(h.shape))  # h is there: to be thrown away
+        spare = product.reshape(-1)[: h.size].reshape(h.shape)  # h is there: what is made again is thrown away
+        lstm.rebuild(unit, (gates, tape["c"], spare))
 
     def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
         """Reverse the block."""
-        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
-        dz = scratch["dz"]
+        weights, scratch = block.weights, block.scratch
         lstm.backward(
             self.dtype.type(1),
-            *terms_of(x, len(weights["U"])),
+            inputs_of(block.x, weights["U"]),
             weights["PWT"],
-            tape["gates"],
-            tape["c"],
-            tape["h"],
+            _tape(block.tape),
             dh,
-            dstate["h"],
-            dstate["c"],
-            dz,
-            gradients["U"],
-            gradients["W"],
-            gradients["b"],
-            scratch["work"],
+            _state(dstate),
+            _scratch(scratch),
+            _gradients(gradients),
         )
-        write_input_gradient(dz, weights["U"], dx)
+        write_input_gradient(scratch["dz"], weights["U"], dx)

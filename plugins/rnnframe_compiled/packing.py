@@ -24,7 +24,7 @@ def vectors_for(width: int, dtype: Any) -> int:
 def pack(unit: Any, W: Array, first: int, gap: int, count: int, width: int, out: Array) -> None:
     """Write out[p, k, g·L + j] = W[k, first + g·gap + p·L + j] for `count` gates g; zeros where p·L + j ≥ width.
 
-    L is the number of values in a vector; W is contiguous.
+    L is the number of values in a vector; W [terms, columns] is contiguous, out [panels, terms, count·L].
     """
     z = bytes_of(unit)
     L = BYTES // z
@@ -40,7 +40,10 @@ def pack(unit: Any, W: Array, first: int, gap: int, count: int, width: int, out:
 
 @njit(nogil=True, cache=True)
 def pack_columns(unit: Any, W: Array, first: int, width: int, out: Array) -> None:
-    """Write the columns [first, first + width) of W in panels of WIDE vectors: W[k, first + p·WIDE·L + j]."""
+    """Write the columns [first, first + width) of W in panels of WIDE vectors: W[k, first + p·WIDE·L + j].
+
+    W [terms, columns] is contiguous; out has room for `terms` rows of whole vectors that hold `width` values.
+    """
     z = bytes_of(unit)
     L = BYTES // z
     terms, stride = W.shape
@@ -58,7 +61,10 @@ def pack_columns(unit: Any, W: Array, first: int, width: int, out: Array) -> Non
 
 @njit(nogil=True, cache=True)
 def pack_transposed(unit: Any, W: Array, first: int, width: int, out: Array) -> None:
-    """Write the transpose of the columns [first, first + width) of W in panels, as `pack_columns` does."""
+    """Write the transpose of the columns [first, first + width) of W in panels, as `pack_columns` does.
+
+    W [m, columns] is contiguous; out has room for `width` rows of whole vectors that hold m values.
+    """
     z = bytes_of(unit)
     L = BYTES // z
     m, stride = W.shape

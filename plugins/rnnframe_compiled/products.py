@@ -5,6 +5,7 @@ from typing import Any
 from numba import njit
 
 from rnnframe.plugin import Array
+from rnnframe_compiled.groups import Matrix, Panel, Product
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
 from rnnframe_compiled.tiles import (
     WIDE,
@@ -22,12 +23,23 @@ from rnnframe_compiled.tiles import (
 )
 
 ROWS1, ROWS2, ROWS3, ROWS4 = (rows_of(vectors) for vectors in (1, 2, 3, 4))
+"""The most rows of a tile of 1, 2, 3 and 4 vectors across: what `rows_of` allows, so measured as WIDE is."""
 FEW = 4
-"""Samples below which a product is mostly reading the matrix, and is arranged for that."""
+"""Samples below which a product is mostly reading the matrix, and is arranged for that.
+
+Measure another number with `python -m tests.benchmarks speed --only compiled --cells lstm,gru --shapes 5`: set to 1, it
+shows what the arrangement is worth for one sample.
+"""
 NEAR = 1 << 15
-"""Bytes that the nearest cache of a usual processor holds; what is larger is worth reading to and fro."""
+"""Bytes that the nearest cache of a usual processor holds: a matrix that is larger is read backwards every other time.
+
+Measure another number with `python -m tests.benchmarks speed --only compiled --cells lstm --shapes 5`.
+"""
 PARTS = 4
-"""Parts in which the terms of a product of few rows are added."""
+"""Parts in which the terms of a product of few rows are added.
+
+Measure another number with `python -m tests.benchmarks speed --only compiled --cells lstm --shapes 5`.
+"""
 
 
 @lanewise
@@ -44,7 +56,7 @@ def add(x: Any, y: Any) -> Any:
 
 @njit(nogil=True, cache=True)
 def add_values(unit: Any, size: int, source: int, target: int) -> None:
-    """target += source, for `size` values that lie one behind the other."""
+    """target [size] += source [size], at addresses; the values of each lie one behind the other."""
     L = BYTES // bytes_of(unit)
     for j in range(0, size, L):
         place = j * bytes_of(unit)
@@ -67,7 +79,7 @@ def most_rows(across: int) -> int:
 
 @njit(nogil=True, cache=True)
 def project_gates(unit: Any, x: int, PU: Array, H: int, rows: int, zeros: int, out: Array) -> None:
-    """out [rows, gates·H] = x [rows, I] · U, packed by `pack`; `zeros` is the address of a vector."""
+    """out [rows, gates·H] = x [rows, I] · U [I, gates·H], packed by `pack`; `zeros` is the address of a vector."""
     z = bytes_of(unit)
     L = BYTES // z
     I, count = PU.shape[1], PU.shape[2] // L
@@ -89,31 +101,29 @@ def project_gates(unit: Any, x: int, PU: Array, H: int, rows: int, zeros: int, o
 def multiply_panel(
     unit: Any,
     a: int,
+    rows: int,
     a_row: int,
     a_term: int,
-    rows: int,
-    b: int,
-    terms: int,
+    panel: Panel,
     start: tuple[int, int, int],
     out: int,
     stride: int,
-    across: int,
-    last: int,
 ) -> None:
-    """out [rows, across vectors] = start + a [rows, terms] · b, one panel of `across` vectors a term.
+    """out [rows, columns of the panel] = start + a [rows, terms] · the panel.
 
-    `start` is an address with its strides from row to row and vector to vector; out's rows are `stride` apart, and
-    `last` is how many lanes of the last vector exist.
+    `a` is an address, with its strides from row to row and term to term; `start` an address with those from row to row
+    and vector to vector; out's rows are `stride` apart.
     """
     z = bytes_of(unit)
     L = BYTES // z
+    across, last = panel.across, panel.last
     tiles = -(-rows // most_rows(across))
     first, down, along = start
     for i in range(tiles):
         r = rows * i // tiles
         count = rows * (i + 1) // tiles - r
         here, at = (first + r * down * z, down, along), (out + r * stride * z, stride, L)
-        product = (a + r * a_row * z, a_row, a_term, b, across * L, terms)
+        product = (a + r * a_row * z, a_row, a_term, panel.address, across * L, panel.terms)
         if across == 4:
             tile4(unit, count, last, here, at, product)
         elif across == 3:
@@ -126,19 +136,9 @@ def multiply_panel(
 
 @njit(nogil=True, cache=True)
 def multiply_terms(
-    unit: Any,
-    a: int,
-    rows: int,
-    stride: int,
-    terms: int,
-    k: int,
-    count: int,
-    packed: int,
-    width: int,
-    start: tuple[int, int, int],
-    out: int,
+    unit: Any, a: Matrix, k: int, count: int, packed: int, width: int, start: tuple[int, int, int], out: int
 ) -> None:
-    """Do what `multiply` does, for the terms [k, k + count) of the sums."""
+    """Do what `multiply` does, for the terms [k, k + count) of the sums: a [rows, terms], out [rows, width]."""
     z = bytes_of(unit)
     L = BYTES // z
     vectors = -(-width // L)
@@ -146,41 +146,23 @@ def multiply_terms(
     for p in range(0, vectors, WIDE):
         across = min(WIDE, vectors - p)
         last = min(L, width - (p + across - 1) * L)
-        b, here = packed + (p * terms + k * across) * BYTES, (first + p * along * z, down, along)
-        multiply_panel(unit, a + k * z, stride, 1, rows, b, count, here, out + p * BYTES, width, across, last)
+        panel = Panel(packed + (p * a.width + k * across) * BYTES, count, across, last)
+        here = (first + p * along * z, down, along)
+        multiply_panel(unit, a.address + k * z, a.rows, a.stride, 1, panel, here, out + p * BYTES, width)
 
 
 @njit(nogil=True, cache=True)
-def multiply(
-    unit: Any,
-    a: int,
-    rows: int,
-    stride: int,
-    terms: int,
-    packed: int,
-    width: int,
-    start: tuple[int, int, int],
-    out: int,
-) -> None:
-    """out [rows, width] = start + a [rows, terms] · the matrix [terms, width] in panels; a's rows are `stride` apart.
+def multiply(unit: Any, a: Matrix, packed: int, width: int, start: tuple[int, int, int], out: int) -> None:
+    """out [rows, width] = start + a [rows, terms] · the matrix [terms, width] in panels.
 
     `start` is an address with its strides from row to row and vector to vector.
     """
-    multiply_terms(unit, a, rows, stride, terms, 0, terms, packed, width, start, out)
+    multiply_terms(unit, a, 0, a.width, packed, width, start, out)
 
 
 @njit(nogil=True, cache=True)
 def multiply_few(
-    unit: Any,
-    a: int,
-    rows: int,
-    stride: int,
-    terms: int,
-    packed: int,
-    width: int,
-    start: tuple[int, int, int],
-    out: int,
-    backwards: int,
+    unit: Any, a: Matrix, packed: int, width: int, start: tuple[int, int, int], out: int, backwards: int
 ) -> None:
     """Do what `multiply` does for a few rows, where reading the matrix is what takes the time.
 
@@ -189,35 +171,34 @@ def multiply_few(
     """
     for number in range(PARTS):
         part = PARTS - 1 - number if backwards else number
-        k = terms * part // PARTS
+        k = a.width * part // PARTS
         here = (out, width, BYTES // bytes_of(unit)) if number else start
-        multiply_terms(unit, a, rows, stride, terms, k, terms * (part + 1) // PARTS - k, packed, width, here, out)
+        multiply_terms(unit, a, k, a.width * (part + 1) // PARTS - k, packed, width, here, out)
 
 
 @njit(nogil=True, cache=True)
-def multiply_both(
-    unit: Any, x: int, I: int, U: int, h: int, H: int, W: int, bias: int, rows: int, width: int, out: int, stride: int
-) -> None:
-    """out [rows, width] = bias + x [rows, I] · U + h [rows, H] · W, packed by `pack_columns`; rows `stride` apart."""
+def multiply_both(unit: Any, one: Product, other: Product, bias: int, out: Matrix) -> None:
+    """out [rows, width] = bias [width] + both products, whose right matrices are packed by `pack_columns`."""
     z = bytes_of(unit)
     L = BYTES // z
-    vectors = -(-width // L)
+    rows, I, H = out.rows, one.terms, other.terms
+    vectors = -(-out.width // L)
     for p in range(0, vectors, WIDE):
         across = min(WIDE, vectors - p)
-        last = min(L, width - (p + across - 1) * L)
+        last = min(L, out.width - (p + across - 1) * L)
         tiles = -(-rows // most_rows(across))
         start = (bias + p * L * z, 0, L)
         for i in range(tiles):
             r = rows * i // tiles
             count = rows * (i + 1) // tiles - r
-            at = (out + (r * stride + p * L) * z, stride, L)
-            one = (x + r * I * z, I, 1, U + p * L * I * z, across * L, I)
-            other = (h + r * H * z, H, 1, W + p * L * H * z, across * L, H)
+            at = (out.address + (r * out.stride + p * L) * z, out.stride, L)
+            first = (one.left + r * I * z, I, 1, one.right + p * L * I * z, across * L, I)
+            second = (other.left + r * H * z, H, 1, other.right + p * L * H * z, across * L, H)
             if across == 4:
-                both4(unit, count, last, start, at, one, other)
+                both4(unit, count, last, start, at, first, second)
             elif across == 3:
-                both3(unit, count, last, start, at, one, other)
+                both3(unit, count, last, start, at, first, second)
             elif across == 2:
-                both2(unit, count, last, start, at, one, other)
+                both2(unit, count, last, start, at, first, second)
             else:
-                both1(unit, count, last, start, at, one, other)
+                both1(unit, count, last, start, at, first, second)

@@ -1,4 +1,4 @@
-"""Softmax and cross entropy, row by row: what `rnnframe.heads.Softmax` computes."""
+"""Softmax and cross entropy, row by row: what `rnnframe_heads.Softmax` computes."""
 
 import math
 from typing import Any
@@ -38,6 +38,8 @@ keep_shares = folded(share, Lanes.__add__, 0.0)
 @njit(nogil=True, cache=True)
 def cross_entropy(unit: Any, o: Array, classes: Array) -> float:
     """Return the sum of -log softmax(o)[class] over the rows of o, and make o its gradient: softmax(o) - onehot.
+
+    o [rows, number of classes], classes [rows].
 
     One logarithm is taken of the product of many rows' sums. Rows take turns in twos: a row must not be read while
     the end of the one before it is still on its way to memory.

@@ -26,12 +26,20 @@ from rnnframe_compiled.lanes import (
 )
 
 WIDE = 4 if REGISTERS == 32 else 2
-"""Vectors across a tile where the shape leaves the choice: with the rows of `rows_of` they fill the registers."""
+"""Vectors across a tile where the shape leaves the choice: with the rows of `rows_of` they fill the registers.
+
+Measure another number with `python -m tests.benchmarks speed --only compiled --shapes 2,3,4`.
+"""
+MOST_ROWS = 6
+"""Rows above which a tile is not made taller, even where registers are left: each number of rows is code of its own.
+
+Measure another number with `python -m tests.benchmarks speed --only compiled --shapes 2,3,4`.
+"""
 
 
 def rows_of(vectors: int) -> int:
     """Return the most rows of a tile of so many vectors across: sums, a row of the right matrix, and one value."""
-    return min(6, (REGISTERS - 1 - vectors) // vectors)
+    return min(MOST_ROWS, (REGISTERS - 1 - vectors) // vectors)
 
 
 def _accumulate(builder: Any, dtype: Any, sums: Any, into: tuple[int, ...], product: list[Any]) -> Any:

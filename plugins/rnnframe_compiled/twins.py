@@ -15,9 +15,17 @@ from rnnframe_compiled.products import FEW, project_gates
 from rnnframe_compiled.tiles import WIDE, rows_of
 
 COLUMNS = 256
-"""Inputs up to which samples of a wider block are read where they are; a copy of more is small beside the work."""
+"""Inputs up to which samples of a wider block are read where they are; a copy of more is small beside the work.
+
+Measure another number with `python -m tests.benchmarks speed --only compiled --threads 2 --shapes 1,4`: set below 200,
+both shapes are copied.
+"""
 PACKED = 1024
-"""Inputs up to which U is packed beside itself; the products of wider ones are left to BLAS."""
+"""Inputs up to which U is packed beside itself; the products of wider ones are left to BLAS.
+
+Measure another number with `python -m tests.benchmarks speed --only compiled --shapes 1,4`: set below 200, both shapes
+are left to BLAS.
+"""
 _NO_ROWS = np.empty(0, np.int64)
 _ZEROS = np.zeros(BYTES, np.uint8)
 
@@ -75,24 +83,22 @@ class Twin(Cell):
         return (vectors_for(width, self.dtype) * self.lanes * terms,)
 
     def inputs(self, x: Array, weights: Arrays, sums: Array) -> tuple[int, int, int, Array, Array]:
-        """Return where inputs come from: address of x, bytes from step to step, width; numbers of rows, and the rows.
+        """Return the members of `groups.Inputs` for the forward pass; `sums` [L, B, gates·H] is room for products.
 
         Dense x is multiplied by packed weights as the block runs (and no row is added). Looked-up rows are those of U
         with these numbers. x too wide to be packed, or of so few samples that each step would read all of U for them,
         is multiplied here for all steps, into `sums`, whose rows are then added.
         """
-        if is_lookup(x):
-            return 0, 0, 0, row_numbers(x, len(weights["U"])), weights["U"]
-        PU = weights["PU"]
+        U, PU = weights["U"], weights["PU"]
         few = x.shape[1] < FEW and PU.ndim == 3  # packed with gates side by side
-        if PU.size and not few:
-            return x.ctypes.data, x.strides[0], x.shape[-1], _NO_ROWS, weights["U"]
+        if is_lookup(x) or (PU.size and not few):
+            return inputs_of(x, U)
         count = sums.shape[0] * sums.shape[1]
         if PU.size:
             zeros, x = _ZEROS.ctypes.data, np.ascontiguousarray(x)
             project_gates(self.dtype.type(1), x.ctypes.data, PU, self.hidden, count, zeros, sums)
         else:
-            project(x, weights["U"], sums)
+            project(x, U, sums)
         return 0, 0, 0, np.arange(count), rows(sums)
 
 
@@ -101,15 +107,18 @@ def packed_inputs(inputs: int) -> int:
     return inputs if inputs <= PACKED else 0
 
 
-def terms_of(x: Array, inputs: int) -> tuple[int, int, int, Array]:
-    """Return what dU is made of: address of x, bytes from step to step, and width; or the numbers of rows."""
+def inputs_of(x: Array, U: Array) -> tuple[int, int, int, Array, Array]:
+    """Return the members of `groups.Inputs`, as they are: x [L, B, inputs], or numbers [L, B] of rows of U."""
     if is_lookup(x):
-        return 0, 0, 0, row_numbers(x, inputs)
-    return x.ctypes.data, x.strides[0], x.shape[-1], _NO_ROWS
+        return 0, 0, 0, row_numbers(x, len(U)), U
+    return x.ctypes.data, x.strides[0], x.shape[-1], _NO_ROWS, U
 
 
 def row_numbers(x: Array, count: int) -> Array:
-    """Return row numbers as the kernels take them: even if x changes while a run goes on, none is out of bounds."""
+    """Return the row numbers x [L, B] as kernels take them, [L·B].
+
+    Even if x changes while a run goes on, none is out of bounds.
+    """
     numbers = np.array(x.reshape(-1), np.int64)
     np.maximum(numbers, 0, out=numbers)
     return np.minimum(numbers, count - 1, out=numbers)

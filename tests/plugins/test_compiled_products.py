@@ -9,6 +9,7 @@ place = pytest.importorskip("rnnframe_compiled.place", reason="numba is not inst
 
 with place.kept():
     from rnnframe_compiled import gradients, packing, products
+    from rnnframe_compiled.groups import Matrix, Product, Steps, Targets
     from rnnframe_compiled.tiles import WIDE, rows_of
 
 DTYPES = ["float32", "float64"]
@@ -57,6 +58,12 @@ def address(array):
     return array.ctypes.data
 
 
+def matrix(array):
+    """Return a matrix whose rows are dense."""
+    rows, width = array.shape
+    return Matrix(address(array), rows, width, width)
+
+
 def doubled(*arrays):
     return [array.astype(np.float64) for array in arrays]
 
@@ -77,7 +84,7 @@ def test_a_packed_matrix_is_multiplied_and_added(dtype, rows, terms, width, seed
     a, B, start = arrays.random(rows, terms), arrays.random(terms, width), arrays.random(rows, width)
     packed, out = arrays.packed(terms, width), arrays.result(np.zeros((rows, width)))
     packing.pack_columns(arrays.unit, B, 0, width, packed)
-    given = (arrays.unit, address(a), rows, terms, terms, address(packed), width)
+    given = (arrays.unit, matrix(a), address(packed), width)
     begin = (address(start), width, packing.lanes(arrays.dtype))
     wanted, size = start + np.matmul(*doubled(a, B)), absolute(a, B) + np.abs(start)
     products.multiply(*given, begin, address(out))
@@ -97,7 +104,7 @@ def test_some_columns_are_packed_transposed(dtype, rows, terms, width, seed):
     part = W[:, first : first + terms]
     a, packed, out = arrays.random(rows, terms), arrays.packed(terms, width), arrays.result(np.zeros((rows, width)))
     packing.pack_transposed(arrays.unit, W, first, terms, packed)
-    products.multiply(arrays.unit, address(a), rows, terms, terms, address(packed), width, NOTHING, address(out))
+    products.multiply(arrays.unit, matrix(a), address(packed), width, NOTHING, address(out))
     arrays.near(out, np.matmul(*doubled(a, part.T)), absolute(a, part.T))
 
 
@@ -114,10 +121,8 @@ def test_two_products_and_a_bias_are_added_at_once(dtype, rows, terms, width, se
     packing.pack_columns(arrays.unit, W, 0, width, PW)
     bias = np.zeros(packing.vectors_for(width, arrays.dtype) * packing.lanes(arrays.dtype), dtype)
     bias[:width] = b
-    products.multiply_both(
-        arrays.unit, address(x), terms, address(PU), address(h), H, address(PW), address(bias), rows, width,
-        address(out), width,
-    )  # fmt: skip
+    both = Product(address(x), terms, address(PU)), Product(address(h), H, address(PW))
+    products.multiply_both(arrays.unit, *both, address(bias), matrix(out))
     wanted = np.matmul(*doubled(x, U)) + np.matmul(*doubled(h, W)) + b
     arrays.near(out, wanted, absolute(x, U) + absolute(h, W) + np.abs(b))
 
@@ -129,9 +134,9 @@ def test_a_value_does_not_depend_on_the_rows_beside_it(dtype, rows, terms, width
     a, B = arrays.random(rows, terms), arrays.random(terms, width)
     packed, peaks, alone = arrays.packed(terms, width), np.zeros((rows, width), dtype), np.zeros((1, width), dtype)
     packing.pack_columns(arrays.unit, B, 0, width, packed)
-    products.multiply(arrays.unit, address(a), rows, terms, terms, address(packed), width, NOTHING, address(peaks))
+    products.multiply(arrays.unit, matrix(a), address(packed), width, NOTHING, address(peaks))
     k = rows - 1
-    products.multiply(arrays.unit, address(a[k:]), 1, terms, terms, address(packed), width, NOTHING, address(alone))
+    products.multiply(arrays.unit, matrix(a[k:]), address(packed), width, NOTHING, address(alone))
     assert np.array_equal(peaks[k:], alone)
 
 
@@ -149,10 +154,9 @@ def test_products_of_a_whole_block_are_added_to_the_gradients(dtype, rows, I, H,
     dU, dW, db = (arrays.result(start) for start in starts)
     room = (1 + gradients.TERMS * WIDE) * packing.lanes(arrays.dtype) + gradients.TERMS * I
     work = arrays.result(np.zeros(room, dtype))
-    gradients.add_gradients(
-        arrays.unit, address(wide), wide.strides[0], B, I, address(h), H, address(rest), strided, width, rows,
-        address(dU), address(dW), address(db), width, work,
-    )  # fmt: skip
+    steps, part = Steps(address(wide), wide.strides[0], B, I), Matrix(address(rest), rows, width, strided)
+    targets = Targets(address(dU), address(dW), address(db), width)
+    gradients.add_gradients(arrays.unit, steps, matrix(h), part, targets, work)
     ones = np.ones((rows, 1))
     for found, start, left in zip((dU, dW, db[None]), (*starts[:2], starts[2][None]), (x, h, ones), strict=True):
         arrays.near(found, start + np.matmul(*doubled(left.T, dz)), absolute(left.T, dz) + np.abs(start))
@@ -164,7 +168,7 @@ def test_rows_that_were_looked_up_are_added_to_in_the_order_of_the_steps(dtype, 
     numbers, dz = arrays.rng.integers(0, inputs, rows), arrays.random(rows, width)
     dU = arrays.result(arrays.random(inputs, width))
     wanted = dU.copy()
-    gradients.add_looked_up(arrays.unit, numbers, address(dz), width, width, address(dU), width)
+    gradients.add_looked_up(arrays.unit, numbers, matrix(dz), address(dU), width)
     np.add.at(wanted, numbers, dz)
     assert np.array_equal(dU, wanted)
     arrays.verify()

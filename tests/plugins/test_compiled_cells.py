@@ -50,7 +50,8 @@ def expect_near(found, wanted, dtype):
     for what in ("gradients", "state", "state_gradient"):
         for name, array in getattr(wanted, what).items():
             error = np.abs(getattr(found, what)[name] - array).max(initial=0)
-            assert error <= NEAR[dtype] * np.abs(array).max(initial=1e-3), f"{what} {name}"
+            # Smaller values are what is left of terms of order one, which are rounded as such.
+            assert error <= NEAR[dtype] * np.abs(array).max(initial=1e-2), f"{what} {name}"
 
 
 def expect_same_as_numpy(network, *data, **how):

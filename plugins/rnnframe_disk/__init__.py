@@ -71,7 +71,7 @@ class _File:
         start, stop = self._room * self._size, (self._room + slots) * self._size
         try:
             _allocate(self._file.fileno(), start, stop)
-            self._map = None  # let go of the old mapping first
+            self._map = None  # free the old mapping first
             self._map = mmap.mmap(self._file.fileno(), stop)
         except OSError as error:
             raise OptionError(

@@ -33,7 +33,9 @@ class AroundOptions:
         metadata={"help": "characters to print at the end, where the network writes text"},
     )
     observer: tuple[str, ...] = attrs.field(
-        default=(), converter=specs, metadata={"help": "who is told how the training goes, beside the progress line"}
+        default=(),
+        converter=specs,
+        metadata={"help": "who receives the events of the training, beside the progress line"},
     )
     tensorboard: bool = attrs.field(
         default=False, metadata={"help": "short for --observer tensorboard: the metrics for TensorBoard, in RUN"}

@@ -1,4 +1,4 @@
-"""Observers: who is told how a training goes, such as a progress line, a file of metrics or a dashboard.
+"""Observers: who receives the events of a training, such as a progress line, a file of metrics or a dashboard.
 
 An `Observer` holds a name and options, as every class that plugins provide. It opens a `Watcher`, the live object that
 is told of every event by one method each. Events come once a batch or less often, never once a time step.

@@ -81,7 +81,7 @@ def rnnframe_kernels() -> Iterable[type[Kernels]]:
 
 @hookspec
 def rnnframe_observers() -> Iterable[type[Observer]]:
-    """Return observer classes: who is told how a training goes."""
+    """Return observer classes: who receives the events of a training."""
 
 
 @hookspec

@@ -83,7 +83,7 @@ class Suite:
         """The object under test."""
         given = getattr(self, self.kind, None)
         if given is None or isinstance(given, type):
-            raise UsageError(f"{type(self).__name__} needs what it shall check: write {self.kind} = ... in its body")
+            raise UsageError(f"{type(self).__name__} needs a subject to check: write {self.kind} = ... in its body")
         return getattr(default_registry(), self.kind)(given)
 
     def test_the_options_written_down_make_an_equal_object(self) -> None:

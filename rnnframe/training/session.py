@@ -36,7 +36,7 @@ class Training:
     options
         What is trained, on what and how; `TrainingOptions()` by default.
     observers
-        Who is told how it goes: specs such as "progress", observers, or watchers of your own.
+        Who receives its events: specs such as "progress", observers, or watchers of your own.
     run
         Where the run is written: a new folder, or a `RunFolder`; one that was resumed is gone on with. Nothing is
         written by default.

@@ -58,7 +58,7 @@ def test_a_check_is_switched_off_by_none_and_others_are_added():
 
 
 def test_a_suite_without_a_subject_says_what_to_write():
-    with pytest.raises(UsageError, match=r"StateStoreTests needs what it shall check: write store = \.\.\."):
+    with pytest.raises(UsageError, match=r"StateStoreTests needs a subject to check: write store = \.\.\."):
         run(StateStoreTests())
 
 

@@ -35,7 +35,7 @@ class AroundOptions:
     observer: tuple[str, ...] = attrs.field(
         default=(),
         converter=specs,
-        metadata={"help": "who receives the events of the training, beside the progress line"},
+        metadata={"help": "who receives the events of the training too"},
     )
     tensorboard: bool = attrs.field(
         default=False, metadata={"help": "short for --observer tensorboard: the metrics for TensorBoard, in RUN"}

@@ -85,7 +85,7 @@ class Checkpoints:
         numbers = self.numbers()
         if not numbers:
             raise RunError(
-                f"there is no checkpoint in {str(self.folder)!r}: the run ended before its first; start it again with --force"
+                f"there is no checkpoint in {str(self.folder)!r}: the run ended before its first; start again, --force"
             )
         return numbers[-1]
 

@@ -45,6 +45,10 @@ class LayerModel:
     _stack: Stack
     _shapes: Mapping[int, dict[str, tuple[int, ...]]] = MappingProxyType({})
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle nothing that a run has left."""
+        return {name: value for name, value in vars(self).items() if name != "_shapes"}
+
     def _place(self, layers: tuple[PlacedLayer, ...], head: Head | None, parameters: Vector | None = None) -> None:
         """Compute with these layers and this head from now on, with new parameters or those given.
 

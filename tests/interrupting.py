@@ -1,8 +1,8 @@
 """A campaign in a process of its own: an engine is interrupted again and again, at moments that nobody has chosen.
 
 usage: python interrupting.py SEED TRIALS SHARDS KERNELS STORE... A timer raises KeyboardInterrupt inside
-`gradients`, in every second trial again and again, so that the cleaning up after it is interrupted too. Then the engine must give the
-bits of one that was never interrupted. Prints how many calls were interrupted.
+`gradients`, in every second trial again and again, so that the cleaning up after it is interrupted too. Then the engine
+must give the bits of one that was never interrupted. Prints how many calls were interrupted.
 """
 
 import random

@@ -28,6 +28,10 @@ class DataError(UsageError):
     """Inputs or targets that the network cannot take."""
 
 
+class BusyError(UsageError):
+    """An object that works for one call at a time was called again before that call had ended."""
+
+
 class ScheduleError(RnnframeError):
     """A store's schedule breaks the rules of the action vocabulary."""
 

@@ -178,3 +178,47 @@ def test_a_wrong_target_is_told_before_the_chunks_behind_it_are_run():
     with pytest.raises(DataError, match=r"^y holds class 9; "):
         rf.Engine(network, chunk=5).gradients(Watched(), y)
     assert len(reads) <= 2
+
+
+class Announced:
+    """Something that can be sliced, and whose parts may be another shape or type than it announced."""
+
+    def __init__(self, array: np.ndarray, change) -> None:
+        self.shape, self.dtype, self._array, self._change = array.shape, array.dtype, array, change
+
+    def __getitem__(self, steps) -> np.ndarray:
+        return self._change(self._array[steps])
+
+
+LIES = {
+    "fewer steps": lambda part: part[:-1],
+    "more steps": lambda part: np.concatenate([part, part]),
+    "fewer samples": lambda part: part[:, :-1],
+    "another width": lambda part: part[..., :-1],
+    "another rank": lambda part: part.reshape(-1),
+    "another type": lambda part: part.astype(complex),
+    "nothing": lambda part: part[:0],
+}
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("kernels", ["numpy", "auto"])
+@pytest.mark.parametrize("which", ["x", "y", "last y", "resets", "weights"])
+@pytest.mark.parametrize("lie", LIES)
+def test_a_source_that_yields_another_shape_than_it_announced_is_refused(
+    lie: str, which: str, kernels: str, shards: int
+) -> None:
+    given = {
+        "x": np.ones((30, 4, 3)),
+        "y": np.ones((4, 2)) if which == "last y" else np.ones((30, 4, 2)),
+        "resets": np.zeros((30, 4), bool),
+        "weights": np.ones(4) if which == "last y" else np.ones((30, 4)),
+    }
+    at = "last" if which == "last y" else "every"
+    network = rf.Network(cells=["lstm:hidden=5"], head=f"mse:outputs=2,at={at}", inputs=3)
+    name = which.removeprefix("last ")
+    if given[name].ndim < 3 and lie in ("another width", "fewer samples"):
+        lie = "fewer steps"
+    given[name] = Announced(given[name], LIES[lie])
+    with pytest.raises(DataError, match=f"^{name} was announced as .* expected"):
+        rf.Engine(network, chunk=8, shards=shards, kernels=kernels).gradients(**given)

@@ -106,9 +106,9 @@ class _File:
         self._free.append(self._places.pop(slot))
 
     def clear(self) -> None:
-        """Free every slot."""
-        for slot in list(self._places):
-            self.drop(slot)
+        """Free every slot, also a place that an interrupt has taken from both lists."""
+        self._places = {}
+        self._free = list(range(self._room - 1, -1, -1))
 
     def _view(self, place: int) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
         assert self._map is not None

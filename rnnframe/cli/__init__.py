@@ -64,10 +64,11 @@ def with_commands() -> click.Group:
 
 def main() -> NoReturn:
     """Run the command line; a traceback is shown only where RNNFRAME_TRACEBACK=1 asks for it."""
-    sys.exit(_run())
+    sys.exit(run())
 
 
-def _run() -> int:
+def run() -> int:
+    """Run the command line and return its exit code."""
     try:
         code = cli.main(prog_name="rnnframe", standalone_mode=False)
         if sys.stdout is not None:

@@ -99,16 +99,17 @@ class _Shelf(Generic[T]):
         self._depth = depth
         self._items: collections.deque[T] = collections.deque()
         self._error: BaseException | None = None
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()  # taken by itself: an interrupt inside Condition.__enter__ leaves it locked
+        self._changed = threading.Condition(self._lock)
 
     def wait(self, seconds: float | None) -> bool:
         """Wait until there is something to take, and return whether there is."""
-        with self._changed:
+        with self._lock:
             return self._changed.wait_for(lambda: bool(self._items) or self._error is not None, seconds)
 
     def take(self) -> T:
         """Return the next item; raises the source's exception, `StopIteration` at its end."""
-        with self._changed:
+        with self._lock:
             self.wait(None)
             if self._items:
                 item = self._items.popleft()
@@ -120,7 +121,7 @@ class _Shelf(Generic[T]):
 
     def stop(self) -> None:
         """Drop what lies ready and let the thread end."""
-        with self._changed:
+        with self._lock:
             self._items.clear()
             self._error = self._error or StopIteration()
             self._changed.notify_all()
@@ -152,18 +153,18 @@ class _Shelf(Generic[T]):
 
     def _has_room(self) -> bool:
         """Wait until the reader has taken enough; return False where nothing more is wanted."""
-        with self._changed:
+        with self._lock:
             self._changed.wait_for(lambda: self._error is not None or len(self._items) < self._depth)
             return self._error is None
 
     def _put(self, item: T) -> bool:
-        with self._changed:
+        with self._lock:
             if self._error is None:
                 self._items.append(item)
                 self._changed.notify_all()
             return self._error is None
 
     def _end(self, error: BaseException) -> None:
-        with self._changed:
+        with self._lock:
             self._error = self._error or error
             self._changed.notify_all()

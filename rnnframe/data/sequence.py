@@ -12,6 +12,7 @@ from rnnframe.data.columns import Columns, count_of, deal_by_length, split_batch
 from rnnframe.data.format import DataFormat
 from rnnframe.data.pieces import Block, Piece, Span, Targets, cut
 from rnnframe.data.staging import Staging
+from rnnframe.errors import DataError
 
 
 class Sequence:
@@ -84,12 +85,13 @@ class Sequence:
         return Block(block.steps, block.spans, self._pieces(start, block.steps, block.spans, columns, staging))
 
     def _spans(self, start: int, steps: int, columns: Columns) -> list[Span]:
-        resets = None if self._resets is None else np.asarray(self._resets[start : start + steps][:, columns])
+        resets = self._resets
+        resets = None if resets is None else np.asarray(_sliced(resets, start, start + steps, "resets")[:, columns])
         ends = None if self._ends is None else self._ends[columns] - start
         return list(cut(steps, count_of(columns), ends, resets))
 
     def _pieces(self, start: int, steps: int, spans: Iterable[Span], columns: Columns, staging: Staging) -> list[Piece]:
-        x = self._x[start : start + steps]  # read at once, wherever it comes from
+        x = _sliced(self._x, start, start + steps, "x")
         return [self._piece(x, start, span, _running(span, columns), staging) for span in spans]
 
     def _piece(self, x: Any, start: int, span: Span, running: Columns, staging: Staging) -> Piece:
@@ -116,7 +118,8 @@ class Sequence:
         """Return the targets of the steps [start, stop): all of them, or those of samples whose last step is there."""
         assert self._y is not None  # where losses are asked for
         if not self._last_only:
-            steps, weights = self._y[start:stop], None if self._weights is None else self._weights[start:stop]
+            steps = _sliced(self._y, start, stop, "y")
+            weights = None if self._weights is None else _sliced(self._weights, start, stop, "weights")
             y = staging.of(steps, running, np.dtype(steps.dtype), strided=strided)
             return self._checker.targets(y, None if weights is None else np.asarray(weights)[:, running])
         if isinstance(running, slice):  # which end together
@@ -125,8 +128,11 @@ class Sequence:
 
     def _last_targets(self, ending: Columns) -> Targets:
         assert self._y is not None
-        weights = None if self._weights is None else np.asarray(self._weights[ending])[None]
-        return self._checker.targets(self._y[ending][None], weights)
+        count = count_of(ending)
+        y = _as_announced(self._y, self._y[ending], count, "y")[None]
+        given = self._weights
+        weights = None if given is None else _as_announced(given, given[ending], count, "weights")[None]
+        return self._checker.targets(y, weights)
 
     def release(self, start: int) -> None:
         """Nothing is held: the arrays are the caller's."""
@@ -134,6 +140,28 @@ class Sequence:
 
 def _running(span: Span, columns: Columns) -> Columns:
     return columns if isinstance(columns, slice) else columns[span.first :]
+
+
+def _sliced(given: Any, start: int, stop: int, what: str) -> Array:
+    """Return the steps [start, stop) of what can be sliced along time."""
+    return _as_announced(given, given[start:stop], stop - start, what)
+
+
+def _as_announced(given: Any, part: Any, count: int, what: str) -> Array:
+    """Return a part of `count` rows; raises `DataError` where it is not of the shape and type that were announced.
+
+    What can be sliced may be anybody's code or file, and compiled kernels trust the shapes that they are handed.
+    """
+    if isinstance(given, np.ndarray):
+        array: Array = part
+        return array
+    array, wanted = np.asarray(part), [count, *map(int, given.shape[1:])]
+    if list(array.shape) != wanted or array.dtype.kind != given.dtype.kind:
+        raise DataError(
+            f"{what} was announced as {given.dtype} {list(given.shape)}, but a part of it is {array.dtype} "
+            f"{list(array.shape)}; expected {given.dtype} {wanted}: mend the source that {what} is read from"
+        )
+    return array
 
 
 def _shares(part: Array, given: Any) -> bool:

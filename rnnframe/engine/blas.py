@@ -8,6 +8,7 @@ are (set OMP_NUM_THREADS or the like before starting).
 import ctypes
 import functools
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,12 @@ from typing import Any
 import numpy as np
 
 _lock = threading.Lock()
-_users = 0
-_before = 0
+_users: "weakref.WeakSet[_User]" = weakref.WeakSet()
+_before: int | None = None  # what was set before the first user came; None: BLAS is as it was set
+
+
+class _User:
+    """Who needs BLAS at one thread; one that an interrupt has cut off on its way out is gone with its frame."""
 
 
 @functools.cache
@@ -45,21 +50,23 @@ def threads() -> int | None:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Keep BLAS at one thread; what was set before comes back when the last user leaves."""
-    global _users, _before
+    global _before
     controls = _controls()
     if controls is None:
         yield
         return
     get, put = controls
+    user = _User()
     with _lock:
-        if not _users:
+        if _before is None:
             _before = get()
-            put(1)
-        _users += 1
+        put(1)
+        _users.add(user)
     try:
         yield
     finally:
         with _lock:
-            _users -= 1
-            if not _users:
+            _users.discard(user)
+            if not _users and _before is not None:
                 put(_before)
+                _before = None

@@ -29,7 +29,7 @@ class Engine(Generic[M]):
     """Computes gradients of a network by back-propagation through time, remembering what its store remembers.
 
     For one chunk length and number of shards all exact stores give bit-identical results. An engine keeps its buffers
-    between calls; it must not be called from two threads at once.
+    between calls; while one runs, `gradients`, `run` and `sweep` raise `BusyError`.
 
     Parameters
     ----------
@@ -129,17 +129,18 @@ class Engine(Generic[M]):
         NonFiniteError
             For a loss that is not finite; a gradient that overflows beside a finite loss is returned as it is.
         """
-        source = self.running.open(Batch(x, y, lengths, resets, weights=weights))
-        outcome, run = self._execute(self.running, source, state, None, None)
-        factor = 1 / (outcome.count or 1)
-        return Result(
-            loss=outcome.loss,
-            count=outcome.count,
-            state=outcome.state,
-            report=outcome.report,
-            gradients=run.memories[0].gradients.copy(),
-            state_gradient=self.running.join_states([memory.dstate for memory in run.memories], run.columns, factor),
-        )
+        with self._executor.turn():
+            source = self.running.open(Batch(x, y, lengths, resets, weights=weights))
+            outcome, run = self._execute(self.running, source, state, None, None)
+            dstates, factor = [memory.dstate for memory in run.memories], 1 / (outcome.count or 1)
+            return Result(
+                loss=outcome.loss,
+                count=outcome.count,
+                state=outcome.state,
+                report=outcome.report,
+                gradients=run.memories[0].gradients.copy(),
+                state_gradient=self.running.join_states(dstates, run.columns, factor),
+            )
 
     def run(
         self,
@@ -156,8 +157,9 @@ class Engine(Generic[M]):
         An update comes where the schedule has one, and at the end if any loss is left. `on_update` may overwrite the
         gradient: a buffer of the engine.
         """
-        source = self.running.open(Batch(x, y, lengths, resets, weights=weights))
-        return self._execute(self.running, source, state, on_update, None)[0]
+        with self._executor.turn():
+            source = self.running.open(Batch(x, y, lengths, resets, weights=weights))
+            return self._execute(self.running, source, state, on_update, None)[0]
 
     def sweep(
         self,
@@ -211,20 +213,20 @@ class Engine(Generic[M]):
         if input_gradient is not None and not self.store.exact:
             raise OptionError(f"store {self.store.name!r} truncates, so that dL/dx is not defined; take an exact store")
         model = cast(Any, self.running).swept_by(SweepClient(outputs, pull, input_gradient))
-        source = model.open_inputs(Batch(x, None, lengths, resets))
-        outcome, run = self._execute(model, source, state, None, state_gradient)
-        return SweepResult(
-            state=outcome.state,
-            gradients=run.memories[0].gradients.copy(),
-            state_gradient=model.join_states([memory.dstate for memory in run.memories], run.columns),
-            report=outcome.report,
-        )
+        with self._executor.turn():
+            source = model.open_inputs(Batch(x, None, lengths, resets))
+            outcome, run = self._execute(model, source, state, None, state_gradient)
+            return SweepResult(
+                state=outcome.state,
+                gradients=run.memories[0].gradients.copy(),
+                state_gradient=model.join_states([memory.dstate for memory in run.memories], run.columns),
+                report=outcome.report,
+            )
 
     def _execute(
         self, model: Model, source: Source, state: Any, on_update: UpdateFn | None, state_gradient: Any
     ) -> tuple[Outcome, Run]:
-        draw = Draw(self.seed, self.draws)
-        done = self._executor.execute(model, source, draw, state, on_update, state_gradient)
+        done = self._executor.execute(model, source, Draw(self.seed, self.draws), state, on_update, state_gradient)
         self.draws += 1
         return done
 

@@ -1,5 +1,6 @@
 """Running a source over the shards of a batch, on buffers and threads that are kept from run to run."""
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,16 @@ from rnnframe.engine.planner import Planner
 from rnnframe.engine.report import Outcome
 from rnnframe.engine.run import Run, UpdateFn
 from rnnframe.engine.threads import ShardThreads, usual_shards
+from rnnframe.engine.turn import Turn
 from rnnframe.engine.weight_versions import WeightVersions
 from rnnframe.registry.registry import Registry
 
 
 class Executor:
-    """What an engine keeps between its runs: plans, buffers, threads, and old versions of the weights."""
+    """What an engine keeps between its runs: plans, buffers, threads, and old versions of the weights.
+
+    Buffers of a run that did not end, by an error or an interrupt at any moment, are not used again.
+    """
 
     def __init__(self, store: StateStore, chunk: int | None, shards: int | None, registry: Registry) -> None:
         self._store, self._chunk, self._shards, self._registry = store, chunk, shards, registry
@@ -27,9 +32,14 @@ class Executor:
 
     def _begin(self) -> None:
         self._planner = Planner(self._store, self._chunk, self._registry)
+        self._threads = ShardThreads()
+        self._turn = Turn("engine")
+        self._forget()
+
+    def _forget(self) -> None:
         self._memories: list[Memory] = []
         self._versions = WeightVersions()
-        self._threads = ShardThreads()
+        self._whole = True  # whether every run that used them has ended
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle neither buffers nor threads: a copy makes its own when it first runs."""
@@ -38,6 +48,10 @@ class Executor:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._begin()
+
+    def turn(self) -> AbstractContextManager[Any]:
+        """Return what is held during a run and while its results are copied; raises `BusyError` during another one."""
+        return self._turn.take()
 
     def plan(self, model: Model, steps: int | None, batch: int) -> RunPlan:
         """Return the plans of all shards of a batch whose samples end together."""
@@ -58,12 +72,18 @@ class Executor:
         state_gradient: Any | None = None,
     ) -> tuple[Outcome, Run]:
         """Run a source once; return what came out, and the run, whose buffers hold the gradients until the next."""
+        self._threads.settle()
+        if not self._whole:
+            self._forget()
+        self._whole = False
         parts = self._split(model, source.batch)
         columns = source.deal(len(parts))
         plan = self._planner.plan(model, source.steps, parts, [source.ends(part) for part in columns])
         memories = self._memories_for(model, plan.shards)
         run = Run(model, source, columns, plan, memories, self._versions, on_update, draw)
-        return run.execute(self._threads, state, state_gradient), run
+        outcome = run.execute(self._threads, state, state_gradient)
+        self._whole = True
+        return outcome, run
 
     def _memories_for(self, model: Model, plans: tuple[Plan, ...]) -> list[Memory]:
         """Return buffers for each shard: those of the last run where they are large enough."""

@@ -16,6 +16,7 @@ from rnnframe.data.columns import Columns, count_of
 from rnnframe.data.pieces import Block
 from rnnframe.data.source import Source
 from rnnframe.data.staging import Staging
+from rnnframe.engine.turn import Turn
 from rnnframe.errors import NonFiniteError
 from rnnframe.registry.kernels import choose
 from rnnframe.registry.registry import Registry, default_registry
@@ -56,6 +57,8 @@ class _Passed:
 class Inference(Generic[P]):
     """Runs a network forward over sequences, in the memory of one chunk; it keeps its buffers between calls.
 
+    While a call is at work another one raises `BusyError`.
+
     Parameters
     ----------
     network : Network
@@ -80,10 +83,11 @@ class Inference(Generic[P]):
         self._buffers: dict[tuple[int, int], tuple[Any, Any, Any]] = {}
         self._staging = Staging()
         self._fixed = 0  # how many contexts promise it
+        self._turn = Turn("inference")
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle no buffers: they are made of views of one another, which would be views no longer."""
-        return {**self.__dict__, "_buffers": {}, "_staging": Staging(), "_fixed": 0}
+        return {**self.__dict__, "_buffers": {}, "_staging": Staging(), "_fixed": 0, "_turn": Turn("inference")}
 
     @contextmanager
     def fixed(self) -> Iterator[None]:
@@ -124,11 +128,12 @@ class Inference(Generic[P]):
         """
         loss: float = 0.0
         count: float = 0
-        source = self.network.open(Batch(x, y, lengths, resets, weights=weights))
-        for passed in self._forward(source, state):
-            found, counted = self._loss(passed, source)
-            loss, count = loss + found, count + counted
-        return self._evaluation(loss, count, source)
+        with self._turn.take():
+            source = self.network.open(Batch(x, y, lengths, resets, weights=weights))
+            for passed in self._forward(source, state):
+                found, counted = self._loss(passed, source)
+                loss, count = loss + found, count + counted
+            return self._evaluation(loss, count, source)
 
     @np.errstate(over="ignore", invalid="ignore")  # as above
     def judge(
@@ -144,12 +149,13 @@ class Inference(Generic[P]):
         loss: float = 0.0
         count: float = 0
         parts: list[Array] = []
-        source = self.network.open(Batch(x, y, lengths, resets, weights=weights))
-        for passed in self._forward(source, state):
-            found, counted = self._loss(passed, source)
-            loss, count = loss + found, count + counted
-            parts.append(self._predicted(passed))
-        return self._evaluation(loss, count, source), self._joined(parts, x, source)
+        with self._turn.take():
+            source = self.network.open(Batch(x, y, lengths, resets, weights=weights))
+            for passed in self._forward(source, state):
+                found, counted = self._loss(passed, source)
+                loss, count = loss + found, count + counted
+                parts.append(self._predicted(passed))
+            return self._evaluation(loss, count, source), self._joined(parts, x, source)
 
     @np.errstate(over="ignore")  # an input that overflows is an error of its own
     def predict(
@@ -172,9 +178,10 @@ class Inference(Generic[P]):
         DataError
             For what does not fit.
         """
-        source = self.network.open_inputs(Batch(x, None, lengths, resets))
-        parts = [self._predicted(passed) for passed in self._forward(source, state)]
-        return self._joined(parts, x, source), self._final(source)
+        with self._turn.take():
+            source = self.network.open_inputs(Batch(x, None, lengths, resets))
+            parts = [self._predicted(passed) for passed in self._forward(source, state)]
+            return self._joined(parts, x, source), self._final(source)
 
     def _loss(self, passed: _Passed, source: Source) -> tuple[float, float]:
         """Return the sum of the losses of a chunk, and that of their weights."""

@@ -97,7 +97,7 @@ class SeriesExamples(Examples):
         """The forecasts made at each row, which counts from 1; those of the last row look beyond the end."""
         for rows, forecast, _ in self._forecasts(predicted):
             names = [f"{name}+{k + 1}" for k in range(self.horizon) for name in self.columns]
-            columns = forecast.reshape(len(rows), -1).astype(np.float32).T
+            columns = forecast.reshape(len(rows), -1).T
             yield {"row": rows + 1, **dict(zip(names, columns, strict=True))}
 
     def _forecasts(self, predicted: Iterable[Predicted]) -> Iterator[tuple[Array, Array, Predicted]]:

@@ -199,3 +199,25 @@ def test_rounding_is_no_spread(constant: np.ndarray) -> None:
     scale = Scale.of(constant[:, None])
     assert scale.spread.tolist() == [1]
     assert np.abs(scale.apply(constant[:, None])).max() < 1e-6
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_forecasts_of_large_values_keep_the_digits_that_their_error_needs(
+    run_command, tmp_path: Path, dtype: str
+) -> None:
+    values = 123456789.25 + np.sin(np.arange(300) / 5)
+    data, run = tmp_path / "large.csv", tmp_path / "run"
+    data.write_text("v\n" + "\n".join(map(repr, values.tolist())))
+    words = ("--cell", "gru:hidden=6", "--epochs", 2, "--dtype", dtype, "--quiet")
+    run_command("train", "--task", "forecast:horizon=1,difference=1", "--data", data, "--out", run, *words)
+    judged = json.loads(run_command("evaluate", run, "--data", data, "--json"))
+    for name in ("out.csv", "out.npz"):
+        run_command("predict", run, "--data", data, "--out", tmp_path / name)
+    with open(tmp_path / "out.csv", newline="") as file:
+        written = np.array([float(row["v+1"]) for row in csv.DictReader(file)])
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as columns:
+        assert np.array_equal(columns["v+1"], written)
+    assert np.array_equal(rf.load_model(run).predict(data)["v+1"], written)
+    assert written.dtype == np.float64
+    error = np.abs(written[:-1] - values[2:]).mean()  # the first forecast is made at row 2
+    assert judged["measures"]["error"] == pytest.approx(error, rel=1e-6)

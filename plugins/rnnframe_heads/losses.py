@@ -1,10 +1,10 @@
 """Losses: softmax with cross entropy, mean squared error, and independent binary outputs."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import attrs
 import numpy as np
-from attrs.validators import and_, ge, lt
+from attrs.validators import and_, ge, in_, lt
 
 from rnnframe.plugin import Array, DataError, Loss, outside
 
@@ -121,19 +121,46 @@ class Softmax(Loss):
 
 @attrs.frozen(kw_only=True)
 class MeanSquaredError(Loss):
-    """Squared error, averaged over the outputs; targets [T, B, outputs]."""
+    """Squared error, averaged over the outputs; targets [T, B, outputs].
+
+    With gaps=ignore a target that is NaN has no loss: the mean is taken over the others, each of which counts
+    1/outputs.
+    """
 
     name: ClassVar[str] = "mse"
     outputs: int = attrs.field(default=1, validator=ge(1), metadata={"help": "number of outputs"})
+    gaps: Literal["refuse", "ignore"] = attrs.field(
+        default="refuse",
+        validator=in_(("refuse", "ignore")),
+        metadata={"help": "what a target that is NaN is: an error, or one that has no loss and does not count"},
+    )
 
     @property
     def width(self) -> int:
         """As many as asked for."""
         return self.outputs
 
+    def targets(self, y: Array, dtype: np.dtype[Any]) -> Array:
+        """Check that targets are numbers, or gaps where these are ignored."""
+        if self.gaps == "refuse" or y.dtype.kind != "f":
+            return super().targets(y, dtype)
+        gaps = np.isnan(y)
+        ready = super().targets(np.where(gaps, 0, y), dtype)
+        ready[gaps] = np.nan
+        return ready
+
+    def count(self, y: Array, weights: Array | None) -> float:
+        """Count each target that is there by its share of the outputs."""
+        if self.gaps == "refuse":
+            return super().count(y, weights)
+        known = np.count_nonzero(~np.isnan(y), axis=-1)
+        return float((known if weights is None else known * weights).sum(dtype=np.float64) / self.width)
+
     def loss_and_gradient(self, o: Array, y: Array, weights: Array | None) -> float:
         """Σ (o - y)² / outputs, with do = 2 (o - y) / outputs, each row times its weight."""
         o -= y
+        if self.gaps == "ignore":
+            o[np.isnan(y)] = 0
         if weights is None:
             loss = np.einsum("ij,ij->", o, o, dtype=np.float64) / self.width
         else:

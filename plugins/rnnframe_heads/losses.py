@@ -112,6 +112,17 @@ class Softmax(Loss):
         o[true] -= sharp.astype(o.dtype)
         return loss
 
+    def losses(self, o: Array, y: Array) -> Array:
+        """-log p_y of each row, smoothed and times the weight of its class; 0 where the target is ignored."""
+        o = o.astype(np.float64)
+        o -= o.max(axis=1, keepdims=True)
+        o -= np.log(np.exp(o).sum(axis=1, keepdims=True))  # log p
+        classes, factors = self._weighed(y, None)
+        of_class = np.ones(self.classes) if self.class_weights is None else np.array(self.class_weights)
+        known = np.ones(len(y)) if self.ignore is None else y != self.ignore
+        sharp = (1 - self.smoothing) * factors * o[np.arange(len(o)), classes]
+        return -sharp - self.smoothing / self.classes * known * (o @ of_class)
+
     def prediction(self, o: Array) -> None:
         """Probabilities."""
         o -= o.max(axis=-1, keepdims=True)
@@ -169,6 +180,14 @@ class MeanSquaredError(Loss):
         o *= 2 / self.width
         return float(loss)
 
+    def losses(self, o: Array, y: Array) -> Array:
+        """Σ (o - y)² / outputs of each row; gaps add nothing."""
+        errors = np.square(o.astype(np.float64) - y)
+        if self.gaps == "ignore":
+            errors[np.isnan(y)] = 0
+        losses: Array = errors.sum(axis=1) / self.width
+        return losses
+
 
 @attrs.frozen(kw_only=True)
 class Bernoulli(Loss):
@@ -191,20 +210,29 @@ class Bernoulli(Loss):
         return y
 
     def loss_and_gradient(self, o: Array, y: Array, weights: Array | None) -> float:
-        """Σ log(1 + e^o) - y o, with do = σ(o) - y; written so that no exponential overflows."""
-        if weights is None:
-            loss = np.logaddexp(0, o).sum(dtype=np.float64) - np.einsum("ij,ij->", o, y, dtype=np.float64)
-        else:
-            loss = np.dot((np.logaddexp(0, o) - o * y).sum(axis=1, dtype=np.float64), weights)
+        """Σ log(1 + e^o) - y o, with do = σ(o) - y."""
+        losses = _binary_cross_entropies(o, y)
+        loss = (
+            losses.sum(dtype=np.float64) if weights is None else np.dot(losses.sum(axis=1, dtype=np.float64), weights)
+        )
         self.prediction(o)
         o -= y
         if weights is not None:
             o *= weights[:, None]
         return float(loss)
 
+    def losses(self, o: Array, y: Array) -> Array:
+        """Σ log(1 + e^o) - y o over the outputs."""
+        losses: Array = _binary_cross_entropies(o.astype(np.float64), y).sum(axis=1)
+        return losses
+
     def prediction(self, o: Array) -> None:
-        """σ(o)."""
-        o *= 0.5
-        np.tanh(o, out=o)
-        o *= 0.5
-        o += 0.5
+        """σ(o), of which small values keep all of their digits."""
+        small = np.exp(-np.abs(o))
+        np.divide(np.where(o >= 0, 1, small), 1 + small, out=o)
+
+
+def _binary_cross_entropies(o: Array, y: Array) -> Array:
+    """Return log(1 + e^o) - y o, written so that no exponential overflows and small losses keep their digits."""
+    losses: Array = np.log1p(np.exp(-np.abs(o))) + (np.maximum(o, 0) - o * y)
+    return losses

@@ -37,10 +37,15 @@ class Setting:
 
 @attrs.frozen(eq=False)
 class Predicted:
-    """A batch and what the network predicts for it: outputs [T, B, outputs], of which padding means nothing."""
+    """A batch and what the network predicts for it.
+
+    outputs: [T, B, outputs], of which padding means nothing. losses: of each step [T, B] in float64, before any weight,
+    and 0 where a step has none; None where the batch has no targets, or `Examples.wants_losses` is false.
+    """
 
     batch: Batch
     outputs: Array
+    losses: Array | None = None
 
 
 class Alphabet(Protocol):
@@ -65,6 +70,8 @@ class Examples(abc.ABC):
     """What a network is judged on: the held-out part of a dataset, or all of a file. `name` tells people which."""
 
     name: str
+    wants_losses: ClassVar[bool] = False
+    """Whether `measure` and `table` read `Predicted.losses`: exact where a loss of rounded probabilities is not."""
 
     @abc.abstractmethod
     def batches(self) -> Iterator[Batch]:

@@ -54,13 +54,13 @@ def test_every_rate_has_numbers_worked_out_by_hand_above():
 N, FLOORS, WARMUPS = st.integers(1, 500), st.floats(0, 1), st.integers(0, 50)
 
 
-@given(st.sampled_from(sorted(RATES)), WARMUPS, N)
-def test_a_warm_up_rises_in_equal_parts_from_above_zero_to_the_full_rate(name, warmup, updates):
-    schedule = RATES[name](warmup=warmup).over(warmup + updates)
-    rise = [0, *(schedule.factor(update) for update in range(1, warmup + 2))]
+@given(st.sampled_from(sorted(RATES)), WARMUPS)
+def test_a_warm_up_rises_in_equal_parts_from_above_zero_to_the_full_rate(name, warmup):
+    schedule = RATES[name](warmup=warmup)
+    rise = [0, *(schedule.factor(update, 0.0) for update in range(1, warmup + 2))]
     assert rise == pytest.approx([n / (warmup + 1) for n in range(warmup + 2)])
-    assert schedule.factor(1) > 0
-    assert schedule.factor(warmup + 1) == 1
+    assert rise[1] > 0
+    assert rise[-1] == 1
 
 
 @given(N, FLOORS, WARMUPS, st.integers(1, 600))
@@ -98,20 +98,20 @@ def test_after_its_updates_a_fall_stays_at_its_floor(name, updates, floor, warmu
     assert schedule.factor(updates + warmup + later) == pytest.approx(floor, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", ["linear", "cosine"])
-def test_a_fall_that_was_told_no_number_of_updates_takes_that_of_the_training(name):
-    assert rate(name).over(100) == rate(f"{name}:updates=100")
-    assert rate(f"{name}:updates=7,floor=0.1").over(100) == rate(f"{name}:updates=7,floor=0.1")
+@given(st.sampled_from(["linear", "cosine"]), N, FLOORS, WARMUPS)
+def test_a_fall_that_was_told_no_number_of_updates_takes_the_share_of_the_training(name, updates, floor, warmup):
+    open_end, told = (RATES[name](updates=n, floor=floor, warmup=warmup) for n in (None, updates + warmup))
+    for done in {0, updates // 2, updates - 1}:
+        update = warmup + 1 + done
+        assert open_end.factor(update, done / updates) == told.factor(update)
+        assert told.factor(update, 0.9) == told.factor(update)
 
 
 def test_a_rate_that_needs_no_number_is_the_same_over_any_training():
     for spec in ("constant:warmup=2", "exponential:rate=0.9", "step:every=5"):
-        assert rate(spec).over(100) == rate(spec)
-
-
-@pytest.mark.parametrize("name", ["linear", "cosine"])
-def test_a_training_of_no_updates_is_no_reason_to_fail(name):
-    assert rate(name).over(0).factor(1) == 1
+        assert [rate(spec).factor(u, share) for u in (1, 9) for share in (0.1, 0.9)] == [
+            rate(spec).factor(u) for u in (1, 9) for _ in range(2)
+        ]
 
 
 @pytest.mark.parametrize("name", ["linear", "cosine"])

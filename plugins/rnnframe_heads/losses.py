@@ -1,10 +1,10 @@
 """Losses: softmax with cross entropy, mean squared error, and independent binary outputs."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import attrs
 import numpy as np
-from attrs.validators import and_, ge, lt
+from attrs.validators import and_, ge, in_, lt
 
 from rnnframe.plugin import Array, DataError, Loss, outside
 
@@ -112,6 +112,17 @@ class Softmax(Loss):
         o[true] -= sharp.astype(o.dtype)
         return loss
 
+    def losses(self, o: Array, y: Array) -> Array:
+        """-log p_y of each row, smoothed and times the weight of its class; 0 where the target is ignored."""
+        o = o.astype(np.float64)
+        o -= o.max(axis=1, keepdims=True)
+        o -= np.log(np.exp(o).sum(axis=1, keepdims=True))  # log p
+        classes, factors = self._weighed(y, None)
+        of_class = np.ones(self.classes) if self.class_weights is None else np.array(self.class_weights)
+        known = np.ones(len(y)) if self.ignore is None else y != self.ignore
+        sharp = (1 - self.smoothing) * factors * o[np.arange(len(o)), classes]
+        return -sharp - self.smoothing / self.classes * known * (o @ of_class)
+
     def prediction(self, o: Array) -> None:
         """Probabilities."""
         o -= o.max(axis=-1, keepdims=True)
@@ -121,19 +132,46 @@ class Softmax(Loss):
 
 @attrs.frozen(kw_only=True)
 class MeanSquaredError(Loss):
-    """Squared error, averaged over the outputs; targets [T, B, outputs]."""
+    """Squared error, averaged over the outputs; targets [T, B, outputs].
+
+    With gaps=ignore a target that is NaN has no loss: the mean is taken over the others, each of which counts
+    1/outputs.
+    """
 
     name: ClassVar[str] = "mse"
     outputs: int = attrs.field(default=1, validator=ge(1), metadata={"help": "number of outputs"})
+    gaps: Literal["refuse", "ignore"] = attrs.field(
+        default="refuse",
+        validator=in_(("refuse", "ignore")),
+        metadata={"help": "what a target that is NaN is: an error, or one that has no loss and does not count"},
+    )
 
     @property
     def width(self) -> int:
         """As many as asked for."""
         return self.outputs
 
+    def targets(self, y: Array, dtype: np.dtype[Any]) -> Array:
+        """Check that targets are numbers, or gaps where these are ignored."""
+        if self.gaps == "refuse" or y.dtype.kind != "f":
+            return super().targets(y, dtype)
+        gaps = np.isnan(y)
+        ready = super().targets(np.where(gaps, 0, y), dtype)
+        ready[gaps] = np.nan
+        return ready
+
+    def count(self, y: Array, weights: Array | None) -> float:
+        """Count each target that is there by its share of the outputs."""
+        if self.gaps == "refuse":
+            return super().count(y, weights)
+        known = np.count_nonzero(~np.isnan(y), axis=-1)
+        return float((known if weights is None else known * weights).sum(dtype=np.float64) / self.width)
+
     def loss_and_gradient(self, o: Array, y: Array, weights: Array | None) -> float:
         """Σ (o - y)² / outputs, with do = 2 (o - y) / outputs, each row times its weight."""
         o -= y
+        if self.gaps == "ignore":
+            o[np.isnan(y)] = 0
         if weights is None:
             loss = np.einsum("ij,ij->", o, o, dtype=np.float64) / self.width
         else:
@@ -141,6 +179,14 @@ class MeanSquaredError(Loss):
             o *= weights[:, None]
         o *= 2 / self.width
         return float(loss)
+
+    def losses(self, o: Array, y: Array) -> Array:
+        """Σ (o - y)² / outputs of each row; gaps add nothing."""
+        errors = np.square(o.astype(np.float64) - y)
+        if self.gaps == "ignore":
+            errors[np.isnan(y)] = 0
+        losses: Array = errors.sum(axis=1) / self.width
+        return losses
 
 
 @attrs.frozen(kw_only=True)
@@ -164,20 +210,29 @@ class Bernoulli(Loss):
         return y
 
     def loss_and_gradient(self, o: Array, y: Array, weights: Array | None) -> float:
-        """Σ log(1 + e^o) - y o, with do = σ(o) - y; written so that no exponential overflows."""
-        if weights is None:
-            loss = np.logaddexp(0, o).sum(dtype=np.float64) - np.einsum("ij,ij->", o, y, dtype=np.float64)
-        else:
-            loss = np.dot((np.logaddexp(0, o) - o * y).sum(axis=1, dtype=np.float64), weights)
+        """Σ log(1 + e^o) - y o, with do = σ(o) - y."""
+        losses = _binary_cross_entropies(o, y)
+        loss = (
+            losses.sum(dtype=np.float64) if weights is None else np.dot(losses.sum(axis=1, dtype=np.float64), weights)
+        )
         self.prediction(o)
         o -= y
         if weights is not None:
             o *= weights[:, None]
         return float(loss)
 
+    def losses(self, o: Array, y: Array) -> Array:
+        """Σ log(1 + e^o) - y o over the outputs."""
+        losses: Array = _binary_cross_entropies(o.astype(np.float64), y).sum(axis=1)
+        return losses
+
     def prediction(self, o: Array) -> None:
-        """σ(o)."""
-        o *= 0.5
-        np.tanh(o, out=o)
-        o *= 0.5
-        o += 0.5
+        """σ(o), of which small values keep all of their digits."""
+        small = np.exp(-np.abs(o))
+        np.divide(np.where(o >= 0, 1, small), 1 + small, out=o)
+
+
+def _binary_cross_entropies(o: Array, y: Array) -> Array:
+    """Return log(1 + e^o) - y o, written so that no exponential overflows and small losses keep their digits."""
+    losses: Array = np.log1p(np.exp(-np.abs(o))) + (np.maximum(o, 0) - o * y)
+    return losses

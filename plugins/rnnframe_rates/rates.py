@@ -1,6 +1,7 @@
 """Learning-rate schedules: a factor for the optimizer's `lr` at each update, each with a linear warm-up.
 
-With u updates done since the warm-up and n updates in all after it, the factor is
+With u updates done since the warm-up and n updates in all after it, the factor is the following; where no n was given,
+u/n is the share of the training after its warm-up that is done.
 
     constant      1
     linear        1 - (1 - floor) u/n
@@ -29,7 +30,7 @@ class Constant(LearningRate):
 
     name: ClassVar[str] = "constant"
 
-    def decay(self, done: int) -> float:
+    def decay(self, done: int, share: float | None = None) -> float:
         """One."""
         return 1.0
 
@@ -41,19 +42,17 @@ class _Fall(LearningRate):
     updates: int | None = attrs.field(
         default=None,
         validator=optional(ge(1)),
-        metadata={"help": "updates of the whole training, warm-up included; none: as many as the training has"},
+        metadata={"help": "updates of the whole training, warm-up included; none: to the end of the training"},
     )
     floor: float = _floor_field()
 
-    def over(self, updates: int) -> LearningRate:
-        """Fill in `updates` where it was left open."""
-        return self if self.updates is not None else attrs.evolve(self, updates=max(1, updates))
-
-    def progress(self, done: int) -> float:
-        """Return u/n in 0..1; raises `OptionError` where n is not known."""
-        if self.updates is None:
+    def progress(self, done: int, share: float | None) -> float:
+        """Return u/n in 0..1; raises `OptionError` where neither n nor the end of the training is known."""
+        if self.updates is not None:
+            return min(1.0, done / max(1, self.updates - self.warmup))
+        if share is None:
             raise OptionError(f"learning rate {self.name!r} needs 'updates'; write {self.name}:updates=...")
-        return min(1.0, done / max(1, self.updates - self.warmup))
+        return share
 
 
 @attrs.frozen(kw_only=True)
@@ -62,9 +61,9 @@ class Linear(_Fall):
 
     name: ClassVar[str] = "linear"
 
-    def decay(self, done: int) -> float:
+    def decay(self, done: int, share: float | None = None) -> float:
         """1 - (1 - floor) u/n."""
-        return 1 - (1 - self.floor) * self.progress(done)
+        return 1 - (1 - self.floor) * self.progress(done, share)
 
 
 @attrs.frozen(kw_only=True)
@@ -73,9 +72,9 @@ class Cosine(_Fall):
 
     name: ClassVar[str] = "cosine"
 
-    def decay(self, done: int) -> float:
+    def decay(self, done: int, share: float | None = None) -> float:
         """Floor + (1 - floor) (1 + cos(π u/n)) / 2."""
-        return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * self.progress(done))) / 2
+        return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * self.progress(done, share))) / 2
 
 
 @attrs.frozen(kw_only=True)
@@ -93,7 +92,7 @@ class Exponential(_Decay):
 
     name: ClassVar[str] = "exponential"
 
-    def decay(self, done: int) -> float:
+    def decay(self, done: int, share: float | None = None) -> float:
         """rate^(u/every), not below the floor."""
         return max(self.floor, float(self.rate ** (done / self.every)))
 
@@ -104,6 +103,6 @@ class Step(_Decay):
 
     name: ClassVar[str] = "step"
 
-    def decay(self, done: int) -> float:
+    def decay(self, done: int, share: float | None = None) -> float:
         """rate^⌊u/every⌋, not below the floor."""
         return max(self.floor, float(self.rate ** (done // self.every)))

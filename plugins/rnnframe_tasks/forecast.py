@@ -52,7 +52,7 @@ class Forecast(Task):
     missing: Literal["refuse", "last"] = attrs.field(
         default="refuse",
         validator=in_(("refuse", "last")),
-        metadata={"help": "what stands for a missing value: an error, or the value before it"},
+        metadata={"help": "what a missing value is: an error, or read as the value before it and never a target"},
     )
     stride: int = attrs.field(default=8, validator=ge(1), metadata={"help": "steps between the starts of windows"})
 
@@ -65,7 +65,7 @@ class Forecast(Task):
         table = read_columns(setting.data)
         targets = _names(self.column, table, setting.data)
         names = (*targets, *(_names(self.also, table, setting.data) if self.also else ()))
-        values = _values(table, names, self.missing, setting.data)
+        values, known = _values(table, names, self.missing, setting.data)
         train = len(values) - max(self.horizon, round(len(values) * setting.held_out))
         lag = self.difference or 0
         needed = lag + self.horizon + 2
@@ -75,22 +75,28 @@ class Forecast(Task):
                 f"horizon={self.horizon}, season={self.season} and difference={lag} need at least "
                 f"{max(needed, self.season)} to train on"
             )
-        series = Series(values=values, targets=len(targets), lag=lag)
+        series = Series(values=values, known=known, targets=len(targets), lag=lag)
+        for part, rows in (("trained on", slice(lag + 1, train)), ("held out", slice(train, None))):
+            if not known[rows, : len(targets)].any():
+                raise DataError(
+                    f"data file {setting.data!r} has no value to forecast among the rows that are {part}; give more "
+                    "rows, or change --held-out"
+                )
         differenced = series.differenced()
-        scale = Scale.of(differenced[: train - lag])
+        scale = Scale.of(differenced[: train - lag], known[lag:train])
         steps = min(setting.steps, train - lag - self.horizon)
         last = train - lag - self.horizon - steps
         learnt = Learnt(columns=names, mean=scale.mean, spread=scale.spread)
         return Windows(
             inputs=len(names),
-            head=f"mse:outputs={len(targets) * self.horizon}",
+            head=f"mse:outputs={len(targets) * self.horizon}" + (",gaps=ignore" if self.missing == "last" else ""),
             learnt=learnt,
-            digest=digest([values, *names]),
+            digest=digest([values if known.all() else np.where(known, values, np.nan), *names]),
             valid=self._examples(
                 series, scale, learnt, train - 1, f"{len(values) - train} held-out rows of {setting.data}"
             ),
             values=scale.apply(differenced),
-            targets=len(targets),
+            wanted=series.wanted(scale),
             horizon=self.horizon,
             steps=steps,
             stride=self.stride,
@@ -104,12 +110,12 @@ class Forecast(Task):
         for name in learnt.columns:
             if name not in table:
                 raise DataError(f"data file {data!r} has no column {name!r}; it has {', '.join(table)}")
-        values = _values(table, learnt.columns, self.missing, data)
+        values, known = _values(table, learnt.columns, self.missing, data)
         lag = self.difference or 0
         if len(values) <= max(lag, 1):
             raise DataError(f"data file {data!r} has {len(values)} rows; at least {max(lag, 1) + 1} are needed")
         width = len(learnt.columns) - (len(self.also.split(";")) if self.also else 0)
-        series = Series(values=values, targets=width, lag=lag)
+        series = Series(values=values, known=known, targets=width, lag=lag)
         scale = Scale(np.array(learnt.mean), np.array(learnt.spread))
         return self._examples(series, scale, learnt, max(self.season - 1, lag), data)
 
@@ -139,8 +145,8 @@ def _names(asked: str | None, table: Columns, path: str) -> tuple[str, ...]:
     return names
 
 
-def _values(table: Mapping[str, Array], names: tuple[str, ...], missing: str, path: str) -> Array:
-    """Return columns as values [rows, columns], gaps filled where that was asked for."""
+def _values(table: Mapping[str, Array], names: tuple[str, ...], missing: str, path: str) -> tuple[Array, Array]:
+    """Return columns as values [rows, columns], gaps filled where that was asked for, and which were in the file."""
     for name in names:
         if table[name].dtype.kind != "f":
             text = next((str(cell) for cell in table[name] if not is_number(str(cell))), "")
@@ -151,7 +157,7 @@ def _values(table: Mapping[str, Array], names: tuple[str, ...], missing: str, pa
         raise DataError(f"data file {path!r}: column {names[column]!r} is infinite in row {row + 1} of the data")
     gaps = np.isnan(values)
     if not gaps.any():
-        return values
+        return values, ~gaps
     row, column = np.argwhere(gaps)[0]
     if missing == "refuse" or gaps[0].any():
         way_out = "fill it in" if missing == "last" else "fill it in, or add missing=last to the task"
@@ -159,4 +165,4 @@ def _values(table: Mapping[str, Array], names: tuple[str, ...], missing: str, pa
             f"data file {path!r}: column {names[column]!r} has no value in row {row + 1} of the data; {way_out}"
         )
     rows = np.where(gaps, 0, np.arange(len(values))[:, None])
-    return np.take_along_axis(values, np.maximum.accumulate(rows), axis=0)
+    return np.take_along_axis(values, np.maximum.accumulate(rows), axis=0), ~gaps

@@ -15,8 +15,6 @@ from rnnframe_tasks.files import digest, read_npz
 from rnnframe_tasks.sequences import Sequences, Shuffled, held_out, in_order
 
 PARTS = ("train", "valid", "test")
-SURE = 1e-12
-"""The least probability that is counted, where a prediction is all but certain and wrong."""
 
 
 @attrs.frozen(kw_only=True)
@@ -30,6 +28,7 @@ class Learnt:
 class RollExamples(Examples):
     """Rolls; each step but the first is predicted from those before it."""
 
+    wants_losses: ClassVar[bool] = True
     rolls: Sequences
     batch: int
 
@@ -42,9 +41,8 @@ class RollExamples(Examples):
         """The loss averaged over the steps of each roll and then over rolls, as papers have it."""
         means: list[float] = []
         for each in predicted:
-            y, p = each.batch.y, each.outputs.astype(np.float64)
-            nats = -np.log(np.maximum(np.where(y > 0, p, 1 - p), SURE)).sum(axis=2)
-            means += [float(nats[:length, n].mean()) for n, length in enumerate(_lengths(each))]
+            assert each.losses is not None  # rolls are their own targets
+            means += [float(each.losses[:length, n].mean()) for n, length in enumerate(_lengths(each))]
         return {"nats/step, mean over rolls": float(np.mean(means))}
 
     def table(self, predicted: Iterable[Predicted]) -> Iterator[Mapping[str, Array]]:

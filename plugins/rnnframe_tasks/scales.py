@@ -27,13 +27,17 @@ class Scale:
     spread: Array
 
     @classmethod
-    def of(cls, values: Array) -> "Scale":
+    def of(cls, values: Array, known: Array | None = None) -> "Scale":
         """Return the scale of values [steps, channels]; a channel that does not vary keeps its unit.
+
+        known: booleans [steps, channels], the values that count where there are any; None where all do.
 
         Raises `DataError` for values that are too large to be squared.
         """
+        counted: Any = True if known is None else known | ~known.any(axis=0)
         with np.errstate(over="ignore", invalid="ignore"):
-            mean, spread = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
+            mean = values.mean(axis=0, dtype=np.float64, where=counted)
+            spread = values.std(axis=0, dtype=np.float64, where=counted)
         if not (np.isfinite(mean).all() and np.isfinite(spread).all()):
             raise DataError(f"values up to {np.abs(values).max():g} are too large to be standardised; divide them")
         return cls(mean, np.where(spread > ROUNDING * np.abs(values).max(axis=0), spread, 1.0))

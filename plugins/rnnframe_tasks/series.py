@@ -16,15 +16,27 @@ PIECE = 4096
 
 @attrs.frozen(kw_only=True, eq=False)
 class Series:
-    """Values [rows, columns], of which the first `targets` columns are forecast; differenced at `lag` (0: not)."""
+    """Values [rows, columns], of which the first `targets` columns are forecast; differenced at `lag` (0: not).
+
+    known: which values [rows, columns] were in the file. The others were filled in: they are read, and never targets.
+    """
 
     values: Array
     targets: int
     lag: int
+    known: Array = attrs.field(
+        default=attrs.Factory(lambda self: np.ones(self.values.shape, np.bool_), takes_self=True)
+    )
 
     def differenced(self) -> Array:
         """Return the values that are learnt, [rows - lag, columns]; row n of them is row n + lag of the series."""
         return self.values[self.lag :] - self.values[: -self.lag] if self.lag else self.values
+
+    def wanted(self, scale: Scale) -> Array:
+        """Return what is to be forecast as it is learnt, [rows - lag, targets]: NaN where nobody knows it."""
+        learnt = scale.apply(self.differenced())[:, : self.targets]
+        known = self.known[self.lag :, : self.targets]
+        return learnt if known.all() else np.where(known, learnt, np.float32(np.nan))
 
     def naive(self, rows: Array, horizon: int, season: int) -> Array:
         """Return the forecasts made at some rows of the series that repeat the season before."""
@@ -62,7 +74,7 @@ class SeriesExamples(Examples):
 
     def batches(self) -> Iterator[Batch]:
         """Yield the series in pieces: those before `since` and those near the end have no targets."""
-        learnt = self.scale.apply(self.series.differenced())
+        learnt, wanted = self.scale.apply(self.series.differenced()), self.series.wanted(self.scale)
         end = len(learnt)
         first = min(self.since - self.series.lag, end)
         judged = max(first, end - self.horizon)
@@ -70,21 +82,24 @@ class SeriesExamples(Examples):
             x = learnt[start:stop, None]
             y = None
             if first <= start < judged:
-                targets = learnt[:, : self.series.targets]
-                y = ahead(targets, np.arange(start, stop), self.horizon).reshape(stop - start, 1, -1)
+                y = ahead(wanted, np.arange(start, stop), self.horizon).reshape(stop - start, 1, -1)
             yield Batch(x, y, carry=start > 0)
 
     def measure(self, predicted: Iterable[Predicted]) -> Mapping[str, float]:
-        """Mean absolute and root mean squared error of the forecasts and of the naive ones, in the data's units."""
+        """Mean absolute and root mean squared error of the forecasts and of the naive ones, in the data's units.
+
+        Only values that were in the file are compared with.
+        """
         total, count = np.zeros(4), 0
         for rows, forecast, each in self._forecasts(predicted):
             if each.batch.y is None:
                 continue
             true = ahead(self.series.values[:, : self.series.targets], rows, self.horizon)
+            known = ahead(self.series.known[:, : self.series.targets], rows, self.horizon)
             for place, guess in ((0, forecast), (2, self.series.naive(rows, self.horizon, self.season))):
-                error = guess - true
+                error = (guess - true)[known]
                 total[place : place + 2] += np.abs(error).sum(), np.square(error).sum()
-            count += true.size
+            count += int(known.sum())
         mean = total / max(1, count)
         return {
             "error": float(mean[0]),
@@ -97,7 +112,7 @@ class SeriesExamples(Examples):
         """The forecasts made at each row, which counts from 1; those of the last row look beyond the end."""
         for rows, forecast, _ in self._forecasts(predicted):
             names = [f"{name}+{k + 1}" for k in range(self.horizon) for name in self.columns]
-            columns = forecast.reshape(len(rows), -1).astype(np.float32).T
+            columns = forecast.reshape(len(rows), -1).T
             yield {"row": rows + 1, **dict(zip(names, columns, strict=True))}
 
     def _forecasts(self, predicted: Iterable[Predicted]) -> Iterator[tuple[Array, Array, Predicted]]:
@@ -115,10 +130,13 @@ class SeriesExamples(Examples):
 
 @attrs.frozen(kw_only=True, eq=False)
 class Windows(Dataset):
-    """Windows of a series, all of whose targets lie before the held-out part; shifted and shuffled in each epoch."""
+    """Windows of a series, all of whose targets lie before the held-out part; shifted and shuffled in each epoch.
+
+    values: what is read [rows, columns]. wanted: what is forecast [rows, targets], NaN where nobody knows it.
+    """
 
     values: Array
-    targets: int
+    wanted: Array
     horizon: int
     steps: int
     stride: int
@@ -139,7 +157,7 @@ class Windows(Dataset):
         shift = int(np.random.default_rng([self.order.seed, epoch, 1]).integers(0, self.stride))
         starts = np.minimum(self.order.chosen(epoch, number) * self.stride + shift, self.last)
         rows = starts + np.arange(self.steps)[:, None]
-        y = ahead(self.values[:, : self.targets], rows.ravel(), self.horizon)
+        y = ahead(self.wanted, rows.ravel(), self.horizon)
         return Batch(self.values[rows], y.reshape(*rows.shape, -1))
 
 

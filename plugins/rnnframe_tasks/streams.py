@@ -1,7 +1,7 @@
 """Numbers in a row, such as those of characters, read as streams side by side: what language models learn from."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import attrs
 import numpy as np
@@ -78,6 +78,7 @@ class TextExamples(Examples):
     symbols: what each number stands for, as it is written down under the name `what`.
     """
 
+    wants_losses: ClassVar[bool] = True
     streams: Streams
     symbols: Array
     what: str
@@ -93,8 +94,8 @@ class TextExamples(Examples):
         for each in predicted:
             y, outputs = each.batch.y.T.ravel(), np.swapaxes(each.outputs, 0, 1)
             p = outputs.reshape(len(y), -1)
-            with np.errstate(divide="ignore"):
-                nats = -np.log(p[np.arange(len(y)), y])
+            assert each.losses is not None  # a text is its own target
+            nats = each.losses.T.ravel().astype(p.dtype)
             yield {self.what: self.symbols[y], "nats": nats, "likeliest": self.symbols[p.argmax(axis=1)]}
 
 

@@ -43,9 +43,14 @@ def command(run: str, checkpoint: str, data: str | None, kernels: str, as_json: 
         return
     quantity, _, per = unit.partition("/")
     bits = f" ({judged.loss / math.log(2):.4f} bits/{per})" if quantity == "nats" else ""
-    click.echo(f"{judged.loss:.4f} {unit}{bits} over {judged.count:,} {counted} of {examples.name}")
+    click.echo(f"{judged.loss:.4f} {unit}{bits} over {_count(judged.count)} {counted} of {examples.name}")
     for name, value in judged.measures.items():
         click.echo(f"{name}: {value:.6g}")
+
+
+def _count(count: float) -> str:
+    """Return a sum of weights as people write it: a whole number where it is one."""
+    return f"{count:,.0f}" if float(count).is_integer() else f"{count:,.2f}"
 
 
 def _held_out(folder: RunFolder, model: TaskModel, options: TrainingOptions) -> Examples:

@@ -93,6 +93,13 @@ class Head:
         self.readout.backward(weights, h, o, dh, gradients, scratch)
         return loss
 
+    def losses(self, weights: Arrays, h: Array, y: Array, scratch: Arrays) -> Array:
+        """Return the loss of each step and sample [L, B] of a block of h [L, B, inputs], before any weight."""
+        o = self.readout.forward(weights, h, scratch)
+        rows = o.shape[0] * o.shape[1]
+        found = self.loss.losses(o.reshape(rows, -1), y.reshape(rows) if y.ndim == 2 else y.reshape(rows, -1))
+        return found.reshape(o.shape[:2])
+
     def _loss(self, o: Array, y: Array, factors: Array | None) -> float:
         count = o.shape[0] * o.shape[1]
         flat: Any = np.reshape

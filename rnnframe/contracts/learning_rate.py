@@ -1,6 +1,7 @@
 """Learning-rate schedules: a factor for the optimizer's `lr` at each update, each with a linear warm-up.
 
-With u updates done since the warm-up and n updates in all after it, the factor is
+With u updates done since the warm-up and n updates in all after it, the factor is the following; where no n was given,
+u/n is the share of the training after its warm-up that is done.
 
     constant      1
     linear        1 - (1 - floor) u/n
@@ -31,16 +32,15 @@ class LearningRate(abc.ABC):
         default=0, validator=ge(0), metadata={"help": "updates that rise from 0 to the full rate"}
     )
 
-    def factor(self, update: int) -> float:
-        """Return the factor of an update; the first is number 1."""
+    def factor(self, update: int, share: float | None = None) -> float:
+        """Return the factor of an update; the first is number 1.
+
+        share: how much of the training after the warm-up is done, 0 to 1; None where nobody knows the end.
+        """
         if update <= self.warmup:
             return update / (self.warmup + 1)
-        return self.decay(update - 1 - self.warmup)
+        return self.decay(update - 1 - self.warmup, share)
 
     @abc.abstractmethod
-    def decay(self, done: int) -> float:
-        """Return the factor after `done` updates since the warm-up."""
-
-    def over(self, updates: int) -> "LearningRate":
-        """Return the schedule for a training of that many updates, unless its options fix the number."""
-        return self
+    def decay(self, done: int, share: float | None = None) -> float:
+        """Return the factor after `done` updates since the warm-up, which are that share of those to come."""

@@ -127,6 +127,16 @@ class Loss(abc.ABC):
         o *= weights[:, None]
         return float(np.dot(losses.astype(np.float64), weights))
 
+    def losses(self, o: Array, y: Array) -> Array:
+        """Return the loss of each row [rows] of o [rows, width] in float64, before any weight; o stays as it is.
+
+        Measures are made of it. By default from `losses_and_gradients`, else row by row from `loss_and_gradient`.
+        """
+        if type(self).losses_and_gradients is not Loss.losses_and_gradients:
+            return self.losses_and_gradients(o.copy(), y).astype(np.float64)
+        rows = range(len(o))
+        return np.array([self.loss_and_gradient(o[n : n + 1].copy(), y[n : n + 1], None) for n in rows], np.float64)
+
     def prediction(self, o: Array) -> None:
         """Replace outputs [..., width] by predictions, such as probabilities, in place; by default they stay."""
         return

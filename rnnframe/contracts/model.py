@@ -242,6 +242,10 @@ class PredictingModel(ChunkModel[V, W, T], Protocol[V, W, T]):
         """Return the sum of the losses of a piece with the top layer's output."""
         ...
 
+    def losses(self, weights: W, piece: Piece, h: Array, scratch: Any) -> Array:
+        """Return the losses [l, n] of the last l steps and first n samples of a piece that have one, unweighted."""
+        ...
+
     def predict(self, weights: W, h: Array, scratch: Any) -> Array:
         """Return what is predicted [l, n, outputs] for the top layer's output, in a working array."""
         ...

@@ -55,10 +55,14 @@ class Predicted:
         The batch.
     outputs : Array
         Predictions [T, B, outputs]; those behind the end of a sample mean nothing.
+    losses : Array or None
+        Of each step [T, B] in float64, before any weight, 0 where a step has none; None where the batch has no
+        targets, or `Examples.wants_losses` is false.
     """
 
     batch: Batch
     outputs: Array
+    losses: Array | None = None
 
 
 class Alphabet(Protocol):
@@ -89,6 +93,8 @@ class Examples(abc.ABC):
     """
 
     name: str
+    wants_losses: ClassVar[bool] = False
+    """Whether `measure` and `table` read `Predicted.losses`: exact where a loss of rounded probabilities is not."""
 
     @abc.abstractmethod
     def batches(self) -> Iterator[Batch]:

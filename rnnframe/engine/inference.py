@@ -1,7 +1,7 @@
 """Running a network forward only: evaluation, prediction, sampling. Nothing is remembered but the current state."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
@@ -13,7 +13,7 @@ from rnnframe.contracts.kernels import AUTO, Kernels
 from rnnframe.contracts.model import PredictingModel
 from rnnframe.data.batch import Batch
 from rnnframe.data.columns import Columns, count_of
-from rnnframe.data.pieces import Block
+from rnnframe.data.pieces import Block, Piece
 from rnnframe.data.source import Source
 from rnnframe.data.staging import Staging
 from rnnframe.engine.turn import Turn
@@ -22,6 +22,7 @@ from rnnframe.registry.kernels import choose
 from rnnframe.registry.registry import Registry, default_registry
 
 P = TypeVar("P", bound=PredictingModel[Any, Any, Any])
+L = TypeVar("L")
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -135,7 +136,6 @@ class Inference(Generic[P]):
                 loss, count = loss + found, count + counted
             return self._evaluation(loss, count, source)
 
-    @np.errstate(over="ignore", invalid="ignore")  # as above
     def judge(
         self,
         x: Any,
@@ -145,17 +145,37 @@ class Inference(Generic[P]):
         resets: Any | None = None,
         weights: Any | None = None,
     ) -> tuple[Evaluation, Array]:
-        """Return what `evaluate` returns and the predictions [T, B, outputs], from one pass."""
+        """Return what `evaluate` does and the predictions that `predict` returns, of one pass."""
+        batch = Batch(x, y, lengths, resets, weights=weights)
+        evaluation, outputs, _ = self._judge(batch, state, lambda passed, source: None)
+        return evaluation, outputs
+
+    def judge_steps(self, batch: Batch, state: Any | None = None) -> tuple[Evaluation, Array, Array]:
+        """Return what `judge` does and the loss of each step, [T, B] in float64, before any weight.
+
+        It is 0 where there is none. The losses are computed from what the predictions are made of, not from those.
+        """
+        evaluation, outputs, parts = self._judge(batch, state, self._losses)
+        losses = np.concatenate(parts)
+        behind = len(outputs) - len(losses)
+        return evaluation, outputs, np.pad(losses, ((0, behind), (0, 0))) if behind else losses
+
+    @np.errstate(over="ignore", invalid="ignore")  # as above
+    def _judge(
+        self, batch: Batch, state: Any | None, of_steps: Callable[[_Passed, Source], L]
+    ) -> tuple[Evaluation, Array, list[L]]:
         loss: float = 0.0
         count: float = 0
         parts: list[Array] = []
+        found_of_steps: list[L] = []
         with self._turn.take():
-            source = self.network.open(Batch(x, y, lengths, resets, weights=weights))
+            source = self.network.open(batch)
             for passed in self._forward(source, state):
                 found, counted = self._loss(passed, source)
                 loss, count = loss + found, count + counted
+                found_of_steps.append(of_steps(passed, source))
                 parts.append(self._predicted(passed))
-            return self._evaluation(loss, count, source), self._joined(parts, x, source)
+            return self._evaluation(loss, count, source), self._joined(parts, batch.x, source), found_of_steps
 
     @np.errstate(over="ignore")  # an input that overflows is an error of its own
     def predict(
@@ -190,6 +210,18 @@ class Inference(Generic[P]):
         pieces = network.outputs(block, passed.tape)
         return sum(network.evaluate(network.weights, piece, h, passed.scratch) for piece, h in pieces), block.count
 
+    def _losses(self, passed: _Passed, source: Source) -> Array:
+        """Return the loss of each step of a chunk, in the caller's order of the samples; 0 where there is none."""
+        network, start = self.network, 0
+        losses = np.zeros((passed.block.steps, count_of(passed.columns)))
+        block = source.with_targets(passed.start, passed.block, passed.columns, self._staging)
+        for piece, h in network.outputs(block, passed.tape):
+            found, stop = network.losses(network.weights, piece, h, passed.scratch), start + len(h)
+            if found.size:
+                losses[stop - len(found) : stop, self._columns(passed, piece)[: found.shape[1]]] = found
+            start = stop
+        return losses
+
     def _evaluation(self, loss: float, count: float, source: Source) -> Evaluation:
         if not math.isfinite(loss):
             raise NonFiniteError(f"the loss is {loss}; the parameters are too large or not finite")
@@ -207,10 +239,18 @@ class Inference(Generic[P]):
         network, start = self.network, 0
         predicted = np.zeros((passed.block.steps, count_of(passed.columns), network.outputs_width), network.dtype)
         for piece, h in network.outputs(passed.block, passed.tape):
-            columns = passed.columns if isinstance(passed.columns, slice) else passed.columns[piece.first :]
-            predicted[start : start + len(h), columns] = network.predict(network.weights, h, passed.scratch)
+            predicted[start : start + len(h), self._columns(passed, piece)] = network.predict(
+                network.weights, h, passed.scratch
+            )
             start += len(h)
         return predicted
+
+    @staticmethod
+    def _columns(passed: _Passed, piece: Piece) -> Array:
+        """Return which columns of the batch the samples of a piece are."""
+        if isinstance(passed.columns, slice):
+            return np.arange(passed.columns.start, passed.columns.stop)
+        return passed.columns[piece.first :]
 
     def _final(self, source: Source) -> Vector:
         ((state, _, _),) = self._buffers.values()

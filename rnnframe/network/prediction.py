@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from rnnframe.arrays import Array
 from rnnframe.data.batch import Batch
 from rnnframe.data.opening import open_inputs
@@ -43,6 +45,14 @@ class PredictingLayerModel(LayerModel):
         working = scratch.part(-1, (len(h), samples))
         counted = h[len(h) - steps :, :samples]
         return head.sum_of_losses(weights.head, counted, piece.y, piece.weights, working)
+
+    def losses(self, weights: Weights, piece: Piece, h: Array, scratch: Scratch) -> Array:
+        """Return the losses [l, n] of the last l steps and first n samples of a piece that have one, unweighted."""
+        head, (steps, samples) = self._stack.head, piece.counted
+        if piece.y is None or head is None:
+            return np.zeros((0, 0))
+        working = scratch.part(-1, (len(h), samples))
+        return head.losses(weights.head, h[len(h) - steps :, :samples], piece.y, working)
 
     def readout(self, weights: Weights, h: Array, scratch: Scratch) -> Array:
         """Return what a prediction is made of, [l, n, outputs], in a working array."""

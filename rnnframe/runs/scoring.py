@@ -6,6 +6,7 @@ import attrs
 
 from rnnframe.arrays import Arrays
 from rnnframe.contracts.task import Examples, Predicted
+from rnnframe.data.batch import Batch
 from rnnframe.engine.inference import Evaluation, Inference
 from rnnframe.errors import DataError
 from rnnframe.network.network import Network
@@ -40,6 +41,7 @@ class _Judge:
     def __init__(self, inference: Inference[Network], examples: Examples) -> None:
         self.loss, self.count = 0.0, 0.0
         self._inference = inference
+        self._examples = examples
         self._batches = iter(examples.batches())
         self._state: Arrays | None = None
 
@@ -47,14 +49,10 @@ class _Judge:
         """Yield what the network predicts, batch by batch."""
         for batch in self._batches:
             before = self._state if batch.carry else None
-            if batch.y is None:
-                outputs, self._state = self._inference.predict(batch.x, before, batch.lengths, batch.resets)
-            else:
-                judged, outputs = self._inference.judge(
-                    batch.x, batch.y, before, batch.lengths, batch.resets, batch.weights
-                )
+            predicted, judged, self._state = _predicted(self._inference, self._examples, batch, before)
+            if judged is not None:
                 self._add(judged)
-            yield Predicted(batch, outputs)
+            yield predicted
 
     def finish(self) -> None:
         """Go through the batches that no measure has asked for, without predictions where there are targets."""
@@ -77,5 +75,24 @@ def predictions(inference: Inference[Network], examples: Examples) -> Iterator[P
     state: Arrays | None = None
     with inference.fixed():
         for batch in examples.batches():
-            outputs, state = inference.predict(batch.x, state if batch.carry else None, batch.lengths, batch.resets)
-            yield Predicted(batch, outputs)
+            before = state if batch.carry else None
+            if examples.wants_losses:
+                predicted, _, state = _predicted(inference, examples, batch, before)
+            else:
+                outputs, state = inference.predict(batch.x, before, batch.lengths, batch.resets)
+                predicted = Predicted(batch, outputs)
+            yield predicted
+
+
+def _predicted(
+    inference: Inference[Network], examples: Examples, batch: Batch, state: Arrays | None
+) -> tuple[Predicted, Evaluation | None, Arrays]:
+    """Return what is predicted for a batch, how good it is where there are targets, and the state after it."""
+    if batch.y is None:
+        outputs, after = inference.predict(batch.x, state, batch.lengths, batch.resets)
+        return Predicted(batch, outputs), None, after
+    if examples.wants_losses:
+        judged, outputs, losses = inference.judge_steps(batch, state)
+        return Predicted(batch, outputs, losses), judged, judged.state
+    judged, outputs = inference.judge(batch.x, batch.y, state, batch.lengths, batch.resets, batch.weights)
+    return Predicted(batch, outputs), judged, judged.state

@@ -64,7 +64,7 @@ def _write_csv(path: Path, pieces: Iterable[Mapping[str, Array]]) -> int:
         for number, columns in enumerate(pieces):
             if number == 0:
                 writer.writerow(columns)
-            texts = [column.astype(str).tolist() for column in columns.values()]  # the fewest digits that identify it
+            texts = [column.astype(str).tolist() for column in columns.values()]  # the fewest digits that read back
             writer.writerows(zip(*texts, strict=True))
             rows += len(texts[0])
     return rows

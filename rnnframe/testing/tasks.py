@@ -68,7 +68,7 @@ class TaskTests(Suite):
             if batch.y is None:
                 fail(f"batch {n} has no targets; there is nothing to learn from")
             carried = state if batch.carry else None
-            state = trainer.step(batch.x, batch.y, carried, batch.lengths, batch.resets).state
+            state = trainer.step(batch.x, batch.y, carried, batch.lengths, batch.resets, batch.weights).state
 
     def test_what_is_held_out_is_always_the_same(self) -> None:
         """`valid` gives the same batches each time, so that epochs can be compared."""
@@ -133,7 +133,7 @@ def _whole(array: Any) -> Array:
 def _expect_same(what: str, found: Batch, wanted: Batch) -> None:
     if found.carry != wanted.carry:
         fail(f"{what}: carry is {found.carry}, and was {wanted.carry} before")
-    for name in ("x", "y", "lengths", "resets"):
+    for name in ("x", "y", "lengths", "resets", "weights"):
         one, other = getattr(found, name), getattr(wanted, name)
         if (one is None) != (other is None):
             fail(f"{what}: {name} is there once and missing once")

@@ -40,6 +40,7 @@ class BatchTraining:
     def take(self, batch: Batch) -> BatchRecord | SkippedRecord:
         """Train on a batch, or skip it; raises `NonFiniteError` where it may not be skipped."""
         progress, before = self.progress, self.state if batch.carry else None
+        self._begin_batch()
         try:
             outcome = self._trainer.step(batch.x, batch.y, before, batch.lengths, batch.resets, batch.weights)
         except NonFiniteError as error:
@@ -61,6 +62,11 @@ class BatchTraining:
             seconds=self.clock.last,
             peak_bytes=self.peak_bytes,
         )
+
+    def _begin_batch(self) -> None:
+        course, waiting = self._trainer.course, self._trainer.accumulation
+        if course is not None:
+            course.begin(self.progress.epoch, self.progress.batch, waiting=waiting is not None and waiting.batches > 0)
 
     def _skip(self, batch: Batch, before: Vector | None, error: NonFiniteError) -> SkippedRecord:
         """Leave a batch out whose loss or gradient is not finite; the next one begins with a state of zeros."""

@@ -52,6 +52,8 @@ def checkpoint_of(
         groups["state"] = dict(state)
     progress.updates = trainer.updates
     progress.gradient_norm, progress.learning_rate = trainer.last
+    if trainer.course is not None:
+        progress.gathered_from, progress.falls_from = trainer.course.gathered_from, trainer.course.falls_from
     waiting = trainer.accumulation
     if waiting is not None:
         groups["waiting"] = dict(waiting.sums)
@@ -77,6 +79,8 @@ def restore_training(
         restore(waiting.sums, groups.get("waiting", {}), where)
         waiting.batches, waiting.count = progress.waiting_batches, progress.waiting_count
         waiting.loss = progress.waiting_loss
+    if trainer.course is not None:
+        trainer.course.gathered_from, trainer.course.falls_from = progress.gathered_from, progress.falls_from
     trainer.updates, trainer.last = progress.updates, (progress.gradient_norm, progress.learning_rate)
     return _state(model, groups["state"], where) if "state" in groups else None
 

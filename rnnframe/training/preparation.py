@@ -1,6 +1,6 @@
 """From options to all that a training is made of: data, network, engine, trainer."""
 
-from collections import Counter
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from rnnframe.registry.kinds import kind_of
 from rnnframe.registry.registry import Registry
 from rnnframe.registry.specs import render
 from rnnframe.runs.model import TaskModel
+from rnnframe.training.course import Course
 from rnnframe.training.options import TrainingOptions
 from rnnframe.training.trainer import Trainer
+from rnnframe.training.windows import RealUpdates
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -54,17 +56,17 @@ def prepare(options: TrainingOptions, task: Task | None, data: Dataset | None, r
         embedding_std=options.embedding_std if opened.looked_up else None,
         registry=registry,
     )
-    shapes = Counter(opened.shape(number) for number in range(opened.batches))
+    shapes = {opened.shape(number) for number in range(opened.batches)}
     if task is not None or ":" in options.task:
         options = attrs.evolve(options, task=render(named))  # which may know better where its files are
     options = settled(options, network, max(shapes), registry)
     kernels = choose(options.kernels, registry) or NUMPY
     engine = Engine(network, options.store, options.chunk, options.shards, registry, kernels)
-    updates = options.epochs * _updates_per_epoch(options, engine, shapes)
-    rate = registry.learning_rate(options.rate).over(updates)
+    rate = registry.learning_rate(options.rate)
     trainer = Trainer(engine, options.optimizer, options.clip, rate, registry, options.accumulate, options.groups)
-    for shape in shapes:
-        trainer.check_accumulation(*shape)
+    trainer.course = _course(options, opened, engine)
+    if options.accumulate > 1 and any(engine.plan(*shape).simulation.updates > 1 for shape in shapes):
+        trainer.check_accumulation(opened.batch(0, 0), *opened.shape(0))  # its weights say where losses are
     model = TaskModel(network=network, task=named, learnt=opened.learnt)
     return Prepared(options=options, data=opened, model=model, trainer=trainer, registry=registry)
 
@@ -86,7 +88,9 @@ def settled(options: TrainingOptions, network: Network, shape: tuple[int, int], 
     return attrs.evolve(options, store=render(plans[0].store), chunk=plans[0].grid.longest)
 
 
-def _updates_per_epoch(options: TrainingOptions, engine: Engine[Network], shapes: Counter[tuple[int, int]]) -> int:
-    if options.accumulate > 1:
-        return -(-shapes.total() // options.accumulate)
-    return sum(n * max(1, engine.plan(*shape).simulation.updates) for shape, n in shapes.items())
+def _course(options: TrainingOptions, data: Dataset, engine: Engine[Network]) -> Course:
+    """Return the course of a training, with the updates that are planned for each batch."""
+    real = RealUpdates(engine)
+    planned = (1 if options.accumulate > 1 else real.planned(*data.shape(number)) for number in range(data.batches))
+    starts = tuple(itertools.accumulate(planned, initial=0))
+    return Course(starts=starts, epochs=options.epochs, accumulate=options.accumulate)

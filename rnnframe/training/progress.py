@@ -50,6 +50,9 @@ class Progress:
         Of the last update.
     waiting_batches, waiting_count, waiting_loss
         Batches, losses and sum of losses that are accumulated for the next update.
+    gathered_from, falls_from
+        Where the gradients of the coming update, and those of the first update after the warm-up, began to be gathered
+        (`Course`).
     metrics_size
         Size of the metrics file in bytes.
     data
@@ -73,6 +76,8 @@ class Progress:
     waiting_batches: int = _counter()
     waiting_count: float = attrs.field(default=0, validator=_WEIGHT)
     waiting_loss: float = attrs.field(default=0.0, validator=_LOSS)
+    gathered_from: float = attrs.field(default=0.0, validator=_WEIGHT)
+    falls_from: float | None = attrs.field(default=None, validator=optional(_WEIGHT))
     metrics_size: int = _counter()
     data: str = attrs.field(default="", validator=instance_of(str))
 

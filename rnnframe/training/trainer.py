@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -10,14 +11,17 @@ import numpy as np
 from rnnframe.arrays import Arrays, Vector
 from rnnframe.contracts.learning_rate import LearningRate
 from rnnframe.contracts.optimizer import Optimizer
+from rnnframe.data.batch import Batch
 from rnnframe.engine.engine import Engine
-from rnnframe.engine.report import Outcome, Report, Result
+from rnnframe.engine.report import Outcome, Report
 from rnnframe.errors import NonFiniteError, OptionError
 from rnnframe.network.network import Network
 from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.training.accumulation import Accumulation
+from rnnframe.training.course import Course
 from rnnframe.training.groups import ParameterGroup
 from rnnframe.training.updates import updates_of
+from rnnframe.training.windows import RealUpdates
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -81,6 +85,8 @@ class Trainer:
         Gradients that wait for an update; None with one sequence an update.
     frozen
         Names of the parameters that are frozen.
+    course
+        How much of a training is done; None outside of a training, where a schedule needs a number of updates.
 
     Raises
     ------
@@ -115,15 +121,18 @@ class Trainer:
         self.clip = clip
         self.rate = registry.learning_rate(rate)
         self.updates = 0
+        self.course: Course | None = None
         parameters = engine.network.parameters
         self._applied, self.frozen = updates_of(self.optimizer, parameters.shapes, groups)
         self.slots = self._applied.new_slots(parameters)
         self.accumulation = Accumulation(parameters, accumulate) if accumulate > 1 else None
         self._norm = self._lr = 0.0
+        self._real = RealUpdates(engine)
+        self._batch: Batch | None = None
 
-    def check_accumulation(self, steps: int | None, batch: int) -> None:
-        """Raise `OptionError` where sequences of that shape would be updated from more often than once each."""
-        if self.accumulation and self.engine.plan(steps, batch).simulation.updates > 1:
+    def check_accumulation(self, batch: Batch, steps: int, samples: int) -> None:
+        """Raise `OptionError` where updates fall inside a batch; a stream has that many steps and samples."""
+        if self.accumulation and (self._real.of(batch) or self._real.planned(steps, samples)) > 1:
             raise OptionError(
                 f"accumulate={self.accumulation.size} makes fewer updates than one a sequence, store "
                 f"{self.engine.store.name!r} makes more (one a window); leave it out, or take an exact store"
@@ -156,10 +165,13 @@ class Trainer:
             Where a loss or a gradient is not finite. That update is not made; those of earlier windows stay. A sequence
             that would be accumulated is left out.
         """
+        batch = Batch(x, y, lengths, resets, weights=weights)
         if self.accumulation is None:
+            self._batch = batch
             result = self.engine.run(x, y, state, self._take, lengths, resets, weights)
+            self._batch = None
         else:
-            result = self._accumulate(self.accumulation, self.engine.gradients(x, y, state, lengths, resets, weights))
+            result = self._accumulate(self.accumulation, batch, state)
         return StepResult(
             loss=result.loss,
             count=result.count,
@@ -169,8 +181,9 @@ class Trainer:
             report=result.report,
         )
 
-    def _accumulate(self, waiting: Accumulation, result: Result) -> Outcome:
-        self.check_accumulation(result.report.steps, result.report.batch)
+    def _accumulate(self, waiting: Accumulation, batch: Batch, state: Arrays | None) -> Outcome:
+        result = self.engine.gradients(batch.x, batch.y, state, batch.lengths, batch.resets, batch.weights)
+        self.check_accumulation(batch, result.report.steps, result.report.batch)
         self._check(result.gradients, result.loss)
         waiting.add(result.gradients, result.loss, result.count)
         if waiting.full:
@@ -213,10 +226,13 @@ class Trainer:
         norm = self._check(gradients, loss)
         if self.clip is not None and norm > self.clip:
             gradients.flat *= gradients.flat.dtype.type(self.clip / norm)
-        lr = self.optimizer.lr * self.rate.factor(self.updates + 1)
+        share = None if self.course is None else self.course.share(self.updates + 1, self.rate.warmup)
+        lr = self.optimizer.lr * self.rate.factor(self.updates + 1, share)
         self.updates += 1
         self._applied.apply(self.engine.network.parameters, gradients, self.slots, self.updates, lr)
         self._norm, self._lr = norm, lr
+        if self.course and self._batch:
+            self.course.advance(partial(self._real.of, self._batch))
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite is an error of its own

@@ -199,3 +199,107 @@ def test_rounding_is_no_spread(constant: np.ndarray) -> None:
     scale = Scale.of(constant[:, None])
     assert scale.spread.tolist() == [1]
     assert np.abs(scale.apply(constant[:, None])).max() < 1e-6
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_forecasts_of_large_values_keep_the_digits_that_their_error_needs(
+    run_command, tmp_path: Path, dtype: str
+) -> None:
+    values = 123456789.25 + np.sin(np.arange(300) / 5)
+    data, run = tmp_path / "large.csv", tmp_path / "run"
+    data.write_text("v\n" + "\n".join(map(repr, values.tolist())))
+    words = ("--cell", "gru:hidden=6", "--epochs", 2, "--dtype", dtype, "--quiet")
+    run_command("train", "--task", "forecast:horizon=1,difference=1", "--data", data, "--out", run, *words)
+    judged = json.loads(run_command("evaluate", run, "--data", data, "--json"))
+    for name in ("out.csv", "out.npz"):
+        run_command("predict", run, "--data", data, "--out", tmp_path / name)
+    with open(tmp_path / "out.csv", newline="") as file:
+        written = np.array([float(row["v+1"]) for row in csv.DictReader(file)])
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as columns:
+        assert np.array_equal(columns["v+1"], written)
+    assert np.array_equal(rf.load_model(run).predict(data)["v+1"], written)
+    assert written.dtype == np.float64
+    error = np.abs(written[:-1] - values[2:]).mean()  # the first forecast is made at row 2
+    assert judged["measures"]["error"] == pytest.approx(error, rel=1e-6)
+
+
+def gappy(tmp_path: Path, columns: int = 1, every: int = 2, rows: int = 400) -> tuple[Path, np.ndarray]:
+    """Write normal values, in each column only those of every so many rows; NaN where there is none."""
+    values = np.random.default_rng(5).normal(size=(rows, columns))
+    values[np.arange(rows)[:, None] % every != np.arange(columns) % every] = np.nan
+    values[0] = 1
+    path = tmp_path / "gaps.csv"
+    lines = [",".join("NA" if np.isnan(v) else repr(float(v)) for v in row) for row in values]
+    path.write_text(",".join("abc"[:columns]) + "\n" + "\n".join(lines) + "\n")
+    return path, values
+
+
+def filled(values: np.ndarray) -> np.ndarray:
+    rows = np.where(np.isnan(values), 0, np.arange(len(values))[:, None])
+    return np.take_along_axis(values, np.maximum.accumulate(rows), axis=0)
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+@pytest.mark.parametrize("columns", [1, 2])
+def test_only_values_that_exist_are_judged(run_command, tmp_path: Path, horizon: int, columns: int) -> None:
+    data, values = gappy(tmp_path, columns)
+    spec, run = f"forecast:horizon={horizon},missing=last", tmp_path / "run"
+    words = ("--held-out", 0.5, "--cell", "gru:hidden=4", "--epochs", 1, "--dtype", "float64", "--quiet")
+    run_command("train", "--task", spec, "--data", data, "--out", run, *words)
+    judged = json.loads(run_command("evaluate", run, "--json"))
+    forecasts = rf.load_model(run).predict(data)
+    scale = rf.load_model(run).learnt
+    errors, naive, squares = [], [], []
+    for row in range(199, 400 - horizon):
+        for k in range(1, horizon + 1):
+            for c in range(columns):
+                true = values[row + k, c]
+                if not np.isnan(true):
+                    errors.append(abs(forecasts[f"{'abc'[c]}+{k}"][row] - true))
+                    squares.append((errors[-1] / scale.spread[c]) ** 2)
+                    naive.append(abs(filled(values)[row, c] - true))
+    assert judged["measures"]["error"] == pytest.approx(np.mean(errors), rel=1e-9)
+    assert judged["measures"]["seasonal-naive"] == pytest.approx(np.mean(naive), rel=1e-12)
+    assert judged["loss"] == pytest.approx(np.mean(squares), rel=1e-5)  # inputs and targets are float32
+    assert judged["count"] * horizon * columns == pytest.approx(len(errors), rel=1e-12)
+
+
+def test_a_naive_forecast_of_noise_with_gaps_is_as_bad_as_over_the_values_that_exist(tmp_path: Path) -> None:
+    data, values = gappy(tmp_path)
+    opened_data = opened(data, "forecast:horizon=1,missing=last", held_out=0.5)
+    network = rf.Network(["gru:hidden=4"], opened_data.head, opened_data.inputs)
+    there = values[200:][~np.isnan(values[200:])]
+    before = filled(values)[199:-1][~np.isnan(values[200:])]
+    found = score(rf.Inference(network), opened_data.valid).measures["seasonal-naive"]
+    assert found == pytest.approx(np.abs(there - before).mean(), rel=1e-12)
+    assert found > 0.8  # two standard deviations of noise apart, not half of it
+
+
+@pytest.mark.parametrize("lag", ["none", "1", "2"])
+def test_filled_values_are_no_targets_and_no_part_of_the_scale(tmp_path: Path, lag: str) -> None:
+    data, values = gappy(tmp_path, every=3)
+    spec = f"forecast:horizon=2,missing=last,difference={lag}"
+    found = opened(data, spec, held_out=0.5, batch=4)
+    back = 0 if lag == "none" else int(lag)
+    learnt = filled(values)[back:] - (filled(values)[:-back] if back else 0)
+    there = learnt[: 200 - back][~np.isnan(values[back:200])]
+    assert found.learnt.mean == pytest.approx([there.mean()], rel=1e-9)
+    assert found.learnt.spread == pytest.approx([there.std()], rel=1e-9)
+    batch = found.batch(0, 0)
+    assert np.isfinite(batch.x).all()
+    assert np.isnan(batch.y).mean() == pytest.approx(2 / 3, abs=0.02)
+    network = rf.Network(["gru:hidden=4"], found.head, found.inputs, dtype="float64")
+    judged = rf.Engine(network).gradients(batch.x, batch.y)
+    known = ~np.isnan(batch.y)
+    outputs = rf.Inference(network).predict(batch.x)[0]
+    assert judged.loss == pytest.approx(np.mean((outputs - batch.y)[known] ** 2), rel=1e-9)
+    assert judged.gradients["head.c"] == pytest.approx(
+        2 * np.where(known, outputs - batch.y, 0).sum(axis=(0, 1)) / known.sum(), rel=1e-9
+    )
+
+
+def test_a_part_without_any_value_to_forecast_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "empty.csv"
+    path.write_text("a,b\n" + "".join(f"{n if n < 50 else ''},{n}\n" for n in range(100)))
+    with pytest.raises(DataError, match="has no value to forecast among the rows that are held out; give more rows"):
+        opened(path, "forecast:column=a,also=b,horizon=2,missing=last", held_out=0.3)

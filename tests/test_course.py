@@ -165,6 +165,18 @@ def test_ignored_targets_are_no_losses():
         trainer.step(x, y)
 
 
+@pytest.mark.parametrize("wide", [True, False])
+@pytest.mark.parametrize("at", ["every", "last"])
+def test_gaps_and_weights_in_lists_are_no_losses(wide, at):
+    network = rf.Network(["elman:hidden=3"], f"mse:gaps=ignore,at={at}", 2)
+    trainer = rf.Trainer(rf.Engine(network, QUEUE), "sgd", accumulate=2)
+    y = np.full((20, 3) if at == "every" else 3, np.nan)
+    y[-2:] = 1
+    y, weights = y[..., None] if wide else y, [1.0, 0.0, 2.0]
+    trainer.step(np.ones((20, 3, 2)), y, lengths=[20, 20, 18], weights=weights)
+    assert trainer.updates == 0
+
+
 def test_streams_are_divided_as_planned():
     network = rf.Network(["elman:hidden=3"], "mse", 2)
     trainer = rf.Trainer(rf.Engine(network, QUEUE), "sgd:lr=1", rate="linear")

@@ -1,8 +1,8 @@
 """The lines that show a training, and where they stand."""
 
+import os
 import sys
 import time
-from collections.abc import Mapping
 
 from rnnframe.plugin import (
     BatchRecord,
@@ -14,6 +14,12 @@ from rnnframe.plugin import (
     Watcher,
     human_bytes,
 )
+from rnnframe_progress.fitting import Part, fitted
+
+BAR = 16
+"""Columns of the bar of a live line."""
+ROOM_FOR_A_BAR = 120
+"""Columns from which on a live line has a bar in front."""
 
 
 class Line(Watcher):
@@ -25,7 +31,7 @@ class Line(Watcher):
         self.epoch, self.batch = start.epoch, start.batch
         self._loss_sum, self._count = start.loss * start.count, start.count
         self._valid_loss, self._measures = start.valid_loss, start.measures
-        self._steps, self._seconds = 0, 0.0
+        self._steps, self._seconds, self._timed = 0, 0.0, 0
         self._peak_bytes = 0
 
     def on_batch(self, batch: BatchRecord) -> None:
@@ -35,6 +41,7 @@ class Line(Watcher):
         self._count += batch.count
         self._steps += batch.steps
         self._seconds += batch.seconds
+        self._timed += 1
         self._peak_bytes = batch.peak_bytes
         self.show(self.text(self._loss_sum / max(1, self._count)))
 
@@ -58,15 +65,40 @@ class Line(Watcher):
     def keep(self, text: str) -> None:
         """Show a line that stays."""
 
+    @property
+    def width(self) -> int | None:
+        """Columns that a line may take; None where nobody knows."""
+        return None
+
+    @property
+    def done(self) -> int:
+        """Batches of all epochs that are done."""
+        return (self.epoch - 1) * self.start.batches + self.batch
+
+    @property
+    def total(self) -> int:
+        """Batches of the whole training."""
+        return self.start.epochs * self.start.batches
+
     def text(self, loss: float) -> str:
-        """Return the line."""
-        start = self.start
+        """Return the line: all of it where there is room, what matters most where there is not."""
+        start, valid = self.start, self._valid_loss
         rate = self._steps / max(1e-9, self._seconds)
-        return (
-            f"epoch {self.epoch}/{start.epochs}  batch {self.batch}/{start.batches}  loss {loss:.3f}"
-            f"{_evaluated(self._valid_loss, self._measures, start.unit)}  {rate:,.0f} steps/s  "
-            f"store {human_bytes(self._peak_bytes)}  kernels {start.kernels}"
-        )
+        parts = [
+            Part(f"epoch {self.epoch}/{start.epochs}"),
+            Part(f"batch {self.batch}/{start.batches}", rank=1),
+            Part(f"loss {_number(loss)}"),
+            Part(f"valid {_number(valid)} {start.unit}", shorter=f"valid {_number(valid)}", rank=2)
+            if valid is not None
+            else Part(start.unit, rank=2),
+            *(Part(f"{name} {value:.4g}", rank=3 + n) for n, (name, value) in enumerate(self._measures.items())),
+            Part(f"{rate:,.0f} steps/s"),
+            Part(f"store {human_bytes(self._peak_bytes)}", rank=1000),
+            Part(f"kernels {start.kernels}", rank=1001),
+        ]
+        if self._timed:
+            parts.append(Part(f"{_clock(self._seconds / self._timed * (self.total - self.done))} left"))
+        return fitted(parts, self.width)
 
     def _reach(self, epoch: int, batch: int) -> None:
         if epoch != self.epoch:
@@ -74,16 +106,28 @@ class Line(Watcher):
         self.epoch, self.batch = epoch, batch
 
 
-def _evaluated(valid_loss: float | None, measures: Mapping[str, float], unit: str) -> str:
-    valid = "" if valid_loss is None else f"  valid {valid_loss:.3f}"
-    return f"{valid} {unit}" + "".join(f"  {name} {value:.4g}" for name, value in measures.items())
+def _number(loss: float) -> str:
+    return f"{loss:.3f}" if abs(loss) < 1e5 else f"{loss:.4g}"
+
+
+def _clock(seconds: float) -> str:
+    """Return a time as 1:05 or 2:03:04."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 class PlainLines(Line):
-    """Lines on stderr: one an epoch, and one every `every` seconds."""
+    """Lines on stderr: one an epoch, and one every `every` seconds; as wide as COLUMNS says, where it is set."""
 
     def __init__(self, every: float) -> None:
         self._every = every
+
+    @property
+    def width(self) -> int | None:
+        """What COLUMNS says."""
+        columns = os.environ.get("COLUMNS", "")
+        return int(columns) if columns.isdecimal() and int(columns) else None
 
     def on_start(self, start: StartRecord) -> None:
         """Begin to count the seconds."""
@@ -108,24 +152,28 @@ class LiveLine(Line):
         """Take the last line of the terminal."""
         super().on_start(start)
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
+        from rich.table import Column
 
-        self._progress = Progress(
-            BarColumn(bar_width=16),
-            TextColumn("{task.description}", markup=False),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            refresh_per_second=5,
-            transient=True,
-        )
+        console = Console(stderr=True)
+        text = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="crop"))
+        columns: list[ProgressColumn] = [text]
+        self._beside = 0
+        if console.width >= ROOM_FOR_A_BAR:
+            columns.insert(0, BarColumn(bar_width=BAR))
+            self._beside = BAR + 1
+        self._progress = Progress(*columns, console=console, refresh_per_second=5, transient=True)
         self._task = self._progress.add_task("", total=None)
         self._progress.start()
 
+    @property
+    def width(self) -> int | None:
+        """What the terminal has beside the bar; its last column stays free, or some terminals begin a new row."""
+        return self._progress.console.width - self._beside - 1
+
     def show(self, text: str) -> None:
         """Rewrite the line."""
-        total = self.start.epochs * self.start.batches
-        done = (self.epoch - 1) * self.start.batches + self.batch
-        self._progress.update(self._task, completed=done, total=total, description=text)
+        self._progress.update(self._task, completed=self.done, total=self.total, description=text)
 
     def keep(self, text: str) -> None:
         """Leave the line above the one that is rewritten."""

@@ -8,6 +8,7 @@ import click
 from rnnframe.cli.checkpoint import CHECKPOINT
 from rnnframe.cli.network import KERNELS
 from rnnframe.cli.output import print_json
+from rnnframe.cli.run import RUN, named_run
 from rnnframe.contracts.task import Examples
 from rnnframe.engine.inference import Inference
 from rnnframe.errors import RunError
@@ -20,15 +21,19 @@ from rnnframe.training.options import TrainingOptions
 
 
 @click.command("evaluate", short_help="Print the loss of a trained model on data.")
-@click.argument("run", metavar="RUN")
+@RUN
 @CHECKPOINT
 @click.option(
     "--data", metavar="FILE", help="file to evaluate on, all of it; by default the held-out part of the run's data"
 )
 @KERNELS
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def command(run: str, checkpoint: str, data: str | None, kernels: str, as_json: bool) -> None:
-    """Print the loss of the model in the folder RUN, and what else its task measures."""
+def command(run: str | None, checkpoint: str, data: str | None, kernels: str, as_json: bool) -> None:
+    """Print the loss of the model in the folder RUN, and what else its task measures.
+
+    Without RUN it is the newest run under runs/.
+    """
+    run = named_run(run)
     model, folder = load_run(run, checkpoint), RunFolder.open(run)
     options = build(TrainingOptions, folder.config(), "configuration", str(Path(run) / "config.toml"))
     if data is None:

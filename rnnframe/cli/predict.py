@@ -5,6 +5,7 @@ import click
 from rnnframe.cli.checkpoint import CHECKPOINT
 from rnnframe.cli.network import KERNELS
 from rnnframe.cli.output import print_json
+from rnnframe.cli.run import RUN, named_run
 from rnnframe.engine.inference import Inference
 from rnnframe.runs.loading import load_run
 from rnnframe.runs.scoring import predictions
@@ -12,15 +13,19 @@ from rnnframe.storage.tables import check_suffix, write_table
 
 
 @click.command("predict", short_help="Write down what a trained model predicts for data.")
-@click.argument("run", metavar="RUN")
+@RUN
 @CHECKPOINT
 @click.option("--data", required=True, metavar="FILE", help="file to predict for, all of it")
 @click.option("--out", required=True, metavar="FILE", help="where to write, a row a prediction: .csv or .npz")
 @KERNELS
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def command(run: str, checkpoint: str, data: str, out: str, kernels: str, as_json: bool) -> None:
-    """Write down what the model in the folder RUN predicts for a file; its targets, if any, are not needed."""
+def command(run: str | None, checkpoint: str, data: str, out: str, kernels: str, as_json: bool) -> None:
+    """Write down what the model in the folder RUN predicts for a file; its targets, if any, are not needed.
+
+    Without RUN it is the newest run under runs/.
+    """
     check_suffix(out)
+    run = named_run(run)
     model = load_run(run, checkpoint)
     examples = model.task.examples(data, model.learnt, model.batch)
     inference = Inference(model.network, kernels=kernels)

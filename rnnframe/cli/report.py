@@ -9,6 +9,7 @@ import click
 
 from rnnframe.cli.output import print_json, print_table
 from rnnframe.cli.picture import plot_option
+from rnnframe.cli.run import named_run
 from rnnframe.errors import RnnframeError, RunError, UsageError
 from rnnframe.registry.registry import default_registry
 from rnnframe.runs.folder import METRICS, RunFolder
@@ -18,7 +19,7 @@ from rnnframe.training.options import TrainingOptions
 
 
 @click.command("report", short_help="Show how runs went: loss, throughput, memory; as a table and a picture.")
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", nargs=-1, metavar="[RUN]...")
 @plot_option("loss, learning rate, gradient norm, throughput and memory of all runs")
 @click.option(
     "--over",
@@ -29,11 +30,12 @@ from rnnframe.training.options import TrainingOptions
 )
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(runs: tuple[str, ...], plot: Path | None, over: Over, as_json: bool) -> None:
-    """Sum up one or several runs from their metrics, finished or still going on.
+    """Sum up one or several runs from their metrics, finished or still going on; by default the newest under runs/.
 
     Losses are those of the last batch, the last epoch and the last evaluation. Time is that of the training steps, and
     throughput counts the steps of all samples in it. The picture of --plot draws the runs over each other.
     """
+    runs = runs or (named_run(None),)
     if plot is not None:
         _check_number(runs)
     folders = [RunFolder.open(run) for run in runs]

@@ -1,24 +1,23 @@
 """`rnnframe train`."""
 
-import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import click
 
+from rnnframe.cli.ending import report
 from rnnframe.cli.options import given, options_of
-from rnnframe.cli.output import print_json
 from rnnframe.cli.train_options import AroundOptions, resolve, resolve_resumed
-from rnnframe.contracts.kernels import NUMPY
-from rnnframe.errors import UsageError
+from rnnframe.errors import RnnframeError, RunError, UsageError
 from rnnframe.registry.files import check_named
 from rnnframe.registry.registry import default_registry
 from rnnframe.runs.folder import CONFIG, RunFolder
-from rnnframe.runs.sampling import sample_text
+from rnnframe.runs.places import RUNS, place_for
 from rnnframe.training.options import TrainingOptions
 from rnnframe.training.session import Training
 
@@ -33,7 +32,8 @@ from rnnframe.training.session import Training
 def command(config: str | None, resume: str | None, **values: Any) -> int:
     """Train a network on a task and its data; `rnnframe plugins` lists the tasks, `rnnframe show TASK` explains one.
 
-    With no options: a language model, one LSTM on the text of the Python documentation topics, for about a minute.
+    With no options: a language model, one LSTM on the text of the Python documentation topics, for about a minute. The
+    run is kept under runs/, named after date and task, unless --out names another folder; --no-out keeps none.
     """
     asked = given(values)
     if resume is not None:
@@ -43,10 +43,11 @@ def command(config: str | None, resume: str | None, **values: Any) -> int:
     else:
         training, around = _fresh(config, asked)
     begun = training.number
+    _remark_on_few_updates(training)
     with training:
-        with _signals() as caught:
+        with _signals() as caught, _told_where(training):
             done = training.fit(lambda: training.number - begun == around.stop_after or bool(caught))
-        _report(training, done=done, sample_length=around.sample, as_json=around.json)
+        report(training, done=done, sample_length=around.sample, as_json=around.json)
     return 128 + caught[0] if caught and not done else 0
 
 
@@ -55,9 +56,19 @@ def _fresh(config: str | None, asked: dict[str, Any]) -> tuple[Training, AroundO
     options, around = resolve(config, asked)
     if around.force and around.out is None:
         raise UsageError("--force replaces the run that --out names; give --out RUN")
+    if around.no_out and around.out is not None:
+        raise UsageError(f"--no-out keeps no run, and --out names {around.out!r}; leave one of them out")
     check_named(options.plugin, registry.records, f"configuration {config!r}")
-    run = None if around.out is None else RunFolder.fresh(around.out, force=around.force)
-    return Training(options, observers=around.observers(registry.names("observer")), run=run), around
+    run = None
+    if not around.no_out:
+        named = around.out or place_for(options.task.partition(":")[0], datetime.now())
+        run = RunFolder.fresh(named, force=around.force)
+    try:
+        return Training(options, observers=around.observers(registry.names("observer")), run=run), around
+    except RunError as error:
+        if around.out is None:
+            error.add_note("name a folder with --out RUN, or keep nothing with --no-out")
+        raise
 
 
 def _resumed(path: str, asked: dict[str, Any]) -> tuple[Training, AroundOptions]:
@@ -70,6 +81,17 @@ def _resumed(path: str, asked: dict[str, Any]) -> tuple[Training, AroundOptions]
     if training.ended:
         raise UsageError(f"run {path!r} {training.ended}")
     return training, around
+
+
+@contextmanager
+def _told_where(training: Training) -> Iterator[None]:
+    """Add to an error where the run is that was given no name."""
+    try:
+        yield
+    except RnnframeError as error:
+        if training.run is not None and training.run.path.parent == RUNS and training.number:
+            error.add_note(f"the run up to its last checkpoint is in {training.run.path}")
+        raise
 
 
 @contextmanager
@@ -90,40 +112,16 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _report(training: Training, *, done: bool, sample_length: int, as_json: bool) -> None:
-    progress, run, model = training.progress, training.run, training.model
-    alphabet = model.task.alphabet(model.learnt)
-    running, seed = training.trainer.engine.running, training.options.seed
-    text = sample_text(running, alphabet, sample_length, seed=seed, kernels=NUMPY) if done and alphabet else ""
-    if as_json:
-        print_json(
-            {
-                "run": str(run.path) if run else None,
-                "finished": done,
-                "epoch": progress.epoch,
-                "batch": progress.batch,
-                "updates": progress.updates,
-                "train_loss": progress.train_loss,
-                "valid_loss": progress.valid_loss,
-                "measures": progress.measures,
-                "kernels": training.trainer.engine.running.kernels,
-                "sample": text,
-            }
-        )
+def _remark_on_few_updates(training: Training) -> None:
+    """Say on stderr where an epoch is one update, so that next to nothing can be learnt."""
+    course, options = training.trainer.course, training.options
+    if course is None or course.of_epoch > 1:
         return
-    if not done:
-        where = f"epoch {progress.epoch + 1}, batch {progress.batch}"
-        plugins = "".join(f"--plugin {shlex.quote(source)} " for source in training.plugins)
-        go_on = (
-            f"; go on with: rnnframe {plugins}train --resume {shlex.quote(str(run.path))}"
-            if run
-            else "; nothing was saved (no --out)"
-        )
-        click.echo(f"stopped after {where}{go_on}", err=True)
-        return
-    if text:
-        click.echo(f"--- a sample of {len(text)} characters at temperature 0.8 ---")
-        click.echo(text)
-    elif alphabet is None and progress.valid_loss is not None:
-        measures = "".join(f", {name} {value:.6g}" for name, value in progress.measures.items())
-        click.echo(f"held-out part: {progress.valid_loss:.4f} {model.task.unit}{measures}")
+    sizes = [("--steps", options.steps)] if "steps" in training.model.task.takes else []
+    sizes += [("--batch", options.batch)] + ([("--accumulate", options.accumulate)] if options.accumulate > 1 else [])
+    lower = " or ".join(f"{flag} (now {size})" for flag, size in sizes)
+    click.echo(
+        f"rnnframe: remark: an epoch makes one update, the whole training {options.epochs}; "
+        f"lower {lower}, or raise --epochs",
+        err=True,
+    )

@@ -21,8 +21,10 @@ class AroundOptions:
     """What is done around a training: no bit of its result depends on it, and a run folder does not write it down."""
 
     out: str | None = attrs.field(
-        default=None, metadata={"help": "write config, metrics, weights and checkpoints into this new folder"}
+        default=None,
+        metadata={"help": "new folder for config, metrics, weights and checkpoints; none: one under runs/"},
     )
+    no_out: bool = attrs.field(default=False, metadata={"help": "keep nothing: no run folder, no model"})
     force: bool = attrs.field(default=False, metadata={"help": "replace the run in an existing folder"})
     stop_after: int | None = attrs.field(
         default=None, validator=optional(ge(1)), metadata={"help": "save and stop after so many batches"}
@@ -60,6 +62,9 @@ def resolve(config: str | None, asked: Mapping[str, Any]) -> tuple[TrainingOptio
             raise OptionError(f"configuration {config!r} gives {option!r} twice, also as {name!r}; leave one out")
         file[option] = value
     _both(file, "configuration", config)
+    for name, other in (("out", "no_out"), ("no_out", "out")):
+        if name in asked:
+            file.pop(other, None)  # what the command line says comes first
     return _both({**file, **asked}, "command", "train")
 
 
@@ -68,7 +73,7 @@ def resolve_resumed(
 ) -> tuple[TrainingOptions, AroundOptions]:
     """Return the options that a run wrote down, with what may change when it goes on."""
     around = field_types(AroundOptions)
-    wrong = [name for name in asked if name in ("out", "force") or (name not in LATER and name not in around)]
+    wrong = [name for name in asked if name in ("out", "no_out", "force") or (name not in LATER and name not in around)]
     if wrong:
         flags = ", ".join("--" + name.replace("_", "-") for name in sorted(wrong))
         later = " and ".join("--" + name for name in LATER)

@@ -105,12 +105,16 @@ class _Shelf(Generic[T]):
     def wait(self, seconds: float | None) -> bool:
         """Wait until there is something to take, and return whether there is."""
         with self._lock:
-            return self._changed.wait_for(lambda: bool(self._items) or self._error is not None, seconds)
+            return self._wait(seconds)
+
+    def _wait(self, seconds: float | None) -> bool:
+        """`wait` for a caller that holds the lock, which cannot be taken twice."""
+        return self._changed.wait_for(lambda: bool(self._items) or self._error is not None, seconds)
 
     def take(self) -> T:
         """Return the next item; raises the source's exception, `StopIteration` at its end."""
         with self._lock:
-            self.wait(None)
+            self._wait(None)
             if self._items:
                 item = self._items.popleft()
                 self._changed.notify_all()

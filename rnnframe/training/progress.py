@@ -40,8 +40,8 @@ class Progress:
         Mean loss of the last finished epoch.
     valid_loss, measures
         Results of the last evaluation.
-    best_loss, best
-        The lowest `valid_loss`, and the number of the checkpoint that has it.
+    best_loss, best_measures, best
+        The lowest `valid_loss`, the measures beside it, and the number of the checkpoint that has it.
     stale
         Evaluations since the best one.
     skipped
@@ -68,6 +68,7 @@ class Progress:
     valid_loss: float | None = _loss()
     measures: dict[str, float] = attrs.field(factory=dict, validator=deep_mapping(instance_of(str), _LOSS))
     best_loss: float | None = _loss()
+    best_measures: dict[str, float] = attrs.field(factory=dict, validator=deep_mapping(instance_of(str), _LOSS))
     best: int | None = attrs.field(default=None, validator=optional(_COUNTER))
     stale: int = _counter()
     skipped: int = _counter()
@@ -110,6 +111,7 @@ class Progress:
         self.valid_loss, self.measures = loss, dict(measures)
         if math.isfinite(loss) and (self.best_loss is None or loss < self.best_loss):
             self.best_loss, self.best, self.stale = loss, number, 0
+            self.best_measures = self.measures
             return True
         self.stale += 1
         return False

@@ -94,11 +94,13 @@ def _everywhere(loss: Loss, batch: Batch, steps: int, samples: int) -> Callable[
     def count(start: int, stop: int) -> float:
         factors: Array | None = None
         if weights is not None:
-            factors = np.broadcast_to(weights[start:stop] if weights.ndim == 2 else weights, (stop - start, samples))
+            factors = np.broadcast_to(
+                weights[start:stop] if len(weights.shape) == 2 else weights, (stop - start, samples)
+            )
         if lengths is not None:
             running = np.arange(start, stop)[:, None] < lengths
             factors = running.astype(np.float64) if factors is None else running * factors
-        return loss.count(np.asarray(y[start:stop]), factors)
+        return loss.count(_wide(np.asarray(y[start:stop]), loss), factors)
 
     return count
 
@@ -113,6 +115,11 @@ def _at_the_end(loss: Loss, batch: Batch, steps: int, samples: int) -> Callable[
         here = (start < ends) & (ends <= stop)
         if not here.any():
             return 0.0
-        return loss.count(y[here][None], None if weights is None else weights[here][None])
+        return loss.count(_wide(y[here][None], loss), None if weights is None else weights[here][None])
 
     return count
+
+
+def _wide(y: Array, loss: Loss) -> Array:
+    """Return targets [L, B] of one value each as the loss takes them, [L, B, 1]."""
+    return y[..., None] if loss.target_width == 1 and y.ndim == 2 else y

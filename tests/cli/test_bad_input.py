@@ -49,7 +49,7 @@ WRONG = [
     (("train", "--data", "none"), 2, "cannot read data file 'none': No such file"),
     (("train", "--data", ""), 2, "cannot read data file ''"),
     (("train", "--resume", "nowhere", "--force"), 2, "leave out --force"),
-    (("evaluate",), 2, "Missing argument 'RUN'"),
+    (("evaluate",), 1, "no run is named, and there is none under 'runs'"),
     (("evaluate", "nowhere"), 1, "there is no run folder 'nowhere'"),
     (("sample", "nowhere"), 1, "there is no run folder 'nowhere'"),
     (("show", "lstn"), 2, "unknown name 'lstn'; did you mean 'lstm'?"),

@@ -41,6 +41,7 @@ def test_every_option_of_train_can_stand_in_a_file(run: Run, text: Path, tmp_pat
         "keep": 3,
         "save_every": 4,
         "out": str(tmp_path / "run"),
+        "no_out": False,
         "force": False,
         "stop_after": 11,
         "sample": 3,
@@ -56,7 +57,7 @@ def test_every_option_of_train_can_stand_in_a_file(run: Run, text: Path, tmp_pat
     assert (outcome.code, outcome.err) == (0, "")
     assert json.loads(outcome.out)["batch"] == 11
     written = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
-    around = {"out", "force", "stop_after", "sample", "json", "quiet", "tensorboard", "observer"}
+    around = {"out", "no_out", "force", "stop_after", "sample", "json", "quiet", "tensorboard", "observer"}
     assert {name: written[name] for name in values.keys() - around} == {
         name: value for name, value in values.items() if name not in around
     }

@@ -74,7 +74,7 @@ def test_the_picture_is_drawn_over_updates_steps_or_seconds(run: Run, tmp_path: 
     [
         (("nowhere",), "there is no run folder"),
         ((".",), "is no run folder: it has no config.toml"),
-        ((), "Missing argument 'RUN...'"),
+        ((), "no run is named, and there is none under 'runs'"),
         (("run", "--plot", "x.pdf"), "--plot 'x.pdf' is no picture"),
         (("run", "--over", "epochs"), "'epochs' is not one of"),
         (("empty", "--plot", "x.png"), "run 'empty' has no batch in its metrics yet"),

@@ -93,7 +93,7 @@ def test_without_the_writer_the_line_names_the_command_to_run(
 
 def test_events_need_a_run_folder(train: Run) -> None:
     pytest.importorskip("tensorboardX", reason='the writer is an extra: pip install "rnnframe[tensorboard]"')
-    outcome = train("--tensorboard")
+    outcome = train("--tensorboard", "--no-out")
     assert outcome.code == 2
     assert "observer 'tensorboard' writes into the run folder, and there is none; give --out RUN" in outcome.err
 
@@ -108,7 +108,7 @@ def test_a_full_disk_ends_the_events_in_one_line_and_not_the_training(text: Path
     pytest.importorskip("tensorboardX", reason='the writer is an extra: pip install "rnnframe[tensorboard]"')
     observer = ("--observer", f"tensorboard:path={tmp_path / 'events'}")
     done = subprocess.run(
-        [sys.executable, "-m", "rnnframe", "train", "--data", str(text), *SMALL, "--json", *observer],
+        [sys.executable, "-m", "rnnframe", "train", "--data", str(text), *SMALL, "--json", "--no-out", *observer],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)),  # bytes of a file
         capture_output=True,
         text=True,

@@ -2,13 +2,15 @@
 
 numba notices by itself that the file has changed in which a function stands, but not the files of what it is made of.
 Here anything that has changed begins a new folder. Where nothing can be kept there is one while the process lasts.
+Code is never kept where others could put theirs: see `trust`.
 """
 
 import functools
 import hashlib
-import os
 import shutil
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,12 +19,14 @@ import attrs
 import llvmlite
 import numba
 from numba.core import config
-from numba.misc.appdirs import AppDirs
 
 from rnnframe_compiled import processor
+from rnnframe_compiled.cache_files import guard
+from rnnframe_compiled.trust import make_private, reason_against, users_cache
 
 _SOURCES = Path(__file__).parent
 _PREFIX = "rnnframe-"
+_LONG_AGO = 30 * 24 * 3600.0  # seconds
 _PLAIN = (
     "__init__.py",
     "elman_twin.py",
@@ -30,6 +34,7 @@ _PLAIN = (
     "kinds.py",
     "lstm_twin.py",
     "place.py",
+    "trust.py",
     "twins.py",
 )  # Python alone: a change of these leaves all code as it is
 
@@ -48,18 +53,23 @@ class Place:
 
 @functools.cache
 def place() -> Place | None:
-    """Return where code is kept: the first of these folders that can be written to; None where none can.
+    """Return where code is kept; None where nothing can be written at all.
 
-    NUMBA_CACHE_DIR, the __pycache__ beside the sources, the user's cache, a temporary folder.
+    That is in the folder that NUMBA_CACHE_DIR names, else in the user's cache. A folder that others own or can write to
+    is refused with a line on stderr; there, and where nothing can be kept, it is a private temporary folder.
     """
     name = f"{_PREFIX}{_digest(_texts())}-{_digest([processor.NAME, processor.FEATURES])}"
-    beside = _SOURCES / "__pycache__"
-    users = Path(AppDirs(appname="numba", appauthor=False).user_cache_dir)
-    for base in (Path(config.CACHE_DIR), beside, users) if config.CACHE_DIR else (beside, users):
-        if _can_be_written_to(base / name):
-            if base == beside:
-                _clear_away_older(base, name)
+    base = Path(config.CACHE_DIR or users_cache() / "rnnframe")
+    if _can_be_written_to(base / name):
+        reason = reason_against(base / name)
+        if not reason:
+            _clear_away_older(base, name)
             return Place(base / name, lasts=True)
+        print(
+            f"rnnframe: compiled code in {str(base / name)!r} is not trusted: {reason}; compiling afresh in a "
+            "temporary folder: remove it, or set NUMBA_CACHE_DIR to a folder that is yours alone",
+            file=sys.stderr,
+        )
     try:
         return Place(Path(_temporary().name), lasts=False)
     except OSError:
@@ -76,6 +86,7 @@ def kept() -> Iterator[None]:
         yield
     finally:
         config.CACHE_DIR = before
+    guard([module for name, module in sys.modules.items() if name.startswith("rnnframe_compiled.")])
 
 
 @functools.cache
@@ -96,7 +107,7 @@ def _digest(texts: list[str]) -> str:
 
 def _can_be_written_to(folder: Path) -> bool:
     try:
-        os.makedirs(folder, exist_ok=True)
+        make_private(folder)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError:
         return False
@@ -104,8 +115,9 @@ def _can_be_written_to(folder: Path) -> bool:
 
 
 def _clear_away_older(base: Path, name: str) -> None:
-    """Remove the code of earlier sources; that of other processors stays, since many machines may share the folder."""
+    """Remove the code of other sources that was made long ago; other environments may use that of other versions."""
     for other in base.glob(f"{_PREFIX}*"):
         if not other.name.startswith(name.rpartition("-")[0]):
             with suppress(OSError):
-                shutil.rmtree(other)
+                if time.time() - other.stat().st_mtime > _LONG_AGO and not other.is_symlink():
+                    shutil.rmtree(other)

@@ -1,5 +1,6 @@
 """Compiling ahead of the first use: once for a cell and a type on a machine, then loaded from the disk."""
 
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -30,7 +31,8 @@ def warm_up(twin: Twin | Head, dtype: np.dtype[Any]) -> None:
         _run(twin, np.dtype(dtype))
     _ready.add(kind)
     if found is not None:
-        found.note(kind).touch()
+        with suppress(OSError):  # a full disk: the next process compiles again
+            found.note(kind).touch()
 
 
 def _kind(twin: Twin | Head, dtype: np.dtype[Any]) -> str:

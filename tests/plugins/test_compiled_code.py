@@ -38,7 +38,7 @@ def test_numba_is_imported_only_by_what_needs_it(work: str) -> None:
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
-    """A copy of the compiled kernels beside which nothing can be written: their __pycache__ is a file."""
+    """A copy of the compiled kernels, beside which nothing is written: their __pycache__ is a file."""
     pytest.importorskip("numba")
     import rnnframe_compiled
 
@@ -108,14 +108,86 @@ def test_code_of_other_sources_or_for_another_processor_is_never_taken(sources: 
     assert len({first, generic, changed}) == 3
 
 
-def test_code_beside_the_sources_goes_when_they_change(sources: Path) -> None:
-    (sources / "__pycache__").unlink()
-    first = place_of(sources)
-    assert first.parent == sources / "__pycache__"
-    other_processor = place_of(sources, NUMBA_CPU_NAME="generic")
-    assert first.exists()
+def test_code_of_other_sources_goes_when_it_is_old(sources: Path, tmp_path: Path) -> None:
+    cache = str(tmp_path / "cache")
+    first = place_of(sources, NUMBA_CACHE_DIR=cache)
     with (sources / "functions.py").open("a") as file:
         file.write("# changed\n")
-    assert place_of(sources).exists()
+    second = place_of(sources, NUMBA_CACHE_DIR=cache)
+    assert first.exists()
+    os.utime(first, (0, 0))
+    assert place_of(sources, NUMBA_CACHE_DIR=cache) == second
     assert not first.exists()
-    assert not other_processor.exists()
+
+
+def kernels_of(folder: Path, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """Plan with kernels of a folder that NUMBA_CACHE_DIR names."""
+    return python("-m", "rnnframe", *PLAN, "--kernels", "compiled", NUMBA_CACHE_DIR=str(folder), **settings)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the code of PLAN."""
+    pytest.importorskip("numba")
+    folder = tmp_path_factory.mktemp("filled")
+    kernels_of(folder)
+    assert kernels_of(folder).stderr == ""
+    return folder
+
+
+POSIX = pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs a system with modes")
+
+
+@POSIX
+@pytest.mark.parametrize("place", ["the folder", "the folder above", "a file", "a link", "another's"])
+def test_code_that_others_could_have_put_there_is_refused_with_one_line(
+    filled: Path, place: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cache"
+    shutil.copytree(filled, folder)
+    (inner,) = folder.iterdir()
+    file = next(inner.rglob("*.nbi"))
+    if place == "a link":
+        file.rename(tmp_path / "elsewhere")
+        file.symlink_to(tmp_path / "elsewhere")
+    elif place == "another's":
+        if os.getuid():
+            pytest.skip("only root can give files away")
+        os.chown(file, 12345, 12345)
+    else:
+        {"the folder": inner, "the folder above": folder, "a file": file}[place].chmod(0o777)
+    words = "import rnnframe_compiled.place as p; print(p.place().lasts, p.place().folder.stat().st_mode & 0o777)"
+    done = python("-c", words, NUMBA_CACHE_DIR=str(folder))
+    assert done.stdout.split() == ["False", str(0o700)]
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"rnnframe: compiled code in {str(inner)!r} is not trusted: ")
+
+
+@POSIX
+def test_the_users_cache_is_made_for_the_user_alone(sources: Path, tmp_path: Path) -> None:
+    folder = place_of(sources, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert folder.parent == tmp_path / "cache" / "rnnframe"
+    assert [each.stat().st_mode & 0o777 for each in (folder, folder.parent)] == [0o700, 0o700]
+
+
+DAMAGE = {
+    "empty": lambda data: b"",
+    "cut off": lambda data: data[: len(data) // 2],
+    "another pickle": lambda data: b"cos\nsystem\n(S'echo broken into >&2'\ntR.",
+    "a flipped bit": lambda data: data[:-100] + bytes([data[-100] ^ 1]) + data[-99:],
+}
+
+
+@pytest.mark.parametrize("ending", ["nbi", "nbc"])
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_code_is_compiled_again_with_one_line(filled: Path, damage: str, ending: str, tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    shutil.copytree(filled, folder)
+    file = next(path for path in sorted(folder.rglob(f"*.{ending}")) if "elman" in path.name)
+    file.write_bytes(DAMAGE[damage](file.read_bytes()))
+    first, second = kernels_of(folder), kernels_of(folder)
+    (line,) = first.stderr.splitlines()
+    assert "cannot be used" in line
+    assert line.endswith("compiling it again")
+    assert second.stderr == ""
+    assert "kernels: compiled" in first.stdout

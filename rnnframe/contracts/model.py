@@ -197,14 +197,12 @@ class ChunkModel(Protocol[V, W, T]):
 
         Parameters
         ----------
-        weights, block, tape
+        weights, block, tape, scratch
             As `forward` had them; the block has targets where losses count.
         dstate
             The gradient that reaches the state after the chunk, which becomes that of the state before it.
         gradients
             Those of the parameters, which are added to.
-        scratch
-            What `new_scratch` returned.
         """
         ...
 

@@ -5,7 +5,7 @@
     data.batch(epoch=0, number=3)                          # a Batch; the same one each time it is asked for
     task.examples("other.txt", data.learnt, batch=32)      # Examples for a model that was trained before
 
-Nothing here runs a network: `rnnframe.training` trains on a dataset, `rnnframe.training.scoring` judges and predicts.
+Nothing here runs a network: `rnnframe.training` trains on a dataset, `rnnframe.runs.scoring` judges and predicts.
 """
 
 import abc
@@ -167,14 +167,9 @@ class Dataset(abc.ABC):
 
     @abc.abstractmethod
     def batch(self, epoch: int, number: int) -> Batch:
-        """Return one batch: the same one each time, whatever was asked for in between.
+        """Return one batch, by numbers from 0: the same one each time, whatever was asked for in between.
 
         It is called in another thread while the previous batch is in use, so that one must not change.
-
-        Parameters
-        ----------
-        epoch, number
-            Both count from 0.
         """
 
     @abc.abstractmethod

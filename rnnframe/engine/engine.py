@@ -70,8 +70,7 @@ class Engine(Generic[M]):
         """The network as it is computed: with the same parameters, on the chosen kernels."""
         self.store = registry.store(store)
         self.seed, self.draws = seed, 0
-        self.chunk = chunk
-        self.shards = shards
+        self.chunk, self.shards = chunk, shards
         self._executor = Executor(self.store, chunk, shards, registry)
 
     def plan(self, steps: int | None, batch: int) -> Plan:
@@ -154,7 +153,7 @@ class Engine(Generic[M]):
     ) -> Outcome:
         """Do what `gradients` does, but hand mean gradient and loss to `on_update` at each update, and copy nothing.
 
-        An update comes where the schedule has one, and at the end if any loss is left. `on_update` may overwrite the
+        Updates come where the schedule has one, and at the end for losses that are left. `on_update` may overwrite the
         gradient: a buffer of the engine.
         """
         with self._executor.turn():
@@ -175,16 +174,15 @@ class Engine(Generic[M]):
     ) -> SweepResult:
         """Return the gradients of a loss that is computed outside, chunk by chunk.
 
-        The outputs are those of the head's readout before any activation, or of the top layer where the network has no
-        head. Functions receive a `Part`, which says where an array [l, n, width] belongs in [T, B, width]; the array
-        is valid during the call. With several shards they are called from several threads.
+        The outputs are those of the head's readout before any activation, or of the top layer without a head. Functions
+        get arrays [l, n, width], valid during the call, and a `Part`, which says where they belong in [T, B, width].
 
         Parameters
         ----------
         x : array
             As `gradients` takes it.
         pull : function (part, outputs) -> array
-            Returns dL/d(outputs) of a part, on the way back, last part first.
+            Returns dL/d(outputs) of a part, on the way back, last part first; called by each shard's thread.
         outputs : function (part, outputs) or None
             Takes each output once, in the order of time, on the way forward.
         input_gradient : function (part, dx) or None

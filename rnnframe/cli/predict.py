@@ -5,7 +5,7 @@ import click
 from rnnframe.cli.checkpoint import CHECKPOINT
 from rnnframe.cli.network import KERNELS
 from rnnframe.cli.output import print_json
-from rnnframe.cli.run import RUN, named_run
+from rnnframe.cli.run_argument import RUN, named_run
 from rnnframe.engine.inference import Inference
 from rnnframe.runs.loading import load_run
 from rnnframe.runs.scoring import predictions

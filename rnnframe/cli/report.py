@@ -9,7 +9,7 @@ import click
 
 from rnnframe.cli.output import print_json, print_table
 from rnnframe.cli.picture import plot_option
-from rnnframe.cli.run import named_run
+from rnnframe.cli.run_argument import named_run
 from rnnframe.errors import RnnframeError, RunError, UsageError
 from rnnframe.registry.registry import default_registry
 from rnnframe.runs.folder import METRICS, RunFolder

@@ -36,10 +36,7 @@ def command(run: str | None, checkpoint: str, data: str | None, kernels: str, as
     run = named_run(run)
     model, folder = load_run(run, checkpoint), RunFolder.open(run)
     options = build(TrainingOptions, folder.config(), "configuration", str(Path(run) / "config.toml"))
-    if data is None:
-        examples = _held_out(folder, model, options)
-    else:
-        examples = model.task.examples(data, model.learnt, options.batch)
+    examples = _held_out(folder, model, options) if data is None else model.examples(data, options.batch)
     inference = Inference(model.network, kernels=kernels)
     judged, unit, counted = score(inference, examples), model.task.unit, model.task.counted
     if as_json:

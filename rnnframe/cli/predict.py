@@ -9,7 +9,7 @@ from rnnframe.cli.run_argument import RUN, named_run
 from rnnframe.engine.inference import Inference
 from rnnframe.runs.loading import load_run
 from rnnframe.runs.scoring import predictions
-from rnnframe.storage.tables import check_suffix, write_table
+from rnnframe.storage.tables import check_apart, check_suffix, write_table
 
 
 @click.command("predict", short_help="Write down what a trained model predicts for data.")
@@ -26,8 +26,9 @@ def command(run: str | None, checkpoint: str, data: str, out: str, kernels: str,
     """
     check_suffix(out)
     run = named_run(run)
+    check_apart(out, data)
     model = load_run(run, checkpoint)
-    examples = model.task.examples(data, model.learnt, model.batch)
+    examples = model.examples(data)
     inference = Inference(model.network, kernels=kernels)
     rows = write_table(out, examples.table(predictions(inference, examples)))
     if as_json:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnframe.arrays import Array
 from rnnframe.contracts.kernels import AUTO, Kernels
-from rnnframe.contracts.task import Alphabet, Task
+from rnnframe.contracts.task import Alphabet, Examples, Task
 from rnnframe.engine.inference import Inference
 from rnnframe.errors import RunError, UsageError
 from rnnframe.network.network import Network
@@ -161,7 +161,7 @@ class TaskModel(Model):
         DataError
             For a file that cannot be read or does not fit the model.
         """
-        examples = self.task.examples(self._path(data), self.learnt, self.batch)
+        examples = self.examples(data)
         pieces = list(examples.table(predictions(self.inference(), examples)))
         return {name: np.concatenate([piece[name] for piece in pieces]) for name in (pieces[0] if pieces else ())}
 
@@ -178,7 +178,13 @@ class TaskModel(Model):
         DataError
             For a file that cannot be read, does not fit the model, or has no targets.
         """
-        return score(self.inference(), self.task.examples(self._path(data), self.learnt, self.batch))
+        return score(self.inference(), self.examples(data))
+
+    def examples(self, data: Any, batch: int | None = None) -> Examples:
+        """Return what the task reads from a file, so many samples side by side."""
+        registry = self.network.registry
+        with registry.blame("task", type(self.task)):
+            return self.task.examples(self._path(data), self.learnt, batch or self.batch)
 
     def alphabet(self) -> Alphabet:
         """Return the table from the network's numbers to text; raises `RunError` if the network writes no text."""

@@ -17,8 +17,20 @@ SUFFIXES = (".csv", ".npz")
 
 def check_suffix(path: str) -> None:
     """Raise `OptionError` if the file name does not end in a known format."""
+    if not path.strip():
+        raise OptionError(f"--out {path!r} names no file; give one that ends in {' or '.join(SUFFIXES)}")
     if Path(path).suffix.lower() not in SUFFIXES:
         raise OptionError(f"cannot tell how to write {path!r}; end its name in {' or '.join(SUFFIXES)}")
+
+
+def check_apart(out: str, data: str) -> None:
+    """Raise `OptionError` if writing `out` would replace `data`: the same file by path, by a link or by a hard link."""
+    try:
+        same = os.path.samefile(out, data)
+    except (OSError, ValueError):  # one of them is not there
+        same = False
+    if same:
+        raise OptionError(f"--out {out!r} is the file of --data {data!r}, which it would replace; give another file")
 
 
 def write_table(path: str, pieces: Iterable[Mapping[str, Array]]) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from rnnframe.plugin import DataError
+from rnnframe_tasks.files import refuse_device
 
 BLOCK = 1 << 18  # bytes that are gone through at once
 
@@ -73,6 +74,7 @@ def open_bytes(path: str) -> ByteSource:
     try:
         if path == "-":
             return HeldBytes(sys.stdin.buffer.read(), "standard input")
+        refuse_device(path)
         if stat.S_ISREG(os.stat(path).st_mode):
             return FileBytes(path)
         with open(path, "rb") as file:

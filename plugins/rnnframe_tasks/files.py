@@ -1,7 +1,10 @@
 """Reading data files: what is wrong with one is told on one line, and nothing in it is ever run."""
 
+import errno
 import hashlib
 import io
+import os
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -15,6 +18,7 @@ from rnnframe.plugin import Array, DataError
 def read_bytes(path: str) -> bytes:
     """Return what a file holds; raises `DataError`."""
     try:
+        refuse_device(path)
         raw = Path(path).read_bytes()
     except OSError as error:
         raise DataError(f"cannot read data file {path!r}: {error.strerror or error}") from None
@@ -23,6 +27,13 @@ def read_bytes(path: str) -> bytes:
     if not raw:
         raise DataError(f"data file {path!r} is empty")
     return raw
+
+
+def refuse_device(path: str) -> None:
+    """Raise `OSError` for a device such as /dev/zero, and where there is nothing."""
+    mode = os.stat(path).st_mode
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise OSError(errno.EINVAL, "it is a device, which may have no end; give a file, or - for standard input")
 
 
 def read_lines(path: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Reading models: from a run folder, from its weights, or from what `Network.save` wrote. Nothing is ever unpickled."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,7 @@ def _of_file(file: Path, group: str, registry: Registry) -> Model:
         )
     tensors, about = read_tensors(file, group)
     try:
+        _check_size(about, tensors, file, registry)
         model = _described(about, registry)
     except (KeyError, ValueError, TypeError) as error:
         if isinstance(error, RnnframeError):
@@ -107,6 +109,18 @@ def _described(about: dict[str, Any], registry: Registry) -> Model:
     if "model" in about:
         return TaskModel.described(about["model"], registry)
     return Model(network=Network(**about["network"], registry=registry))
+
+
+def _check_size(about: dict[str, Any], tensors: Arrays, file: Path, registry: Registry) -> None:
+    """Raise `RunError` where a network is larger than the arrays of its file, before memory is taken for it."""
+    specs = about["model"]["network"] if "model" in about else about["network"]
+    there, width, wanted = sum(array.size for array in tensors.values()), int(specs["inputs"]), 0
+    for spec in specs["cells"]:
+        layer = registry.cell(spec)
+        wanted += sum(math.prod(shape) for shape in layer.parameters(width).values())
+        width = layer.width(width)
+    if wanted > 4 * there + 1_000_000:  # a smaller difference is told by the names and shapes of the arrays
+        raise RunError(f"{str(file)!r} describes a network of {wanted:,} parameters and holds {there:,}; it is damaged")
 
 
 def _fill(network: Network, tensors: Arrays, file: Path) -> None:

@@ -7,6 +7,7 @@ is on the disk too. Only a plain file is opened: a link could lead out of the fo
 import errno
 import os
 import stat
+import sys
 from io import FileIO
 from pathlib import Path
 
@@ -120,12 +121,12 @@ class Journal:
 
     @classmethod
     def open(cls, path: Path, size: int) -> "Journal":
-        """Keep the first bytes of a file and continue after them.
+        """Keep the first bytes of a file and continue after them; a missing one begins anew, with a line on stderr.
 
         Parameters
         ----------
         path
-            An existing file.
+            The file.
         size
             The number of bytes to keep.
 
@@ -134,6 +135,10 @@ class Journal:
         OSError
             If the file cannot be opened, or is shorter than `size`.
         """
+        if not os.path.lexists(path):
+            print(f"rnnframe: {str(path)!r} is missing; its metrics begin anew", file=sys.stderr)
+            write_whole(path, b"")
+            size = 0
         file = FileIO(open_plain(path, os.O_RDWR | os.O_APPEND), "ab")
         try:
             there = os.fstat(file.fileno()).st_size

@@ -1,5 +1,6 @@
 """Arrays in safetensors files: written as bytes, read, and copied into existing arrays."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,39 @@ ABOUT = "rnnframe"
 """The one entry of a file's metadata: with several, safetensors writes them in no fixed order."""
 
 
+SUMS = "sha256"
+"""The key of the checksums, by the name of an array; that of the rest has the name ""."""
+
+
 def tensor_bytes(tensors: Arrays, about: dict[str, Any]) -> bytes:
     """Return a safetensors file; equal arrays and equal `about` make equal bytes."""
     from safetensors.numpy import save
 
     # safetensors writes the memory as it lies, so every array must lie in C order
     arrays = {key: np.ascontiguousarray(array) for key, array in tensors.items()}
-    return save(arrays, {ABOUT: json.dumps(about)})
+    sums = {key: _digest(array) for key, array in arrays.items()} | {"": _digest_of(about)}
+    return save(arrays, {ABOUT: json.dumps({**about, SUMS: sums})})
+
+
+def _digest(array: Array) -> str:
+    total = hashlib.sha256(f"{array.dtype} {array.shape}\0".encode())
+    total.update(np.ascontiguousarray(array).data)
+    return total.hexdigest()
+
+
+def _digest_of(about: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+def _check_sums(sums: Any, arrays: Arrays, about: dict[str, Any], prefix: str, path: Path) -> None:
+    """Raise `RunError` where a file is not what was written; one from before there were checksums has none."""
+    found = {prefix + name: _digest(array) for name, array in arrays.items()} | {"": _digest_of(about)}
+    for name, digest in found.items():
+        if not isinstance(sums, dict) or sums.get(name) != digest:
+            what = f"its array {name!r}" if name else "what it says about itself"
+            raise RunError(
+                f"{str(path)!r} is damaged: {what} is not what was written; take a copy, or another checkpoint"
+            )
 
 
 def read_tensors(path: Path, prefix: str = "") -> tuple[dict[str, Array], dict[str, Any]]:
@@ -46,6 +73,8 @@ def read_tensors(path: Path, prefix: str = "") -> tuple[dict[str, Array], dict[s
             raise ValueError(about)
     except (KeyError, ValueError, RecursionError):
         raise RunError(f"{str(path)!r} does not say what it is for; it is no file of a run") from None
+    if SUMS in about:
+        _check_sums(about.pop(SUMS), arrays, about, prefix, path)
     return arrays, about
 
 

@@ -94,7 +94,9 @@ def run() -> int:
         return 1
     except MemoryError as error:
         return _fail(error, f"out of memory: {error}; make the network, the batch or the sequences smaller", 1)
-    except Exception as error:  # the last net: of a plugin, of a damaged file, of ourselves
+    except SystemExit:  # a command of a plugin ends as it likes
+        raise
+    except BaseException as error:  # the last net: of a plugin, of a damaged file, of ourselves
         return _fail(error, f"{type(error).__name__}: {error}", 1, "RNNFRAME_TRACEBACK=1 shows where")
 
 

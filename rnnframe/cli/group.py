@@ -78,7 +78,12 @@ class PluginGroup(click.Group):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, RnnframeError):
             raise
-        except Exception as error:
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
+            if not isinstance(error, Exception) and ctx.invoked_subcommand in self.own:  # such as SystemExit(0)
+                notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+                raise PluginError(f"a plugin raised {error!r}{notes}; it must raise an Exception") from error
             found = ctx.meta.get(COMMANDS, {}).get(ctx.invoked_subcommand)
             if found:
                 error.add_note(f"in command {ctx.invoked_subcommand!r} of {found[0]}")

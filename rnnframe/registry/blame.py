@@ -25,5 +25,5 @@ class BlameNote:
         pass
 
     def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
-        if isinstance(error, Exception):
+        if error is not None and not isinstance(error, KeyboardInterrupt | GeneratorExit):
             error.add_note(f"{self.place}, {self.describe(self.kind, self.cls)}")

@@ -9,7 +9,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any, Self
 
 import pluggy
@@ -105,8 +105,11 @@ class Plugins:
     def _add(self, record: PluginRecord, load: Callable[[], object]) -> PluginRecord:
         self.records.append(record)
         try:
-            self._admit(load(), record)
-        except (Exception, SystemExit) as error:
+            with redirect_stdout(sys.stderr):  # what a command prints on stdout may be read by a program
+                self._admit(load(), record)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             self._break(record, error)
             raise PluginError(f"{record} is broken: {record.reason}") from error
         return record
@@ -214,7 +217,9 @@ class Plugins:
             raise
         except ScheduleError as error:
             raise ScheduleError(f"{self.describe(kind, cls)}: {error}") from error
-        except Exception as error:
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # also SystemExit, which would end the program in silence
             raise PluginError(f"{self.describe(kind, cls)}: {type(error).__name__}: {error}") from error
 
     def describe(self, kind: str, cls: type[Any]) -> str:

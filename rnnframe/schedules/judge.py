@@ -57,6 +57,11 @@ class Judge:
     )
     last_rise: int = 0
 
+    @property
+    def losses(self) -> int:
+        """The number of chunks whose losses are in."""
+        return sum(stop - start for start, stop in self.counted)
+
     def take(self, action: Action) -> int | None:
         """Apply one action and return the answer to it."""
         self.totals["actions"] += 1

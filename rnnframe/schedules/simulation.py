@@ -85,17 +85,22 @@ def simulate(schedule: Schedule, grid: Grid, *, stored_weights: bool = False) ->
     Raises
     ------
     ScheduleError
-        If an action cannot be executed, a loss is counted twice or never, or a tape or snapshot is left over.
+        If an action cannot be executed, the schedule has no end, a loss is counted twice or never, or a tape or
+        snapshot is left over.
     """
     if not isinstance(schedule, Generator):
         raise ScheduleError(f"a schedule is a generator of actions, not a {type(schedule).__name__}; yield them")
     judge = Judge(grid, stored_weights)
     endless = grid.steps is None
+    seen, patience = 0, 1000 + 20 * (grid.chunks or 0)
     try:
         action = next(schedule, None)
         while action is not None:
             answer = judge.take(action)
             settled = judge.totals["actions"] > 2 * judge.last_rise + SETTLED_AFTER
+            if not endless and judge.totals["actions"] >= patience:
+                _check_progress(judge, seen)
+                seen, patience = judge.losses, 2 * patience
             if endless and (settled or judge.totals["actions"] > GIVE_UP_AFTER):
                 return _result(judge, bounded=settled)
             action = _following(schedule, answer)
@@ -105,6 +110,15 @@ def simulate(schedule: Schedule, grid: Grid, *, stored_weights: bool = False) ->
         schedule.close()
     judge.finish()
     return _result(judge, bounded=True)
+
+
+def _check_progress(judge: Judge, before: int) -> None:
+    """Raise `ScheduleError` where no loss has come in for half of all actions, far more than any sweep needs."""
+    if judge.losses == before:
+        raise ScheduleError(
+            f"the schedule has no end: {judge.totals['actions']:,} actions over {judge.grid.chunks:,} chunks, and no "
+            "new loss in the second half of them; return after the last Reverse"
+        )
 
 
 def _result(judge: Judge, *, bounded: bool) -> Simulation:

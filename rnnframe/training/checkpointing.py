@@ -1,10 +1,11 @@
 """From a training to a checkpoint and back, bit for bit."""
 
 import attrs
+import numpy as np
 
 from rnnframe.arrays import Array, Vector
 from rnnframe.contracts.records import CheckpointRecord
-from rnnframe.errors import RunError
+from rnnframe.errors import NonFiniteError, RunError
 from rnnframe.runs.checkpoints import Checkpoint
 from rnnframe.runs.folder import RunFolder
 from rnnframe.runs.model import TaskModel
@@ -18,10 +19,22 @@ def save_training(run: RunFolder, prepared: Prepared, progress: Progress, state:
     """Write a checkpoint into a run folder, and the weights where none were better; raises `RunError`."""
     data = prepared.data
     progress.data, progress.metrics_size = data.digest, run.metrics_size
+    _check_finite(prepared)
     number = progress.number(data.batches)
     checkpoint = checkpoint_of(prepared.model, prepared.trainer, progress, state, number)
     run.save(checkpoint, keep=prepared.options.keep)
     return CheckpointRecord(number=number, path=str(run.checkpoints.path(number)), best=checkpoint.best == number)
+
+
+def _check_finite(prepared: Prepared) -> None:
+    """Raise `NonFiniteError` where an optimizer has written what no training can go on from."""
+    parameters, optimizer = prepared.model.network.parameters, prepared.trainer.optimizer
+    if not np.isfinite(parameters.flat).all():
+        wrong = next(name for name, values in parameters.items() if not np.isfinite(values).all())
+        raise NonFiniteError(
+            f"{prepared.registry.describe('optimizer', type(optimizer))} wrote NaN or infinite values into {wrong}; "
+            "no checkpoint is saved: lower the learning rate, or mend the optimizer"
+        )
 
 
 def resume_training(run: RunFolder, prepared: Prepared) -> tuple[Progress, Vector | None]:

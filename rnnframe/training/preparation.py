@@ -46,7 +46,8 @@ class Prepared:
 def prepare(options: TrainingOptions, task: Task | None, data: Dataset | None, registry: Registry) -> Prepared:
     """Open what is not given, settle the options, and make the network and its trainer of them; raises `UsageError`."""
     named = registry.task(options.task) if task is None else task
-    opened = named.open(options.setting(named)) if data is None else data
+    with registry.blame("task", type(named)):
+        opened = named.open(options.setting(named)) if data is None else data
     network = Network(
         cells=[*options.cell] * options.layers,
         head=opened.head,

@@ -138,6 +138,11 @@ def test_without_any_run_the_command_that_makes_one_is_named(run: Run, words: tu
     assert "no run is named, and there is none under 'runs'; name one, or make one: rnnframe train" in outcome.err
 
 
+def begin_run(place: Path, task: str) -> None:
+    with RunFolder.fresh(place) as folder:
+        folder.begin({"task": task})
+
+
 def test_two_runs_of_one_second_have_names_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     now = datetime(2026, 3, 1, 14, 5, 9)
@@ -148,13 +153,13 @@ def test_two_runs_of_one_second_have_names_of_their_own(tmp_path: Path, monkeypa
     ):
         place = place_for("copy", now)
         assert place.as_posix() == expected
-        RunFolder.create(place, {"task": "copy"}, force=False).close()
+        begin_run(place, "copy")
 
 
 def test_a_run_that_has_trained_on_nothing_is_not_the_newest(train: Run, text: Path) -> None:
     train("--epochs", 1)
     (trained,) = kept()
-    RunFolder.create(Path("runs/later"), {"task": "characters"}, force=False).close()
+    begin_run(Path("runs/later"), "characters")
     assert newest_run() == trained
 
 

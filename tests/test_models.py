@@ -87,7 +87,7 @@ def test_other_checkpoints_can_be_named(folder: Path) -> None:
     last = rf.load_model(folder / "characters", "last").network.parameters.flat
     first = rf.load_model(folder / "characters", "0").network.parameters.flat
     assert not np.array_equal(first, last)
-    with pytest.raises(UsageError, match=r"checkpoint=7 is out of place; expected best, last or a number \(there: 0, "):
+    with pytest.raises(UsageError, match=r"checkpoint=7 is invalid; expected best, last or a number \(there: 0, "):
         rf.load_model(folder / "characters", "7")
 
 

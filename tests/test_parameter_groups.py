@@ -175,7 +175,7 @@ def test_an_optimizer_of_named_parameters_remembers_nothing_of_frozen_ones() -> 
         ("head.v:lr=2", UnknownNameError, r"group 'head\.v' matches no parameter; did you mean 'head\.V'\?"),
         (freeze("*"), OptionError, "every parameter is frozen"),
         ("head.*", OptionError, r"group 'head\.\*' changes nothing; write head\.\*:lr=0\.1,decay=0"),
-        ("head.*:lr=x", OptionError, r"group 'head\.\*': lr=x is out of place; expected a number"),
+        ("head.*:lr=x", OptionError, r"group 'head\.\*': lr=x is invalid; expected a number"),
         ("head.*:lr=-1", OptionError, r"group 'head\.\*': lr_factor=-1\.0 is out of range; expected at least 0"),
         ("head.*:decay=nan", OptionError, "weight_decay=nan is out of range"),
         ("head.*:dekay=1", UnknownNameError, r"unknown option of group 'head\.\*': 'dekay'; did you mean 'decay'\?"),

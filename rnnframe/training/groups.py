@@ -67,7 +67,7 @@ class ParameterGroup:
             try:
                 values[KEYS[key]] = float(value)
             except ValueError:
-                raise OptionError(f"{where}: {key}={value} is out of place; expected a number") from None
+                raise OptionError(f"{where}: {key}={value} is invalid; expected a number") from None
         return cls(spec.name, **values)
 
     def names(self, known: Iterable[str]) -> list[str]:

@@ -30,6 +30,12 @@ def _runs_are_kept_elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypat
     monkeypatch.chdir(tmp_path_factory.mktemp("work"))
 
 
+@pytest.fixture(autouse=True)
+def _lines_are_as_long_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some terminals and tools export their width, which progress lines keep to."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Type a command in this process and return exit code, stdout and stderr."""

@@ -153,7 +153,7 @@ def test_what_is_frozen_has_the_bits_that_it_began_with(train: Run, tmp_path: Pa
             ("--freeze", "layr0.*"),
             "group 'layr0.*' matches no parameter; did you mean 'layer0.*'? (parameters: layer0.U, ",
         ),
-        (("--group", "head.*:lr=fast"), "group 'head.*': lr=fast is out of place; expected a number"),
+        (("--group", "head.*:lr=fast"), "group 'head.*': lr=fast is invalid; expected a number"),
     ],
 )
 def test_a_group_that_cannot_be_meant_is_wrong_use_and_leaves_no_run(

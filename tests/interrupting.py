@@ -1,4 +1,4 @@
-"""A campaign in a process of its own: an engine is interrupted again and again, at moments that nobody has chosen.
+"""A campaign in a process of its own: an engine is interrupted again and again, at random moments.
 
 usage: python interrupting.py SEED TRIALS SHARDS KERNELS STORE... A timer raises KeyboardInterrupt inside
 `gradients`, in every second trial again and again, so that the cleaning up after it is interrupted too. Then the engine

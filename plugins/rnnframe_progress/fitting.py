@@ -20,7 +20,7 @@ class Part:
     shorter: str = attrs.field(default="", kw_only=True)
 
     def reduced(self) -> "Part":
-        """Return what is left of the part where it has no room."""
+        """Return a shorter form of the part, for where the whole does not fit."""
         return Part(self.shorter)
 
 

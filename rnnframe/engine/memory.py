@@ -70,7 +70,10 @@ class Memory:
         self._arena = Arena(model, plan)
         self.ring = Ring(self._arena.tape)
         kind = type(plan.store.medium)
-        note = lambda slot: BlameNote(f"slot {slot}", "medium", kind, describe)  # noqa: E731
+
+        def note(slot: int) -> BlameNote:
+            return BlameNote(f"slot {slot}", "medium", kind, describe)
+
         self.states = SnapshotSlots(self._arena.snapshot, _open_medium(model, plan), note)
         self.state = model.new_state(batch)
         self.final = model.new_state(batch)

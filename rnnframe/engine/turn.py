@@ -19,7 +19,7 @@ class Turn:
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copy and pickle as one that nobody has."""
+        """Leave the lock out: a copy starts as a turn that no call has taken."""
         return Turn, (self._what,)
 
     def take(self) -> AbstractContextManager[Any]:

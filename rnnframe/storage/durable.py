@@ -121,7 +121,7 @@ class Journal:
 
     @classmethod
     def open(cls, path: Path, size: int) -> "Journal":
-        """Keep the first bytes of a file and continue after them; a missing one begins anew, with a line on stderr.
+        """Keep the first bytes of a file and continue after them; a missing one starts empty, with a line on stderr.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class Journal:
             If the file cannot be opened, or is shorter than `size`.
         """
         if not os.path.lexists(path):
-            print(f"rnnframe: {str(path)!r} is missing; its metrics begin anew", file=sys.stderr)
+            print(f"rnnframe: {str(path)!r} is missing; its metrics start again from here", file=sys.stderr)
             write_whole(path, b"")
             size = 0
         file = FileIO(open_plain(path, os.O_RDWR | os.O_APPEND), "ab")

@@ -1,7 +1,7 @@
 """How much of a training is done, for learning-rate schedules that end with it.
 
 Nobody can count the updates of a training beforehand without reading all of its data: a window without a loss makes no
-update, and where losses are depends on lengths and weights that each epoch draws anew; a batch may be skipped. So a
+update, and where losses are depends on lengths and weights that each epoch draws again; a batch may be skipped. So a
 schedule is not told the number of an update out of so many, but the share of the training that was done when the
 gradients of that update began to be gathered. The share is 0 at the first update and 1 behind the last one, whatever
 the store, the head and the shapes are, and it follows from the position alone, so that a resumed training sees the same

@@ -104,7 +104,7 @@ def test_parameters_that_are_not_finite_are_never_saved(run: Run, text: Path, pl
     assert "optimizer 'breaking' of plugin 'hostile'" in outcome.err
     for file in (tmp_path / "run").rglob("*.safetensors"):  # what was saved before the first update
         with safe_open(file, framework="numpy") as opened:
-            assert all(np.isfinite(opened.get_tensor(name)).all() for name in opened.keys())  # noqa: SIM118
+            assert all(np.isfinite(opened.get_tensor(name)).all() for name in opened.keys())  # noqa: SIM118 - not iterable
 
 
 def saving():
@@ -161,7 +161,7 @@ def test_a_run_goes_on_without_its_metrics(run: Run, trained: Path) -> None:
     (trained / "metrics.jsonl").unlink()
     outcome = run("train", "--resume", trained, "--epochs", 3)
     assert outcome.code == 0, outcome.err
-    assert "metrics.jsonl' is missing; its metrics begin anew" in outcome.err
+    assert "metrics.jsonl' is missing; its metrics start again from here" in outcome.err
     assert (trained / "metrics.jsonl").stat().st_size
 
 

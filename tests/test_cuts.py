@@ -222,7 +222,7 @@ def test_a_stream_with_resets_equals_the_array(case, blocks):
 
 
 def in_blocks(batch, lengths):
-    """Yield (x, y, resets), and (x, y) where no sample begins anew."""
+    """Yield (x, y, resets), and (x, y) where no state is reset."""
     start, lengths = 0, itertools.cycle(lengths)
     while start < len(batch.x):
         here = slice(start, start + next(lengths))

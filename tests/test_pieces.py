@@ -28,7 +28,7 @@ def test_the_spans_of_a_chunk_are_its_running_samples_step_by_step(steps, ends, 
         for t in range(span.start, span.stop):
             assert [end > t for end in ends] == [n >= span.first for n in range(len(ends))]
     assert [t for span in spans for t in range(span.start, span.stop)] == list(range(min(steps, max(ends))))
-    # and at its first step alone a sample may begin anew
+    # and at its first step alone a sample may start again
     begun = {
         (span.start, span.first + n) for span in spans if span.reset_samples is not None for n in span.reset_samples
     }

@@ -50,7 +50,7 @@ def expect_near(found, wanted, dtype):
     for what in ("gradients", "state", "state_gradient"):
         for name, array in getattr(wanted, what).items():
             error = np.abs(getattr(found, what)[name] - array).max(initial=0)
-            # Smaller values are what is left of terms of order one, which are rounded as such.
+            # A value near zero is a sum of terms near 1 and carries their rounding error, so the bound has a floor.
             assert error <= NEAR[dtype] * np.abs(array).max(initial=1e-2), f"{what} {name}"
 
 

@@ -11,7 +11,7 @@ project = "rnnframe"
 author = "the rnnframe authors"
 version = release = rnnframe.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "plain_docstrings"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "plain_docstrings", "films"]
 exclude_patterns = ["_ext", "README.md"]  # index.md shows README.md, which is for readers on a code host
 
 highlight_language = "text"  # what is indented is a command, its output or a formula

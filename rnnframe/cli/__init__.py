@@ -23,6 +23,7 @@ COMMANDS = {
     "report": "Show how runs went: loss, throughput, memory; as a table and a picture.",
     "plan": "Tell bytes and time of every strategy before anything runs.",
     "compare": "Run the strategies on one batch: bytes, time, and the gradient's difference.",
+    "play": "Write a page that plays a strategy as a moving picture.",
     "explain": "Tell which arrays of the past the gradients of a cell need.",
     "new": "Write a new cell, store, optimizer or medium, ready to be installed.",
     "check": "Put a plugin through the conformance suite of its kind.",

@@ -10,30 +10,6 @@ from rnnframe.network.network import Network
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-OPTIONS = (
-    click.option(
-        "--cell",
-        multiple=True,
-        default=("lstm:hidden=256",),
-        show_default=True,
-        metavar="SPEC",
-        help="cell of a layer; several from the input upwards",
-    ),
-    click.option(
-        "--layers",
-        type=click.IntRange(min=1),
-        default=1,
-        show_default=True,
-        metavar="N",
-        help="how often the cells are stacked",
-    ),
-    click.option(
-        "--inputs", type=click.IntRange(min=1), default=64, show_default=True, metavar="N", help="inputs a step"
-    ),
-    click.option("--head", default="mse:outputs=1", show_default=True, metavar="SPEC", help="readout and loss"),
-    click.option("--dtype", default="float32", show_default=True, metavar="NAME", help="float32 or float64"),
-)
-
 SHARDS = click.option(
     "--shards",
     type=click.IntRange(min=1),
@@ -50,11 +26,41 @@ KERNELS = click.option(
 )
 
 
-def network_options(function: F) -> F:
-    """Add the options of a network to a command."""
-    for option in reversed(OPTIONS):
-        function = option(function)
-    return function
+def network_options_with(cell: str, inputs: int, head: str) -> Callable[[F], F]:
+    """Return a decorator that adds the options of a network to a command, with these defaults."""
+    options = (
+        click.option(
+            "--cell",
+            multiple=True,
+            default=(cell,),
+            show_default=True,
+            metavar="SPEC",
+            help="cell of a layer; several from the input upwards",
+        ),
+        click.option(
+            "--layers",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=True,
+            metavar="N",
+            help="how often the cells are stacked",
+        ),
+        click.option(
+            "--inputs", type=click.IntRange(min=1), default=inputs, show_default=True, metavar="N", help="inputs a step"
+        ),
+        click.option("--head", default=head, show_default=True, metavar="SPEC", help="readout and loss"),
+        click.option("--dtype", default="float32", show_default=True, metavar="NAME", help="float32 or float64"),
+    )
+
+    def add(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+network_options = network_options_with("lstm:hidden=256", 64, "mse:outputs=1")
 
 
 def network_of(cell: tuple[str, ...], layers: int, inputs: int, head: str, dtype: str) -> Network:

@@ -144,6 +144,13 @@ def test_every_path_that_the_architecture_names_exists() -> None:
     assert packages == set(re.findall(r"\brnnframe_\w+", ARCHITECTURE.partition("## The built-in plugins")[2]))
 
 
+def test_the_picture_of_the_readme_has_a_name_for_each_row_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "_ext"))
+    import readme_picture
+
+    assert [name for name, _, _ in readme_picture.rows()] == list(readme_picture.NAMES)
+
+
 def test_the_reference_of_the_api_is_that_of_the_package() -> None:
     stale = "the public names have changed: run `python docs/_ext/api_reference.py`"
     assert (ROOT / "docs" / "reference" / "api.md").read_text() == api_reference.reference(), stale

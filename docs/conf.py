@@ -11,13 +11,16 @@ project = "rnnframe"
 author = "the rnnframe authors"
 version = release = rnnframe.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "plain_docstrings", "films"]
+extensions = ["myst_nb", "sphinx_copybutton", "sphinx.ext.autodoc", "plain_docstrings", "films", "pictures"]
 exclude_patterns = ["_ext", "README.md"]  # index.md shows README.md, which is for readers on a code host
 
 highlight_language = "text"  # what is indented is a command, its output or a formula
 smartquotes = False  # "--" is an option and no dash
 default_role = "py:obj"
 myst_heading_anchors = 3
+nb_execution_mode = "force"  # the notebooks have no outputs of their own
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

@@ -212,9 +212,10 @@ def test_the_reference_of_the_command_line_is_that_of_the_program() -> None:
 
 def test_every_page_is_in_the_contents_of_the_site_and_on_its_front_page() -> None:
     docs = ROOT / "docs"
-    pages = {str(page.relative_to(docs)) for page in PAGES if page.parent.parent == docs}
-    contents = re.findall(r"^([a-z-]+/[a-z-]+)$", (docs / "index.md").read_text(), re.MULTILINE)
-    assert sorted(contents) == sorted(page.removesuffix(".md") for page in pages)
+    found = [*docs.rglob("*.md"), *docs.rglob("*.ipynb")]
+    pages = {page.relative_to(docs).as_posix() for page in found} - {"README.md", "index.md"}
+    contents = re.findall(r"^([a-z-]+/[a-z_-]+|gallery|changelog)$", (docs / "index.md").read_text(), re.MULTILINE)
+    assert sorted(contents) == sorted(page.rpartition(".")[0] for page in pages)
     assert {target for target, _ in LINK.findall((docs / "README.md").read_text())} == pages
 
 

@@ -3,8 +3,6 @@
 The browser is headless Chromium with its driver. Without these, or without selenium, the tests are skipped.
 """
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from rnnframe.inspection.film import film_of
 from rnnframe.inspection.watched import watch
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install selenium")
+from browsing import chromium, expect_silence  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
@@ -42,20 +41,8 @@ COUNTERS = """
 
 @pytest.fixture(scope="module")
 def browser():
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if program is None or driver is None:
-        pytest.skip("Chromium or its driver is not installed (Debian: apt install chromium chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for switch in ("--headless=new", "--disable-gpu", "--window-size=1300,1000"):
-        options.add_argument(switch)
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        options.add_argument("--no-sandbox")  # Chromium refuses to sandbox for root
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(executable_path=driver)
-    started = webdriver.Chrome(options=options, service=service)
-    yield started
-    started.quit()
+    with chromium() as started:
+        yield started
 
 
 def network():
@@ -84,10 +71,6 @@ def expect_the_simulators(found, plan):
     assert found["action"] == done.actions
     assert found["peak"] == plan.predicted_bytes
     assert found["now"] == plan.costs.fixed
-
-
-def expect_silence(browser):
-    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
 
 
 def expect_end(browser, folder, store, steps, chunk):

@@ -38,7 +38,7 @@ def everything_compiled():
     from rnnframe.registry.kernels import choose
 
     registry = default_registry()
-    kernels = choose("auto", registry)
+    kernels = next((each for each in choose("auto", registry) if each.name == "compiled"), None)
     for dtype in map(np.dtype, ["float32", "float64"] if kernels else []):
         head = kernels.head(registry.head("mse:outputs=1"), dtype)
         for twin in [head, *(kernels.twin(registry.cell(cell), dtype) for cell in kernels.cells())]:

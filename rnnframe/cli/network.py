@@ -22,7 +22,7 @@ KERNELS = click.option(
     default=AUTO,
     show_default=True,
     metavar="NAME",
-    help="what computes the cells: numpy, compiled, or auto for the fastest that can be used here",
+    help="what computes the cells: numpy, compiled, names with + between them, or auto for the best of each cell",
 )
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -9,7 +10,7 @@ import numpy as np
 
 from rnnframe.cli.output import print_json
 from rnnframe.contracts.head import Head
-from rnnframe.contracts.kernels import AUTO, Kernels
+from rnnframe.contracts.kernels import AUTO, BOTH, Kernels
 from rnnframe.contracts.layer import Layer
 from rnnframe.errors import OptionError
 from rnnframe.network.network import DTYPES
@@ -41,38 +42,47 @@ def command(cell: tuple[str, ...], dtype: tuple[str, ...], kernels: str, as_json
     registry = default_registry()
     chosen = _chosen(kernels, registry)
     made = []
-    for spec, name in itertools.product([*(cell or chosen.cells()), HEADS], dtype):
-        twin = _twin(chosen, spec, np.dtype(name), registry)
-        if twin is None:
+    cells = cell or tuple(dict.fromkeys(spec for each in chosen for spec in each.cells()))
+    for spec, name in itertools.product([*cells, HEADS], dtype):
+        found = _twin(chosen, spec, np.dtype(name), registry)
+        if found is None:
             continue
         if not as_json:
             click.echo(f"{spec}  {name}  ", nl=False)
         begun = time.perf_counter()
-        chosen.prepare(twin, np.dtype(name))
+        found[0].prepare(found[1], np.dtype(name))
         seconds = time.perf_counter() - begun
-        made.append({"code": spec, "dtype": name, "seconds": seconds})
+        made.append({"code": spec, "dtype": name, "kernels": found[0].name, "seconds": seconds})
         if not as_json:
             click.echo(f"{seconds:.1f} s")
-    place = chosen.place()
+    places = [each.place() for each in chosen if each.place()]
     if as_json:
-        print_json({"kernels": chosen.name, "made": made, "place": place or None})
+        names = BOTH.join(each.name for each in chosen)
+        print_json({"kernels": names, "made": made, "place": places[0] if places else None})
     else:
-        click.echo(f"kept in {place}" if place else "not kept: no folder for it can be written to")
+        click.echo(f"kept in {', '.join(places)}" if places else "not kept: no folder for it can be written to")
 
 
-def _twin(kernels: Kernels, spec: str, dtype: np.dtype[Any], registry: Registry) -> Layer | Head | None:
+def _twin(
+    chosen: Sequence[Kernels], spec: str, dtype: np.dtype[Any], registry: Registry
+) -> tuple[Kernels, Layer | Head] | None:
+    """Return the first kernels with a twin, and the twin."""
+    for kernels in chosen:
+        if spec == HEADS:
+            twin: Layer | Head | None = kernels.head(registry.head("mse:outputs=1"), dtype)
+        else:
+            twin = kernels.twin(registry.cell(spec), dtype)
+        if twin is not None:
+            return kernels, twin
     if spec == HEADS:
-        return kernels.head(registry.head("mse:outputs=1"), dtype)
-    twin = kernels.twin(registry.cell(spec), dtype)
-    if twin is None:
-        known = ", ".join(kernels.cells())
-        raise OptionError(f"kernels {kernels.name!r} have none for cell {spec!r}; they have some for {known}")
-    return twin
+        return None
+    names, known = BOTH.join(each.name for each in chosen), ", ".join(cell for each in chosen for cell in each.cells())
+    raise OptionError(f"kernels {names!r} have none for cell {spec!r}; they have some for {known}")
 
 
-def _chosen(kernels: str, registry: Registry) -> Kernels:
+def _chosen(kernels: str, registry: Registry) -> tuple[Kernels, ...]:
     chosen = choose(kernels, registry)
-    if chosen is None:
+    if not chosen:
         reasons = [f"kernels={name!r}: {registry.kernels(name).missing()}" for name in registry.names("kernels")]
         raise OptionError("; ".join(reasons) if reasons and kernels == AUTO else f"kernels {kernels!r} need no warming")
     return chosen

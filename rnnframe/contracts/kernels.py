@@ -16,13 +16,20 @@ from rnnframe.contracts.head import Head
 from rnnframe.contracts.layer import Layer
 
 AUTO, NUMPY = "auto", "numpy"
+BOTH = "+"
+"""What stands between names of kernels that are used together, the preferred one first."""
 
 
 @attrs.frozen(kw_only=True)
 class Kernels(abc.ABC):
-    """Twins of layers and heads: a frozen attrs class with a `name`, like every class that plugins provide."""
+    """Twins of layers and heads: a frozen attrs class with a `name`, like every class that plugins provide.
+
+    Each layer is computed by the first kernels that have a twin of it. "auto" asks those of the highest `rank` first;
+    of equal ones those that do not come with rnnframe, then by name.
+    """
 
     name: ClassVar[str]
+    rank: ClassVar[int] = 0
 
     @abc.abstractmethod
     def missing(self) -> str:

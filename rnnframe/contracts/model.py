@@ -140,8 +140,8 @@ class ChunkModel(Protocol[V, W, T]):
         """A value that differs between models that share an engine and need other buffers; None as a rule."""
         ...
 
-    def on(self, kernels: Kernels | None) -> Self:
-        """Return the same model with the same parameters, computed by kernels where these have twins."""
+    def on(self, kernels: Sequence[Kernels]) -> Self:
+        """Return the same model with the same parameters, each part computed by the first kernels that have a twin."""
         ...
 
     def open(self, batch: Batch) -> Source:

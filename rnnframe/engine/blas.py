@@ -25,20 +25,42 @@ class _User:
     """Who needs BLAS at one thread; one that an interrupt has cut off on its way out is gone with its frame."""
 
 
-@functools.cache
-def _controls() -> tuple[Any, Any] | None:
-    """Return the functions of numpy's OpenBLAS that get and set its number of threads."""
+NAMES = ("scipy_openblas_{}64_", "scipy_openblas_{}", "openblas_{}64_")
+"""What numpy's wheels call the functions of their OpenBLAS."""
+
+
+def _functions(*names: str) -> tuple[Any, ...] | None:
+    """Return functions of numpy's OpenBLAS."""
     package = Path(np.__file__).parent
     for file in (*package.parent.glob("numpy.libs/*openblas*"), *package.glob(".dylibs/*openblas*")):
         try:
             library = ctypes.CDLL(str(file))  # numpy has loaded it: this is a handle to the same one
         except OSError:
             continue
-        for name in ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads", "openblas_{}_num_threads64_"):
-            get, put = (getattr(library, name.format(verb), None) for verb in ("get", "set"))
-            if get is not None and put is not None:
-                return get, put
+        for pattern in NAMES:
+            found = tuple(getattr(library, pattern.format(name), None) for name in names)
+            if None not in found:
+                return found
     return None
+
+
+@functools.cache
+def _controls() -> tuple[Any, Any] | None:
+    """Return the functions of numpy's OpenBLAS that get and set its number of threads."""
+    found = _functions("get_num_threads", "set_num_threads")
+    return None if found is None else (found[0], found[1])
+
+
+@functools.cache
+def kernel() -> str:
+    """Return which BLAS computes products, and for which processor: last bits depend on it; "" where it is unknown."""
+    found = _functions("get_config", "get_corename")
+    if found is None:
+        return ""
+    for function in found:
+        function.restype = ctypes.c_char_p
+    config, core = (function().decode(errors="replace") for function in found)
+    return " ".join([*config.split()[:2], core])
 
 
 def threads() -> int | None:

@@ -45,8 +45,8 @@ class Engine(Generic[M]):
     registry : Registry or None
         Where names are looked up; by default the network's own.
     kernels : Kernels or str
-        What computes the layers: "numpy", kernels of a plugin such as "compiled", or "auto" for the first of these that
-        can be used here, else numpy.
+        What computes the layers: "numpy", kernels of a plugin such as "compiled", names with "+" between them, or
+        "auto" for all that can be used here. A layer is computed by the first that have a twin of it, else by numpy.
     seed : int
         Of the random masks of layers that draw some; `draws` counts the runs, and each run draws its own.
     """

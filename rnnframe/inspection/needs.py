@@ -4,7 +4,7 @@ One step of a cell is run forward and reversed many times, each time with one ar
 NaN, and by the opposite sign, since a comparison hides NaN. The gradients that change need the array.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import attrs
 import numpy as np
@@ -28,10 +28,10 @@ class Dependency:
     gradients: tuple[str, ...]
 
 
-def dependencies_of(cell: Layer, inputs: int, kernels: Kernels | None = None) -> list[Dependency]:
+def dependencies_of(cell: Layer, inputs: int, kernels: Sequence[Kernels] = ()) -> list[Dependency]:
     """Return every array of one step of `cell`, with the gradients that cannot be computed without it.
 
-    If kernels are given that have a twin of the cell, the twin is tested instead. The names are x_t, the state before
+    If one of the kernels has a twin of the cell, the twin is tested instead. The names are x_t, the state before
     the step (h_(t-1)), the arrays that the step leaves (h_t, gates_t, ...), and the parameters.
     """
     network = Network(cells=[cell], head="mse:outputs=1", inputs=inputs, dtype="float64").on(kernels)

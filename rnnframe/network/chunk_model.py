@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType, NoneType
 from typing import Any, Self
 
+import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, Arrays, Vector, aligned_bytes, aligned_empty, size_of
@@ -21,6 +22,7 @@ from rnnframe.data.state import fill_state, join_states
 from rnnframe.data.sweep import SweepClient
 from rnnframe.network.feeds import LossFeed, OutsideFeed
 from rnnframe.network.placed import PlacedLayer
+from rnnframe.network.repetition import RepetitionCheck
 from rnnframe.network.scratch import Scratch, ScratchForm
 from rnnframe.network.stack import Stack
 from rnnframe.network.tapes import Tape, TapeFactory, tape_shapes
@@ -54,7 +56,8 @@ class LayerModel:
         self.layers = layers
         loss: type[Any] = NoneType if self.head is None else type(self.head.loss)
         note = BlameNote("in the head", "loss", loss, self.registry.describe)
-        self._stack = Stack(layers, head, LossFeed(head, note))
+        repetition = RepetitionCheck(at for at in layers if not self.registry.is_built_in(type(at.layer)))
+        self._stack = Stack(layers, head, LossFeed(head, note), repetition)
         self._form = ScratchForm(layers, head)
         self.weights = Weights(layers, self.head, self.dtype, parameters)
 
@@ -65,7 +68,7 @@ class LayerModel:
     def swept_by(self, client: SweepClient) -> Self:
         """Return this network with the same parameters, and an outside loss in place of its own."""
         swept = copy.copy(self)
-        swept._stack = Stack(self.layers, self._stack.head, OutsideFeed(self._stack.head, client))
+        swept._stack = attrs.evolve(self._stack, feed=OutsideFeed(self._stack.head, client))
         swept._form = ScratchForm(self.layers, self._stack.head, client.wants_inputs)
         return swept
 

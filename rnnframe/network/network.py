@@ -1,7 +1,7 @@
 """`Network`: layers and a head made of specs, with all parameters in one flat vector."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from rnnframe.contracts.loss import Loss
 from rnnframe.errors import OptionError, RunError, UsageError
 from rnnframe.network.placed import PlacedLayer
 from rnnframe.network.prediction import PredictingLayerModel
-from rnnframe.registry.kernels import make_ready
+from rnnframe.registry.kernels import made_by
 from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.registry.specs import render
 from rnnframe.storage.durable import write_whole
@@ -75,6 +75,8 @@ class Network(PredictingLayerModel):
         self.head = None if head is None else registry.head(head)
         self.kernels = (NUMPY,) * len(self.cells)
         """The name of the kernels that compute each layer."""
+        self.kernels_used: tuple[Kernels, ...] = ()
+        """The kernels that compute a layer or the head."""
         self._place(_placed(self.cells, self.inputs, registry), self.head)
         self._initialize(np.random.default_rng(seed), embedding_std)
 
@@ -90,21 +92,18 @@ class Network(PredictingLayerModel):
             self.head.readout.initialize(self.weights.head, rng)
         self.weights.derive()
 
-    def on(self, kernels: Kernels | None) -> "Network":
-        """Return this network with the same parameters, computed by kernels where they have a twin of a layer."""
-        if kernels is None:
+    def on(self, kernels: Sequence[Kernels]) -> "Network":
+        """Return this network with the same parameters, each layer computed by the first kernels with a twin of it."""
+        if not kernels:
             return self
-        twins = [kernels.twin(cell, self.dtype) for cell in self.cells]
-        head = None if self.head is None else kernels.head(self.head, self.dtype)
-        made: list[tuple[Layer | Head | None, str]] = [(head, "heads")]
-        made += [(twin, cell.name) for twin, cell in zip(twins, self.cells, strict=True)]
-        for twin, what in made:
-            if twin is not None:
-                make_ready(kernels, twin, what, self.dtype)
+        layers = [made_by(kernels, cell, self.dtype, self.registry) for cell in self.cells]
+        head = None if self.head is None else made_by(kernels, self.head, self.dtype, self.registry)
         running = copy.copy(self)
-        layers = tuple(attrs.evolve(at, layer=twin or at.layer) for at, twin in zip(self.layers, twins, strict=True))
-        running.kernels = tuple(kernels.name if twin else NUMPY for twin in twins)
-        running._place(layers, head or self.head, self.parameters)
+        running.kernels = tuple(computed.name for computed in layers)
+        used = {computed.kernels for computed in [*layers, head] if computed is not None}
+        running.kernels_used = tuple(each for each in kernels if each in used)
+        placed = [attrs.evolve(at, layer=computed.part) for at, computed in zip(self.layers, layers, strict=True)]
+        running._place(tuple(placed), None if head is None else head.part, self.parameters)
         running.weights.derive()
         return running
 

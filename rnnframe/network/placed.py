@@ -5,7 +5,9 @@ from typing import Any
 
 import attrs
 
+from rnnframe.contracts.cell import Cell
 from rnnframe.contracts.layer import Layer, Widths, output_of
+from rnnframe.errors import PluginError
 from rnnframe.registry.blame import BlameNote, Describe
 from rnnframe.registry.kinds import kind_of
 
@@ -56,6 +58,19 @@ class PlacedLayer:
     @note.default
     def _note(self) -> BlameNote:
         return BlameNote(f"in layer{self.number}", kind_of(type(self.layer)), type(self.layer), self.describe)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a layer whose outputs would be read where they are not."""
+        name, whose = self.layer.output, f"layer{self.number}, {self.describe(self.note.kind, self.note.cls)}"
+        if isinstance(self.layer, Cell) and name not in self.state:
+            raise PluginError(
+                f"{whose}: state() has {sorted(self.state)} and not the output {name!r}, which a Cell passes on from "
+                "step to step; derive from rnnframe.plugin.Layer for a layer without such a state"
+            )
+        if self.tape.get(name) != self.width:
+            raise PluginError(
+                f"{whose}: its output {name!r} is {self.tape.get(name)} wide in tape(); expected its width {self.width}"
+            )
 
     def output(self, arrays: Mapping[str, Any]) -> Any:
         """Return the outputs [l, n, width] of a piece, from the layer's arrays."""

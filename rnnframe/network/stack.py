@@ -13,6 +13,7 @@ from rnnframe.contracts.layer import BlockPass, TapeRetention
 from rnnframe.data.pieces import Draw, Piece
 from rnnframe.network.feeds import Feed
 from rnnframe.network.placed import PlacedLayer
+from rnnframe.network.repetition import RepetitionCheck
 from rnnframe.network.scratch import Scratch
 from rnnframe.network.weights import Weights
 
@@ -31,11 +32,14 @@ class Stack:
         The head as it is computed.
     feed : Feed
         Where dL/dh of the top layer comes from.
+    repetition : RepetitionCheck
+        Runs the first chunk of some layers twice.
     """
 
     layers: tuple[PlacedLayer, ...]
     head: Head | None
     feed: Feed
+    repetition: RepetitionCheck
 
     def forward(
         self, weights: Weights, piece: Piece, arrays: Sequence[Arrays], scratch: Scratch, draw: Draw | None
@@ -45,6 +49,7 @@ class Stack:
         for block, at in self._passes(weights, piece, arrays, scratch, draw):
             with at.note:
                 at.layer.forward(block)
+                self.repetition.run(at, block)
         self._give_back(piece, arrays, ended_with)
         self.feed.seen(weights.head, piece, self.outputs(arrays), scratch)
 

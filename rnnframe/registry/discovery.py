@@ -224,7 +224,8 @@ class Plugins:
 
     def describe(self, kind: str, cls: type[Any]) -> str:
         """Return what to call a class when it failed: kind, name, and the plugin it is from."""
-        return f"{kind} {cls.name!r} of {self.owner(kind, cls.name) or cls.__module__}"
+        name = getattr(cls, "name", cls.__name__)  # a twin has none
+        return f"{kind} {name!r} of {self.owner(kind, name) or cls.__module__}"
 
 
 def _local(name: str, place: str) -> tuple[PluginRecord, Callable[[], object]]:

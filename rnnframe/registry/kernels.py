@@ -3,16 +3,18 @@
 import os
 import sys
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
 
+import attrs
 import numpy as np
 
 from rnnframe.contracts.head import Head
-from rnnframe.contracts.kernels import AUTO, NUMPY, Kernels
+from rnnframe.contracts.kernels import AUTO, BOTH, NUMPY, Kernels
 from rnnframe.contracts.layer import Layer
 from rnnframe.errors import OptionError, UsageError, unknown_name
 from rnnframe.registry.registry import Registry
+from rnnframe.registry.specs import required_options
 
 
 def kernels_used(kernels: Sequence[str]) -> str:
@@ -33,28 +35,75 @@ def make_ready(kernels: Kernels, twin: Layer | Head, what: str, dtype: np.dtype[
     print(f"rnnframe: compiled in {time.perf_counter() - begun:.1f} s; {fate}", file=sys.stderr, flush=True)
 
 
-def choose(given: str | Kernels, registry: Registry) -> Kernels | None:
-    """Return the kernels that a name stands for, None for numpy alone.
+def choose(given: str | Kernels, registry: Registry) -> tuple[Kernels, ...]:
+    """Return the kernels that a name stands for, the preferred ones first; none for numpy alone.
 
-    "auto" is what RNNFRAME_KERNELS names, or the first that can be used here. Raises `OptionError` for named ones that
-    cannot.
+    "auto" is what RNNFRAME_KERNELS names, or all that can be used here; "a+b" is those of a, and those of b where a has
+    no twin. Raises `OptionError` for named ones that cannot be used.
     """
     if isinstance(given, Kernels):
-        found = given
-    elif not isinstance(given, str):
+        return (_usable(given),)
+    if not isinstance(given, str):
         raise UsageError(f"kernels are a name such as 'auto' or a Kernels, not {given!r}")
-    elif given == NUMPY:
-        return None
-    elif given == AUTO and os.environ.get("RNNFRAME_KERNELS", AUTO) not in ("", AUTO):
+    if given == AUTO and os.environ.get("RNNFRAME_KERNELS", AUTO) not in ("", AUTO):
         return choose(os.environ["RNNFRAME_KERNELS"], registry)
-    elif given == AUTO:
-        usable = (registry.kernels(name) for name in registry.names("kernels"))
-        return next((kernels for kernels in usable if not kernels.missing()), None)
-    elif given not in registry.names("kernels"):
-        raise unknown_name("kernels", given, [AUTO, NUMPY, *registry.names("kernels")])
-    else:
-        found = registry.kernels(given)
-    reason = found.missing()
+    if given == AUTO:
+        return tuple(_all_usable(registry))
+    chosen: list[Kernels] = []
+    for spec in filter(None, (part.strip() for part in given.split(BOTH) if part.strip() != NUMPY)):
+        known = registry.names("kernels")
+        if spec.partition(":")[0] not in known:
+            raise unknown_name("kernels", spec, [AUTO, NUMPY, *known])
+        chosen.append(_usable(registry.kernels(spec)))
+    return tuple(chosen)
+
+
+def _usable(kernels: Kernels) -> Kernels:
+    reason = kernels.missing()
     if reason:
-        raise OptionError(f"kernels={found.name!r}: {reason}")
-    return found
+        raise OptionError(f"kernels={kernels.name!r}: {reason}")
+    return kernels
+
+
+def _all_usable(registry: Registry) -> Iterator[Kernels]:
+    """Yield what can be used here, the best first; kernels that fail are left out and told."""
+    classes = [registry.find("kernels", name) for name in registry.names("kernels")]
+    for cls in sorted(classes, key=lambda cls: (-cls.rank, registry.is_built_in(cls), cls.name)):
+        if required_options(cls):
+            continue
+        try:
+            kernels: Kernels = cls()
+            if not kernels.missing():
+                yield kernels
+        except Exception as error:
+            registry.leave_out("kernels", cls, error)
+
+
+P = TypeVar("P", Layer, Head)
+
+
+@attrs.frozen
+class Computed(Generic[P]):
+    """A layer or a head as it is computed, and the kernels that it is from; None for numpy."""
+
+    part: P
+    kernels: Kernels | None
+
+    @property
+    def name(self) -> str:
+        """The name of the kernels."""
+        return NUMPY if self.kernels is None else self.kernels.name
+
+
+def made_by(kernels: Iterable[Kernels], part: P, dtype: np.dtype[Any], registry: Registry) -> Computed[P]:
+    """Return the twin of a layer or a head that the first kernels have, ready to compute; else the part itself."""
+    for each in kernels:
+        with registry.blame("kernels", type(each)):
+            twin = each.head(part, dtype) if isinstance(part, Head) else each.twin(part, dtype)
+            if twin is None:
+                continue
+            if not isinstance(twin, Head if isinstance(part, Head) else Layer):
+                raise TypeError(f"the twin of {part.name!r} is {twin!r}; expected a rnnframe.plugin.Layer or None")
+            make_ready(each, twin, "heads" if isinstance(part, Head) else part.name, dtype)
+        return Computed(twin, each)
+    return Computed(part, None)

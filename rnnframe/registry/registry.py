@@ -76,6 +76,12 @@ class Registry(Plugins):
         spec = Spec.parse(given, kind)
         return self.build(self.find(kind, spec.name), spec.options, kind, spec.name)
 
+    def is_built_in(self, cls: type[Any]) -> bool:
+        """Tell whether a class is of a package whose plugins come with rnnframe."""
+        own = [key for key, record in self._owners.items() if record.distribution == "rnnframe"]
+        packages = {_package(self.find(*key)) for key in own}
+        return _package(cls) in packages
+
     def build(self, cls: type[T], options: Mapping[str, Any], kind: str, name: str) -> T:
         """Make an object of a class from its options.
 
@@ -176,6 +182,10 @@ class Registry(Plugins):
         """Return an observer from a spec such as "tensorboard"."""
         made: Observer = self.make("observer", Observer, given)
         return made
+
+
+def _package(cls: type[Any]) -> str:
+    return cls.__module__.partition(".")[0]
 
 
 _in_use: ContextVar[Registry | None] = ContextVar("_in_use", default=None)

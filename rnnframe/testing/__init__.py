@@ -1,4 +1,4 @@
-"""What a plugin's author checks a cell, store, medium, optimizer, head or task with; needs no test framework.
+"""What a plugin's author checks a cell, store, medium, optimizer, head, task or kernels with; needs no test framework.
 
     class TestMyCell(rnnframe.testing.CellTests):  # for pytest
         cell = MyCell(hidden=5)
@@ -16,6 +16,7 @@ from rnnframe.registry.kinds import KINDS
 from rnnframe.testing.cells import CellTests, check_cell
 from rnnframe.testing.gradients import check_gradients, numeric_gradients, numeric_state_gradient
 from rnnframe.testing.heads import HeadTests, LossTests, ReadoutTests, check_head
+from rnnframe.testing.kernels import KernelsTests, check_kernels
 from rnnframe.testing.media import MediumTests, check_medium
 from rnnframe.testing.optimizers import OptimizerTests, check_optimizer
 from rnnframe.testing.stores import StateStoreTests, check_store
@@ -31,6 +32,7 @@ SUITES: Mapping[str, type[Suite]] = MappingProxyType(
         "loss": LossTests,
         "readout": ReadoutTests,
         "task": TaskTests,
+        "kernels": KernelsTests,
     }
 )
 """Kind of plugin -> its suite."""
@@ -44,6 +46,7 @@ __all__ = [
     "CheckOutcome",
     "CheckReport",
     "HeadTests",
+    "KernelsTests",
     "LossTests",
     "MediumTests",
     "OptimizerTests",
@@ -54,6 +57,7 @@ __all__ = [
     "check_cell",
     "check_gradients",
     "check_head",
+    "check_kernels",
     "check_medium",
     "check_optimizer",
     "check_store",

@@ -1,10 +1,13 @@
 """From a training to a checkpoint and back, bit for bit."""
 
+import sys
+
 import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, Vector
 from rnnframe.contracts.records import CheckpointRecord
+from rnnframe.engine import blas
 from rnnframe.errors import NonFiniteError, RunError
 from rnnframe.runs.checkpoints import Checkpoint
 from rnnframe.runs.folder import RunFolder
@@ -18,7 +21,7 @@ from rnnframe.training.trainer import Trainer
 def save_training(run: RunFolder, prepared: Prepared, progress: Progress, state: Vector | None) -> CheckpointRecord:
     """Write a checkpoint into a run folder, and the weights where none were better; raises `RunError`."""
     data = prepared.data
-    progress.data, progress.metrics_size = data.digest, run.metrics_size
+    progress.data, progress.metrics_size, progress.blas = data.digest, run.metrics_size, blas.kernel()
     _check_finite(prepared)
     number = progress.number(data.batches)
     checkpoint = checkpoint_of(prepared.model, prepared.trainer, progress, state, number)
@@ -53,7 +56,19 @@ def resume_training(run: RunFolder, prepared: Prepared) -> tuple[Progress, Vecto
     state = restore_training(checkpoint, progress, prepared.model, prepared.trainer, where)
     run.cut_metrics(progress.metrics_size)
     run.mend_weights(checkpoint)
+    _remark_on_blas(progress, where)
     return progress, state
+
+
+def _remark_on_blas(progress: Progress, where: str) -> None:
+    """Say on stderr where products are computed by another BLAS kernel than before, in another order of additions."""
+    here = blas.kernel()
+    if progress.blas and here and progress.blas != here and sys.stderr is not None:
+        print(
+            f"rnnframe: remark: {where} was computed with {progress.blas}, and here is {here}; "
+            "the training goes on, to other last bits",
+            file=sys.stderr,
+        )
 
 
 def checkpoint_of(

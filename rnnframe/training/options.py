@@ -90,7 +90,9 @@ class TrainingOptions:
     )
     kernels: str = attrs.field(
         default="auto",
-        metadata={"help": "what computes the cells: numpy, compiled, or auto for the fastest that can be used here"},
+        metadata={
+            "help": "what computes the cells: numpy, compiled, names with + between them, or auto for the best of each"
+        },
     )
     accumulate: int = attrs.field(
         default=1, validator=ge(1), metadata={"help": "batches whose gradients make one update together"}

@@ -6,11 +6,10 @@ from typing import Any
 
 import attrs
 
-from rnnframe.contracts.kernels import NUMPY
+from rnnframe.contracts.kernels import BOTH, NUMPY
 from rnnframe.contracts.task import Dataset, Task
 from rnnframe.engine.engine import Engine
 from rnnframe.network.network import Network
-from rnnframe.registry.kernels import choose
 from rnnframe.registry.kinds import kind_of
 from rnnframe.registry.registry import Registry
 from rnnframe.registry.specs import render
@@ -38,7 +37,8 @@ class Prepared:
         used: list[Any] = [*network.cells, self.model.task, trainer.engine.store, trainer.optimizer, trainer.rate]
         used += [] if network.head is None else [network.head.loss, network.head.readout]
         used += [] if trainer.engine.store.medium is None else [trainer.engine.store.medium]
-        named = [(kind_of(type(each)), each.name) for each in used] + [("kernels", self.options.kernels)]
+        used += trainer.engine.running.kernels_used
+        named = [(kind_of(type(each)), each.name) for each in used]
         owners = [owner for owner in (self.registry.owner(kind, name) for kind, name in named) if owner]
         return tuple(sorted({owner.source for owner in owners if owner.source}))
 
@@ -61,8 +61,7 @@ def prepare(options: TrainingOptions, task: Task | None, data: Dataset | None, r
     if task is not None or ":" in options.task:
         options = attrs.evolve(options, task=render(named))  # which may know better where its files are
     options = settled(options, network, max(shapes), registry)
-    kernels = choose(options.kernels, registry) or NUMPY
-    engine = Engine(network, options.store, options.chunk, options.shards, registry, kernels)
+    engine = Engine(network, options.store, options.chunk, options.shards, registry, options.kernels)
     rate = registry.learning_rate(options.rate)
     trainer = Trainer(engine, options.optimizer, options.clip, rate, registry, options.accumulate, options.groups)
     trainer.course = _course(options, opened, engine)
@@ -80,10 +79,10 @@ def settled(options: TrainingOptions, network: Network, shape: tuple[int, int], 
     """
     if options.data not in (None, "-"):  # standard input has no path
         options = attrs.evolve(options, data=str(Path(options.data).absolute()))
-    kernels = choose(options.kernels, registry)
-    engine = Engine(network, options.store, options.chunk, options.shards, registry, kernels or NUMPY)
+    engine = Engine(network, options.store, options.chunk, options.shards, registry, options.kernels)
     plans = engine.run_plan(*shape).shards
-    options = attrs.evolve(options, shards=len(plans), kernels=kernels.name if kernels else NUMPY)
+    kernels = BOTH.join(render(each) for each in engine.running.kernels_used) or NUMPY
+    options = attrs.evolve(options, shards=len(plans), kernels=kernels)
     if plans[0].store == engine.store:
         return options
     return attrs.evolve(options, store=render(plans[0].store), chunk=plans[0].grid.longest)

@@ -57,6 +57,8 @@ class Progress:
         Size of the metrics file in bytes.
     data
         Digest of the data.
+    blas
+        What computed matrix products, as far as it is known: the last bits depend on it.
     """
 
     epoch: int = _counter()
@@ -81,6 +83,7 @@ class Progress:
     falls_from: float | None = attrs.field(default=None, validator=optional(_WEIGHT))
     metrics_size: int = _counter()
     data: str = attrs.field(default="", validator=instance_of(str))
+    blas: str = attrs.field(default="", validator=instance_of(str))
 
     @classmethod
     def read(cls, values: Mapping[str, Any], where: str) -> "Progress":

@@ -28,6 +28,18 @@ class Ending(Elman):
     def forward(self, block):
         raise {error}
 """
+DRAWING = """
+import attrs, numpy as np
+from typing import ClassVar
+from rnnframe_cells import Elman
+
+@attrs.frozen(kw_only=True)
+class Drawing(Elman):
+    name: ClassVar[str] = "drawing"
+    def forward(self, block):
+        super().forward(block)
+        block.tape["h"][1:] *= np.random.default_rng().random(block.tape["h"][1:].shape) > 0.5
+"""
 OPTIMIZER = """
 import attrs, numpy as np
 from typing import ClassVar
@@ -78,6 +90,15 @@ def test_a_cell_that_ends_the_program_is_an_error_that_names_it(run: Run, text: 
     outcome = run("--plugin", plugin(CELL.format(error=error)), "train", *words)
     assert outcome.code == 1
     assert "hostile" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_cell_that_draws_masks_of_its_own_is_an_error_that_names_it(run: Run, text: Path, plugin) -> None:
+    words = ("--data", text, "--cell", "drawing:hidden=8", "--batch", 4, "--steps", 16, "--quiet", "--sample", 0)
+    outcome = run("--plugin", plugin(DRAWING), "train", *words)
+    assert outcome.code == 1
+    assert "gave other values of 'h' the second time" in outcome.err
+    assert "in layer0, cell 'drawing' of plugin 'hostile'" in outcome.err
     assert outcome.err.count("\n") == 1
 
 

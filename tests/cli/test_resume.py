@@ -1,10 +1,12 @@
 import json
+import re
 import signal
 import time
 from pathlib import Path
 
 import pytest
 
+from rnnframe.engine import blas
 from rnnframe.runs.folder import RunFolder
 
 from .conftest import TEXT, Run, started
@@ -137,3 +139,18 @@ def test_a_run_without_clipping_is_resumed_without_clipping(train: Run, run: Run
     train("--out", tmp_path / "run", "--stop-after", 3, *words)
     run("train", "--resume", tmp_path / "run", "--quiet")
     assert same(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_run_that_goes_on_with_another_blas_kernel_says_so(
+    run: Run, train: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = blas.kernel()
+    if not kernel:
+        pytest.skip("this numpy does not bring its own OpenBLAS")
+    assert re.fullmatch(r"OpenBLAS \S+ \w+", kernel)
+    train("--out", tmp_path / "run", "--stop-after", 2)
+    again = run("train", "--resume", tmp_path / "run", "--quiet", "--stop-after", 1)
+    assert "last bits" not in again.err
+    monkeypatch.setattr(blas, "kernel", lambda: "OpenBLAS 0.1 Katmai")
+    told = run("train", "--resume", tmp_path / "run", "--quiet", "--stop-after", 1).err
+    assert f"was computed with {kernel}, and here is OpenBLAS 0.1 Katmai" in told

@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from rnnframe.contracts.layer import Layer, Widths, output_of
+from rnnframe.contracts.layer import Layer, TapeRetention, Widths, output_of
 from rnnframe.registry.blame import BlameNote, Describe
 from rnnframe.registry.kinds import kind_of
 
@@ -56,6 +56,10 @@ class PlacedLayer:
     @note.default
     def _note(self) -> BlameNote:
         return BlameNote(f"in layer{self.number}", kind_of(type(self.layer)), type(self.layer), self.describe)
+
+    def lacks_arrays(self, retention: TapeRetention) -> bool:
+        """Return whether some of the tape does not stay with a chunk, so that it is rebuilt."""
+        return not self.tape.keys() <= set(self.layer.retained_arrays(self.inputs, retention))
 
     def output(self, arrays: Mapping[str, Any]) -> Any:
         """Return the outputs [l, n, width] of a piece, from the layer's arrays."""

@@ -42,7 +42,7 @@ from rnnframe.contracts.step_cell import StepCell, sigmoid
 from rnnframe.contracts.store import Costs, Problem, StateStore
 from rnnframe.contracts.task import Alphabet, Dataset, Examples, NothingLearnt, Predicted, Setting, Task
 from rnnframe.data.batch import Batch
-from rnnframe.data.pieces import Draw
+from rnnframe.data.draws import Draw
 from rnnframe.errors import DataError, OptionError, PluginError, RnnframeError, ScheduleError, UsageError
 from rnnframe.registry.hooks import hookimpl
 from rnnframe.registry.specs import Spec, build, chosen_options, describe_type, field_types, render, required_options

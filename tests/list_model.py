@@ -36,6 +36,9 @@ class Parameters(Numbers):
     def copy(self):
         return Parameters(self)
 
+    def complete(self, gradients):
+        pass
+
 
 class Tape:
     """x_t, h_(t-1) and h_t of each step of a chunk, and the state after it."""
@@ -133,7 +136,7 @@ class ListModel:
     def join_states(self, parts, columns, factor=1.0):
         return Numbers(factor * value for part in parts for value in part)
 
-    def derive(self):
+    def derive(self, draw=None):
         pass
 
     def forward(self, weights, block, state, tape, scratch):

@@ -10,13 +10,11 @@ from typing import ClassVar, Literal
 
 import attrs
 import numpy as np
-from attrs.validators import ge
 
 from rnnframe.plugin import (
     Array,
     Arrays,
     BlockPass,
-    Cell,
     Sizes,
     Widths,
     add_column_sums,
@@ -26,6 +24,7 @@ from rnnframe.plugin import (
     project,
     write_input_gradient,
 )
+from rnnframe_cells.masks import MaskedCell, seen
 from rnnframe_cells.start import fill_uniform
 
 
@@ -76,11 +75,10 @@ ACTIVATIONS: dict[str, tuple[Callable[[Array], None], Callable[[Array, Array], N
 
 
 @attrs.frozen(kw_only=True)
-class Elman(Cell):
+class Elman(MaskedCell):
     """Simple recurrent layer h_t = f(x_t U + h_(t-1) W + b); U [inputs, H], W [H, H], b [H]."""
 
     name: ClassVar[str] = "elman"
-    hidden: int = attrs.field(default=128, validator=ge(1), metadata={"help": "units H"})
     activation: Literal["sigmoid", "tanh", "relu", "identity"] = attrs.field(
         default="tanh", validator=attrs.validators.in_(tuple(ACTIVATIONS)), metadata={"help": "the function f"}
     )
@@ -105,7 +103,8 @@ class Elman(Cell):
 
     def scratch(self, inputs: int) -> Sizes:
         """dz per step, and a panel for the products that become dU and dW."""
-        return {"dz": self.hidden, "panel": panel_shape(max(inputs, self.hidden), self.hidden)}
+        panel = panel_shape(max(inputs, self.hidden), self.hidden)
+        return {"dz": self.hidden, "panel": panel, **self.mask_scratch()}
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """Wᵀ, contiguous."""
@@ -120,12 +119,12 @@ class Elman(Cell):
         weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         activate, _ = ACTIVATIONS[self.activation]
         W, h = weights["W"], tape["h"]
-        recurrent = scratch["dz"][0]
+        recurrent, mask = scratch["dz"][0], self.recurrent_mask(block)
         project(x, weights["U"], h[1:])
         h[1:] += weights["b"]
         for t in range(len(x)):
             z = h[t + 1]
-            np.matmul(h[t], W, out=recurrent)
+            np.matmul(seen(block, h[t], mask), W, out=recurrent)
             z += recurrent
             activate(z)
 
@@ -134,12 +133,15 @@ class Elman(Cell):
         weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         _, slope = ACTIVATIONS[self.activation]
         WT, h, dz, carried = weights["WT"], tape["h"], scratch["dz"], dstate["h"]
+        mask = self.recurrent_mask(block)
         slope(h[1:], dz)
         for t in reversed(range(len(x))):
             carried += dh[t]
             dz[t] *= carried
             np.matmul(dz[t], WT, out=carried)
-        add_product(h[:-1], dz, gradients["W"], scratch["panel"])
+            if mask is not None:
+                carried *= mask
+        add_product(seen(block, h[:-1], mask), dz, gradients["W"], scratch["panel"])
         add_input_product(x, dz, gradients["U"], scratch["panel"])
         add_column_sums(dz, gradients["b"])
         write_input_gradient(dz, weights["U"], dx)

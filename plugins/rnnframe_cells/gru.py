@@ -14,13 +14,12 @@ from typing import ClassVar, Literal
 
 import attrs
 import numpy as np
-from attrs.validators import ge, in_
+from attrs.validators import in_
 
 from rnnframe.plugin import (
     Array,
     Arrays,
     BlockPass,
-    Cell,
     Sizes,
     TapeRetention,
     Widths,
@@ -32,15 +31,15 @@ from rnnframe.plugin import (
     rows,
     write_input_gradient,
 )
+from rnnframe_cells.masks import ZonedCell, join_zone, seen, split_zone, zone_out
 from rnnframe_cells.start import fill_uniform
 
 
 @attrs.frozen(kw_only=True)
-class GRU(Cell):
+class GRU(ZonedCell):
     """Gated recurrent unit; U [inputs, 3H], W [H, 3H], b [3H], columns r, z, n; bn [H] with reset=after."""
 
     name: ClassVar[str] = "gru"
-    hidden: int = attrs.field(default=128, validator=ge(1), metadata={"help": "units H"})
     reset: Literal["after", "before"] = attrs.field(
         default="after",
         validator=in_(("after", "before")),
@@ -80,14 +79,17 @@ class GRU(Cell):
         H, a, h = self.hidden, tape["gates"], tape["h"]
         r, z, n = np.split(a, 3, axis=2)
         if retention == "lean":
+            zone = self.zone(block)
             for t in range(len(x)):
                 np.subtract(h[t], n[t], out=h[t + 1])
                 h[t + 1] *= z[t]
                 h[t + 1] += n[t]
+                zone_out(h[t + 1], h[t], None if zone is None else zone[t])
             return
         project(x, weights["U"], a)
         a += weights["b"]
-        before, rz = rows(h[:-1]), a[:, :, : 2 * H]
+        h_seen, rz = seen(block, h[:-1], self.recurrent_mask(block)), a[:, :, : 2 * H]
+        before = rows(h_seen)
         product = scratch["dz"].reshape(-1)[: len(before) * 2 * H].reshape(-1, 2 * H)
         np.matmul(before, weights["Wrz"], out=product)
         rz += product.reshape(rz.shape)
@@ -98,7 +100,7 @@ class GRU(Cell):
             np.multiply(r, tape["q"], out=scratch["extra"])
         else:
             reset = product.reshape(-1)[: before.size].reshape(before.shape)
-            np.multiply(r, h[:-1], out=reset.reshape(r.shape))
+            np.multiply(r, h_seen, out=reset.reshape(r.shape))
             np.matmul(reset, weights["Wn"], out=rows(scratch["extra"]))
         n += scratch["extra"]
         np.tanh(n, out=n)
@@ -106,7 +108,8 @@ class GRU(Cell):
     def scratch(self, inputs: int) -> Sizes:
         """dz per step, one more array of width H per step, and a panel for the products that become dU and dW."""
         gates = 3 * self.hidden
-        return {"dz": gates, "extra": self.hidden, "panel": panel_shape(max(inputs, self.hidden), gates)}
+        sizes: Sizes = {"dz": gates, "extra": self.hidden, "panel": panel_shape(max(inputs, self.hidden), gates)}
+        return {**sizes, **self.mask_scratch()}
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """W and Wᵀ of r and z and of n apart, each contiguous."""
@@ -130,27 +133,30 @@ class GRU(Cell):
         # One contiguous piece of the scratch for h W (r and z), one of the same kind for what belongs to n.
         recurrent = scratch["dz"][0].reshape(-1)[: 2 * H * h.shape[1]].reshape(-1, 2 * H)
         candidate = scratch["extra"][0]
+        mask, zone = self.recurrent_mask(block), self.zone(block)
         project(x, weights["U"], a)
         a += weights["b"]
         for t in range(len(x)):
             rz, n = a[t, :, : 2 * H], a[t, :, 2 * H :]
             r, z = rz[:, :H], rz[:, H:]
-            np.matmul(h[t], weights["Wrz"], out=recurrent)
+            before = seen(block, h[t], mask)
+            np.matmul(before, weights["Wrz"], out=recurrent)
             rz += recurrent
             _sigmoid(rz)
             if self.reset == "after":
                 q = tape["q"][t]
-                np.matmul(h[t], weights["Wn"], out=q)
+                np.matmul(before, weights["Wn"], out=q)
                 q += weights["bn"]
                 np.multiply(r, q, out=candidate)
             else:
-                np.multiply(r, h[t], out=h[t + 1])
+                np.multiply(r, before, out=h[t + 1])
                 np.matmul(h[t + 1], weights["Wn"], out=candidate)
             n += candidate
             np.tanh(n, out=n)
             np.subtract(h[t], n, out=h[t + 1])
             h[t + 1] *= z
             h[t + 1] += n
+            zone_out(h[t + 1], h[t], None if zone is None else zone[t])
 
     def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
         """Reverse the block; the two forms differ in what r scales.
@@ -165,6 +171,8 @@ class GRU(Cell):
         r, z, n = np.split(gates, 3, axis=2)
         dz, extra, dh_t = scratch["dz"], scratch["extra"], dstate["h"]
         dz_r, dz_z, dz_n = np.split(dz, 3, axis=2)
+        mask, zone = self.recurrent_mask(block), self.zone(block)
+        before = seen(block, h[:-1], mask)
 
         np.subtract(h[:-1], n, out=dz_z)
         dz_z *= z
@@ -175,27 +183,28 @@ class GRU(Cell):
         dz_n *= extra
         np.subtract(1, r, out=dz_r)
         dz_r *= r
-        dz_r *= tape["q"] if self.reset == "after" else h[:-1]
+        dz_r *= tape["q"] if self.reset == "after" else before
 
         for t in reversed(range(len(x))):
             dh_t += dh[t]
-            dz_z[t] *= dh_t
-            dz_n[t] *= dh_t
-            dh_t *= z[t]
+            new = split_zone(dh_t, None if zone is None else zone[t])
+            dz_z[t] *= new
+            dz_n[t] *= new
+            new *= z[t]
+            join_zone(dh_t, new)
             through = dh[t]  # free from here on: a working array of the right shape
             if self.reset == "after":
                 dz_r[t] *= dz_n[t]
                 np.multiply(dz_n[t], r[t], out=extra[t])
                 np.matmul(extra[t], weights["WnT"], out=through)
-                dh_t += through
             else:
                 np.copyto(extra[t], dz_n[t])
                 np.matmul(extra[t], weights["WnT"], out=through)
                 dz_r[t] *= through
                 through *= r[t]
-                dh_t += through
+            _add_masked(dh_t, through, mask)
             np.matmul(dz[t, :, : 2 * H], weights["WrzT"], out=through)
-            dh_t += through
+            _add_masked(dh_t, through, mask)
 
         add_input_product(x, dz, gradients["U"], scratch["panel"])
         add_column_sums(dz, gradients["b"])
@@ -203,12 +212,19 @@ class GRU(Cell):
         if self.reset == "after":
             add_column_sums(extra, gradients["bn"])
             np.copyto(dz_n, extra)  # from here on dz holds the gradient of h W
-            add_product(h[:-1], dz, gradients["W"], scratch["panel"])
+            add_product(before, dz, gradients["W"], scratch["panel"])
         else:
-            np.multiply(r, h[:-1], out=extra)
+            np.multiply(r, before, out=extra)
             dW = gradients["W"]
-            add_product(h[:-1], dz[:, :, : 2 * H], dW[:, : 2 * H], scratch["panel"])
+            add_product(before, dz[:, :, : 2 * H], dW[:, : 2 * H], scratch["panel"])
             add_product(extra, dz_n, dW[:, 2 * H :], scratch["panel"])
+
+
+def _add_masked(total: Array, value: Array, mask: Array | None) -> None:
+    """Add the gradient of h as W sees it to that of h."""
+    if mask is not None:
+        value *= mask
+    total += value
 
 
 def _sigmoid(z: Array) -> None:

@@ -8,18 +8,16 @@ A step leaves the four gates, c_t and h_t for its reverse. tanh(c_t) is not amon
 whole block. One bias is enough: a second one would add to the same sum.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import attrs
 import numpy as np
-from attrs.validators import ge
 
 from rnnframe.plugin import (
     Array,
     Arrays,
     BlockPass,
-    Cell,
     Sizes,
     TapeRetention,
     Widths,
@@ -31,16 +29,30 @@ from rnnframe.plugin import (
     rows,
     write_input_gradient,
 )
+from rnnframe_cells.masks import ZonedCell, join_zone, rate_option, seen, split_zone, written, zone_out
 from rnnframe_cells.start import fill_uniform
 
 
 @attrs.frozen(kw_only=True)
-class LSTM(Cell):
+class LSTM(ZonedCell):
     """Long short-term memory; U [inputs, 4H], W [H, 4H], b [4H], columns i, f, g, o."""
 
     name: ClassVar[str] = "lstm"
-    hidden: int = attrs.field(default=128, validator=ge(1), metadata={"help": "units H"})
     forget_bias: float = attrs.field(default=1.0, metadata={"help": "starting value of f's bias"})
+    zoneout_cell: float | None = rate_option("rate at which units keep their old c at a step")
+
+    def mask_scratch(self) -> Sizes:
+        """Also where c changes."""
+        return {**super().mask_scratch(), **({"zone_c": self.hidden} if self.zoneout_cell else {})}
+
+    @property
+    def zoned(self) -> bool:
+        """Whether units may keep old values."""
+        return bool(self.zoneout or self.zoneout_cell)
+
+    def zones(self, block: BlockPass) -> tuple[Array | None, Array | None]:
+        """Return where c and where h change."""
+        return written(block, "zone_c", self.zoneout_cell), self.zone(block)
 
     def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """U [inputs, 4H], W [H, 4H], b [4H]."""
@@ -63,17 +75,28 @@ class LSTM(Cell):
         return {"gates": 4 * self.hidden, "c": self.hidden, "h": self.hidden}
 
     def retained_arrays(self, inputs: int, retention: TapeRetention) -> tuple[str, ...]:
-        """c and h follow from the gates step by step; the gates follow from all h_(t-1) in one product."""
+        """c and h follow from the gates step by step; the gates follow from all h_(t-1) in one product.
+
+        Where units may keep old values, c does not follow from gates without h being computed too.
+        """
+        if self.zoned and retention == "states":
+            retention = "lean"
         return {"whole": ("gates", "c", "h"), "lean": ("gates",), "states": ("h",)}[retention]
 
     def rebuild(self, block: BlockPass, retention: TapeRetention) -> None:
         """Run the equations again, but for what is there: the same operations on each value as `forward`'s."""
         weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         gates, c, h = tape["gates"], tape["c"], tape["h"]
+        if self.zoned:
+            split = np.split(gates, 4, axis=2)
+            for t, zone in self._each_zone(block):
+                _advance(split, t, c, h, scratch["tanh_c"][0], zone)
+            return
         if retention == "states":
             project(x, weights["U"], gates)
             gates += weights["b"]
-            np.matmul(rows(h[:-1]), weights["W"], out=rows(scratch["dz"]))
+            before = seen(block, h[:-1], self.recurrent_mask(block))
+            np.matmul(rows(before), weights["W"], out=rows(scratch["dz"]))
             gates += scratch["dz"]
             _activate(gates, weights)
         i, f, g, o = np.split(gates, 4, axis=2)
@@ -89,7 +112,8 @@ class LSTM(Cell):
     def scratch(self, inputs: int) -> Sizes:
         """dz and tanh(c) per step, and a panel for the products that become dU and dW."""
         gates = 4 * self.hidden
-        return {"dz": gates, "tanh_c": self.hidden, "panel": panel_shape(max(inputs, self.hidden), gates)}
+        sizes: Sizes = {"dz": gates, "tanh_c": self.hidden, "panel": panel_shape(max(inputs, self.hidden), gates)}
+        return {**sizes, **self.mask_scratch()}
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """Wᵀ, contiguous, and the factor and offset that make a sigmoid of a tanh: σ(z) = tanh(z/2)/2 + 1/2."""
@@ -111,22 +135,24 @@ class LSTM(Cell):
     def forward(self, block: BlockPass) -> None:
         """x U + b for the whole block at once, then step by step what needs h_(t-1)."""
         weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
-        W = weights["W"]
-        z, c, h = tape["gates"], tape["c"], tape["h"]
+        W, z, c, h = weights["W"], tape["gates"], tape["c"], tape["h"]
         recurrent, product = scratch["dz"][0], scratch["tanh_c"][0]
+        mask = self.recurrent_mask(block)
         project(x, weights["U"], z)
         z += weights["b"]
-        i, f, g, o = np.split(z, 4, axis=2)
-        for t in range(len(x)):
-            gates, c_t, h_t = z[t], c[t + 1], h[t + 1]
-            np.matmul(h[t], W, out=recurrent)
+        split = np.split(z, 4, axis=2)
+        for t, zone in self._each_zone(block):
+            gates = z[t]
+            np.matmul(seen(block, h[t], mask), W, out=recurrent)
             gates += recurrent
             _activate(gates, weights)
-            np.multiply(f[t], c[t], out=c_t)
-            np.multiply(i[t], g[t], out=product)
-            c_t += product
-            np.tanh(c_t, out=h_t)
-            h_t *= o[t]
+            _advance(split, t, c, h, product, zone)
+
+    def _each_zone(self, block: BlockPass) -> Iterator[tuple[int, tuple[Array | None, Array | None]]]:
+        """Yield each step of a block with where its c and h change."""
+        of_c, of_h = self.zones(block)
+        for t in range(block.steps):
+            yield t, (None if of_c is None else of_c[t], None if of_h is None else of_h[t])
 
     def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
         """Everything that does not depend on dh and dc is computed for the whole block before the loop over steps.
@@ -140,7 +166,15 @@ class LSTM(Cell):
         dz, slope = scratch["dz"], scratch["tanh_c"]
         i, f, g, o = np.split(gates, 4, axis=2)
         dz_i, dz_f, dz_g, dz_o = np.split(dz, 4, axis=2)
+        mask, (of_c, of_h) = self.recurrent_mask(block), self.zones(block)
 
+        if of_c is None:
+            np.tanh(c[1:], out=slope)
+        else:  # of c as it would be if every unit changed
+            np.multiply(f, c[:-1], out=slope)
+            np.multiply(i, g, out=dz_i)
+            slope += dz_i
+            np.tanh(slope, out=slope)
         np.subtract(1, gates, out=dz)
         dz *= gates  # σ' for the columns i, f, o
         np.multiply(g, g, out=dz_g)
@@ -148,7 +182,6 @@ class LSTM(Cell):
         dz_i *= g
         dz_f *= c[:-1]
         dz_g *= i
-        np.tanh(c[1:], out=slope)
         dz_o *= slope
         np.multiply(slope, slope, out=slope)
         np.subtract(1, slope, out=slope)
@@ -157,18 +190,39 @@ class LSTM(Cell):
         dh_t, dc = dstate["h"], dstate["c"]
         for t in reversed(range(len(x))):
             dh_t += dh[t]
-            slope[t] *= dh_t
-            dc += slope[t]
-            dz_i[t] *= dc
-            dz_f[t] *= dc
-            dz_g[t] *= dc
-            dz_o[t] *= dh_t
-            dc *= f[t]
-            np.matmul(dz[t], WT, out=dh_t)
-        add_product(h[:-1], dz, gradients["W"], scratch["panel"])
+            new_h = split_zone(dh_t, None if of_h is None else of_h[t])
+            new_c = split_zone(dc, None if of_c is None else of_c[t])
+            slope[t] *= new_h
+            new_c += slope[t]
+            dz_i[t] *= new_c
+            dz_f[t] *= new_c
+            dz_g[t] *= new_c
+            dz_o[t] *= new_h
+            new_c *= f[t]
+            join_zone(dc, new_c)
+            np.matmul(dz[t], WT, out=new_h)
+            if mask is not None:
+                new_h *= mask
+            join_zone(dh_t, new_h)
+        add_product(seen(block, h[:-1], mask), dz, gradients["W"], scratch["panel"])
         add_input_product(x, dz, gradients["U"], scratch["panel"])
         add_column_sums(dz, gradients["b"])
         write_input_gradient(dz, weights["U"], dx)
+
+
+def _advance(
+    gates: Sequence[Array], t: int, c: Array, h: Array, product: Array, zone: tuple[Array | None, Array | None]
+) -> None:
+    """Make c and h after step t from the gates i, f, g, o of all steps and what was before."""
+    i, f, g, o = gates
+    c_t, h_t = c[t + 1], h[t + 1]
+    np.multiply(f[t], c[t], out=c_t)
+    np.multiply(i[t], g[t], out=product)
+    c_t += product
+    np.tanh(c_t, out=h_t)
+    h_t *= o[t]
+    zone_out(c_t, c[t], zone[0])
+    zone_out(h_t, h[t], zone[1])
 
 
 def _activate(z: Array, weights: Arrays) -> None:

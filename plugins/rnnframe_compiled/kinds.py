@@ -8,6 +8,7 @@ from rnnframe.plugin import Layer
 from rnnframe_cells.elman import Elman
 from rnnframe_cells.gru import GRU
 from rnnframe_cells.lstm import LSTM
+from rnnframe_cells.masks import MaskedCell
 from rnnframe_compiled.elman_twin import CompiledElman
 from rnnframe_compiled.gru_twins import CompiledGRU, CompiledResetBefore
 from rnnframe_compiled.lstm_twin import CompiledLSTM
@@ -15,7 +16,12 @@ from rnnframe_compiled.twins import Twin
 
 
 def twin_of(cell: Layer, dtype: np.dtype[Any]) -> Twin | None:
-    """Return the twin of a cell; None where there is none, as for a subclass, which may compute in its own way."""
+    """Return the twin of a cell; None where there is none, as for a subclass, which may compute in its own way.
+
+    Masks of h and of states are drawn step by step, on numpy; zeros in W are there before a twin packs it.
+    """
+    if isinstance(cell, MaskedCell) and cell.mask_scratch():
+        return None
     if type(cell) is LSTM:
         return CompiledLSTM(hidden=cell.hidden, cell=cell, dtype=dtype)
     if type(cell) is GRU:

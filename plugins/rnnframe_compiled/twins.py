@@ -63,6 +63,10 @@ class Twin(Cell):
         """As the cell."""
         return self.cell.tape(inputs)
 
+    def dropped_weights(self, inputs: int) -> Mapping[str, float]:
+        """As the cell."""
+        return self.cell.dropped_weights(inputs)
+
     def retained_arrays(self, inputs: int, retention: TapeRetention) -> tuple[str, ...]:
         """As the cell."""
         return self.cell.retained_arrays(inputs, retention)

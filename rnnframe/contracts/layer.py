@@ -12,14 +12,15 @@ import numpy as np
 
 from rnnframe.arrays import Array, Arrays
 from rnnframe.data.columns import Columns
-from rnnframe.data.pieces import Draw
+from rnnframe.data.draws import Draw
 
 Widths: TypeAlias = Mapping[str, int]
 """Name -> values per sample."""
 Sizes: TypeAlias = Mapping[str, int | tuple[int, ...]]
 """Name -> values per step and sample, or a shape."""
 TapeRetention: TypeAlias = Literal["whole", "lean", "states"]
-"""How much of a chunk's tape stays until it is reversed: all; what only a product could compute; the states alone."""
+"""How much of a chunk's tape stays until it is reversed: all that is worth it; what only a product could compute; the
+states alone."""
 
 
 @attrs.frozen(eq=False)
@@ -75,6 +76,25 @@ class BlockPass:
         """Whether gradients are wanted: masks are drawn only then."""
         return self.draw is not None
 
+    def write_mask(self, out: Array, kind: str, rate: float) -> None:
+        """Write a random mask: 1 where a value is kept, 0 where it is dropped; without a draw the mean, 1 - rate.
+
+        It depends on draw, layer, kind, sample and step alone, so that a block that is run again has the same one.
+
+        Parameters
+        ----------
+        out : Array
+            [L, B, width] for a mask at each step, or [B, width] for one mask of the whole sequence.
+        kind : str
+            What tells the masks of one layer apart, such as "inputs".
+        rate : float
+            How probable it is that a value is dropped, rounded to a multiple of 1/65536.
+        """
+        if self.draw is None:
+            out.fill(1 - rate)
+            return
+        self.draw.write_mask(out, rate, self.layer, kind, self.samples, self.start if out.ndim == 3 else None)
+
 
 @attrs.frozen(kw_only=True)
 class Layer(abc.ABC):
@@ -121,8 +141,9 @@ class Layer(abc.ABC):
         inputs : int
             The width of x.
         retention : "whole", "lean" or "states"
-            "lean" leaves out what follows from the rest with no matrix product, bit for bit. "states" keeps what the
-            rest follows from without a matrix product from step to step, to rounding.
+            "whole" keeps everything; a layer may leave out what is as quickly computed from x again, bit for bit, as
+            dropout does. "lean" leaves out what follows from the rest with no matrix product, bit for bit.
+            "states" keeps what the rest follows from without a matrix product from step to step, to rounding.
 
         Returns
         -------
@@ -138,7 +159,7 @@ class Layer(abc.ABC):
         ----------
         block : BlockPass
             As `forward` had it; its tape has the retained arrays and row 0 of every state.
-        retention : "lean" or "states"
+        retention : "whole", "lean" or "states"
             What was retained.
         """
         return
@@ -158,6 +179,14 @@ class Layer(abc.ABC):
     def derive_reverse(self, weights: Arrays) -> None:
         """Fill those that `forward` does not read, unless `derive` does; not called where nothing is reversed."""
         return
+
+    def dropped_weights(self, inputs: int) -> Mapping[str, float]:
+        """Return parameter -> rate at which its entries are dropped in training (DropConnect); by default none are.
+
+        In a run, the layer receives such a parameter with some entries zero and the others divided by 1 - rate, also
+        in `derive`; the gradient is masked for it. Wan, Zeiler, Zhang, LeCun & Fergus (2013).
+        """
+        return {}
 
     @abc.abstractmethod
     def forward(self, block: BlockPass) -> None:
@@ -187,6 +216,11 @@ class Layer(abc.ABC):
         dx : Array or None
             Write dL/dx [L, B, inputs] here, unless it is None.
         """
+
+
+def looks_up(layer: Layer, inputs: int) -> bool:
+    """Return whether x may hold row numbers [L, B]: where there is a U whose rows they are."""
+    return "U" in layer.parameters(inputs)
 
 
 def output_of(layer: Layer, inputs: int, tape: Mapping[str, Any]) -> Any:

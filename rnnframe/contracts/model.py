@@ -1,7 +1,7 @@
 """`ChunkModel`: what the loop runs. It makes buffers and works on them, one chunk forward and one chunk in reverse.
 
-The loop and its memory use nothing else. They pass states, tapes, gradients and weights on without looking inside, so a
-model can keep its arrays where it likes: in numpy vectors, in tensors of another library, or in lists.
+The loop passes states, tapes, gradients and weights on without looking inside, so a model can keep its arrays where it
+likes: in numpy vectors, in tensors of another library, or in lists.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +15,7 @@ from rnnframe.contracts.kernels import Kernels
 from rnnframe.contracts.layer import TapeRetention
 from rnnframe.data.batch import Batch
 from rnnframe.data.columns import Columns
+from rnnframe.data.draws import Draw
 from rnnframe.data.pieces import Block, Piece
 from rnnframe.data.source import Source
 
@@ -62,6 +63,10 @@ class ModelWeights(Protocol):
         """Return an independent version, as it is now."""
         ...
 
+    def complete(self, gradients: Any, /) -> None:
+        """Finish gradients that were summed over all chunks and shards, before they are handed out."""
+        ...
+
 
 class ChunkTape(Protocol):
     """What one chunk leaves for its reverse."""
@@ -87,18 +92,8 @@ class TapeMaker(Protocol[T_co]):
 
 @attrs.frozen(kw_only=True)
 class ChunkBytes:
-    """Bytes of the buffers of one shard.
-
-    Parameters
-    ----------
-    state : int
-        Of one state, which are those of one snapshot in RAM.
-    tape : int
-        Of what stays with one chunk until it is reversed.
-    shared : int
-        Of the arrays that all tapes share.
-    scratch : int
-        Of the working arrays for one chunk.
+    """Bytes of the buffers of one shard: of a state (as of a snapshot in RAM), of what stays with a chunk until it is
+    reversed, of the arrays that all tapes share, and of the working arrays for one chunk.
     """
 
     state: int
@@ -184,8 +179,8 @@ class ChunkModel(Protocol[V, W, T]):
         """Return a new state over the whole batch from those of the shards, multiplied by `factor`."""
         ...
 
-    def derive(self) -> None:
-        """Compute again what is derived from the current weights, after they have changed."""
+    def derive(self, draw: Draw | None = None) -> None:
+        """Compute again what is derived from the current weights, after they have changed or for another draw."""
         ...
 
     def forward(self, weights: W, block: Block, state: V, tape: T, scratch: Any) -> None:
@@ -228,7 +223,7 @@ class PredictingModel(ChunkModel[V, W, T], Protocol[V, W, T]):
         """Return a source of inputs alone."""
         ...
 
-    def derive_forward(self) -> None:
+    def derive_forward(self, draw: Draw | None = None) -> None:
         """Compute again those derived arrays that the forward pass reads."""
         ...
 

@@ -41,6 +41,8 @@ class Checker:
             raise DataError(f"x has shape {list(x.shape)} and holds {x.dtype}; floats need the shape [T, B, {want}]")
         if len(x.shape) not in (2, 3):
             raise DataError(f"x has shape {list(x.shape)}; expected [T, B] of integers or [T, B, {want}]")
+        if len(x.shape) == 2 and not self.format.lookup:
+            raise DataError("x holds row numbers, which the first layer cannot look up; put an embedding first")
         if len(x.shape) == 3 and x.shape[2] != want:
             raise DataError(f"x has {x.shape[2]} inputs a step; the network was made with inputs={want}")
         if 0 in x.shape:

@@ -49,9 +49,12 @@ class DataFormat:
         Whether the steps of a block may lie any distance apart in memory, as long as each is dense.
     targets : TargetFormat or None
         What is known of the targets; None for a network without a loss.
+    lookup : bool
+        Whether x may hold row numbers.
     """
 
     inputs: int
     dtype: np.dtype[Any]
     strided: bool
     targets: TargetFormat | None
+    lookup: bool = True

@@ -11,6 +11,7 @@ import numpy as np
 
 from rnnframe.arrays import Array
 from rnnframe.data.columns import Columns
+from rnnframe.data.draws import Draw
 
 
 @attrs.frozen(kw_only=True)
@@ -75,22 +76,6 @@ def cut(steps: int, samples: int, ends: Array | None, resets: Array | None) -> I
         yield Span(
             start=start, stop=bounds[n + 1], first=first, ending=firsts[n + 1] - first, reset_samples=reset_samples
         )
-
-
-@attrs.frozen
-class Draw:
-    """What random masks follow from, with layer, sample and step: a chunk that is run again has the same masks.
-
-    Parameters
-    ----------
-    seed : int
-        Of the training.
-    number : int
-        Of the run of the engine, counted over the training.
-    """
-
-    seed: int
-    number: int
 
 
 @attrs.frozen(eq=False)

@@ -12,7 +12,8 @@ from typing import Protocol
 import attrs
 
 from rnnframe.data.columns import Columns
-from rnnframe.data.pieces import Block, Draw
+from rnnframe.data.draws import Draw
+from rnnframe.data.pieces import Block
 from rnnframe.data.staging import Staging
 from rnnframe.schedules.grid import Grid
 

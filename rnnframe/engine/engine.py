@@ -9,7 +9,7 @@ from rnnframe.contracts.kernels import AUTO, NUMPY, Kernels
 from rnnframe.contracts.model import ChunkModel
 from rnnframe.contracts.store import StateStore
 from rnnframe.data.batch import Batch
-from rnnframe.data.pieces import Draw
+from rnnframe.data.draws import Draw
 from rnnframe.data.source import Source
 from rnnframe.data.sweep import OutputsFn, PullFn, SweepClient
 from rnnframe.engine.executor import Executor

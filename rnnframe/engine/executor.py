@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnframe.contracts.store import StateStore
 from rnnframe.data.columns import split_batch
-from rnnframe.data.pieces import Draw
+from rnnframe.data.draws import Draw
 from rnnframe.data.source import Source
 from rnnframe.engine.memory import Memory, Model
 from rnnframe.engine.plan import Plan, RunPlan

@@ -9,6 +9,7 @@ import numpy as np
 from rnnframe.arrays import Array, Vector
 from rnnframe.contracts.model import PredictingModel
 from rnnframe.data.columns import Columns, count_of
+from rnnframe.data.draws import Draw
 from rnnframe.data.pieces import Block, Piece
 from rnnframe.data.source import Source
 from rnnframe.data.staging import Staging
@@ -50,7 +51,7 @@ class ForwardPass:
         self.__dict__.update(state)
         self._begin()
 
-    def chunks(self, source: Source, given: Any | None) -> Iterator[Passed]:
+    def chunks(self, source: Source, given: Any | None, draw: Draw | None = None) -> Iterator[Passed]:
         """Run a source from a given state, or from zeros, and yield each chunk before the next overwrites it."""
         network = self.network
         (columns,) = source.deal(1)
@@ -65,6 +66,7 @@ class ForwardPass:
             block = source.block(start, stop, columns, self._staging)
             if block is None:
                 return
+            block = block.drawn(draw)
             network.forward(network.weights, block, state, tape, scratch)
             yield Passed(start, block, tape, scratch, columns)
             source.release(start)

@@ -12,6 +12,7 @@ from rnnframe.arrays import Array, Vector
 from rnnframe.contracts.kernels import AUTO, Kernels
 from rnnframe.contracts.model import PredictingModel
 from rnnframe.data.batch import Batch
+from rnnframe.data.draws import Draw
 from rnnframe.data.source import Source
 from rnnframe.engine.forward import ForwardPass, Passed
 from rnnframe.engine.turn import Turn
@@ -57,6 +58,8 @@ class Inference(Generic[P]):
         What computes the layers, as `Engine` takes it.
     registry : Registry or None
         Where names are looked up; by default the network's own.
+    draw : Draw or None
+        What random masks follow from, for predictions with masks; None for none.
     """
 
     def __init__(
@@ -65,8 +68,10 @@ class Inference(Generic[P]):
         chunk: int | None = None,
         kernels: str | Kernels = AUTO,
         registry: Registry | None = None,
+        draw: Draw | None = None,
     ) -> None:
         self.network = network.on(choose(kernels, registry or network.registry or default_registry()))
+        self.draw = draw
         self._pass = ForwardPass(self.network, chunk)
         self._fixed = 0  # how many contexts promise it
         self._turn = Turn("inference")
@@ -83,7 +88,7 @@ class Inference(Generic[P]):
         few samples it takes most of the time.
         """
         if not self._fixed:
-            self.network.derive_forward()
+            self.network.derive_forward(self.draw)
         self._fixed += 1
         try:
             yield
@@ -202,5 +207,5 @@ class Inference(Generic[P]):
 
     def _forward(self, source: Source, state: Any | None) -> Iterator[Passed]:
         if not self._fixed:
-            self.network.derive_forward()
-        return self._pass.chunks(source, state)
+            self.network.derive_forward(self.draw)
+        return self._pass.chunks(source, state, self.draw)

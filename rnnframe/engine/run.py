@@ -7,7 +7,7 @@ import attrs
 
 from rnnframe.contracts.model import ChunkModel
 from rnnframe.data.columns import Columns
-from rnnframe.data.pieces import Draw
+from rnnframe.data.draws import Draw
 from rnnframe.data.source import Reader, Source
 from rnnframe.engine.loop import execute
 from rnnframe.engine.memory import Memory
@@ -71,11 +71,11 @@ class Run:
             if state_gradient is not None:
                 memory.arriving = self.model.new_state(memory.plan.batch)
                 self.model.fill_state(memory.arriving, state_gradient, self.source.batch, part)
-        self.model.derive()
+        self.model.derive(self.draw)
         self.versions.most = 0
         threads.run(self._run_shard, len(self.columns), self._update_between)
         if not self._update() and self.on_update is None:
-            self.totals.reduce()
+            self._reduce()
         return Outcome(
             loss=self.totals.mean_loss,
             count=self.totals.count,
@@ -92,18 +92,24 @@ class Run:
         """Pass on the sums since the last update; return whether there was an update."""
         if self.on_update is None or not self.totals.waiting:
             return False
-        gradients, loss = self.totals.reduce()
+        gradients, loss = self._reduce()
         if self.plan.stores_weights:
             self.versions.keep(self.model.weights, [memory.ring for memory in self.memories])
         self.on_update(gradients, loss)
         self.totals.updates += 1
         return True
 
+    def _reduce(self) -> tuple[Any, float]:
+        """Return the mean gradient and the mean loss of what has been summed up."""
+        gradients, loss = self.totals.reduce()
+        self.model.weights.complete(gradients)
+        return gradients, loss
+
     def _update_between(self) -> None:
         """Do what an `Update` of the schedule asks for, for all shards at once."""
         if self._update():
             self.totals.begin()
-        self.model.derive()
+        self.model.derive(self.draw)
 
     def _report(self) -> Report:
         first, plan, memories = self.totals.shards[0], self.plan.shards[0], self.memories

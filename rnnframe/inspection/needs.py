@@ -94,6 +94,6 @@ class _Step:
     def _changed_weights(self, name: str, factor: float) -> dict[str, Array]:
         """Return the weights with one parameter changed, and with the arrays derived from it."""
         twin = self.network.weights.copy()
-        twin.layers[0][name] *= factor
+        twin.parameters[f"layer0.{name}"][...] *= factor
         twin.derive()
         return twin.layers[0]

@@ -10,10 +10,11 @@ import numpy as np
 
 from rnnframe.arrays import Array, Arrays, Vector, aligned_bytes, aligned_empty, size_of
 from rnnframe.contracts.head import Head
-from rnnframe.contracts.layer import TapeRetention
+from rnnframe.contracts.layer import TapeRetention, looks_up
 from rnnframe.contracts.model import ChunkBytes
 from rnnframe.data.batch import Batch
 from rnnframe.data.columns import Columns
+from rnnframe.data.draws import Draw
 from rnnframe.data.format import DataFormat
 from rnnframe.data.opening import open_source
 from rnnframe.data.pieces import Block
@@ -80,9 +81,14 @@ class LayerModel:
     @property
     def data_format(self) -> DataFormat:
         """What the network reads."""
-        strided = self.layers[0].layer.accepts_strided_steps(self.inputs)
-        targets = None if self.head is None else self.head.loss
-        return DataFormat(inputs=self.inputs, dtype=self.dtype, strided=strided, targets=targets)
+        first, targets = self.layers[0].layer, None if self.head is None else self.head.loss
+        return DataFormat(
+            inputs=self.inputs,
+            dtype=self.dtype,
+            strided=first.accepts_strided_steps(self.inputs),
+            targets=targets,
+            lookup=looks_up(first, self.inputs),
+        )
 
     def open(self, batch: Batch) -> Source:
         """Return a source of checked blocks over a batch; raises `DataError`."""
@@ -151,9 +157,9 @@ class LayerModel:
         """Return a new state over the whole batch from those of the shards, multiplied by `factor`."""
         return join_states(parts, columns, factor)
 
-    def derive(self) -> None:
-        """Compute again what is derived from the parameters, after they have changed."""
-        self.weights.derive()
+    def derive(self, draw: Draw | None = None) -> None:
+        """Compute again what is derived from the parameters, after they have changed or for a run with another draw."""
+        self.weights.derive(draw)
 
     def forward(self, weights: Weights, block: Block, state: Vector, tape: Tape, scratch: Scratch) -> None:
         """Run one chunk from `state`, which becomes the state after it, or after a sample's end within it."""

@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 from rnnframe.contracts.cell import Cell
-from rnnframe.contracts.layer import Layer, Widths, output_of
+from rnnframe.contracts.layer import Layer, TapeRetention, Widths, output_of
 from rnnframe.errors import PluginError
 from rnnframe.registry.blame import BlameNote, Describe
 from rnnframe.registry.kinds import kind_of
@@ -71,6 +71,10 @@ class PlacedLayer:
             raise PluginError(
                 f"{whose}: its output {name!r} is {self.tape.get(name)} wide in tape(); expected its width {self.width}"
             )
+
+    def lacks_arrays(self, retention: TapeRetention) -> bool:
+        """Return whether some of the tape does not stay with a chunk, so that it is rebuilt."""
+        return not self.tape.keys() <= set(self.layer.retained_arrays(self.inputs, retention))
 
     def output(self, arrays: Mapping[str, Any]) -> Any:
         """Return the outputs [l, n, width] of a piece, from the layer's arrays."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from rnnframe.arrays import Array
 from rnnframe.data.batch import Batch
+from rnnframe.data.draws import Draw
 from rnnframe.data.opening import open_inputs
 from rnnframe.data.pieces import Block, Piece
 from rnnframe.data.source import Source
@@ -27,9 +28,9 @@ class PredictingLayerModel(LayerModel):
         """Return a source of inputs alone."""
         return open_inputs(batch, self.data_format)
 
-    def derive_forward(self) -> None:
+    def derive_forward(self, draw: Draw | None = None) -> None:
         """Compute again those derived arrays that the forward pass reads."""
-        self.weights.derive_forward()
+        self.weights.derive_forward(draw)
 
     def outputs(self, block: Block, tape: Tape) -> Iterator[tuple[Piece, Array]]:
         """Yield each piece of the chunk that left the tape with the top layer's outputs [l, n, width]."""

@@ -10,7 +10,8 @@ import attrs
 from rnnframe.arrays import Array, Arrays, Vector
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.layer import BlockPass, TapeRetention
-from rnnframe.data.pieces import Draw, Piece
+from rnnframe.data.draws import Draw
+from rnnframe.data.pieces import Piece
 from rnnframe.network.feeds import Feed
 from rnnframe.network.placed import PlacedLayer
 from rnnframe.network.repetition import RepetitionCheck
@@ -65,8 +66,9 @@ class Stack:
         """Make the arrays again that are not retained; row 0 of every state is there."""
         ended_with = self._reset(piece, arrays)
         for block, at in self._passes(weights, piece, arrays, scratch, draw):
-            with at.note:
-                at.layer.rebuild(block, retention)
+            if at.lacks_arrays(retention):
+                with at.note:
+                    at.layer.rebuild(block, retention)
         self._give_back(piece, arrays, ended_with)
 
     def reverse(

@@ -197,7 +197,7 @@ def tape_shapes(
     working: dict[str, tuple[int, ...]] = {}
     for layer in layers:
         state, tape = layer.state, layer.tape
-        stays = tape if retention == "whole" else layer.layer.retained_arrays(layer.inputs, retention)
+        stays = layer.layer.retained_arrays(layer.inputs, retention)
         for name, width in tape.items():
             into = kept if name in stays else working
             into[f"{layer.prefix}.{name}"] = (steps + (name in state), batch, width)

@@ -6,7 +6,9 @@ import numpy as np
 
 from rnnframe.arrays import Vector
 from rnnframe.contracts.head import Head
+from rnnframe.data.draws import Draw
 from rnnframe.network.placed import PlacedLayer
+from rnnframe.network.weight_masks import WeightMasks
 
 
 class Weights:
@@ -23,8 +25,11 @@ class Weights:
         if head is not None:
             of_head = head.readout.parameters(layers[-1].width, head.width)
             shapes |= {f"head.{name}": shape for name, shape in of_head.items()}
-        derived = {f"{at.prefix}.{name}": s for at in layers for name, s in at.layer.derived(at.inputs).items()}
+        dropped = {f"{at.prefix}.{name}": r for at in layers for name, r in at.layer.dropped_weights(at.inputs).items()}
+        derived = {name: shapes[name] for name in dropped}
+        derived |= {f"{at.prefix}.{name}": s for at in layers for name, s in at.layer.derived(at.inputs).items()}
         self._made_of = layers, head, dtype
+        self._dropped = WeightMasks(dropped, {at.prefix: at.number for at in layers})
         self.parameters = Vector(shapes, dtype) if parameters is None else parameters
         self._derived = Vector(derived, dtype)
         self._layers = [at.layer for at in layers]
@@ -40,16 +45,21 @@ class Weights:
         """Bytes of the parameters and the derived arrays."""
         return self.parameters.nbytes + self._derived.nbytes
 
-    def derive(self) -> None:
-        """Compute the derived arrays again, after the parameters have changed."""
-        self.derive_forward()
+    def derive(self, draw: Draw | None = None) -> None:
+        """Compute the derived arrays again, after the parameters have changed or for another draw."""
+        self.derive_forward(draw)
         for layer, weights in zip(self._layers, self.layers, strict=True):
             layer.derive_reverse(weights)
 
-    def derive_forward(self) -> None:
-        """Compute those again that the way forward reads."""
+    def derive_forward(self, draw: Draw | None = None) -> None:
+        """Compute those again that the way forward reads, beginning with parameters of which some entries are zero."""
+        self._dropped.write(self.parameters, self._derived, draw)
         for layer, weights in zip(self._layers, self.layers, strict=True):
             layer.derive(weights)
+
+    def complete(self, gradients: Vector) -> None:
+        """Make gradients of the parameters from those of what the layers received in the last run."""
+        self._dropped.mask(gradients)
 
     def copy(self) -> "Weights":
         """Return an independent version with the same values."""

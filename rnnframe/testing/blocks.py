@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnframe.arrays import Array, Arrays
 from rnnframe.contracts.layer import BlockPass, Layer, TapeRetention, output_of
-from rnnframe.data.pieces import Draw
+from rnnframe.data.draws import Draw
 from rnnframe.testing.guarded import Guarded
 
 DRAW = Draw(seed=0, number=0)  # fixed: a block that is run again draws the same masks
@@ -18,12 +18,16 @@ SPREAD = 0.5  # of parameters and states: away from saturation, where difference
 
 @attrs.frozen(eq=False)
 class Given:
-    """What a block is given: x, the state before it, and the gradients that reach its outputs and its last state."""
+    """What a block is given: x, the state before it, and the gradients that reach its outputs and its last state.
+
+    `start` is the step of the sequence that it begins with.
+    """
 
     x: Array
     state: dict[str, Array]
     dh: Array
     dstate: dict[str, Array]
+    start: int = 0
 
     @property
     def where(self) -> str:
@@ -33,7 +37,7 @@ class Given:
 
     def part(self, start: int, stop: int, state: dict[str, Array], dstate: dict[str, Array]) -> "Given":
         """Return the steps [start, stop) with another state before and another gradient after them."""
-        return Given(self.x[start:stop].copy(), state, self.dh[start:stop].copy(), dstate)
+        return Given(self.x[start:stop].copy(), state, self.dh[start:stop].copy(), dstate, self.start + start)
 
 
 class Bench:
@@ -133,7 +137,7 @@ class Block:
     def _pass(self) -> BlockPass:
         """Return what the cell is handed."""
         weights, tape, scratch = self.bench.weights.handed(), self.tape.handed(), self.scratch.handed()
-        return BlockPass(weights, self.x, tape, scratch, self.bench.inputs, draw=DRAW)
+        return BlockPass(weights, self.x, tape, scratch, self.bench.inputs, start=self.given.start, draw=DRAW)
 
     def rebuild(self, retention: TapeRetention) -> None:
         """Rebuild what `retained_arrays(retention)` leaves out; that and the working arrays are NaN before."""

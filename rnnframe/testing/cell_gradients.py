@@ -159,8 +159,8 @@ class CellGradientChecks(CellSuite):
                     expect_close(what, found[name], wanted, ROUNDING, ("two blocks", "one block"))
 
     def _only_with_lookup(self) -> None:
-        if not self.lookup:
-            skip("lookup = False: x is never looked up")
+        if not self.looked_up:
+            skip("x is never looked up")
 
     def _expect_slopes(self, bench: Bench, given: Given) -> None:
         block = bench.block(given).run()

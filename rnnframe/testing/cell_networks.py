@@ -6,6 +6,7 @@ import numpy as np
 
 from rnnframe.arrays import Array, Vector
 from rnnframe.contracts.kernels import NUMPY
+from rnnframe.data.draws import Draw
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.inference import Inference
 from rnnframe.network.network import Network
@@ -26,7 +27,7 @@ class CellNetworkChecks(CellSuite):
         network, data = self._network("float64"), self._data("float64")
         for chunk in (1, 3, STEPS):
             gradient = Engine(network, KeepAll(), chunk=chunk, kernels=NUMPY).gradients(*data).gradients.flat
-            inference = Inference(network, chunk, NUMPY)
+            inference = Inference(network, chunk, NUMPY, draw=Draw(0, 0))  # the masks of an engine's first run
             rng = np.random.default_rng(5)
             for _ in range(DIRECTIONS):
                 direction = rng.normal(size=gradient.shape) / np.sqrt(gradient.size)
@@ -60,6 +61,26 @@ class CellNetworkChecks(CellSuite):
         )
         for name, wanted in one.gradients.items():
             expect_close(f"gradient of {name}", two.gradients[name], wanted, 1e-10, ("two threads", "one"))
+
+    def test_random_masks_are_the_same_for_every_chunk_length(self) -> None:
+        """A mask follows from the draw, the layer, the sample and the step of the sequence, not from the block."""
+        network, data = self._network("float64"), self._data("float64")
+        one, *others = (Engine(network, KeepAll(), chunk=chunk, kernels=NUMPY) for chunk in (STEPS, 1, 3))
+        wanted = one.gradients(*data)
+        for engine in others:
+            found, titles = engine.gradients(*data), (f"chunks of {engine.chunk}", "one chunk")
+            for name, value in wanted.gradients.items():
+                expect_close(f"gradient of {name}", found.gradients[name], value, 1e-10, titles)
+
+    def test_random_masks_follow_the_draw_and_there_are_none_in_evaluation(self) -> None:
+        """One draw gives the same bits each time; in evaluation a sample gives the same wherever it stands."""
+        network, (x, _) = self._network("float64"), self._data("float64")
+        for draw in (None, Draw(0, 0), Draw(0, 1)):
+            first, second = (Inference(network, STEPS, NUMPY, draw=draw).predict(x)[0] for _ in range(2))
+            expect_same_bits(f"predictions with {draw}", second, first, ("second", "first"))
+        inference = Inference(network, STEPS, NUMPY)
+        found, titles = inference.predict(x[:, ::-1])[0][:, ::-1], ("samples the other way round", "as they stand")
+        expect_close("predictions", found, inference.predict(x)[0], 1e-10, titles)
 
     def _network(self, dtype: str) -> Network:
         cell = self.subject

@@ -13,6 +13,12 @@ TITLES = "rebuilt", "kept"
 class CellRebuildingChecks(CellSuite):
     """What `retained_arrays` leaves out of a tape, and `rebuild` makes again."""
 
+    def test_what_a_whole_tape_leaves_out_is_made_again_bit_for_bit(self) -> None:
+        """What `retained_arrays("whole")` leaves out, `rebuild` makes again to the last bit."""
+        for block, whole in self._rebuilt("whole"):
+            for name, array in whole.tape.items():
+                expect_same_bits(f"tape[{name!r}], {block.given.where},", block.tape[name], array, TITLES)
+
     def test_a_lean_tape_is_made_again_bit_for_bit(self) -> None:
         """What `retained_arrays("lean")` leaves out, `rebuild` makes again to the last bit."""
         for block, whole in self._rebuilt("lean"):

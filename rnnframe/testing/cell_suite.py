@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from rnnframe.contracts.layer import Layer
+from rnnframe.contracts.layer import Layer, looks_up
 from rnnframe.testing.blocks import Bench, Given
 from rnnframe.testing.suite import Suite, fail
 
@@ -14,8 +14,9 @@ class CellSuite(Suite):
     """A cell and the inputs that it is tried with.
 
     cell: the cell or its spec, with few units, as differences are taken along every parameter. inputs: the width of x.
-    lookup: whether x may also be integers that are looked up in U. tolerance: of differences, relative to the largest
-    entry of an array. seeds: of parameters and data. dtypes: what the cell computes in; "float64" must be among them.
+    lookup: whether x may also be integers that are looked up in U, if there is one. tolerance: of differences, relative
+    to the largest entry of an array. seeds: of parameters and data. dtypes: what the cell computes in; "float64" must
+    be among them.
     """
 
     kind: ClassVar[str] = "cell"
@@ -31,11 +32,17 @@ class CellSuite(Suite):
         subject: Layer = self.subject
         return Bench(subject, self.inputs, dtype, seed)
 
+    @property
+    def looked_up(self) -> bool:
+        """Whether x is also tried as integers."""
+        subject: Layer = self.subject
+        return self.lookup and looks_up(subject, self.inputs)
+
     def cases(self, dtype: str = "float64") -> Iterator[tuple[Bench, Given]]:
         """Yield the cell with inputs of every kind and shape."""
         for seed in self.seeds:
             for steps, batch in SHAPES:
-                for lookup in (False, True)[: 1 + self.lookup]:
+                for lookup in (False, True)[: 1 + self.looked_up]:
                     bench = self.bench(seed, dtype)
                     yield bench, bench.given(steps, batch, seed, lookup=lookup)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from rnnframe.arrays import Array, Arrays, Vector
 from rnnframe.contracts.kernels import NUMPY
+from rnnframe.data.draws import Draw
 from rnnframe.data.state import fill_state
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.inference import Inference
@@ -33,8 +34,8 @@ def numeric_gradients(
     """Return dL/dparameters by central differences of fourth order, with the names and shapes of the parameters.
 
     x, y, state, lengths, resets: arrays as `Engine.gradients` takes them. The losses come from running the network
-    forward alone, four times for each parameter; the engine's store has no part in them. The parameters are put back
-    bit for bit.
+    forward alone, four times for each parameter, with the random masks of the engine's next run; the engine's store has
+    no part in them. The parameters are put back bit for bit.
 
     Raises `UsageError` for a float32 network, whose rounding errors drown the differences, and for a stream.
     """
@@ -92,8 +93,8 @@ def check_gradients(
         **numeric_gradients(engine, x, y, state, lengths, resets),
         **_of_state(numeric_state_gradient(engine, x, y, state, lengths, resets)),
     }
+    forward = inference_of(engine).evaluate(x, y, state, lengths, resets).loss
     result = engine.gradients(x, y, state, lengths, resets)
-    forward = engine.evaluate(x, y, state, lengths, resets).loss
     if not np.isclose(result.loss, forward, rtol=1e-12, atol=0):
         raise AssertionError(f"the loss is {result.loss!r} in training and {forward!r} in a forward run")
     analytic = {**result.gradients, **_of_state(result.state_gradient)}
@@ -106,6 +107,11 @@ def check_gradients(
         shown = table(analytic[worst], numeric[worst], relative[worst])
         raise AssertionError(f"{title}, tolerance {tolerance:.3g}\n{shown}")
     return largest
+
+
+def inference_of(engine: Engine[Any]) -> Inference[Any]:
+    """Return what runs the engine's network forward with the random masks of the engine's next run."""
+    return Inference(engine.running, engine.chunk, NUMPY, draw=Draw(engine.seed, engine.draws))
 
 
 def _of_state(arrays: Arrays) -> dict[str, Array]:
@@ -121,7 +127,7 @@ class _Losses:
             raise UsageError(f"finite differences of a {network.dtype} network are noise; make it with dtype='float64'")
         if not hasattr(x, "__getitem__"):
             raise UsageError(f"finite differences read x many times; give arrays, not a {type(x).__name__}")
-        self._inference = Inference(engine.running, engine.chunk, NUMPY)
+        self._inference = inference_of(engine)
         self._x, self._y = x, y
         self._cuts = lengths, resets
 

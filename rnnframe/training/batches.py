@@ -6,6 +6,7 @@ from rnnframe.arrays import Vector
 from rnnframe.contracts.records import BatchRecord, SkippedRecord
 from rnnframe.contracts.task import Dataset
 from rnnframe.data.batch import Batch
+from rnnframe.data.draws import Draw
 from rnnframe.errors import NonFiniteError
 from rnnframe.training.clock import Clock
 from rnnframe.training.non_finite import first_non_finite
@@ -71,7 +72,8 @@ class BatchTraining:
     def _skip(self, batch: Batch, before: Vector | None, error: NonFiniteError) -> SkippedRecord:
         """Leave a batch out whose loss or gradient is not finite; the next one begins with a state of zeros."""
         progress = self.progress
-        place = first_non_finite(self._trainer.engine.running, batch, before)
+        engine = self._trainer.engine
+        place = first_non_finite(engine.running, batch, before, Draw(engine.seed, engine.draws))
         reason = f"epoch {progress.epoch + 1}, batch {progress.batch + 1}: {error}; not finite first: {place}"
         if not self._skips:
             raise NonFiniteError(reason) from None

@@ -78,7 +78,7 @@ def checkpoint_of(
     groups = {"parameters": dict(model.network.parameters), "slots": dict(trainer.slots)}
     if state is not None:
         groups["state"] = dict(state)
-    progress.updates = trainer.updates
+    progress.updates, progress.draws = trainer.updates, trainer.engine.draws
     progress.gradient_norm, progress.learning_rate = trainer.last
     if trainer.course is not None:
         progress.gathered_from, progress.falls_from = trainer.course.gathered_from, trainer.course.falls_from
@@ -109,6 +109,7 @@ def restore_training(
         waiting.loss = progress.waiting_loss
     if trainer.course is not None:
         trainer.course.gathered_from, trainer.course.falls_from = progress.gathered_from, progress.falls_from
+    trainer.engine.draws = progress.draws
     trainer.updates, trainer.last = progress.updates, (progress.gradient_norm, progress.learning_rate)
     return _state(model, groups["state"], where) if "state" in groups else None
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from rnnframe.arrays import Array, Arrays
 from rnnframe.data.batch import Batch
+from rnnframe.data.draws import Draw
 from rnnframe.data.staging import Staging
 from rnnframe.data.state import fill_state
 from rnnframe.network.network import Network
@@ -15,7 +16,7 @@ CHUNK = 64
 
 
 @np.errstate(all="ignore")
-def first_non_finite(network: Network, batch: Batch, state: Arrays | None) -> str:
+def first_non_finite(network: Network, batch: Batch, state: Arrays | None, draw: Draw | None = None) -> str:
     """Return the first place of a forward sweep that holds a value which is not finite: step, layer and array.
 
     Step 0 is the batch's first. Weights come before steps; where all steps are finite, the gradient alone is not.
@@ -23,7 +24,7 @@ def first_non_finite(network: Network, batch: Batch, state: Arrays | None) -> st
     for name, view in network.parameters.items():
         if not np.isfinite(view).all():
             return f"the parameters {name}, before any step"
-    for start, number, arrays in _layers(network, batch, state):
+    for start, number, arrays in _layers(network, batch, state, draw):
         broken = {name: _first_step(array) for name, array in arrays.items()}
         found = [(step, name) for name, step in broken.items() if step is not None]
         if found:
@@ -33,7 +34,9 @@ def first_non_finite(network: Network, batch: Batch, state: Arrays | None) -> st
     return "the reverse sweep: every value of the forward sweep is finite"
 
 
-def _layers(network: Network, batch: Batch, state: Arrays | None) -> Iterator[tuple[int, int, Arrays]]:
+def _layers(
+    network: Network, batch: Batch, state: Arrays | None, draw: Draw | None
+) -> Iterator[tuple[int, int, Arrays]]:
     """Run a batch forward, piece by piece; yield first step, number of the layer, and the arrays [steps, ...] made."""
     source = network.open_inputs(batch)
     (columns,) = source.deal(1)
@@ -41,10 +44,10 @@ def _layers(network: Network, batch: Batch, state: Arrays | None) -> Iterator[tu
     running, tape = network.new_state(source.batch), network.new_tapes(steps, source.batch).make()
     scratch = network.new_scratch(steps, source.batch)
     fill_state(running, state, source.batch, columns)
-    network.derive_forward()
+    network.derive_forward(draw)
     staging, longest = Staging(), np.shape(batch.x)[0]
     while start != source.steps and (block := source.block(start, min(start + steps, longest), columns, staging)):
-        network.forward(network.weights, block, running, tape, scratch)
+        network.forward(network.weights, block.drawn(draw), running, tape, scratch)
         staging.begin()
         begin = start
         for arrays in tape.pieces:

@@ -61,7 +61,7 @@ def prepare(options: TrainingOptions, task: Task | None, data: Dataset | None, r
     if task is not None or ":" in options.task:
         options = attrs.evolve(options, task=render(named))  # which may know better where its files are
     options = settled(options, network, max(shapes), registry)
-    engine = Engine(network, options.store, options.chunk, options.shards, registry, options.kernels)
+    engine = Engine(network, options.store, options.chunk, options.shards, registry, options.kernels, options.seed)
     rate = registry.learning_rate(options.rate)
     trainer = Trainer(engine, options.optimizer, options.clip, rate, registry, options.accumulate, options.groups)
     trainer.course = _course(options, opened, engine)

@@ -34,6 +34,8 @@ class Progress:
         Finished epochs, and finished batches of the running epoch.
     updates
         Updates of the parameters.
+    draws
+        Runs of the engine, each with random masks of its own.
     loss_sum, count
         Sum and number of the losses of the running epoch.
     train_loss
@@ -64,6 +66,7 @@ class Progress:
     epoch: int = _counter()
     batch: int = _counter()
     updates: int = _counter()
+    draws: int = _counter()
     loss_sum: float = attrs.field(default=0.0, validator=_LOSS)
     count: float = attrs.field(default=0, validator=_WEIGHT)
     train_loss: float | None = _loss()

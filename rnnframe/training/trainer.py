@@ -97,8 +97,8 @@ class Trainer:
 
     Notes
     -----
-    `updates`, `slots` and `accumulation`, with the parameters and the carried state, are all that a later trainer with
-    the same arguments needs to go on bit for bit.
+    `updates`, `slots`, `accumulation`, `engine.draws`, the parameters and the carried state are all that a later
+    trainer with the same arguments needs to go on bit for bit.
     """
 
     def __init__(

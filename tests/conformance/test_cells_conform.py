@@ -37,6 +37,34 @@ class TestGRUWithResetBefore(CellTests):
     cell = "gru:hidden=4,reset=before"
 
 
+class TestLSTMWithMasks(CellTests):
+    cell = "lstm:hidden=3,weight_drop=0.5,recurrent_dropout=0.4,zoneout=0.2,zoneout_cell=0.4"
+
+
+class TestLSTMWithRecurrentDropout(CellTests):
+    cell = "lstm:hidden=3,recurrent_dropout=0.4"
+
+
+class TestGRUWithMasks(CellTests):
+    cell = "gru:hidden=3,weight_drop=0.5,recurrent_dropout=0.4,zoneout=0.2"
+
+
+class TestGRUWithMasksAndResetBefore(CellTests):
+    cell = "gru:hidden=3,recurrent_dropout=0.4,zoneout=0.2,reset=before"
+
+
+class TestElmanWithMasks(CellTests):
+    cell = "elman:hidden=3,weight_drop=0.5,recurrent_dropout=0.4"
+
+
+class TestDropout(CellTests):
+    cell = "dropout:rate=0.3"
+
+
+class TestVariationalDropout(CellTests):
+    cell = "dropout:rate=0.3,variational=yes"
+
+
 def test_every_cell_that_rnnframe_brings_goes_through_the_suite():
     registry = rf.default_registry()
     brought = {n for n in registry.names("cell") if registry.owner("cell", n).distribution == "rnnframe"}

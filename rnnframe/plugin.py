@@ -19,6 +19,7 @@ from rnnframe.arrays.products import (
     rows,
     write_input_gradient,
 )
+from rnnframe.contracts.alphabet import Alphabet
 from rnnframe.contracts.cell import Cell
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import Kernels
@@ -40,7 +41,7 @@ from rnnframe.contracts.records import (
 )
 from rnnframe.contracts.step_cell import StepCell, sigmoid
 from rnnframe.contracts.store import Costs, Problem, StateStore
-from rnnframe.contracts.task import Alphabet, Dataset, Examples, NothingLearnt, Predicted, Setting, Task
+from rnnframe.contracts.task import Dataset, Examples, NothingLearnt, Predicted, Setting, Task
 from rnnframe.data.batch import Batch
 from rnnframe.data.draws import Draw
 from rnnframe.errors import DataError, OptionError, PluginError, RnnframeError, ScheduleError, UsageError

@@ -53,6 +53,8 @@ SHORTER = {  # command -> options that make it take a moment where it would take
     "--out run2": f"--epochs 1 {QUICK}",
     "train --task classify --data digits_train.npz --cell gru:hidden=128 --batch 16 "
     "--optimizer adamw:lr=5e-3,weight_decay=0.1 --epochs 30 --out run3": f"--epochs 1 {QUICK}",
+    "train --task regress --data Tecator_TRAIN.ts --cell gru:hidden=32 --batch 16 --optimizer adam:lr=1e-2 "
+    "--rate cosine --epochs 300 --out run5": f"--epochs 1 {QUICK}",
     "train --task rolls --data jsb_chorales.npz --cell lstm:hidden=200 --batch 8 --optimizer adam:lr=1e-2 "
     "--epochs 40 --out run4": f"--epochs 1 {QUICK}",
     "compare --cell lstm:hidden=128 --steps 1000 --plot compare.png": "--steps 50",
@@ -69,7 +71,10 @@ def lay_out(folder: Path) -> None:
         np.savez(folder / f"digits_{part}.npz", x=x, y=y)
         lines = (f"{','.join(map(str, sample))}:{label}\n" for sample, label in zip(x[..., 0].tolist(), y, strict=True))
         head = "@timestamps false\n@classLabel true 0 1\n@data\n"
-        (folder / f"JapaneseVowels_{part.upper()}.ts").write_text(head + "".join(lines))
+        classes = head + "".join(lines)
+        (folder / f"JapaneseVowels_{part.upper()}.ts").write_text(classes)
+        numbers = classes.replace("@classLabel true 0 1", "@targetLabel true")
+        (folder / f"Tecator_{part.upper()}.ts").write_text(numbers)
     roll = np.eye(3, dtype=np.uint8)[np.arange(30) % 3]
     parts = dict.fromkeys(("train", "valid", "test"), roll)
     lengths = {f"{name}_lengths": np.array([10, 8, 12]) for name in parts}

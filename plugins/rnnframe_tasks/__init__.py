@@ -1,4 +1,4 @@
-"""The tasks that come with rnnframe: characters, bytes, forecast, classify, rolls, adding, copy."""
+"""The tasks that come with rnnframe: characters, bytes, forecast, classify, regress, rolls, adding, copy."""
 
 from collections.abc import Iterable
 
@@ -9,10 +9,11 @@ from rnnframe_tasks.classify import Classify
 from rnnframe_tasks.copying import Copy
 from rnnframe_tasks.forecast import Forecast
 from rnnframe_tasks.raw_bytes import Bytes
+from rnnframe_tasks.regress import Regress
 from rnnframe_tasks.rolls import Rolls
 
 
 @hookimpl
 def rnnframe_tasks() -> Iterable[type[Task]]:
     """Provide the built-in tasks."""
-    return [Characters, Bytes, Forecast, Classify, Rolls, Adding, Copy]
+    return [Characters, Bytes, Forecast, Classify, Regress, Rolls, Adding, Copy]

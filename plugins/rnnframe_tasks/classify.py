@@ -1,188 +1,164 @@
 """The task `classify`: one class for a whole sequence of one or more channels, of any length."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import attrs
 import numpy as np
+from attrs.validators import in_, optional
 
-from rnnframe.plugin import Array, Batch, DataError, Dataset, Examples, Predicted, Setting, Task
-from rnnframe_tasks.files import digest, read_npz
-from rnnframe_tasks.scales import Scale, numbers
-from rnnframe_tasks.sequences import Sequences, Shuffled, held_out, in_order, scalar_texts
-from rnnframe_tasks.ts import Labelled, read_ts
+from rnnframe.plugin import Array, DataError, Predicted, Setting
+from rnnframe_tasks.labelled import Labelled
+from rnnframe_tasks.parts import held_out_of_each
+from rnnframe_tasks.scales import numbers
+from rnnframe_tasks.sequences import Shuffled, scalar_texts
+from rnnframe_tasks.whole import Scales, WholeData, WholeExamples, WholeSequences, at_the_end, digest_of
 
 
 @attrs.frozen(kw_only=True)
-class Learnt:
-    """The classes in the order of their numbers, and the scale of each channel."""
+class Learnt(Scales):
+    """The classes in the order of their numbers, the scale of each channel, and what gaps are filled with."""
 
     labels: tuple[str, ...] = attrs.field(converter=scalar_texts)
-    mean: tuple[float, ...] = attrs.field(converter=numbers)
-    spread: tuple[float, ...] = attrs.field(converter=numbers)
-
-    @property
-    def scale(self) -> Scale:
-        """What inputs are standardised with."""
-        return Scale(np.array(self.mean), np.array(self.spread))
+    fill: tuple[float, ...] = attrs.field(default=(), converter=numbers)
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class SequenceExamples(Examples):
+class SequenceExamples(WholeExamples):
     """Sequences, standardised, with class numbers or without."""
 
-    sequences: Sequences
-    y: Array | None
     labels: tuple[str, ...]
-    batch: int
 
-    def batches(self) -> Iterator[Batch]:
-        """Yield the sequences in the order of the file."""
-        for chosen in in_order(len(self.sequences), self.batch):
-            yield _batch(self.sequences, self.y, chosen)
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes in the order of their numbers."""
+        return self.labels
+
+    def decisions(self, predicted: Predicted) -> tuple[Array, Array]:
+        """The true and the likeliest class of each sequence of a batch."""
+        return np.asarray(predicted.batch.y), at_the_end(predicted).argmax(axis=1)
 
     def measure(self, predicted: Iterable[Predicted]) -> Mapping[str, float]:
         """The share of sequences that are put into their class."""
         right = count = 0
         for each in predicted:
             if each.batch.y is not None:
-                right += int((_at_the_end(each).argmax(axis=1) == each.batch.y).sum())
+                true, found = self.decisions(each)
+                right += int((true == found).sum())
                 count += each.batch.samples
         return {"accuracy": right / max(1, count)}
 
     def table(self, predicted: Iterable[Predicted]) -> Iterator[Mapping[str, Array]]:
         """The likeliest class of each sequence, and the probability of each class."""
         for each in predicted:
-            p = _at_the_end(each)
+            p = at_the_end(each)
             chosen = np.array(self.labels)[p.argmax(axis=1)]
             yield {"class": chosen, **{f"p({label})": p[:, n] for n, label in enumerate(self.labels)}}
 
 
-@attrs.frozen(kw_only=True, eq=False)
-class SequenceData(Dataset):
-    """Labelled sequences in an order of their own in each epoch."""
-
-    sequences: Sequences
-    y: Array
-    order: Shuffled
-
-    @property
-    def batches(self) -> int:
-        """As many as hold all sequences."""
-        return self.order.batches
-
-    def shape(self, number: int) -> tuple[int, int]:
-        """The longest sequence, and the samples of the batch."""
-        return int(self.sequences.lengths.max()), self.order.size(number)
-
-    def batch(self, epoch: int, number: int) -> Batch:
-        """Return sequences drawn from seed and epoch."""
-        return _batch(self.sequences, self.y, self.order.chosen(epoch, number))
-
-
 @attrs.frozen(kw_only=True)
-class Classify(Task):
+class Classify(WholeSequences):
     """Put whole sequences into classes, by the state after their last step.
 
-    Files: `.ts` of the UEA and UCR archives, or NPZ with `x` [samples, steps, channels], `y` [samples] of integers or
-    texts, and `lengths` [samples] where samples are padded. A share of the samples is drawn and held out.
+    Files: `.ts`, `.arff` and `.tsv` of the UEA and UCR archives, JSON lines {"x": [...], "y": "class"}, `.tsf`, or NPZ
+    with `x` [samples, steps, channels], `y` [samples] of integers or texts, and `lengths` [samples] where samples are
+    padded. A share of the samples of each class is drawn and held out.
     """
 
     name: ClassVar[str] = "classify"
     unit: ClassVar[str] = "nats/sequence"
-    counted: ClassVar[str] = "sequences"
-    takes: ClassVar[tuple[str, ...]] = ("data", "held_out")
     learns: ClassVar[type[Any]] = Learnt
-    standardize: bool = attrs.field(
-        default=True, metadata={"help": "whether channels are scaled to mean 0 and spread 1 of the training part"}
+    class_weights: Literal["balanced"] | None = attrs.field(
+        default=None,
+        validator=optional(in_(("balanced",))),
+        metadata={"help": "balanced: the losses of all classes together count the same; none: of all samples"},
     )
 
-    def open(self, setting: Setting) -> SequenceData:
+    def open(self, setting: Setting) -> WholeData:
         """Read labelled sequences; raises `DataError`."""
-        if setting.data is None:
-            raise DataError("task 'classify' has no data of its own; give a .ts or .npz file with --data FILE")
-        read = _read(setting.data)
-        if read.labels is None:
-            raise DataError(f"data file {setting.data!r} has no classes to learn; add them (y, or @classLabel true)")
-        train, kept = held_out(len(read.sequences), setting.held_out, setting.seed, f"data file {setting.data!r}")
-        labels = tuple(np.unique(read.labels).tolist())
-        if len(labels) < 2:
-            raise DataError(f"data file {setting.data!r} has the class {labels[0]!r} alone; at least 2 are needed")
-        y = np.searchsorted(np.array(labels), read.labels).astype(np.int32)
+        read, what = self.read(setting.data), f"data file {setting.data!r}"
+        targets = _classes(read, what)
+        if targets is None:
+            raise DataError(f"{what} has no classes to learn; add them (y, or @classLabel true)")
+        labels = tuple(np.unique(targets).tolist())
+        y = np.searchsorted(np.array(labels), targets).astype(np.int32)
+        if len(targets) > 1 and len(labels) < 2:
+            raise DataError(f"{what} has the class {labels[0]!r} alone; at least 2 are needed")
+        train, kept = held_out_of_each(y, setting.held_out, setting.seed, what)
         sequences = read.sequences.take(train)
-        scale = Scale.of(sequences.values) if self.standardize else Scale.none(sequences.channels)
-        learnt = Learnt(labels=labels, mean=scale.mean, spread=scale.spread)
-        return SequenceData(
+        scale, mean = self.scale_of(sequences, setting.data)
+        return WholeData(
             inputs=sequences.channels,
-            head=f"softmax:classes={len(labels)},at=last",
-            learnt=learnt,
-            digest=digest([read.sequences.values, read.sequences.lengths, *read.labels.tolist()]),
+            head=f"softmax:classes={len(labels)},at=last{self._weights(y[train], len(labels))}",
+            learnt=Learnt(labels=labels, mean=scale.mean, spread=scale.spread, fill=mean),
+            digest=digest_of(read, targets),
             valid=SequenceExamples(
                 name=f"{len(kept)} held-out samples of {setting.data}",
-                sequences=_scaled(read.sequences.take(kept), scale),
+                sequences=self.ready(read.sequences.take(kept), scale, mean),
                 y=y[kept],
                 labels=labels,
                 batch=setting.batch,
             ),
-            sequences=_scaled(sequences, scale),
+            remarks=(*read.remarks, *_lost(read, labels, y[kept])),
+            sequences=self.ready(sequences, scale, mean),
             y=y[train],
             order=Shuffled(len(train), setting.batch, setting.seed),
         )
 
+    def _weights(self, y: Array, classes: int) -> str:
+        """Return the option of the head: N / (classes N_c) for each class c."""
+        if self.class_weights is None:
+            return ""
+        weights = len(y) / (classes * np.bincount(y, minlength=classes))
+        return f",class_weights={';'.join(map(repr, weights.tolist()))}"
+
     def examples(self, data: str, learnt: Learnt, batch: int) -> SequenceExamples:
-        """Return all samples of a file; raises `DataError` for channels or classes that the model does not know."""
-        read = _read(data)
-        known, channels = np.array(learnt.labels), len(learnt.mean)
-        if read.sequences.channels != channels:
-            raise DataError(f"data file {data!r} has {read.sequences.channels} channels; the model takes {channels}")
-        y = None
-        if read.labels is not None:
-            strange = np.flatnonzero(~np.isin(read.labels, known))
-            if len(strange):
-                label = str(read.labels[strange[0]])
-                raise DataError(
-                    f"data file {data!r}: sample {strange[0]} is of class {label!r}; "
-                    f"the model knows {', '.join(learnt.labels)}"
-                )
-            y = np.searchsorted(known, read.labels).astype(np.int32)
+        """Return all samples of a file; raises `DataError` for channels that the model does not know.
+
+        With a class that it does not know a file can be predicted for, and is not judged.
+        """
+        read = self.read(data)
+        self.check_channels(read.sequences, len(learnt.mean), data)
+        targets, known = _classes(read, f"data file {data!r}"), np.array(learnt.labels)
+        y, unjudged = None, None
+        if targets is not None and np.isin(targets, known).all():
+            y = np.searchsorted(known, targets).astype(np.int32)
+        elif targets is not None:
+            strange = int(np.argmin(np.isin(targets, known)))
+            unjudged = (
+                f"data file {data!r}: sample {strange + 1} is of class {str(targets[strange])!r}; "
+                f"the model knows {', '.join(learnt.labels)}"
+            )
         return SequenceExamples(
-            name=data, sequences=_scaled(read.sequences, learnt.scale), y=y, labels=learnt.labels, batch=batch
+            name=data,
+            sequences=self.ready(read.sequences, learnt.scale, np.array(learnt.fill or learnt.mean)),
+            y=y,
+            labels=learnt.labels,
+            batch=batch,
+            remarks=read.remarks,
+            unjudged=unjudged,
         )
 
 
-def _read(path: str) -> Labelled:
-    kind = Path(path).suffix.lower()
-    if kind == ".ts":
-        return read_ts(path)
-    if kind != ".npz":
-        raise DataError(f"cannot tell what data file {path!r} is; end its name in .ts or .npz")
-    arrays = read_npz(path)
-    if "x" not in arrays:
-        raise DataError(f"data file {path!r} has the arrays {', '.join(arrays) or 'none'}; expected x, y and lengths")
-    sequences = Sequences.read(arrays["x"], arrays.get("lengths"), f"data file {path!r}, x")
-    labels = arrays.get("y")
-    if labels is None:
-        return Labelled(sequences, None)
-    if labels.shape != (len(sequences),) or labels.dtype.kind not in "iuUb":
+def _classes(read: Labelled, where: str) -> Array | None:
+    if read.kind == "numbers" and read.targets is not None:
         raise DataError(
-            f"data file {path!r}: y is {labels.dtype} {list(labels.shape)}; "
-            f"expected integers or texts, one for each of {len(sequences)} samples"
+            f"{where} has numbers as targets, such as {read.targets[0]:g}; learn them with --task regress, "
+            "or write classes as texts or whole numbers"
         )
-    return Labelled(sequences, labels.astype(str))
+    return read.targets
 
 
-def _scaled(sequences: Sequences, scale: Scale) -> Sequences:
-    return Sequences(scale.apply(sequences.values), sequences.lengths)
+def _lost(read: Labelled, labels: tuple[str, ...], kept: Array) -> Iterator[str]:
+    """Yield a sentence for the classes that are not learnt, and for those that are not held out."""
+    absent = [label for label in read.classes if label not in labels]
+    if absent:
+        yield f"no sample is of {_named(absent)}, which its header names; the model will not know it"
+    alone = [label for number, label in enumerate(labels) if number not in kept]
+    if alone:
+        yield f"nothing is held out of {_named(alone)}, with too few samples: no validation tells how it is learnt"
 
 
-def _batch(sequences: Sequences, y: Array | None, chosen: Array) -> Batch:
-    return Batch(sequences.padded(chosen), None if y is None else y[chosen], lengths=sequences.lengths[chosen])
-
-
-def _at_the_end(predicted: Predicted) -> Array:
-    """Return the outputs after the last real step of each sample, [B, outputs]."""
-    lengths = predicted.batch.lengths
-    assert lengths is not None
-    last: Array = predicted.outputs[lengths - 1, np.arange(len(lengths))]
-    return last
+def _named(labels: list[str]) -> str:
+    more = f" and {len(labels) - 8} others" if len(labels) > 8 else ""
+    return f"class{'es' if len(labels) > 1 else ''} {', '.join(labels[:8])}{more}"

@@ -12,7 +12,9 @@ import numpy as np
 
 from rnnframe.plugin import Array, Batch, DataError, Dataset, Examples, Predicted, Setting, Task
 from rnnframe_tasks.files import digest, read_npz
-from rnnframe_tasks.sequences import Sequences, Shuffled, held_out, in_order
+from rnnframe_tasks.npz_sequences import sequences_of, unread
+from rnnframe_tasks.parts import held_out
+from rnnframe_tasks.sequences import Sequences, Shuffled, in_order
 
 PARTS = ("train", "valid", "test")
 
@@ -95,7 +97,7 @@ class Rolls(Task):
         """Read rolls; raises `DataError`."""
         if setting.data is None:
             raise DataError("task 'rolls' has no data of its own; give an .npz file with --data FILE")
-        parts = _read(setting.data)
+        parts, remarks = _read(setting.data)
         if "train" in parts and "valid" in parts:
             train, valid, name = parts["train"], parts["valid"], f"the part valid of {setting.data}"
         else:
@@ -110,22 +112,25 @@ class Rolls(Task):
             learnt=Learnt(channels=train.channels),
             digest=digest([train.values, train.lengths, valid.values, valid.lengths]),
             valid=RollExamples(name=name, rolls=valid, batch=setting.batch),
+            remarks=remarks,
             rolls=train,
             order=Shuffled(len(train), setting.batch, setting.seed),
         )
 
     def examples(self, data: str, learnt: Learnt, batch: int) -> RollExamples:
         """Return the part `test` of a file that has one, else all of it."""
-        parts = _read(data)
+        parts, remarks = _read(data)
         part = "test" if "test" in parts else next(iter(parts))
         rolls = parts[part]
         if rolls.channels != learnt.channels:
             raise DataError(f"data file {data!r} has {rolls.channels} channels; the model takes {learnt.channels}")
-        return RollExamples(name=data if part == "x" else f"the part {part} of {data}", rolls=rolls, batch=batch)
+        return RollExamples(
+            name=data if part == "x" else f"the part {part} of {data}", rolls=rolls, batch=batch, remarks=remarks
+        )
 
 
-def _read(path: str) -> dict[str, Sequences]:
-    """Return the parts of a file, "x" where it has none."""
+def _read(path: str) -> tuple[dict[str, Sequences], tuple[str, ...]]:
+    """Return the parts of a file, "x" where it has none, and what was not read of it."""
     if Path(path).suffix.lower() != ".npz":
         raise DataError(f"cannot tell what data file {path!r} is; end its name in .npz")
     arrays = read_npz(path)
@@ -135,12 +140,14 @@ def _read(path: str) -> dict[str, Sequences]:
         raise DataError(
             f"data file {path!r} has the arrays {told}; expected x and lengths, or train, train_lengths, ..."
         )
-    return {name: _part(arrays, name, f"data file {path!r}, {name}") for name in names}
+    lengths = ["lengths" if name == "x" else f"{name}_lengths" for name in names]
+    parts = {name: _part(arrays, name, f"data file {path!r}, {name}") for name in names}
+    return parts, tuple(unread(arrays, (*names, *lengths)))
 
 
 def _part(arrays: Mapping[str, Array], name: str, where: str) -> Sequences:
     values = arrays[name]
-    rolls = Sequences.read(values, arrays.get("lengths" if name == "x" else f"{name}_lengths"), where)
+    rolls = sequences_of(values, arrays.get("lengths" if name == "x" else f"{name}_lengths"), where)
     wrong = (rolls.values != 0) & (rolls.values != 1)
     if wrong.any():
         raise DataError(f"{where} holds {rolls.values[wrong][0]}; expected zeros and ones")

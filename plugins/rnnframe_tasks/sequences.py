@@ -43,55 +43,19 @@ class Sequences:
             block[:length, column] = self.values[start : start + length]
         return block
 
-    @classmethod
-    def read(cls, values: Array, lengths: Array | None, where: str) -> "Sequences":
-        """Return sequences from an array as files have them; raises `DataError`.
-
-        values: [samples, steps, channels], with lengths where samples are padded; [steps of all, channels] laid end to
-        end, with lengths; or [samples, steps] of one channel.
-        """
-        if values.dtype.kind not in "fiub":
-            raise DataError(f"{where} holds {values.dtype}; expected numbers")
-        if lengths is not None:
-            lengths = _checked(lengths, where)
-        if values.ndim == 2 and lengths is not None and lengths.sum() == len(values):
-            made = cls(values, lengths)
-        elif values.ndim in (2, 3):
-            block = values if values.ndim == 3 else values[..., None]
-            made = _unpadded(block, lengths, where)
-        else:
-            raise DataError(
-                f"{where} has shape {list(values.shape)}; expected [samples, steps, channels], or [steps, channels] "
-                "laid end to end with the lengths beside it"
-            )
-        if 0 in made.values.shape or not len(made):
-            raise DataError(f"{where} has shape {list(values.shape)}; expected at least one step, sample and channel")
+    def check_finite(self, where: str) -> None:
+        """Raise `DataError` for infinite values, and for those that are too large for float32."""
         with np.errstate(over="ignore"):
-            finite = np.isfinite(np.asarray(made.values, np.float32)).all(axis=1)
-        if not finite.all():
-            step = int(np.argmin(finite))
-            sample = int(np.searchsorted(np.cumsum(made.lengths), step, "right"))
-            raise DataError(f"{where}: sample {sample} holds NaN or infinite values; replace them or leave it out")
-        return made
+            wrong = np.isinf(np.asarray(self.values, np.float32)).any(axis=1)
+        if wrong.any():
+            raise DataError(
+                f"{where}: sample {self.sample_of(int(wrong.argmax())) + 1} holds infinite values; "
+                "replace them or leave it out"
+            )
 
-
-def _checked(lengths: Array, where: str) -> Array:
-    if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or not len(lengths) or lengths.min() < 1:
-        raise DataError(
-            f"{where}: lengths are {lengths.dtype} {list(lengths.shape)}; expected integers [samples] above 0"
-        )
-    return lengths.astype(np.int64)
-
-
-def _unpadded(block: Array, lengths: Array | None, where: str) -> Sequences:
-    samples, steps, channels = block.shape
-    if lengths is None:
-        lengths = np.full(samples, steps, np.int64)
-    if len(lengths) != samples or (samples and lengths.max() > steps):
-        told = f"{len(lengths)} lengths of up to {lengths.max()}" if len(lengths) else "no lengths"
-        raise DataError(f"{where} has {samples} samples of up to {steps} steps, but {told}")
-    inside = np.arange(steps) < lengths[:, None]
-    return Sequences(block[inside].reshape(-1, channels), lengths)
+    def sample_of(self, row: int) -> int:
+        """Return the sample, from 0, that a row of the values belongs to."""
+        return int(np.searchsorted(np.cumsum(self.lengths), row, "right"))
 
 
 @attrs.frozen(eq=False)
@@ -127,17 +91,6 @@ def in_order(count: int, batch: int) -> Iterator[Array]:
     """Yield which samples are in each batch, in the order of the file."""
     for start in range(0, count, batch):
         yield np.arange(start, min(start + batch, count))
-
-
-def held_out(count: int, share: float, seed: int, what: str) -> tuple[Array, Array]:
-    """Return which samples to train on and which to keep, drawn from the seed; raises `DataError` for too few."""
-    kept = max(1, round(count * share))
-    if count > 1 and kept == count:
-        raise DataError(f"{what} has {count} samples, and --held-out {share:g} keeps them all; lower --held-out")
-    if count - kept < 1:
-        raise DataError(f"{what} has {count} samples; at least 2 are needed, one of them held out")
-    order = np.random.default_rng([seed, count]).permutation(count)
-    return np.sort(order[kept:]), np.sort(order[:kept])
 
 
 def scalar_texts(values: Any) -> tuple[str, ...]:

@@ -1,68 +1,193 @@
-"""The `.ts` format of the UEA and UCR archives: a sample a line, channels between colons, the class at the end."""
+"""The `.ts` format of the UEA and UCR archives: a sample a line, channels between colons, the target at the end.
 
-import re
+The specification: https://www.aeon-toolkit.org/en/stable/api_reference/data_format.html. A file must be what its header
+says; where it is not, it is refused with the line.
+"""
+
+from collections.abc import Iterator
 
 import attrs
 import numpy as np
 
 from rnnframe.plugin import Array, DataError
-from rnnframe_tasks.files import is_number, read_lines
-from rnnframe_tasks.sequences import Sequences
+from rnnframe_tasks.files import read_lines
+from rnnframe_tasks.labelled import UNKNOWN, Kind, Labelled, joined, known_targets, number_of, read_values
+
+BOOLEANS = ("timestamps", "missing", "univariate", "equallength", "targetlabel")
+COUNTS = {"dimension": "dimension", "dimensions": "dimension", "serieslength": "serieslength"}
+"""Identifiers with a whole number; the archives write the first one in two ways."""
+COMMENTS = ("#", "%")
 
 
-@attrs.frozen(eq=False)
-class Labelled:
-    """Sequences and their labels as texts [N], None where there are none."""
+@attrs.frozen(kw_only=True)
+class Header:
+    """What the lines before @data say; None where they say nothing. `unread`: identifiers that the format has not."""
 
-    sequences: Sequences
-    labels: Array | None
+    missing: bool | None = None
+    univariate: bool | None = None
+    equallength: bool | None = None
+    dimension: int | None = None
+    serieslength: int | None = None
+    classes: tuple[str, ...] = ()
+    kind: Kind | None = None
+    unread: tuple[str, ...] = ()
 
 
 def read_ts(path: str) -> Labelled:
-    """Return the samples of a `.ts` file; raises `DataError` with the line where it is not as it should be."""
+    """Return the samples of a `.ts` file; raises `DataError` with the line where it is not as its header says."""
     lines = [(number, line.strip()) for number, line in enumerate(read_lines(path), 1)]
-    lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
-    header = {line.split()[0].lower(): line.split()[1:] for _, line in lines if line.startswith("@")}
-    if "@data" not in header:
+    first = next((at for at, (_, line) in enumerate(lines) if line.lower().split()[:1] == ["@data"]), None)
+    if first is None:
         raise DataError(f"data file {path!r} has no line @data; it is no .ts file of the UEA archive")
-    if header.get("@timestamps", ["false"])[:1] == ["true"]:
-        raise DataError(f"data file {path!r} has time stamps, which are not read; resample it to equal steps")
-    labelled = header.get("@classlabel", ["false"])[:1] == ["true"]
-    first = next(number for number, line in lines if line.lower().startswith("@data"))
-    samples, labels = [], []
-    for number, line in lines:
-        if number <= first:
+    header = _header(lines[: first + 1], path)
+    samples, texts = [], []
+    for number, line in lines[first + 1 :]:
+        if not line:
             continue
-        parts = line.split(":")
-        if labelled:
-            labels.append(parts.pop().strip())
-        samples.append(_sample(parts, f"data file {path!r}, line {number}"))
-        if samples[-1].shape[1] != samples[0].shape[1]:
-            raise DataError(
-                f"data file {path!r}, line {number}: {samples[-1].shape[1]} channels; "
-                f"the samples before have {samples[0].shape[1]}"
-            )
+        where = f"data file {path!r}, line {number}"
+        parts = [part.strip() for part in line.split(":")]
+        if header.kind is not None:
+            texts.append(_target(parts.pop(), header, where))
+        samples.append(_sample(parts, where))
+        _check(samples[-1], samples[0], header, where)
     if not samples:
         raise DataError(f"data file {path!r} has no samples after @data")
-    lengths = np.array([len(sample) for sample in samples])
-    return Labelled(Sequences(np.concatenate(samples), lengths), np.array(labels) if labelled else None)
+    told = tuple(f"@{name} of its header is no identifier of the .ts format and was not read" for name in header.unread)
+    return Labelled(
+        joined(samples, f"data file {path!r}"),
+        _targets(texts, header, path),
+        header.kind or "either",
+        header.classes,
+        told,
+    )
+
+
+def _header(lines: list[tuple[int, str]], path: str) -> Header:
+    found: dict[str, tuple[str, ...]] = {}
+    for number, line in lines:
+        if not line or line.startswith(COMMENTS):
+            continue
+        where = f"data file {path!r}, line {number}"
+        if not line.startswith("@"):
+            raise DataError(f"{where}: {line[:40]!r} before @data; expected @IDENTIFIER VALUE, or a comment (#)")
+        name, *values = line[1:].split()
+        name = COUNTS.get(name.lower(), name.lower())
+        if name == "data" and values:
+            raise DataError(f"{where}: @data is followed by {values[0][:40]!r}; the samples begin on the next line")
+        if found.get(name, tuple(values)) != tuple(values) and name != "problemname":
+            raise DataError(f"{where}: @{name} is {' '.join(values)!r} here and {' '.join(found[name])!r} above")
+        found[name] = tuple(values)
+    return _checked(found, f"data file {path!r}")
+
+
+def _checked(found: dict[str, tuple[str, ...]], where: str) -> Header:
+    flags = {name: _flag(name, found[name], where) for name in BOOLEANS if name in found}
+    counts = {name: _count(name, found[name], where) for name in set(COUNTS.values()) if name in found}
+    if flags.pop("timestamps", False):
+        raise DataError(
+            f"{where} has time stamps (@timeStamps true): each value comes with its date, and the steps may be uneven; "
+            "that is not read. Resample it to equal steps and write it with @timeStamps false"
+        )
+    classes = found.get("classlabel", ())
+    labelled = bool(classes) and _flag("classlabel", classes[:1], where)
+    valued = flags.pop("targetlabel", False)
+    if labelled and valued:
+        raise DataError(f"{where}: @classLabel and @targetLabel are both true; a sample has a class or a number")
+    if labelled and len(classes) == 1:
+        raise DataError(f"{where}: @classLabel true names no classes; list them behind it")
+    if "classlabel" not in found and "targetlabel" not in found:
+        raise DataError(
+            f"{where} does not say what stands at the end of a line; "
+            "add @classLabel true with the classes, @targetLabel true for numbers, or @classLabel false"
+        )
+    if flags.get("univariate") and counts.get("dimension", 1) != 1:
+        raise DataError(f"{where}: @univariate true, but @dimension {counts['dimension']}; correct one of them")
+    unread = tuple(name for name in found if name not in (*BOOLEANS, *COUNTS, "classlabel", "problemname", "data"))
+    kind: Kind | None = "classes" if labelled else "numbers" if valued else None
+    return Header(
+        missing=flags.get("missing"),
+        univariate=flags.get("univariate"),
+        equallength=flags.get("equallength"),
+        dimension=counts.get("dimension"),
+        serieslength=counts.get("serieslength"),
+        classes=classes[1:] if labelled else (),
+        kind=kind,
+        unread=unread,
+    )
+
+
+def _flag(name: str, values: tuple[str, ...], where: str) -> bool:
+    if len(values) != 1 or values[0].lower() not in ("true", "false"):
+        raise DataError(f"{where}: @{name} is {' '.join(values)[:40]!r}; expected true or false")
+    return values[0].lower() == "true"
+
+
+def _count(name: str, values: tuple[str, ...], where: str) -> int:
+    if len(values) != 1 or not values[0].isdecimal() or int(values[0]) < 1:
+        raise DataError(f"{where}: @{name} is {' '.join(values)[:40]!r}; expected a whole number above 0")
+    return int(values[0])
+
+
+def _target(text: str, header: Header, where: str) -> str:
+    if not text:
+        raise DataError(f"{where}: nothing stands behind the last colon; expected a {_what(header)}, or ? for none")
+    if text == UNKNOWN:
+        return text
+    if header.kind == "classes" and text not in header.classes:
+        named = ", ".join(header.classes)
+        raise DataError(f"{where}: class {text[:40]!r} is not among those that @classLabel names ({named[:200]})")
+    if header.kind == "numbers" and not _is_finite(text):
+        raise DataError(f"{where}: the target is {text[:40]!r}; @targetLabel true expects a number, or ? for none")
+    return text
+
+
+def _what(header: Header) -> str:
+    return "class" if header.kind == "classes" else "number"
+
+
+def _is_finite(text: str) -> bool:
+    try:
+        return bool(np.isfinite(number_of(text)))
+    except ValueError:
+        return False
 
 
 def _sample(parts: list[str], where: str) -> Array:
-    channels = []
-    for number, part in enumerate(parts, 1):
-        texts = [text for text in re.split(r"\s*,\s*", part.strip()) if text]
-        try:
-            channels.append([float(text) for text in texts])
-        except ValueError:
-            wrong = next(text for text in texts if not is_number(text))
-            hint = "a missing value; fill it in" if wrong == "?" else "no number"
-            raise DataError(f"{where}, channel {number}: {wrong[:40]!r} is {hint}") from None
+    channels = [
+        read_values([text.strip() for text in part.split(",")] if part else [], f"{where}, channel {number}")
+        for number, part in enumerate(parts, 1)
+    ]
     lengths = sorted({len(channel) for channel in channels})
     if len(lengths) != 1 or lengths[0] == 0:
         told = " and ".join(map(str, lengths)) if lengths else "no"
         raise DataError(f"{where}: the channels have {told} steps; expected one number above 0")
-    sample = np.array(channels, np.float64).T
-    if not np.isfinite(sample).all():
-        raise DataError(f"{where}: NaN or infinite values; replace them or leave the sample out")
-    return sample
+    return np.stack(channels, axis=1)
+
+
+def _check(sample: Array, first: Array, header: Header, where: str) -> None:
+    """Raise `DataError` where a sample is not what the header says, or has other channels than the first one."""
+    for wrong in _contradictions(sample, first, header):
+        raise DataError(f"{where}: {wrong}")
+
+
+def _contradictions(sample: Array, first: Array, header: Header) -> Iterator[str]:
+    steps, channels = sample.shape
+    if header.dimension not in (None, channels):
+        yield f"{channels} channels; the header says @dimension {header.dimension}"
+    if header.univariate is not None and header.univariate != (channels == 1):
+        yield f"{channels} channels; the header says @univariate {str(header.univariate).lower()}"
+    if channels != first.shape[1]:
+        yield f"{channels} channels; the samples before have {first.shape[1]}"
+    if header.serieslength not in (None, steps):
+        yield f"{steps} steps; the header says @seriesLength {header.serieslength}"
+    if header.equallength and steps != len(first):
+        yield f"{steps} steps; the samples before have {len(first)}, and the header says @equalLength true"
+    if header.missing is False and np.isnan(sample).any():
+        yield "a value is missing; the header says @missing false"
+
+
+def _targets(texts: list[str], header: Header, path: str) -> Array | None:
+    known = known_targets(texts, f"data file {path!r}") if texts else None
+    if known is None:
+        return None
+    return np.array(known) if header.kind == "classes" else np.array([number_of(text) for text in known])

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from rnnframe.cli.output import print_json
+from rnnframe.contracts.alphabet import Alphabet
 from rnnframe.contracts.kernels import NUMPY
-from rnnframe.contracts.task import Alphabet
 from rnnframe.runs.loading import load_run
 from rnnframe.runs.sampling import sample_text
 from rnnframe.training.session import Training

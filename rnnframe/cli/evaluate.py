@@ -2,22 +2,29 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
+import attrs
 import click
 
 from rnnframe.cli.checkpoint import CHECKPOINT
 from rnnframe.cli.network import KERNELS
-from rnnframe.cli.output import print_json
+from rnnframe.cli.output import print_json, print_remarks, print_table
+from rnnframe.cli.picture import plot_option
 from rnnframe.cli.run_argument import RUN, named_run
 from rnnframe.contracts.task import Examples
 from rnnframe.engine.inference import Inference
-from rnnframe.errors import RunError
+from rnnframe.errors import RunError, UsageError
 from rnnframe.registry.specs import build
+from rnnframe.runs.confusion import Confusion
 from rnnframe.runs.folder import RunFolder
 from rnnframe.runs.loading import load_run
 from rnnframe.runs.model import TaskModel
 from rnnframe.runs.scoring import score
 from rnnframe.training.options import TrainingOptions
+
+MATRIX = 12
+"""Classes whose matrix is printed; that of more is drawn with --plot."""
 
 
 @click.command("evaluate", short_help="Print the loss of a trained model on data.")
@@ -26,28 +33,74 @@ from rnnframe.training.options import TrainingOptions
 @click.option(
     "--data", metavar="FILE", help="file to evaluate on, all of it; by default the held-out part of the run's data"
 )
+@plot_option("which class was taken for which (the confusion matrix)")
 @KERNELS
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def command(run: str | None, checkpoint: str, data: str | None, kernels: str, as_json: bool) -> None:
+def command(run: str | None, checkpoint: str, data: str | None, plot: Path | None, kernels: str, as_json: bool) -> None:
     """Print the loss of the model in the folder RUN, and what else its task measures.
 
-    Without RUN it is the newest run under runs/.
+    Without RUN it is the newest run under runs/. A model that chooses among classes is judged class by class too.
     """
     run = named_run(run)
     model, folder = load_run(run, checkpoint), RunFolder.open(run)
     options = build(TrainingOptions, folder.config(), "configuration", str(Path(run) / "config.toml"))
     examples = _held_out(folder, model, options) if data is None else model.examples(data, options.batch)
+    if plot is not None and not examples.classes:
+        raise UsageError(f"--plot draws which class was taken for which; task {model.task.name!r} has no classes")
+    print_remarks(examples.remarks, examples.name)
     inference = Inference(model.network, kernels=kernels)
     judged, unit, counted = score(inference, examples), model.task.unit, model.task.counted
+    if plot is not None and judged.confusion is not None:
+        _draw(plot, judged.confusion, examples.name)
     if as_json:
         figures = {"loss": judged.loss, "unit": unit, "count": judged.count, "measures": judged.measures}
-        print_json({"run": run, "data": data, "kernels": inference.network.kernels, **figures})
+        print_json(
+            {"run": run, "data": data, "kernels": inference.network.kernels, **figures, **_by_class(judged.confusion)}
+        )
         return
     quantity, _, per = unit.partition("/")
     bits = f" ({judged.loss / math.log(2):.4f} bits/{per})" if quantity == "nats" else ""
     click.echo(f"{judged.loss:.4f} {unit}{bits} over {_count(judged.count)} {counted} of {examples.name}")
     for name, value in judged.measures.items():
         click.echo(f"{name}: {value:.6g}")
+    if judged.confusion is not None:
+        _print_classes(judged.confusion)
+
+
+def _by_class(confusion: Confusion | None) -> dict[str, Any]:
+    """Return what JSON tells of the classes."""
+    if confusion is None:
+        return {}
+    return {
+        "balanced_accuracy": confusion.balanced_accuracy,
+        "classes": [attrs.asdict(each) for each in confusion.by_class()],
+        "confusion": confusion.counts.tolist(),
+    }
+
+
+def _print_classes(confusion: Confusion) -> None:
+    """Print what is known of each class, and the matrix where it fits into a terminal."""
+    click.echo(f"balanced accuracy: {confusion.balanced_accuracy:.6g}")
+    rows = [
+        [each.label, f"{each.count:,}", *(_share(value) for value in (each.precision, each.recall, each.f1))]
+        for each in confusion.by_class()
+    ]
+    print_table(["class", "samples", "precision", "recall", "f1"], rows)
+    if len(confusion.labels) <= MATRIX:
+        click.echo("true class (rows) and chosen class (columns):")
+        matrix = zip(confusion.labels, confusion.counts, strict=True)
+        print_table(["", *confusion.labels], [[label, *map(str, counts)] for label, counts in matrix])
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _draw(path: Path, confusion: Confusion, name: str) -> None:
+    from rnnframe.drawing.confusion import confusion_figure
+    from rnnframe.drawing.style import save
+
+    save(confusion_figure(confusion, name), path)
 
 
 def _count(count: float) -> str:

@@ -10,12 +10,13 @@ Nothing here runs a network: `rnnframe.training` trains on a dataset, `rnnframe.
 
 import abc
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import attrs
 from attrs.validators import ge
 
 from rnnframe.arrays import Array
+from rnnframe.contracts.alphabet import Alphabet
 from rnnframe.contracts.head import Head
 from rnnframe.data.batch import Batch
 
@@ -65,23 +66,6 @@ class Predicted:
     losses: Array | None = None
 
 
-class Alphabet(Protocol):
-    """What the numbers stand for that a network reads and predicts, where it writes text."""
-
-    @property
-    def start(self) -> str:
-        """The text to go on from where none is given."""
-        ...
-
-    def encode(self, text: str) -> Array:
-        """Return the numbers of a text; raises `DataError` for what the network does not know."""
-        ...
-
-    def decode(self, numbers: Array) -> str:
-        """Return the text of numbers."""
-        ...
-
-
 @attrs.frozen(kw_only=True, eq=False)
 class Examples(abc.ABC):
     """What a network is evaluated on: the held-out part of a dataset, or all of a file.
@@ -90,9 +74,15 @@ class Examples(abc.ABC):
     ----------
     name : str
         Says which, in messages.
+    remarks : tuple of str
+        What a person should know of the file, such as what was not read of it: sentences without a full stop.
+    unjudged : str or None
+        Why the examples cannot be judged although they have targets, such as a class that the model does not know.
     """
 
     name: str
+    remarks: tuple[str, ...] = ()
+    unjudged: str | None = None
     wants_losses: ClassVar[bool] = False
     """Whether `measure` and `table` read `Predicted.losses`: exact where a loss of rounded probabilities is not."""
 
@@ -114,6 +104,15 @@ class Examples(abc.ABC):
             Name -> number, such as {"accuracy": 0.97}.
         """
         return {}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes by number, where each example is put into one; else empty."""
+        return ()
+
+    def decisions(self, predicted: Predicted) -> tuple[Array, Array]:
+        """Return the true and the chosen class of each example in a batch with targets, where there are `classes`."""
+        raise NotImplementedError(f"{type(self).__name__} has classes, and no decisions(self, predicted)")
 
     @abc.abstractmethod
     def table(self, predicted: Iterable[Predicted]) -> Iterator[Mapping[str, Array]]:
@@ -151,6 +150,8 @@ class Dataset(abc.ABC):
         Identifies the data; a training does not resume on other data.
     valid : Examples
         The held-out part.
+    remarks : tuple of str
+        What a person should know of the data, such as what was not read of a file: sentences without a full stop.
     """
 
     inputs: int
@@ -159,6 +160,7 @@ class Dataset(abc.ABC):
     learnt: Any
     digest: str
     valid: Examples
+    remarks: tuple[str, ...] = ()
 
     @property
     @abc.abstractmethod

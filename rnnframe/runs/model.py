@@ -8,8 +8,9 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array
+from rnnframe.contracts.alphabet import Alphabet
 from rnnframe.contracts.kernels import AUTO, Kernels
-from rnnframe.contracts.task import Alphabet, Examples, Task
+from rnnframe.contracts.task import Examples, Task
 from rnnframe.engine.inference import Inference
 from rnnframe.errors import RunError, UsageError
 from rnnframe.network.network import Network

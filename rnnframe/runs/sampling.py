@@ -3,8 +3,8 @@
 import numpy as np
 
 from rnnframe.arrays import Array
+from rnnframe.contracts.alphabet import Alphabet
 from rnnframe.contracts.kernels import AUTO, Kernels
-from rnnframe.contracts.task import Alphabet
 from rnnframe.engine.inference import Inference
 from rnnframe.errors import OptionError
 from rnnframe.network.network import Network

@@ -10,29 +10,36 @@ from rnnframe.data.batch import Batch
 from rnnframe.engine.inference import Evaluation, Inference
 from rnnframe.errors import DataError
 from rnnframe.network.network import Network
+from rnnframe.runs.confusion import Confusion
 
 
 @attrs.frozen(kw_only=True)
 class Score:
-    """Mean loss, the number of losses that it is the mean of, and what else the task measures."""
+    """Mean loss, the number of losses that it is the mean of, and what else the task measures.
+
+    confusion: which class was taken for which, where the task puts examples into classes.
+    """
 
     loss: float
     count: float
     measures: Mapping[str, float]
+    confusion: Confusion | None = None
 
 
 def score(inference: Inference[Network], examples: Examples) -> Score:
-    """Return how well a network does; raises `DataError` for examples without any targets.
+    """Return how well a network does; raises `DataError` for examples without any targets that can be judged.
 
     A batch without targets is run for its state.
     """
+    if examples.unjudged is not None:
+        raise DataError(examples.unjudged)
     if all(batch.y is None for batch in examples.batches()):
         raise DataError(f"{examples.name} has no targets to judge by; add them, or use `rnnframe predict`")
     with inference.fixed():
         judge = _Judge(inference, examples)
         measures = dict(examples.measure(judge.predictions()))
         judge.finish()
-    return Score(loss=judge.loss / (judge.count or 1), count=judge.count, measures=measures)
+    return Score(loss=judge.loss / (judge.count or 1), count=judge.count, measures=measures, confusion=judge.confusion)
 
 
 class _Judge:
@@ -42,6 +49,7 @@ class _Judge:
         self.loss, self.count = 0.0, 0.0
         self._inference = inference
         self._examples = examples
+        self.confusion = Confusion(examples.classes) if examples.classes else None
         self._batches = iter(examples.batches())
         self._state: Arrays | None = None
 
@@ -52,10 +60,15 @@ class _Judge:
             predicted, judged, self._state = _predicted(self._inference, self._examples, batch, before)
             if judged is not None:
                 self._add(judged)
+                if self.confusion is not None:
+                    self.confusion.add(*self._examples.decisions(predicted))
             yield predicted
 
     def finish(self) -> None:
-        """Go through the batches that no measure has asked for, without predictions where there are targets."""
+        """Go through the batches that no measure has asked for, without predictions where these are not needed."""
+        if self.confusion is not None:
+            for _ in self.predictions():
+                pass
         for batch in self._batches:
             before = self._state if batch.carry else None
             if batch.y is None:

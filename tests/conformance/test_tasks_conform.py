@@ -52,6 +52,11 @@ class TestClassify(TaskTests):
     setting = small("slopes.npz")
 
 
+class TestRegress(TaskTests):
+    task = "regress"
+    setting = small("slopes.npz")
+
+
 class TestRolls(TaskTests):
     task = "rolls"
     setting = small("rolls.npz")

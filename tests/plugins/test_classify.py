@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import rnnframe as rf
 from rnnframe.errors import DataError
 from rnnframe.plugin import Dataset, Setting
+from rnnframe.runs.scoring import predictions, score
 from rnnframe_tasks.sequences import Sequences, Shuffled
 from rnnframe_tasks.ts import read_ts
 
@@ -62,8 +63,8 @@ def test_a_ts_file_is_read_as_it_was_written(slopes: Path) -> None:
     read = read_ts(str(slopes))
     assert np.array_equal(read.sequences.values, np.concatenate(sequences))
     assert read.sequences.lengths.tolist() == [len(sequence) for sequence in sequences]
-    assert read.labels is not None
-    assert read.labels.tolist() == labels
+    assert read.targets is not None
+    assert read.targets.tolist() == labels
 
 
 @pytest.mark.parametrize("end_to_end", [False, True])
@@ -179,12 +180,18 @@ TS = {
     "no header": ("1,2:3,4:a\n", "has no line @data"),
     "no samples": ("@classLabel true a b\n@data\n", "has no samples after @data"),
     "time stamps": ("@timestamps true\n@data\n(1,2):a\n", "has time stamps"),
-    "a gap": ("@classLabel true a b\n@data\n1,?,3:1,2,3:a\n", "line 3, channel 1: '?' is a missing value; fill it in"),
-    "a word": ("@classLabel true a b\n@data\n1,2:3,x:a\n", "line 3, channel 2: 'x' is no number"),
+    "a gap": (
+        "@classLabel true a b\n@data\n1,?,3:1,2,3:a\n",
+        "sample 1 has no value at step 2 of channel 1 (all from 1); fill it in, or add missing=last",
+    ),
+    "a word": (
+        "@classLabel true a b\n@data\n1,2:3,x:a\n",
+        "line 3, channel 2: value 2 is 'x'; expected a number, or ? for a missing value",
+    ),
     "channels that end early": ("@classLabel true a b\n@data\n1,2:3:a\n", "line 3: the channels have 1 and 2 steps"),
     "fewer channels": ("@classLabel true a b\n@data\n1:2:a\n1:b\n", "line 4: 1 channels; the samples before have 2"),
     "nothing but a class": ("@classLabel true a b\n@data\na\n", "line 3: the channels have no steps"),
-    "infinity": ("@classLabel true a b\n@data\ninf,1:a\n", "line 3: NaN or infinite values"),
+    "infinity": ("@classLabel true a b\n@data\ninf,1:a\n", "sample 1 holds infinite values"),
     "one class": ("@classLabel true a\n@data\n1:a\n2:a\n", "has the class 'a' alone; at least 2 are needed"),
     "one sample": ("@classLabel true a b\n@data\n1:a\n", "has 1 samples; at least 2 are needed, one of them held out"),
     "no classes": ("@classLabel false\n@data\n1,2\n2,3\n", "has no classes to learn"),
@@ -212,13 +219,19 @@ NPZ = {
     "texts": ({"x": np.array([["a"]])}, "x holds <U1; expected numbers"),
     "one dimension": ({"x": np.zeros(3)}, "x has shape [3]; expected [samples, steps, channels]"),
     "no samples": ({"x": np.zeros((0, 5, 2))}, "x has shape [0, 5, 2]; expected at least one step, sample and channel"),
-    "NaN": ({"x": np.where(np.arange(40).reshape(4, 5, 2) == 22, np.nan, 0)}, "sample 2 holds NaN or infinite values"),
+    "NaN": (
+        {"x": np.where(np.arange(40).reshape(4, 5, 2) == 22, np.nan, 0)},
+        "sample 3 has no value at step 2 of channel 1 (all from 1)",
+    ),
     "lengths that are too large": ({"x": X, "lengths": Y + 4}, "4 samples of up to 5 steps, but 4 lengths of up to 7"),
     "too few lengths": ({"x": X, "lengths": Y[:2] + 1}, "4 samples of up to 5 steps, but 2 lengths"),
     "a length of zero": ({"x": X, "lengths": Y}, "lengths are int64 [4]; expected integers [samples] above 0"),
     "lengths that are no numbers": ({"x": X, "lengths": np.array(["a"])}, "lengths are <U1 [1]; expected integers"),
-    "too few classes": ({"x": X, "y": Y[:3]}, "y is int64 [3]; expected integers or texts, one for each of 4 samples"),
-    "classes that are numbers": ({"x": X, "y": Y / 2}, "y is float64 [4]; expected integers or texts"),
+    "too few classes": ({"x": X, "y": Y[:3]}, "y is int64 [3]; expected numbers or texts, one for each of 4 samples"),
+    "classes that are numbers": (
+        {"x": X, "y": Y / 2},
+        "has numbers as targets, such as 0; learn them with --task regress",
+    ),
 }
 
 
@@ -255,5 +268,9 @@ def test_other_channels_and_unknown_classes_are_refused_by_a_trained_model(slope
     with pytest.raises(DataError, match="has 1 channels; the model takes 2"):
         task.examples(str(write_ts(tmp_path / "one.ts", [s[:, :1] for s in sequences], labels)), learnt, 4)
     path = write_ts(tmp_path / "odd.ts", sequences, ["up", "down", "sideways", "up"])
-    with pytest.raises(DataError, match="sample 2 is of class 'sideways'; the model knows down, up"):
-        task.examples(str(path), learnt, 4)
+    path.write_text(path.read_text().replace("down up", "down sideways up"))
+    examples = task.examples(str(path), learnt, 4)  # which can be predicted for
+    inference = rf.Inference(rf.Network(["gru:hidden=2"], "softmax:classes=2,at=last", 2))
+    with pytest.raises(DataError, match="sample 3 is of class 'sideways'; the model knows down, up"):
+        score(inference, examples)
+    assert len(list(examples.table(predictions(inference, examples)))) == 1

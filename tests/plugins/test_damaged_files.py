@@ -2,6 +2,7 @@
 
 import csv
 import io
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +33,34 @@ def whole_ts() -> bytes:
     return f"@problemName p\n@timestamps false\n@classLabel true up down\n@data\n{lines}".encode()
 
 
+def whole_tsv() -> bytes:
+    return "".join(f"{n % 2}\t{n}\t0.5\t{n + 1}\n" for n in range(8)).encode()
+
+
+def whole_json_lines() -> bytes:
+    return "".join(f'{{"x": [[{n}, 2], [0.5, null]], "y": "{"ab"[n % 2]}"}}\n' for n in range(8)).encode()
+
+
+def whole_tsf() -> bytes:
+    lines = "".join(f"T{n}:{'ab'[n % 2]}:{n},0.5,2\n" for n in range(8))
+    return f"@relation r\n@attribute name string\n@attribute group string\n@equallength true\n@data\n{lines}".encode()
+
+
+def whole_arff() -> bytes:
+    lines = "".join(f"{n},{n + 1},{'ab'[n % 2]}\n" for n in range(8))
+    return f"@relation r\n@attribute t0 numeric\n@attribute t1 numeric\n@attribute c {{a,b}}\n@data\n{lines}".encode()
+
+
 CASES = {
     "classify.npz": ("classify", whole_npz()),
     "rolls.npz": ("rolls", whole_npz()),
     "forecast.npz": ("forecast:horizon=2", whole_npz()),
     "forecast.csv": ("forecast:horizon=2,missing=last", whole_csv()),
     "classify.ts": ("classify", whole_ts()),
+    "classify.tsv": ("classify", whole_tsv()),
+    "classify.jsonl": ("classify:missing=mean", whole_json_lines()),
+    "classify.tsf": ("classify:target=group", whole_tsf()),
+    **({"classify.arff": ("classify", whole_arff())} if find_spec("scipy") else {}),
     "characters.txt": ("characters", whole_csv()),
 }
 WORDS = [b"", b"\0", b",", b"nan", b"-", b":", b"\n", b"?", b'"', b"1e999", b"@data\n", b"\xff", b"9"]

@@ -228,3 +228,12 @@ def test_every_check_is_in_the_reference_with_its_sentence() -> None:
         for check in suite.checks()
     ]
     assert [row for row in rows if row[0] != "check"] == wanted
+
+
+def test_every_extra_is_on_the_page_of_the_installation() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    page = (ROOT / "docs" / "how-to" / "install.md").read_text()
+    named = {
+        name for row in re.findall(r"^\| (`.+?) \|", page, re.MULTILINE) for name in re.findall(r"`([\w-]+)`", row)
+    }
+    assert named == set(extras)

@@ -1,8 +1,11 @@
 """`rnnframe report`."""
 
 import math
+import time
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import attrs
 import click
@@ -15,12 +18,38 @@ from rnnframe.registry.registry import default_registry
 from rnnframe.runs.folder import METRICS, RunFolder
 from rnnframe.runs.metrics import Metrics, Over, read_metrics
 from rnnframe.sizes import human_bytes
+from rnnframe.storage.durable import write_whole
 from rnnframe.training.options import TrainingOptions
+
+if TYPE_CHECKING:
+    from rnnframe.drawing.runs import Drawn  # which imports matplotlib
+
+
+def _page_file(context: click.Context, option: click.Parameter, value: str | None) -> Path | None:
+    """Return the path; raises `UsageError` for one that cannot be written and where plotly is missing."""
+    if value is None:
+        return None
+    path = Path(value)
+    if path.is_dir() or path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--page {value!r} is no page; give a file that ends in .html")
+    if not path.parent.is_dir():
+        raise UsageError(f"--page {value!r}: there is no folder {str(path.parent)!r}; make it first")
+    for library in ("plotly", "matplotlib"):  # the page has the looks of the picture
+        if find_spec(library) is None:
+            raise UsageError(f'--page draws with {library}, which is not installed; run: pip install "rnnframe[page]"')
+    return path
 
 
 @click.command("report", short_help="Show how runs went: loss, throughput, memory; as a table and a picture.")
 @click.argument("runs", nargs=-1, metavar="[RUN]...")
 @plot_option("loss, learning rate, gradient norm, throughput and memory of all runs")
+@click.option(
+    "--page",
+    callback=_page_file,
+    metavar="FILE",
+    help="write a page, as .html, with the same curves to zoom and to switch on and off",
+)
+@click.option("--follow", is_flag=True, help="write the page again and again while a run goes on; it shows what is new")
 @click.option(
     "--over",
     type=click.Choice(get_args(Over)),
@@ -29,14 +58,19 @@ from rnnframe.training.options import TrainingOptions
     help="what stands on the x-axis of the picture",
 )
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def command(runs: tuple[str, ...], plot: Path | None, over: Over, as_json: bool) -> None:
+def command(
+    runs: tuple[str, ...], plot: Path | None, page: Path | None, follow: bool, over: Over, as_json: bool
+) -> None:
     """Sum up one or several runs from their metrics, finished or still going on; by default the newest under runs/.
 
     Losses are those of the last batch, the last epoch and the last evaluation. Time is that of the training steps, and
-    throughput counts the steps of all samples in it. The picture of --plot draws the runs over each other.
+    throughput counts the steps of all samples in it. The picture of --plot draws the runs over each other, and so does
+    the page of --page.
     """
     runs = runs or (named_run(None),)
-    if plot is not None:
+    if follow and page is None:
+        raise UsageError("--follow goes on with a page; give --page FILE.html too")
+    if plot is not None or page is not None:
         _check_number(runs)
     folders = [RunFolder.open(run) for run in runs]
     read = [read_metrics(folder.path / METRICS, over) for folder in folders]
@@ -62,7 +96,12 @@ def command(runs: tuple[str, ...], plot: Path | None, over: Over, as_json: bool)
             [_cells(row) for row in rows],
         )
     if plot is not None:
-        _draw(plot, runs, units, read, over)
+        from rnnframe.drawing.runs import runs_figure
+        from rnnframe.drawing.style import save
+
+        save(runs_figure(_drawn(runs, units, read, over), over), plot)
+    if page is not None:
+        _write_pages(page, follow, folders, runs, units, over)
 
 
 def _check_number(runs: tuple[str, ...]) -> None:
@@ -134,14 +173,30 @@ def _time(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
 
 
-def _draw(path: Path, runs: tuple[str, ...], units: list[str], read: list[Metrics], over: Over) -> None:
-    from rnnframe.drawing.runs import Drawn, runs_figure
-    from rnnframe.drawing.style import save
+def _drawn(runs: Sequence[str], units: Sequence[str], read: Sequence[Metrics], over: Over) -> list["Drawn"]:
+    from rnnframe.drawing.runs import Drawn
 
     for run, metrics in zip(runs, read, strict=True):
         if not metrics.batches:
             raise RunError(f"run {run!r} has no batch in its metrics yet; wait for one, or leave it out")
         if getattr(metrics, over) is None:
             raise UsageError(f"the metrics of run {run!r} do not tell {over}; draw it with --over updates")
-    drawn = [Drawn(run, f"loss ({unit})", metrics) for run, unit, metrics in zip(runs, units, read, strict=True)]
-    save(runs_figure(drawn, over), path)
+    return [Drawn(run, f"loss ({unit})", metrics) for run, unit, metrics in zip(runs, units, read, strict=True)]
+
+
+def _write_pages(
+    path: Path, follow: bool, folders: Sequence[RunFolder], runs: Sequence[str], units: Sequence[str], over: Over
+) -> None:
+    """Write the page; with `follow`, again every few seconds until no run goes on, or until Ctrl-C."""
+    from rnnframe.drawing.runs_page import SECONDS, runs_page
+
+    while True:
+        live = follow and any(folder.in_use for folder in folders)
+        read = [read_metrics(folder.path / METRICS, over) for folder in folders]
+        try:
+            write_whole(path, runs_page(_drawn(runs, units, read, over), over, live=live).encode())
+        except OSError as error:
+            raise RunError(f"--page {str(path)!r} cannot be written: {error.strerror}") from error
+        if not live:
+            return
+        time.sleep(SECONDS)

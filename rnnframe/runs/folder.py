@@ -19,7 +19,7 @@ from typing import Any, Self
 from rnnframe.errors import RunError
 from rnnframe.runs.checkpoints import Checkpoint, Checkpoints
 from rnnframe.storage.durable import BESIDE, Journal, check_plain, make_folder, remove, write_whole
-from rnnframe.storage.locks import Lock, is_lock
+from rnnframe.storage.locks import Lock, is_lock, says_in_use
 from rnnframe.storage.tensors import read_tensors, tensor_bytes
 from rnnframe.storage.toml import read_toml, to_toml
 
@@ -101,6 +101,11 @@ class RunFolder:
     def locked(self) -> bool:
         """Whether this object holds the folder's lock, so that it may write."""
         return self._lock is not None
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a training says that it goes on in this folder; one that was killed still says so."""
+        return says_in_use(self.path / LOCK)
 
     def close(self) -> None:
         """Release the lock, so that other processes can train here."""

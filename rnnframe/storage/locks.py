@@ -67,6 +67,15 @@ def is_lock(path: Path) -> bool:
         return False
 
 
+def says_in_use(path: Path) -> bool:
+    """Return whether a lock file says that a process holds it; a process that was killed has not taken that back."""
+    try:
+        with open(open_plain(path, os.O_RDONLY), "rb") as file:
+            return b"in use" in file.read(200)
+    except OSError:
+        return False
+
+
 def _holder(file: FileIO) -> str:
     found = re.search(rb"process \d+", file.read(200))
     return found[0].decode() if found else "another process"

@@ -109,6 +109,7 @@ def test_help_names_every_command_and_every_training_option(run: Run) -> None:
         "warmup",
         "report",
         "plan",
+        "play",
         "compare",
         "explain",
         "new",

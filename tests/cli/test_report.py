@@ -2,9 +2,14 @@
 
 import json
 import math
+import re
+import time
 from pathlib import Path
 
 import pytest
+from browsing import chromium, expect_silence
+
+from rnnframe.runs.folder import RunFolder
 
 from .conftest import Run
 
@@ -101,3 +106,99 @@ def test_what_cannot_be_reported_is_said_in_one_line(
 def test_a_run_of_a_task_whose_plugin_is_not_at_hand_is_named_after_it(run: Run, tmp_path: Path) -> None:
     folder = run_folder(tmp_path / "one", config='task = "mine:width=3"\n')
     assert json.loads(run("report", folder, "--json").out)["runs"][0]["unit"] == "mine:width=3"
+
+
+def page_data(path: Path) -> list[dict]:
+    """Return the traces in a page, which plotly draws."""
+    text = path.read_text("utf-8")
+    begun = text.rindex("Plotly.newPlot(")
+    traces, _ = json.JSONDecoder().raw_decode(text[text.index("[{", begun) :])
+    return traces
+
+
+def test_the_page_has_the_curves_of_every_run_and_loads_nothing(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("plotly", reason='the page needs: pip install ".[page]"')
+    one, two = run_folder(tmp_path / "one"), run_folder(tmp_path / "two", updates=60)
+    page = tmp_path / "page.html"
+    outcome = run("report", one, two, "--page", page)
+    assert (outcome.code, outcome.err) == (0, "")
+    traces = page_data(page)
+    losses = [trace for trace in traces if trace["xaxis"] == "x" and trace["mode"] == "lines"]
+    assert [len(trace["y"]) for trace in losses] == [30, 60]
+    assert losses[0]["y"] == pytest.approx([1 + math.exp(-update / 10) for update in range(1, 31)])
+    assert losses[0]["x"] == list(range(1, 31))
+    assert [trace["legendgroup"] for trace in traces if trace.get("showlegend")] == [str(one), str(two)]
+    assert not re.search(r'<(script|link|img)[^>]*(src|href)="', page.read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--page", "page.png"), "give a file that ends in .html"),
+        (("--page", "nowhere/page.html"), "there is no folder 'nowhere'"),
+        (("--follow",), "give --page FILE.html too"),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_one_line(
+    run: Run, tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    outcome = run("report", run_folder(tmp_path / "one"), *words)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert message in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_without_plotly_one_line_says_what_to_install(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rnnframe.cli.report.find_spec", lambda name: None)
+    outcome = run("report", run_folder(tmp_path / "one"), "--page", "page.html")
+    assert outcome.code == 2
+    assert 'pip install "rnnframe[page]"' in outcome.err
+
+
+def test_a_page_follows_a_run_until_it_ends(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("plotly", reason='the page needs: pip install ".[page]"')
+    folder, page, seen = run_folder(tmp_path / "one"), tmp_path / "page.html", []
+    held = RunFolder.resume(folder)
+
+    def train_on(seconds: float) -> None:
+        seen.append((seconds, page.read_text("utf-8")))
+        record = {"kind": "batch", "update": 31, "loss": 0.25, "steps": 64, "seconds": 0.5}
+        with open(folder / "metrics.jsonl", "a") as metrics:
+            metrics.write(json.dumps(record) + "\n")
+        held.close()
+
+    monkeypatch.setattr("rnnframe.cli.report.time.sleep", train_on)
+    assert run("report", folder, "--page", page, "--follow").code == 0
+    ((seconds, first),) = seen
+    assert 1 <= seconds <= 60
+    assert "LIVE = true" in first
+    assert "LIVE = false" in page.read_text("utf-8")
+    assert page_data(page)[0]["y"][-1] == 0.25
+
+
+def test_a_page_can_be_switched_and_reloads_as_it_was(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("plotly", reason='the page needs: pip install ".[page]"')
+    one, two, page = run_folder(tmp_path / "one"), run_folder(tmp_path / "two", updates=60), tmp_path / "page.html"
+    run("report", one, two, "--page", page)
+    live = page.read_text("utf-8").replace("LIVE = false", "LIVE = true").replace("1000 * 5", "500")
+    page.write_text(live, encoding="utf-8")
+    with chromium() as browser:
+        browser.get(page.as_uri())
+        visible = "return document.querySelector('.plotly-graph-div').data.map((t) => String(t.visible ?? true))"
+        assert set(browser.execute_script(visible)) == {"true"}
+        hide = """
+            const plot = document.querySelector('.plotly-graph-div');
+            const those = plot.data.map((t, n) => t.legendgroup === arguments[0] ? n : -1).filter((n) => n >= 0);
+            window.old = true;
+            return Plotly.restyle(plot, {visible: 'legendonly'}, those).then(() => those.length);
+        """
+        assert browser.execute_script(hide, str(one)) > 3
+        deadline = time.monotonic() + 30
+        while browser.execute_script("return window.old === true") and time.monotonic() < deadline:
+            time.sleep(0.1)
+        while "legendonly" not in browser.execute_script(visible) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert set(browser.execute_script(visible)) == {"true", "legendonly"}
+        expect_silence(browser)

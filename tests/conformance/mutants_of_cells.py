@@ -20,7 +20,10 @@ def gru(fault, old, new, caught_by, suite=sound.TestGRU):
     return Mutant(fault, suite, GRU, old, new, caught_by)
 
 
-ALL_W, ALL_B = 'add_product(h[:-1], dz, gradients["W"], scratch["panel"])', 'add_column_sums(dz, gradients["b"])'
+ALL_W, ALL_B = (
+    'add_product(seen(block, h[:-1], mask), dz, gradients["W"], scratch["panel"])',
+    'add_column_sums(dz, gradients["b"])',
+)
 WRITES_DX = 'write_input_gradient(dz, weights["U"], dx)'
 DU = '        add_input_product(x, dz, gradients["U"], scratch["panel"])\n'
 
@@ -36,7 +39,7 @@ MUTANTS = [
     elman("dh is forgotten", "            carried += dh[t]\n", "", SLOPES),
     elman("dh replaces what is carried", "carried += dh[t]", "carried[...] = dh[t]", SLOPES),
     elman("db is assigned", ALL_B, 'gradients["b"][...] = dz.sum((0, 1))', ADDS),
-    elman("dW takes the state after the step", "add_product(h[:-1], dz,", "add_product(h[1:], dz,", SLOPES),
+    elman("dW takes the state after the step", "seen(block, h[:-1], mask), dz", "seen(block, h[1:], mask), dz", SLOPES),
     elman(
         "dx adds to stale values",
         WRITES_DX,
@@ -104,19 +107,24 @@ MUTANTS = [
     lstm("a sign in dz_g", "np.subtract(1, dz_g, out=dz_g)", "np.add(1, dz_g, out=dz_g)", SLOPES),
     lstm("i is forgotten in dz_g", "        dz_g *= i\n", "", SLOPES),
     lstm("the cell state of the wrong step", "dz_f *= c[:-1]", "dz_f *= c[1:]", SLOPES),
-    lstm("dc of later steps is dropped", "dc += slope[t]", "dc[...] = slope[t]", SLOPES),
-    lstm("f is forgotten in dc", "            dc *= f[t]\n", "", SLOPES),
-    lstm("f scales dc of the wrong step", "dc *= f[t]", "dc *= f[t - 1]", SLOPES),
+    lstm("dc of later steps is dropped", "new_c += slope[t]", "new_c[...] = slope[t]", SLOPES),
+    lstm("f is forgotten in dc", "            new_c *= f[t]\n", "", SLOPES),
+    lstm("f scales dc of the wrong step", "new_c *= f[t]", "new_c *= f[t - 1]", SLOPES),
     lstm("gates are exchanged", "dz_i, dz_f, dz_g, dz_o = np.split(dz", "dz_f, dz_i, dz_g, dz_o = np.split(dz", SLOPES),
     lstm("dW is assigned", ALL_W, 'gradients["W"].fill(0)\n        ' + ALL_W, ADDS),
     lstm("db is added twice", ALL_B, f"{ALL_B}\n        {ALL_B}", SLOPES),
     lstm(
         "the carried gradient is an alias of scratch",
-        "np.matmul(dz[t], WT, out=dh_t)",
-        'dh_t = dstate["h"] = dz[t] @ WT',
+        "np.matmul(dz[t], WT, out=new_h)",
+        'dh_t = new_h = dstate["h"] = dz[t] @ WT',
         "writes nothing but",
     ),
-    lstm("tanh(c) is expected in the scratch of forward", "        np.tanh(c[1:], out=slope)\n", "", SLOPES),
+    lstm(
+        "tanh(c) is expected in the scratch of forward",
+        "            np.tanh(c[1:], out=slope)\n",
+        "            pass\n",
+        SLOPES,
+    ),
     lstm("i ∘ g is dropped at the first step", "c_t += product\n", "c_t += product * (t > 0)\n", SLOPES),
     lstm(
         "Wᵀ is stale",
@@ -130,8 +138,8 @@ MUTANTS = [
     gru("dbn is forgotten", '            add_column_sums(extra, gradients["bn"])\n', "", SLOPES),
     gru(
         "the state after the step in dW",
-        "add_product(h[:-1], dz, gradients",
-        "add_product(h[1:], dz, gradients",
+        "before = seen(block, h[:-1], mask)",
+        "before = seen(block, h[1:], mask)",
         SLOPES,
     ),
     gru("dU after dz was changed for dW", DU, "        np.copyto(dz_n, extra)\n" + DU, SLOPES),
@@ -156,8 +164,8 @@ MUTANTS = [
     ),
     gru(
         "dW of the candidate without r",
-        "np.multiply(r, h[:-1], out=extra)",
-        "np.copyto(extra, h[:-1])",
+        "np.multiply(r, before, out=extra)",
+        "np.copyto(extra, before)",
         SLOPES,
         suite=sound.TestGRUWithResetBefore,
     ),

@@ -49,9 +49,10 @@ class Auto(StateStore):
         budget = free_memory() // 2 if self.budget is None else int(self.budget)
         choices = list(_choices(problem, budget))
         if not choices:
+            smallest = _smallest(problem)
             raise OptionError(
-                f"store 'auto': no exact store fits into {budget} bytes ({human_bytes(budget)}); "
-                f"the smallest budget that would do is {_smallest(problem)} bytes"
+                f"store 'auto': no exact store fits into {human_bytes(budget)}; "
+                f"the smallest budget that would do is {human_bytes(smallest)} (budget={smallest})"
             )
         best = min(choices, key=lambda choice: (choice.work, choice.held, len(render(choice.store))))
         return best.store, best.length  # of equal ones the simpler

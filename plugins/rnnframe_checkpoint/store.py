@@ -8,7 +8,18 @@ from typing import ClassVar, Literal, Self, TypeAlias
 import attrs
 from attrs.validators import ge, gt, in_, optional
 
-from rnnframe.plugin import ByteSize, Costs, Grid, Medium, OptionError, Problem, Schedule, StateStore, TapeRetention
+from rnnframe.plugin import (
+    ByteSize,
+    Costs,
+    Grid,
+    Medium,
+    OptionError,
+    Problem,
+    Schedule,
+    StateStore,
+    TapeRetention,
+    human_bytes,
+)
 from rnnframe_checkpoint.mixed import mixed, runs_of
 from rnnframe_checkpoint.online import online
 from rnnframe_checkpoint.policies import filled, revolve, tiered, uniform
@@ -141,9 +152,10 @@ class Checkpoint(StateStore):
     def _refuse(self, smallest: int, costs: Costs) -> int:
         assert self.budget is not None
         policy = f": policy={self.policy}" if self.policy else ""
+        enough = smallest * costs.shards
         raise OptionError(
-            f"store 'checkpoint'{policy} does not fit into {int(self.budget)} bytes at this chunk length; "
-            f"the smallest budget that would do is {smallest * costs.shards} bytes"
+            f"store 'checkpoint'{policy} does not fit into {human_bytes(self.budget)} at this chunk length; "
+            f"the smallest budget that would do is {human_bytes(enough)} (budget={enough})"
         )
 
     @classmethod

@@ -9,6 +9,8 @@ from typing import Any, Self, TypeAlias
 
 import numpy as np
 
+from rnnframe.sizes import human_bytes
+
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 """A numpy array of any shape and dtype."""
 Arrays: TypeAlias = Mapping[str, Array]
@@ -26,7 +28,7 @@ def aligned_empty(size: int, dtype: np.dtype[Any]) -> Array:
     try:
         raw = np.empty(nbytes, np.uint8)
     except ValueError:  # more than can be addressed
-        raise MemoryError(f"Unable to allocate {nbytes} bytes") from None
+        raise MemoryError(f"Unable to allocate {human_bytes(nbytes)}") from None
     skip = -raw.ctypes.data % ALIGNMENT
     return raw[skip : skip + size * dtype.itemsize].view(dtype)
 

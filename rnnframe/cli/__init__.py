@@ -8,6 +8,7 @@ import click
 
 import rnnframe
 from rnnframe.cli.group import PluginGroup, registry_of
+from rnnframe.cli.hints import advice, stray
 from rnnframe.errors import RnnframeError
 from rnnframe.registry.registry import using
 
@@ -15,23 +16,34 @@ LONGEST = 1200
 """Characters of an error; one that lists all known names may need hundreds."""
 
 
-COMMANDS = {
-    "train": "Train a network on a task.",
-    "evaluate": "Print the loss of a trained model on data.",
-    "predict": "Write down what a trained model predicts for data.",
-    "sample": "Write text with a trained model.",
-    "report": "Show how runs went: loss, throughput, memory; as a table and a picture.",
-    "plan": "Tell bytes and time of every strategy before anything runs.",
-    "compare": "Run the strategies on one batch: bytes, time, and the gradient's difference.",
-    "play": "Write a page that plays a strategy as a moving picture.",
-    "explain": "Tell which arrays of the past the gradients of a cell need.",
-    "new": "Write a new cell, store, optimizer or medium, ready to be installed.",
-    "check": "Put a plugin through the conformance suite of its kind.",
-    "plugins": "List the plugins and what they provide.",
-    "show": "Explain a task, cell, store, observer, ..., and list its options.",
-    "warmup": "Compile the kernels ahead of their first use.",
+GROUPS = {
+    "Train and use a network": {
+        "train": "Train a network on a task.",
+        "evaluate": "Print the loss of a trained model on data.",
+        "predict": "Write down what a trained model predicts for data.",
+        "sample": "Write text with a trained model.",
+        "report": "Show how runs went: loss, throughput, memory; as a table and a picture.",
+    },
+    "Choose what is remembered of the past": {
+        "plan": "Tell bytes and time of every strategy before anything runs.",
+        "compare": "Run the strategies on one batch: bytes, time, and the gradient's difference.",
+        "play": "Write a page that plays a strategy as a moving picture.",
+        "explain": "Tell which arrays of the past the gradients of a cell need.",
+    },
+    "Look up": {
+        "show": "List what there is, or explain a task, cell, store, ... and its options.",
+        "plugins": "List the plugins and what they provide.",
+    },
+    "Extend": {
+        "new": "Write a new cell, store, optimizer or medium, ready to be installed.",
+        "check": "Put a plugin through the conformance suite of its kind.",
+    },
+    "Set up": {
+        "warmup": "Compile the kernels ahead of their first use.",
+    },
 }
-"""The subcommands and what `rnnframe --help` says of them; each is the `command` of the module of its name."""
+"""What people do -> the subcommands for it, with their line of `rnnframe --help`; each is `command` of its module."""
+COMMANDS = {name: line for commands in GROUPS.values() for name, line in commands.items()}
 
 
 @click.group(cls=PluginGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -53,7 +65,7 @@ def cli(context: click.Context, plugin: tuple[str, ...], trace: bool) -> None:
         context.with_resource(using(registry_of(context)))
 
 
-cli.own = COMMANDS
+cli.groups = GROUPS
 
 
 def with_commands() -> click.Group:
@@ -81,9 +93,9 @@ def run() -> int:
         click.echo(error.format_message(), err=True)
         return 2
     except click.NoSuchOption as error:
-        first = error.option_name in ("--plugin", "--trace")
-        hint = f"; it stands before the command: rnnframe {error.option_name} ... COMMAND" if first else ""
-        return _fail(error, error.format_message().rstrip(".") + hint, error.exit_code)
+        return _fail(error, advice(error, cli), error.exit_code)
+    except click.UsageError as error:
+        return _fail(error, stray(error) or error.format_message(), error.exit_code)
     except click.ClickException as error:
         return _fail(error, error.format_message(), error.exit_code)
     except RnnframeError as error:

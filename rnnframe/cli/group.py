@@ -20,10 +20,16 @@ class PluginGroup(click.Group):
     """A group that takes in the commands of plugins, and suggests the nearest command for a misspelt one.
 
     Plugins are loaded only where the name of a command is not one of the group's own, and for `--help`. A command of
-    the group's own is imported when it is used: `own` has its line of the help, and `rnnframe.cli.NAME` the command.
+    the group's own is imported when it is used: `groups` has its line of the help, and `rnnframe.cli.NAME` the command.
     """
 
-    own: Mapping[str, str]
+    groups: Mapping[str, Mapping[str, str]]
+    """What people do -> names of commands of the group's own, and what `--help` says of each."""
+
+    @property
+    def own(self) -> dict[str, str]:
+        """The commands of the group's own, and what `--help` says of each."""
+        return {name: line for commands in self.groups.values() for name, line in commands.items()}
 
     def load(self, name: str) -> click.Command:
         """Return a command of the group's own."""
@@ -35,8 +41,11 @@ class PluginGroup(click.Group):
         """Write the commands and what they do, without importing those of the group's own."""
         plugins = {name: self.get_command(ctx, name) for name in self.list_commands(ctx) if name not in self.own}
         helps = {name: command.get_short_help_str(200) for name, command in plugins.items() if command}
-        with formatter.section("Commands"):
-            formatter.write_dl([*sorted(self.own.items()), *helps.items()])
+        plugin_commands = {"Commands of plugins": helps} if helps else {}
+        longest = max(map(len, [*self.own, *helps]))
+        for title, commands in {**self.groups, **plugin_commands}.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(longest), line) for name, line in commands.items()])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take note of `--plugin` before any option acts, since `--help` lists the commands of these files too."""

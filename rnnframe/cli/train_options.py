@@ -53,19 +53,24 @@ class AroundOptions:
 
 def resolve(config: str | None, asked: Mapping[str, Any]) -> tuple[TrainingOptions, AroundOptions]:
     """Return the options of a file under those of the command line; each is checked where it comes from."""
+    typed = {name: _flag(name) for name in asked}
     if config is None:
-        return _both(asked, "command", "train")
-    file: dict[str, Any] = {}
+        return _both(asked, "command", "train", typed)
+    file, keys = {}, {}
     for name, value in read_toml(Path(config)).items():
         option = name.replace("-", "_")
         if option in file:
             raise OptionError(f"configuration {config!r} gives {option!r} twice, also as {name!r}; leave one out")
-        file[option] = value
-    _both(file, "configuration", config)
+        file[option], keys[option] = value, f"{name} = "
+    _both(file, "configuration", config, keys)
     for name, other in (("out", "no_out"), ("no_out", "out")):
         if name in asked:
             file.pop(other, None)  # what the command line says comes first
-    return _both({**file, **asked}, "command", "train")
+    return _both({**file, **asked}, "command", "train", typed)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-") + " "
 
 
 def resolve_resumed(
@@ -75,18 +80,20 @@ def resolve_resumed(
     around = field_types(AroundOptions)
     wrong = [name for name in asked if name in ("out", "no_out", "force") or (name not in LATER and name not in around)]
     if wrong:
-        flags = ", ".join("--" + name.replace("_", "-") for name in sorted(wrong))
+        flags = ", ".join(_flag(name).strip() for name in sorted(wrong))
         later = " and ".join("--" + name for name in LATER)
         raise UsageError(f"--resume takes its options from {where!r}; leave out {flags} (only {later} may change)")
     build(TrainingOptions, written, "configuration", where)
-    return _both({**written, **asked}, "command", "train")
+    return _both({**written, **asked}, "command", "train", {name: _flag(name) for name in asked})
 
 
-def _both(values: Mapping[str, Any], kind: str, name: str) -> tuple[TrainingOptions, AroundOptions]:
+def _both(
+    values: Mapping[str, Any], kind: str, name: str, spelt: Mapping[str, str]
+) -> tuple[TrainingOptions, AroundOptions]:
     classes: tuple[type[TrainingOptions], type[AroundOptions]] = TrainingOptions, AroundOptions
     known = [field_types(cls) for cls in classes]
     for key in values:
         if key not in known[0] | known[1]:
             raise unknown_name(f"option of {kind} {name!r}:", key, known[0] | known[1])
     training, around = ({key: value for key, value in values.items() if key in names} for names in known)
-    return build(TrainingOptions, training, kind, name), build(AroundOptions, around, kind, name)
+    return build(TrainingOptions, training, kind, name, spelt), build(AroundOptions, around, kind, name, spelt)

@@ -5,6 +5,7 @@ allowed, `metadata={"help": ...}` what `rnnframe show` prints. `parse` splits, `
 writes an object down so that `build` makes an equal one.
 """
 
+import re
 import typing
 from collections.abc import Mapping
 from types import NoneType, UnionType
@@ -131,9 +132,10 @@ def check_value(value: Any, kind: Any) -> Any:
     raise ValueError(value)
 
 
-def build(cls: type[T], options: Mapping[str, Any], kind: str, name: str) -> T:
+def build(cls: type[T], options: Mapping[str, Any], kind: str, name: str, spelt: Mapping[str, str] | None = None) -> T:
     """Make a `cls` from its options; texts are read by the field's type, other values are taken as they are.
 
+    `spelt` says how the user wrote the name of an option where that is not `key=value`: `--held-out `, `held-out = `.
     Raises `OptionError` (or `UnknownNameError` for a misspelt option) with one line that names option and value.
     """
     types = field_types(cls)
@@ -145,7 +147,8 @@ def build(cls: type[T], options: Mapping[str, Any], kind: str, name: str) -> T:
         try:
             values[key] = read_value(value, types[key]) if isinstance(value, str) else check_value(value, types[key])
         except ValueError:
-            raise OptionError(f"{where}: {key}={value} is invalid; expected {describe_type(types[key])}") from None
+            written = (spelt or {}).get(key, f"{key}=")
+            raise OptionError(f"{where}: {written}{value} is invalid; expected {describe_type(types[key])}") from None
     missing = [name for name in required_options(cls) if name not in values]
     if missing:
         example = ",".join(f"{key}=..." for key in missing)
@@ -153,7 +156,12 @@ def build(cls: type[T], options: Mapping[str, Any], kind: str, name: str) -> T:
     try:
         return cls(**values)
     except (ValueError, TypeError) as error:
-        raise OptionError(f"{where}: {error.args[0] if error.args else error}") from None
+        raise OptionError(f"{where}: {_as_spelt(str(error.args[0] if error.args else error), spelt or {})}") from None
+
+
+def _as_spelt(message: str, spelt: Mapping[str, str]) -> str:
+    """Return the message of a validator, which quotes the names of fields, with each as the user wrote it."""
+    return re.sub(r"'(\w+)'", lambda name: spelt[name[1]].rstrip(" =") if name[1] in spelt else name[0], message)
 
 
 def render(thing: Any) -> str:

@@ -33,10 +33,10 @@ class StoreBudgetChecks(StoreSuite):
                     if held > budget:
                         fail(f"{case}: budget={budget} bytes, but {held} are planned")
                     continue
-                named = re.findall(r"(\d+) bytes", held)
-                if not named or int(named[-1]) <= budget:
-                    fail(f"{case}: budget={budget} is refused without the smallest that would do, in bytes: {held}")
-                smallest = int(named[-1])
+                named = re.findall(r"budget=(\d+)|(\d+) bytes", held)
+                if not named or int("".join(named[-1])) <= budget:
+                    fail(f"{case}: budget={budget} is refused without the smallest that would do (budget=N): {held}")
+                smallest = int("".join(named[-1]))
                 held = self._planned(network, case, smallest)
                 if not isinstance(held, int) or held > smallest:
                     told = "are refused" if isinstance(held, str) else f"plan {held}"

@@ -9,7 +9,7 @@ from .conftest import TEXT, Run
 
 WRONG = [
     (("trian",), 2, "unknown command 'trian'; did you mean 'train'?"),
-    (("train", "--sore", "x"), 2, "No such option '--sore'"),
+    (("train", "--sore", "x"), 2, "rnnframe train has no option '--sore'; did you mean --store?"),
     (("train", "--store", "full-histroy"), 2, "unknown store 'full-histroy'; did you mean 'full-history'?"),
     (
         ("train", "--store", "checkpoint:slot=3"),
@@ -24,11 +24,15 @@ WRONG = [
     (("train", "--cell", "elman:activation=sine"), 2, "expected one of sigmoid, tanh, relu, identity"),
     (("train", "--optimizer", "adam:lr=-1"), 2, "optimizer 'adam': 'lr' must be >= 0: -1.0"),
     (("train", "--rate", "cosin"), 2, "unknown learning rate 'cosin'; did you mean 'cosine'?"),
-    (("train", "--batch", "0"), 2, "'batch' must be >= 1: 0"),
-    (("train", "--steps", "ten"), 2, "steps=ten is invalid; expected integer"),
-    (("train", "--clip", "0"), 2, "'clip' must be > 0: 0.0"),
-    (("train", "--held-out", "1"), 2, "'held_out' must be < 1: 1.0"),
-    (("train", "--dtype", "float16"), 2, "dtype=float16 is invalid; expected one of float32, float64"),
+    (("train", "--batch", "0"), 2, "command 'train': --batch must be >= 1: 0"),
+    (("train", "--steps", "ten"), 2, "command 'train': --steps ten is invalid; expected integer"),
+    (("train", "--clip", "0"), 2, "command 'train': --clip must be > 0: 0.0"),
+    (("train", "--held-out", "1"), 2, "command 'train': --held-out must be < 1: 1.0"),
+    (
+        ("train", "--dtype", "float16"),
+        2,
+        "--dtype float16 is invalid; expected one of float32, float64",
+    ),
     (("train", "--batch", "9999999"), 2, "batch=9999999 needs at least 19999999 to train on"),
     (
         (
@@ -94,9 +98,11 @@ def test_a_data_file_that_is_no_text_is_refused(
 
 CONFIGS = [
     ("epoch = 3", 2, "unknown option of configuration {path}: 'epoch'; did you mean 'epochs'?"),
-    ("batch = 2.5", 2, "configuration {path}: batch=2.5 is invalid; expected integer"),
-    ('clip = "much"', 2, "configuration {path}: clip=much is invalid; expected number or none"),
+    ("batch = 2.5", 2, "configuration {path}: batch = 2.5 is invalid; expected integer"),
+    ('clip = "much"', 2, "configuration {path}: clip = much is invalid; expected number or none"),
     ("batch = = 3", 1, "{path} is no TOML: "),
+    ("held-out = 1.5", 2, "configuration {path}: held-out must be < 1: 1.5"),
+    ("held_out = 1.5", 2, "configuration {path}: held_out must be < 1: 1.5"),
     ("[train]\nbatch = 3", 2, "unknown option of configuration {path}: 'train'"),
 ]
 

@@ -44,7 +44,7 @@ def test_the_table_has_a_row_for_every_usual_store(run: Run) -> None:
 def test_an_error_in_the_other_process_is_one_clear_line_here(run: Run) -> None:
     outcome = run("compare", *SMALL, "--store", "checkpoint:budget=1KiB")
     assert outcome.code == 2
-    assert "store 'checkpoint' does not fit into 1024 bytes" in outcome.err
+    assert "store 'checkpoint' does not fit into 1.0 KiB" in outcome.err
     assert outcome.err.count("\n") == 1
 
 

@@ -84,11 +84,11 @@ def test_the_command_line_comes_before_the_file(run: Run, text: Path, tmp_path: 
     [
         ("stop-aftr = 3", "'stop_aftr'; did you mean 'stop_after'?"),
         ('resume = "run"', "unknown option of configuration "),
-        ('sample = "many"', "sample=many is invalid; expected integer"),
-        ("force = 3", "force=3 is invalid; expected true or false"),
-        ("out = true", "out=True is invalid; expected text or none"),
-        ("keep = 0", "'keep' must be >= 1: 0"),
-        ("stop_after = 0", "'stop_after' must be >= 1: 0"),
+        ('sample = "many"', "sample = many is invalid; expected integer"),
+        ("force = 3", "force = 3 is invalid; expected true or false"),
+        ("out = true", "out = True is invalid; expected text or none"),
+        ("keep = 0", "keep must be >= 1: 0"),
+        ("stop_after = 0", "stop_after must be >= 1: 0"),
     ],
 )
 def test_a_wrong_line_is_named_with_its_file(run: Run, tmp_path: Path, line: str, message: str) -> None:

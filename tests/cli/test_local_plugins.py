@@ -165,5 +165,6 @@ def test_an_option_of_the_program_after_the_command_is_told_where_it_stands(run:
     outcome = run("explain", "copy", "--plugin", plugin)
     assert outcome.code == 2
     assert outcome.err == (
-        "rnnframe: error: No such option '--plugin'; it stands before the command: rnnframe --plugin ... COMMAND\n"
+        "rnnframe: error: rnnframe explain has no option '--plugin'; "
+        "it stands before the command: rnnframe --plugin ... COMMAND\n"
     )

@@ -45,9 +45,7 @@ ABSENT: Mapping[tuple[str, ...], str] = {
     ("gpu", "gpus", "device", "cuda", "use-cuda", "no-cuda", "accelerator"): (
         "rnnframe computes on the CPU only; leave it out (--shards N says how many threads)"
     ),
-    ("dropout", "drop", "dropout-rate"): (
-        "no cell here has dropout; --patience N, adamw:weight_decay=... and fewer units also work against overfitting"
-    ),
+    ("dropout", "drop", "dropout-rate"): "dropout is a layer between the cells: --cell dropout:rate=0.2",
     ("loss", "criterion", "objective"): "the task says which loss is used; `rnnframe show tasks` lists them",
     ("verbose", "v", "debug"): "progress is shown by default; RNNFRAME_TRACEBACK=1 shows where an error arose",
 }
@@ -94,12 +92,12 @@ def _meant(typed: str, command: click.Command, where: str, group: PluginGroup) -
         return f"it stands before the command: rnnframe --{word} ... COMMAND"
     written = [f"--{name}" for name in names if f"--{name}" in own]
     written += [spec for name in names if (spec := _plugin_option(name.replace("-", "_"), own))]
+    for words, remark in ABSENT.items():
+        if word in words and not written:
+            return remark
     written += _plugins_named(word, own)
     if written:
         return f"write {written[0]}"
-    for words, remark in ABSENT.items():
-        if word in words:
-            return remark
     others = [name for name in group.own if f"--{word}" in _options(group.load(name))]
     if others:
         return f"it is an option of rnnframe {', '.join(others)}"

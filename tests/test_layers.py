@@ -129,3 +129,8 @@ def test_what_a_cell_is_handed_says_where_it_is():
     for _, start, steps, samples, _, _ in seen:
         assert all(start + steps <= lengths[sample] for sample in samples)
     assert sum(steps * len(samples) for _, _, steps, samples, _, _ in seen) == lengths.sum()
+
+
+def test_a_first_layer_that_cannot_be_looked_up_in_is_named() -> None:
+    with pytest.raises(rf.RnnframeError, match="the first layer, dropout:.*, has no parameter U"):
+        rf.Network(cells=["dropout", "gru:hidden=3"], head="softmax:classes=4", inputs=4, embedding_std=2.0)

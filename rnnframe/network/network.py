@@ -84,8 +84,13 @@ class Network(PredictingLayerModel):
         for at in self.layers:
             at.layer.initialize(self.parameters.group(at.prefix), rng)
         if embedding_std is not None:
-            if not embedding_std > 0 or "layer0.U" not in self.parameters:
-                raise OptionError(f"embedding_std={embedding_std!r}: expected a number above 0 and a first cell with U")
+            if not embedding_std > 0:
+                raise OptionError(f"embedding_std={embedding_std!r} is invalid; expected a number above 0")
+            if "layer0.U" not in self.parameters:
+                raise OptionError(
+                    f"the first layer, {render(self.cells[0])}, has no parameter U, whose rows are looked up; begin "
+                    "with a cell that has one, such as lstm"
+                )
             U = self.parameters["layer0.U"]
             U[...] = rng.normal(0, embedding_std, U.shape)
         if self.head is not None:

@@ -111,7 +111,6 @@ def test_help_names_every_command_and_every_training_option(run: Run) -> None:
         "plan",
         "play",
         "compare",
-        "play",
         "explain",
         "new",
         "check",

@@ -47,6 +47,7 @@ def resume_training(run: RunFolder, prepared: Prepared) -> tuple[Progress, Vecto
     progress = Progress.read(checkpoint.progress, where)
     if progress.data != prepared.data.digest:
         raise RunError(f"the data has changed since {where} was made; put the old one back or start a new run")
+    _check_network(checkpoint, prepared, where)
     batches = prepared.data.batches
     if progress.batch >= batches:
         raise RunError(f"{where} is after batch {progress.batch} of an epoch, which has {batches}")
@@ -54,6 +55,17 @@ def resume_training(run: RunFolder, prepared: Prepared) -> tuple[Progress, Vecto
     run.cut_metrics(progress.metrics_size)
     run.mend_weights(checkpoint)
     return progress, state
+
+
+def _check_network(checkpoint: Checkpoint, prepared: Prepared, where: str) -> None:
+    """Raise `RunError` where a checkpoint was made when the same data asked for another network."""
+    made, wanted = checkpoint.model.get("network"), prepared.model.network.specs()
+    for name in ("inputs", "head"):
+        if isinstance(made, dict) and made.get(name) != wanted[name]:
+            raise RunError(
+                f"{where} is of a network with {name} {made.get(name)!r}, and this version of the task makes one "
+                f"with {wanted[name]!r} of the data: evaluate, predict and sample still take the run; start a new one to train"
+            )
 
 
 def checkpoint_of(

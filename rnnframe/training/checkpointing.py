@@ -63,8 +63,8 @@ def _check_network(checkpoint: Checkpoint, prepared: Prepared, where: str) -> No
     for name in ("inputs", "head"):
         if isinstance(made, dict) and made.get(name) != wanted[name]:
             raise RunError(
-                f"{where} is of a network with {name} {made.get(name)!r}, and this version of the task makes one "
-                f"with {wanted[name]!r} of the data: evaluate, predict and sample still take the run; start a new one to train"
+                f"{where} is of a network with {name} {made.get(name)!r}, and this version of the task makes one with "
+                f"{wanted[name]!r} of the data: evaluate, predict and sample still take the run; train a new one"
             )
 
 

@@ -21,6 +21,7 @@ from rnnframe.arrays.products import (
 )
 from rnnframe.contracts.alphabet import Alphabet
 from rnnframe.contracts.cell import Cell
+from rnnframe.contracts.dataset import Dataset, Examples, Predicted
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import Kernels
 from rnnframe.contracts.layer import BlockPass, Layer, Sizes, TapeRetention, Widths
@@ -41,7 +42,7 @@ from rnnframe.contracts.records import (
 )
 from rnnframe.contracts.step_cell import StepCell, sigmoid
 from rnnframe.contracts.store import Costs, Problem, StateStore
-from rnnframe.contracts.task import Dataset, Examples, NothingLearnt, Predicted, Setting, Task
+from rnnframe.contracts.task import NothingLearnt, Setting, Task
 from rnnframe.data.batch import Batch
 from rnnframe.data.draws import Draw
 from rnnframe.errors import DataError, OptionError, PluginError, RnnframeError, ScheduleError, UsageError

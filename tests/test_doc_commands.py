@@ -47,6 +47,9 @@ SHORTER = {  # command -> options that make it take a moment where it would take
     "train --resume run1": "--epochs 2",
     "train --task forecast:column=co2,horizon=12,season=52,difference=52,missing=last --data co2.csv "
     "--cell gru:hidden=32 --steps 104 --held-out 0.2 --epochs 12 --out run1": f"--epochs 1 {QUICK}",
+    "train --data book.txt --task subwords:size=2000 --cell gru:hidden=256 --out run6": (
+        f"--epochs 1 --batch 4 --task subwords:size=300 {QUICK}"
+    ),
     "train --task adding:length=100,samples=20000 --cell lstm:hidden=64 --batch 50 --optimizer adam:lr=1e-2 "
     "--epochs 4": f"--epochs 1 --task adding:length=9,samples=50 {QUICK}",
     "train --task classify --data JapaneseVowels_TRAIN.ts --cell gru:hidden=64 --batch 16 --epochs 30 "

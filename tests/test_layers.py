@@ -132,5 +132,5 @@ def test_what_a_cell_is_handed_says_where_it_is():
 
 
 def test_a_first_layer_that_cannot_be_looked_up_in_is_named() -> None:
-    with pytest.raises(rf.RnnframeError, match="the first layer, dropout:.*, has no parameter U"):
+    with pytest.raises(rf.RnnframeError, match=r"the first layer, dropout:.*, has no parameter U"):
         rf.Network(cells=["dropout", "gru:hidden=3"], head="softmax:classes=4", inputs=4, embedding_std=2.0)

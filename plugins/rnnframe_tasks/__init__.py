@@ -1,4 +1,4 @@
-"""The tasks that come with rnnframe: characters, bytes, forecast, classify, regress, rolls, adding, copy."""
+"""The tasks that come with rnnframe: of texts, series, whole sequences and rolls, and two that make their own data."""
 
 from collections.abc import Iterable
 
@@ -11,9 +11,10 @@ from rnnframe_tasks.forecast import Forecast
 from rnnframe_tasks.raw_bytes import Bytes
 from rnnframe_tasks.regress import Regress
 from rnnframe_tasks.rolls import Rolls
+from rnnframe_tasks.tokens import Subwords, Words
 
 
 @hookimpl
 def rnnframe_tasks() -> Iterable[type[Task]]:
     """Provide the built-in tasks."""
-    return [Characters, Bytes, Forecast, Classify, Regress, Rolls, Adding, Copy]
+    return [Characters, Bytes, Words, Subwords, Forecast, Classify, Regress, Rolls, Adding, Copy]

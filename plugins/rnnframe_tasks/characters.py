@@ -8,7 +8,7 @@ import numpy as np
 from attrs.validators import ge
 
 from rnnframe.plugin import ByteSize, DataError, Setting, Task
-from rnnframe_tasks.byte_sources import HeldBytes, open_bytes
+from rnnframe_tasks.byte_sources import ByteSource, HeldBytes, open_bytes
 from rnnframe_tasks.standard_input import NAME, STDIN, StandardInput, TextCharacters, open_input
 from rnnframe_tasks.streams import Numbers, Streams, Text, TextExamples, parted
 from rnnframe_tasks.text import EMBEDDED, Vocabulary, embedded_text
@@ -26,7 +26,8 @@ class Characters(Task):
 
     The text is read as `--batch` streams side by side, `--steps` characters at a time; the state is carried from batch
     to batch, the gradient is not. Without `--data`: the Python documentation topics of this interpreter. `--data -`:
-    standard input, read once; its beginning is held out.
+    standard input, read once; its beginning is held out. One more symbol stands for characters that the training text
+    does not have, so that a model can be judged on any text.
     """
 
     hold: ByteSize = attrs.field(
@@ -58,7 +59,7 @@ class Characters(Task):
         name = text.source.name
         split, held_out = parted(len(text), setting, name, "characters")
         size = len(text.vocabulary)
-        if size < 2:
+        if len(text.vocabulary.characters) < 2:
             only = text.vocabulary.characters
             raise DataError(f"{name} has only the character {only!r}; a model needs at least two to choose from")
         numbers = self._numbers(text)
@@ -70,6 +71,7 @@ class Characters(Task):
             train=Streams(numbers, setting.batch, 0, split),
             valid=_examples(f"the held-out part of {name}", Streams(numbers, held_out, split), text.vocabulary),
             digest=text.digest,
+            remarks=text.strange.remarks,
             steps=setting.steps,
         )
 
@@ -83,18 +85,18 @@ class Characters(Task):
         def examples(name: str, streams: Streams) -> TextExamples:
             return _examples(name, streams, known)
 
-        return open_input(TextCharacters(0, known), setting, self.epoch, len(known), known, examples)
+        strict = attrs.evolve(known, unknown=False)  # what is not in the named file is an error, since it is read once
+        return open_input(TextCharacters(0, strict), setting, self.epoch, len(known), known, examples)
 
     def examples(self, data: str, learnt: Vocabulary, batch: int) -> TextExamples:
         """Return a text as one stream."""
         text = self._survey(data, learnt)
         if len(text) < 2:
             raise DataError(f"data file {data!r} has {len(text)} character; at least 2 are needed")
-        return _examples(text.source.name, Streams(self._numbers(text), 1), learnt)
+        return _examples(text.source.name, Streams(self._numbers(text), 1), learnt, text.strange.remarks)
 
     def _survey(self, path: str | None, known: Vocabulary | None = None) -> TextFile:
-        source = HeldBytes(embedded_text().encode(), EMBEDDED) if path is None else open_bytes(path)
-        return TextFile.survey(source, known)
+        return TextFile.survey(source_of(path), known)
 
     def _numbers(self, text: TextFile) -> Numbers:
         return text.held() if text.source.size <= self.hold else text
@@ -104,5 +106,19 @@ class Characters(Task):
         return learnt
 
 
-def _examples(name: str, streams: Streams, vocabulary: Vocabulary) -> TextExamples:
-    return TextExamples(name=name, streams=streams, symbols=np.array(list(vocabulary.characters)), what="character")
+def source_of(path: str | None) -> ByteSource:
+    """Return the bytes of a text, by default that which every Python interpreter has."""
+    return HeldBytes(embedded_text().encode(), EMBEDDED) if path is None else open_bytes(path)
+
+
+def _examples(name: str, streams: Streams, vocabulary: Vocabulary, remarks: tuple[str, ...] = ()) -> TextExamples:
+    sizes = [len(str(symbol).encode("utf-8", "surrogatepass")) for symbol in vocabulary.symbols]
+    return TextExamples(
+        name=name,
+        streams=streams,
+        symbols=vocabulary.symbols,
+        sizes=np.array(sizes),
+        unknown=vocabulary.undrawn,
+        what="character",
+        remarks=remarks,
+    )

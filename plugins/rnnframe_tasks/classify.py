@@ -88,7 +88,7 @@ class Classify(WholeSequences):
         sequences = read.sequences.take(train)
         scale, mean = self.scale_of(sequences, setting.data)
         return WholeData(
-            inputs=sequences.channels,
+            inputs=sequences.channels * self.frame,
             head=f"softmax:classes={len(labels)},at=last{self._weights(y[train], len(labels))}",
             learnt=Learnt(labels=labels, mean=scale.mean, spread=scale.spread, fill=mean),
             digest=digest_of(read, targets),

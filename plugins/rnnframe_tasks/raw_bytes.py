@@ -96,4 +96,4 @@ class Bytes(Task):
 
 
 def _examples(name: str, streams: Streams) -> TextExamples:
-    return TextExamples(name=name, streams=streams, symbols=np.arange(VALUES), what="byte")
+    return TextExamples(name=name, streams=streams, symbols=np.arange(VALUES), sizes=np.ones(VALUES, int), what="byte")

@@ -83,7 +83,7 @@ class Regress(WholeSequences):
         of_targets = Scale.of(targets[train, None])
         y = of_targets.apply(targets[:, None])
         return WholeData(
-            inputs=sequences.channels,
+            inputs=sequences.channels * self.frame,
             head="mse:outputs=1,at=last",
             learnt=Learnt(
                 mean=scale.mean,

@@ -43,6 +43,20 @@ class Sequences:
             block[:length, column] = self.values[start : start + length]
         return block
 
+    def framed(self, steps: int) -> "Sequences":
+        """Return sequences in which so many neighbouring steps are one, with a channel for each of their values.
+
+        A last frame that is not full goes on with the last step of its sample.
+        """
+        if steps == 1:
+            return self
+        lengths = -(-self.lengths // steps)
+        before = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        first = (np.arange(int(lengths.sum())) - before) * steps  # of each frame, in its sample
+        starts, last = np.repeat(self.starts(), lengths), np.repeat(self.lengths - 1, lengths)
+        rows = starts[:, None] + np.minimum(first[:, None] + np.arange(steps), last[:, None])
+        return Sequences(self.values[rows].reshape(len(rows), -1), lengths)
+
     def check_finite(self, where: str) -> None:
         """Raise `DataError` for infinite values, and for those that are too large for float32."""
         with np.errstate(over="ignore"):

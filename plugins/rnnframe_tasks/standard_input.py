@@ -54,7 +54,7 @@ class TextCharacters:
         self.vocabulary = vocabulary
         self._descriptor = descriptor
         self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._read = 0
+        self._read, self._lines = 0, 1
 
     def read(self, count: int) -> Array:
         """Return the next characters; raises `DataError` for what is no UTF-8 and for a character that is not known."""
@@ -72,10 +72,11 @@ class TextCharacters:
             if not raw:
                 break
             try:
-                parts.append(self.vocabulary.encode(text))
+                parts.append(self.vocabulary.encode(text, self._read, self._lines))
             except DataError as error:
-                raise DataError(f"{NAME}, from character {self._read} on: {error}") from None
+                raise DataError(f"{NAME}: {error}") from None
             self._read += len(text)
+            self._lines += text.count("\n")
             count -= len(text)
         return np.concatenate(parts) if parts else np.zeros(0, np.int32)
 

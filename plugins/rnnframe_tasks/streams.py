@@ -75,12 +75,15 @@ class Streams:
 class TextExamples(Examples):
     """Streams to be judged on, piece by piece.
 
-    symbols: what each number stands for, as it is written down under the name `what`.
+    symbols: what each number stands for, as it is written down under the name `what`. sizes: how many bytes of UTF-8
+    that is. unknown: the number that stands for any other text, where there is one.
     """
 
     wants_losses: ClassVar[bool] = True
     streams: Streams
     symbols: Array
+    sizes: Array
+    unknown: int | None = None
     what: str
 
     def batches(self) -> Iterator[Batch]:
@@ -88,6 +91,15 @@ class TextExamples(Examples):
         for start in range(0, len(self.streams), PIECE):
             x, y = self.streams.cut(start, start + PIECE)
             yield Batch(x, y, carry=start > 0)
+
+    def text_bytes(self) -> int | None:
+        """The bytes of all targets; None where some are unknown."""
+        total = 0
+        for batch in self.batches():
+            if self.unknown is not None and (batch.y == self.unknown).any():
+                return None
+            total += int(self.sizes[batch.y].sum())
+        return total
 
     def table(self, predicted: Iterable[Predicted]) -> Iterator[Mapping[str, Array]]:
         """Each symbol, what it cost in nats, and the one that was the likeliest in its place."""

@@ -78,37 +78,73 @@ def _flags(vocabulary: Vocabulary) -> Array:
 
 
 def _table(vocabulary: Vocabulary) -> Array:
-    """Return the number of each code point, -1 for one that is not in the vocabulary."""
+    """Return the number of each code point up to the first that follows all known ones, which stands for the rest."""
     codes = np.array([ord(character) for character in vocabulary.characters])
-    table = np.full(codes.max() + 1, -1, np.int32)
+    unknown = -1 if vocabulary.undrawn is None else vocabulary.undrawn
+    table = np.full(codes.max() + 2, unknown, np.int32)
     table[codes] = np.arange(len(codes))
     return table
 
 
+class Strange:
+    """Counts the characters of a text that a vocabulary does not have, and keeps the first one and its line."""
+
+    def __init__(self, known: Vocabulary | None) -> None:
+        self.count, self.first, self.line = 0, "", 0
+        self._known = known
+        self._allowed = None if known is None else _flags(known)
+        self._characters, self._lines = 0, 1
+
+    def add(self, text: str, codes: Array) -> None:
+        """Take the characters that come next; raises `DataError` for a strange one where there is no symbol for it."""
+        if self._known is None or self._allowed is None:
+            return
+        wrong = np.flatnonzero(~self._allowed[codes])
+        if len(wrong) and not self.count:
+            place = int(wrong[0])
+            self.first, self.line = text[place], self._lines + text.count("\n", 0, place)
+            if not self._known.unknown:
+                raise self._known.refusal(self.first, self._characters + place, self.line)
+        self.count += len(wrong)
+        self._characters += len(text)
+        self._lines += text.count("\n")
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know."""
+        if not self.count:
+            return ()
+        many = "1 character was" if self.count == 1 else f"{self.count:,} characters were"
+        return (f"{many} not in the training text and read as unknown, the first {self.first!r} in line {self.line:,}",)
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class TextFile:
-    """A text that was gone through: its characters as numbers, by slices. `digest` (SHA-256) tells texts apart."""
+    """A text that was gone through: its characters as numbers, by slices. `digest` (SHA-256) tells texts apart.
+
+    `strange` says which characters are not in the vocabulary.
+    """
 
     source: ByteSource
     index: Index
     vocabulary: Vocabulary
     digest: str
     table: Array
-    """Code point -> number; -1 for a character that is not in the vocabulary."""
+    """Code point -> number; the last one is that of every code point behind it."""
+    strange: "Strange"
 
     @classmethod
     def survey(cls, source: ByteSource, known: Vocabulary | None = None) -> Self:
-        """Go through a text, whose vocabulary is `known` or its own.
+        """Go through a text, whose vocabulary is `known` or its own, with a symbol for unknown characters.
 
-        Raises `DataError` for what is no UTF-8 text, and for characters that are not in `known`.
+        Raises `DataError` for what is no UTF-8 text, and for characters that are not in `known` and have no symbol.
         """
         name = source.name
         if not source.size:
             raise DataError(f"data file {name!r} is empty; give a text file")
         first = len(BOM) if source.read(0, min(len(BOM), source.size)) == BOM else 0
         decoder, digest, index = codecs.getincrementaldecoder("utf-8")(), hashlib.sha256(), Index()
-        seen, allowed = np.zeros(0x110000, bool), None if known is None else _flags(known)
-        decoded = 0
+        seen, strange = np.zeros(0x110000, bool), Strange(known)
         for offset, block in itertools.chain(blocks(source, first), [(source.size, b"")]):
             try:
                 text = decoder.decode(block, final=not block)
@@ -122,16 +158,18 @@ class TextFile:
                 place = offset + block.index(0)
                 raise DataError(f"data file {name!r} is binary: NUL at offset {place}; give a text file")
             codes = code_points(text)
-            if known is not None and allowed is not None and not allowed[codes].all():
-                wrong = int(np.argmin(allowed[codes]))
-                raise known.unknown(text[wrong], decoded + wrong)
+            strange.add(text, codes)
             seen[codes] = True
-            decoded += len(text)
             digest.update(block)
             index.add(offset, block)
-        vocabulary = known or Vocabulary("".join(map(chr, np.flatnonzero(seen))) or "\ufeff")
+        vocabulary = known or Vocabulary("".join(map(chr, np.flatnonzero(seen))) or "\ufeff", unknown=True)
         return cls(
-            source=source, index=index, vocabulary=vocabulary, digest=digest.hexdigest(), table=_table(vocabulary)
+            source=source,
+            index=index,
+            vocabulary=vocabulary,
+            digest=digest.hexdigest(),
+            table=_table(vocabulary),
+            strange=strange,
         )
 
     def __len__(self) -> int:
@@ -150,7 +188,7 @@ class TextFile:
             begins = beginnings(raw)
             last = before + stop - start
             codes = code_points(raw[begins[before] : begins[last] if last < len(begins) else len(raw)].decode())
-        return self.table[codes]
+        return self.table.take(codes, mode="clip")
 
     def held(self) -> Array:
         """Return all numbers, in the smallest type that they fit into."""

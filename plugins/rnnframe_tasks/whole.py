@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 import attrs
 import numpy as np
-from attrs.validators import in_, optional
+from attrs.validators import ge, in_, optional
 
 from rnnframe.plugin import Array, Batch, DataError, Dataset, Examples, Predicted, Setting, Task
 from rnnframe_tasks.files import digest
@@ -83,6 +83,9 @@ class WholeSequences(Task):
         validator=in_(("refuse", "last", "mean")),
         metadata={"help": "what a missing value is read as: an error, the last known one, or the channel's mean"},
     )
+    frame: int = attrs.field(
+        default=1, validator=ge(1), metadata={"help": "neighbouring steps that are read as one, with all their values"}
+    )
     axes: Axes | None = attrs.field(
         default=None,
         validator=optional(in_(AXES)),
@@ -113,9 +116,9 @@ class WholeSequences(Task):
         return (scale if self.standardize else Scale.none(sequences.channels)), scale.mean
 
     def ready(self, sequences: Sequences, scale: Scale, mean: Array) -> Sequences:
-        """Return sequences without gaps and standardised."""
+        """Return sequences without gaps, standardised and in frames."""
         whole = filled(sequences, self.missing, mean)
-        return Sequences(scale.apply(whole.values), whole.lengths)
+        return Sequences(scale.apply(whole.values), whole.lengths).framed(self.frame)
 
     def check_channels(self, sequences: Sequences, channels: int, path: str) -> None:
         """Raise `DataError` for a file with other channels than the model takes."""

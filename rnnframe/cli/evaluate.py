@@ -12,7 +12,7 @@ from rnnframe.cli.network import KERNELS
 from rnnframe.cli.output import print_json, print_remarks, print_table
 from rnnframe.cli.picture import plot_option
 from rnnframe.cli.run_argument import RUN, named_run
-from rnnframe.contracts.task import Examples
+from rnnframe.contracts.dataset import Examples
 from rnnframe.engine.inference import Inference
 from rnnframe.errors import RunError, UsageError
 from rnnframe.registry.specs import build
@@ -20,7 +20,7 @@ from rnnframe.runs.confusion import Confusion
 from rnnframe.runs.folder import RunFolder
 from rnnframe.runs.loading import load_run
 from rnnframe.runs.model import TaskModel
-from rnnframe.runs.scoring import score
+from rnnframe.runs.scoring import Score, score
 from rnnframe.training.options import TrainingOptions
 
 MATRIX = 12
@@ -50,21 +50,32 @@ def command(run: str | None, checkpoint: str, data: str | None, plot: Path | Non
     print_remarks(examples.remarks, examples.name)
     inference = Inference(model.network, kernels=kernels)
     judged, unit, counted = score(inference, examples), model.task.unit, model.task.counted
+    per_byte = _bits_per_byte(judged, examples)
     if plot is not None and judged.confusion is not None:
         _draw(plot, judged.confusion, examples.name)
     if as_json:
         figures = {"loss": judged.loss, "unit": unit, "count": judged.count, "measures": judged.measures}
+        if per_byte is not None:
+            figures["bits_per_byte"] = per_byte
         print_json(
             {"run": run, "data": data, "kernels": inference.network.kernels, **figures, **_by_class(judged.confusion)}
         )
         return
     quantity, _, per = unit.partition("/")
-    bits = f" ({judged.loss / math.log(2):.4f} bits/{per})" if quantity == "nats" else ""
-    click.echo(f"{judged.loss:.4f} {unit}{bits} over {_count(judged.count)} {counted} of {examples.name}")
+    bits = [f"{judged.loss / math.log(2):.4f} bits/{per}"] if quantity == "nats" else []
+    bits += [f"{per_byte:.4f} bits/byte"] if per_byte is not None and per != "byte" else []
+    told = f" ({', '.join(bits)})" if bits else ""
+    click.echo(f"{judged.loss:.4f} {unit}{told} over {_count(judged.count)} {counted} of {examples.name}")
     for name, value in judged.measures.items():
         click.echo(f"{name}: {value:.6g}")
     if judged.confusion is not None:
         _print_classes(judged.confusion)
+
+
+def _bits_per_byte(judged: Score, examples: Examples) -> float | None:
+    """Return the loss in bits for each byte of the text, where it is one that is known."""
+    size = examples.text_bytes()
+    return judged.loss * judged.count / math.log(2) / size if size else None
 
 
 def _by_class(confusion: Confusion | None) -> dict[str, Any]:

@@ -9,14 +9,15 @@ import numpy as np
 
 from rnnframe.arrays import Array
 from rnnframe.contracts.alphabet import Alphabet
+from rnnframe.contracts.dataset import Examples
 from rnnframe.contracts.kernels import AUTO, Kernels
-from rnnframe.contracts.task import Examples, Task
+from rnnframe.contracts.task import Task
 from rnnframe.engine.inference import Inference
 from rnnframe.errors import RunError, UsageError
 from rnnframe.network.network import Network
 from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.registry.specs import render
-from rnnframe.runs.sampling import sample_text
+from rnnframe.runs.sampling import Drawing, sample_text
 from rnnframe.runs.scoring import Score, predictions, score
 
 
@@ -69,17 +70,30 @@ class Model:
         found = self.inference().evaluate(x, y)
         return Score(loss=found.loss, count=found.count, measures={})
 
-    def sample(self, length: int = 500, *, prime: str | None = None, temperature: float = 0.8, seed: int = 0) -> str:
+    def sample(
+        self,
+        length: int = 500,
+        *,
+        prime: str | None = None,
+        temperature: float = 0.8,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+    ) -> str:
         """Return text that the network writes, where its task has an alphabet.
 
         Parameters
         ----------
         length
-            Characters to write.
+            Characters to write, or tokens where the model reads these.
         prime
             Text to go on from; by default what the alphabet says.
         temperature
             1 draws as the network predicts, less makes likely characters likelier, 0 takes the likeliest.
+        top_k
+            Draw from so many of the likeliest characters alone.
+        top_p
+            Draw from the likeliest characters alone that have this probability together.
         seed
             Of the draws.
 
@@ -93,7 +107,7 @@ class Model:
             self.alphabet(),
             length,
             prime=prime,
-            temperature=temperature,
+            drawing=Drawing(temperature=temperature, top_k=top_k, top_p=top_p),
             seed=seed,
             kernels=self.kernels,
         )

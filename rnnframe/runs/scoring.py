@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from rnnframe.arrays import Arrays
-from rnnframe.contracts.task import Examples, Predicted
+from rnnframe.contracts.dataset import Examples, Predicted
 from rnnframe.data.batch import Batch
 from rnnframe.engine.inference import Evaluation, Inference
 from rnnframe.errors import DataError

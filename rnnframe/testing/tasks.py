@@ -7,8 +7,9 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array
+from rnnframe.contracts.dataset import Dataset
 from rnnframe.contracts.kernels import NUMPY
-from rnnframe.contracts.task import Dataset, Setting, Task
+from rnnframe.contracts.task import Setting, Task
 from rnnframe.data.batch import Batch
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.inference import Inference

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from rnnframe.arrays import Vector
+from rnnframe.contracts.dataset import Dataset
 from rnnframe.contracts.records import BatchRecord, SkippedRecord
-from rnnframe.contracts.task import Dataset
 from rnnframe.data.batch import Batch
 from rnnframe.data.draws import Draw
 from rnnframe.errors import NonFiniteError

@@ -50,6 +50,7 @@ def resume_training(run: RunFolder, prepared: Prepared) -> tuple[Progress, Vecto
     progress = Progress.read(checkpoint.progress, where)
     if progress.data != prepared.data.digest:
         raise RunError(f"the data has changed since {where} was made; put the old one back or start a new run")
+    _check_network(checkpoint, prepared, where)
     batches = prepared.data.batches
     if progress.batch >= batches:
         raise RunError(f"{where} is after batch {progress.batch} of an epoch, which has {batches}")
@@ -69,6 +70,17 @@ def _remark_on_blas(progress: Progress, where: str) -> None:
             "the training goes on, to other last bits",
             file=sys.stderr,
         )
+
+
+def _check_network(checkpoint: Checkpoint, prepared: Prepared, where: str) -> None:
+    """Raise `RunError` where a checkpoint was made when the same data asked for another network."""
+    made, wanted = checkpoint.model.get("network"), prepared.model.network.specs()
+    for name in ("inputs", "head"):
+        if isinstance(made, dict) and made.get(name) != wanted[name]:
+            raise RunError(
+                f"{where} is of a network with {name} {made.get(name)!r}, and this version of the task makes one with "
+                f"{wanted[name]!r} of the data: evaluate, predict and sample still take the run; train a new one"
+            )
 
 
 def checkpoint_of(

@@ -6,8 +6,9 @@ from typing import Any
 
 import attrs
 
+from rnnframe.contracts.dataset import Dataset
 from rnnframe.contracts.kernels import BOTH, NUMPY
-from rnnframe.contracts.task import Dataset, Task
+from rnnframe.contracts.task import Task
 from rnnframe.engine.engine import Engine
 from rnnframe.network.network import Network
 from rnnframe.registry.kinds import kind_of

@@ -11,7 +11,8 @@ from typing import Self
 
 import attrs
 
-from rnnframe.contracts.task import Dataset, Task
+from rnnframe.contracts.dataset import Dataset
+from rnnframe.contracts.task import Task
 from rnnframe.engine.blas import one_thread
 from rnnframe.errors import UsageError
 from rnnframe.registry.files import check_named

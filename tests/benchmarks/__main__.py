@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.benchmarks import epoch, lengths, long, memory, scaling, speed, stream
+from tests.benchmarks import classification, epoch, lengths, long, memory, scaling, speed, stream
 
 BENCHMARKS = {
     "speed": speed,
@@ -12,13 +12,14 @@ BENCHMARKS = {
     "lengths": lengths,
     "long": long,
     "stream": stream,
+    "classification": classification,
 }
 
 
 def index() -> str:
     """Return how to run a benchmark, and the first line of each one's docstring."""
     lines = ["usage: python -m tests.benchmarks NAME [options]", ""]
-    lines += [f"  {name:9}{(module.__doc__ or '').splitlines()[0]}" for name, module in BENCHMARKS.items()]
+    lines += [f"  {name:15}{(module.__doc__ or '').splitlines()[0]}" for name, module in BENCHMARKS.items()]
     return "\n".join([*lines, "", "The options of one of them: python -m tests.benchmarks NAME --help"])
 
 

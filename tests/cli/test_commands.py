@@ -30,7 +30,7 @@ def test_evaluate_on_a_text_counts_every_character_but_the_first(run: Run, train
     outcome = run("evaluate", trained, "--data", text)
     report = json.loads(run("evaluate", trained, "--data", text, "--json").out)
     assert report["count"] == len(TEXT) - 1
-    assert f"{report['loss']:.4f} nats/char ({report['loss'] / math.log(2):.4f} bits/char)" in outcome.out
+    assert f"{report['loss']:.4f} nats/char ({report['loss'] / math.log(2):.4f} bits/char, " in outcome.out
 
 
 def test_sample_is_the_same_for_the_same_seed_and_another_for_another(run: Run, trained: Path) -> None:

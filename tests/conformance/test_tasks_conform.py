@@ -1,5 +1,6 @@
 """Every task that rnnframe brings goes through the suite that third parties use, on small files made here."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,21 @@ class TestCharacters(TaskTests):
 
 class TestBytes(TaskTests):
     task = "bytes"
+    setting = small("text.txt")
+
+
+needs_tokenizers = pytest.mark.skipif(find_spec("tokenizers") is None, reason="tokenizers is not installed")
+
+
+@needs_tokenizers
+class TestWords(TaskTests):
+    task = "words:size=300"
+    setting = small("text.txt")
+
+
+@needs_tokenizers
+class TestSubwords(TaskTests):
+    task = "subwords:size=300"
     setting = small("text.txt")
 
 

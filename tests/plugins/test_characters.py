@@ -1,12 +1,13 @@
 from pathlib import Path
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import rnnframe as rf
-from rnnframe.errors import DataError
+from rnnframe.errors import DataError, RunError
 from rnnframe.plugin import Setting
 from rnnframe_tasks.streams import Streams
 from rnnframe_tasks.text import Vocabulary, embedded_text
@@ -61,9 +62,38 @@ def pieces_after(pieces: list[rf.Batch]) -> np.ndarray:
     return np.concatenate([piece.y for piece in pieces])[:-1, 0]
 
 
-def test_an_unknown_character_is_named_with_its_place() -> None:
-    with pytest.raises(DataError, match="character 'z' at place 2 was not in the training text; the model knows 3"):
-        Vocabulary.of("abc").encode("abz")
+def test_an_unknown_character_is_named_with_its_place_and_line_or_has_a_symbol() -> None:
+    message = "character 'z' at place 4, line 2, was not in the training text; the model knows 4"
+    with pytest.raises(DataError, match=message):
+        Vocabulary.of("abc\n").encode("ab\ncz")
+    vocabulary = Vocabulary("abc", unknown=True)
+    numbers = vocabulary.encode("abzc🌅")
+    assert numbers.tolist() == [0, 1, 3, 2, 3]
+    assert vocabulary.decode(numbers) == "ab\ufffdc\ufffd"
+    assert (len(vocabulary), vocabulary.undrawn) == (4, 3)
+
+
+def test_a_run_of_before_there_was_an_unknown_symbol_is_still_read(tmp_path: Path) -> None:
+    learnt = rf.task("characters").learns(characters="abc")
+    (tmp_path / "a.txt").write_text("abcab")
+    (batch,) = rf.task("characters").examples(str(tmp_path / "a.txt"), learnt, 1).batches()
+    assert (len(learnt), batch.y.ravel().tolist()) == (3, [1, 2, 0, 1])
+    (tmp_path / "b.txt").write_text("ab\nc")
+    with pytest.raises(DataError, match="place 2, line 1, was not in the training text"):
+        rf.task("characters").examples(str(tmp_path / "b.txt"), learnt, 1)
+
+
+def test_a_run_of_a_network_that_the_task_no_longer_makes_is_told_to_be_no_longer_trained(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("abcab" * 50)
+    options = rf.TrainingOptions(data=str(tmp_path / "a.txt"), cell=("elman:hidden=2",), batch=2, steps=9, epochs=1)
+    task = rf.task("characters")
+    data = task.open(options.setting(task))
+    before = attrs.evolve(data, inputs=3, head="softmax:classes=3", learnt=Vocabulary("abc"))
+    with rf.Training(options, run=tmp_path / "run", data=before) as training:
+        training.fit()
+    with pytest.raises(RunError, match="is of a network with inputs 3, and this version of the task makes one with 4"):
+        rf.Training.resume(tmp_path / "run", epochs=2)
+    assert np.isfinite(rf.load_model(tmp_path / "run").evaluate(tmp_path / "a.txt").loss)
 
 
 def test_the_embedded_text_is_large_enough_to_learn_from() -> None:

@@ -121,12 +121,12 @@ def test_an_input_that_ends_too_early_says_where(pages: Callable[..., Pages]) ->
     ("raw", "message"),
     [
         (b"abca\xff", "standard input is no UTF-8 text: byte 0xff behind character 0; use --task bytes"),
-        (b"abcabcabz", "standard input, from character 0 on: character 'z' at place 8 was not in the training text"),
+        (b"abca\nbcaz", "standard input: character 'z' at place 8, line 2, was not in the training text"),
     ],
 )
 def test_what_the_vocabulary_does_not_know_is_refused(raw: bytes, message: str) -> None:
     descriptor = piped(raw)
-    characters = TextCharacters(descriptor, Vocabulary("abc"))
+    characters = TextCharacters(descriptor, Vocabulary("\nabc"))
     with pytest.raises(DataError, match=message):
         characters.read(100)
     os.close(descriptor)

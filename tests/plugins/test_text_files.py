@@ -42,7 +42,7 @@ def test_any_piece_is_what_the_whole_text_has_there(text: str, start: int, lengt
         text = text[1:]  # it is a mark of the encoding, not of the text
     assert len(read) == len(text)
     if text:
-        assert read.vocabulary == Vocabulary.of(text)
+        assert read.vocabulary == Vocabulary(Vocabulary.of(text).characters, unknown=True)
         assert read[start : start + length].tolist() == encoded(text)[start : start + length].tolist()
         assert read.held().tolist() == encoded(text).tolist()
     assert read.digest == hashlib.sha256(text.encode()).hexdigest()
@@ -83,8 +83,16 @@ def test_bytes_that_are_no_text_are_refused_where_python_refuses_them(raw: bytes
 def test_a_character_that_a_model_does_not_know_is_named_with_its_place(text: str, strange: str, place: int) -> None:
     known = text.replace("\ufeff", "").replace(strange, "") or "a" * (strange != "a") or "b"
     text = known[:place] + strange + known[place:]
-    with pytest.raises(DataError, match=f"at place {min(place, len(known))} was not in the training text"):
+    place, line = min(place, len(known)), 1 + known[:place].count("\n")
+    with pytest.raises(DataError, match=f"at place {place}, line {line}, was not in the training text"):
         TextFile.survey(HeldBytes(text.encode(), "text"), Vocabulary.of(known))
+    vocabulary = Vocabulary(Vocabulary.of(known).characters, unknown=True)
+    read = TextFile.survey(HeldBytes(text.encode(), "text"), vocabulary)
+    assert read[:].tolist() == vocabulary.encode(text).tolist()
+    assert read.held().tolist() == read[:].tolist()
+    assert read.strange.remarks == (
+        f"1 character was not in the training text and read as unknown, the first {strange!r} in line {line}",
+    )
 
 
 STORY = "Ein Fräulein stand am Meere und seufzte lang und bang. Es rührte sie so sehre der Sonnenuntergang… 🌅\n" * 60

@@ -108,6 +108,30 @@ def test_gaps_count_in_no_scale_and_are_read_in_training_and_prediction(tmp_path
         opened(tmp_path / "a.npz")
 
 
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(1, 5), st.integers(1, 3))
+def test_a_frame_holds_neighbouring_steps_and_the_last_one_is_filled_up(
+    lengths: list[int], frame: int, channels: int
+) -> None:
+    values = np.arange(sum(lengths) * channels).reshape(-1, channels)
+    framed = Sequences(values, np.array(lengths)).framed(frame)
+    wanted = []
+    for part in np.split(values, np.cumsum(lengths)[:-1]):
+        rows = part.tolist()
+        rows += [rows[-1]] * (-len(rows) % frame)
+        wanted += [np.ravel(rows[start : start + frame]).tolist() for start in range(0, len(rows), frame)]
+    assert framed.values.tolist() == wanted
+    assert framed.lengths.tolist() == [-(-length // frame) for length in lengths]
+
+
+def test_a_model_of_frames_is_judged_as_it_was_trained(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.random.default_rng(0).normal(0, 1, (20, 7, 2)), y=np.arange(20) % 2)
+    data = opened(tmp_path / "a.npz", "classify:frame=3")
+    assert data.inputs == 6
+    assert data.batch(0, 0).x.shape == (3, 8, 6)
+    (batch,) = rf.task("classify:frame=3").examples(str(tmp_path / "a.npz"), data.learnt, 20).batches()
+    assert batch.x.shape == (3, 20, 6)
+
+
 def test_a_channel_without_any_value_is_refused(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "a.jsonl", *({"x": [[n, None]], "y": n % 2} for n in range(8)))
     with pytest.raises(DataError, match="channel 2 has no value in the training part"):

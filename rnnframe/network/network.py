@@ -1,14 +1,14 @@
 """`Network`: layers and a head made of specs, with all parameters in one flat vector."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import attrs
 import numpy as np
 
-from rnnframe.arrays import Vector
+from rnnframe.arrays import Array, Vector
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import NUMPY, Kernels
 from rnnframe.contracts.layer import Layer
@@ -16,11 +16,12 @@ from rnnframe.contracts.loss import Loss
 from rnnframe.errors import OptionError, RunError, UsageError
 from rnnframe.network.placed import PlacedLayer
 from rnnframe.network.prediction import PredictingLayerModel
+from rnnframe.network.state_dict import Modules, head_of_width, read_state_dict, write_state_dict
 from rnnframe.registry.kernels import made_by
 from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.registry.specs import render
 from rnnframe.storage.durable import write_whole
-from rnnframe.storage.tensors import tensor_bytes
+from rnnframe.storage.tensors import read_arrays, restore, tensor_bytes
 
 DTYPES = ("float32", "float64")
 
@@ -146,6 +147,90 @@ class Network(PredictingLayerModel):
             write_whole(Path(path), data)
         except OSError as error:
             raise RunError(f"cannot write {str(path)!r}: {error.strerror or error}") from None
+
+    @classmethod
+    def from_state_dict(
+        cls,
+        state_dict: Mapping[str, Any] | str | Path,
+        head: str | Head | Loss | None,
+        *,
+        nonlinearity: str = "tanh",
+        rnn: str | Iterable[str] | None = None,
+        readout: str | None = None,
+        embedding: str | None = None,
+        registry: Registry | None = None,
+    ) -> Self:
+        """Return the network of a model of PyTorch: nn.RNN, LSTM or GRU, with or without an Embedding and a Linear.
+
+        Layers, units, inputs, outputs and the dtype follow from the arrays. PyTorch need not be installed.
+
+        Parameters
+        ----------
+        state_dict
+            What `module.state_dict()` returns: names -> tensors in main memory or arrays. Or the path of a safetensors
+            file of them.
+        head
+            The loss that the Linear is for, such as "softmax" or "mse:at=last"; its width may be left out. None for a
+            model without a Linear.
+        nonlinearity
+            That of nn.RNN, "tanh" or "relu", which its arrays do not tell.
+        rnn
+            The recurrent module, or several from the inputs upwards. By default those that there are.
+        readout, embedding
+            The modules that are the Linear and the Embedding, for where their shapes do not tell them.
+        registry
+            As for a network.
+
+        Returns
+        -------
+        Network
+            With U = E @ W_ih.T where there is an Embedding: x [T, B] holds the numbers that are looked up.
+
+        Raises
+        ------
+        UsageError
+            For names that are missing, have no place here or can be taken for two things, and shapes that do not fit.
+        RunError
+            For a file that cannot be read.
+        """
+        registry = registry or default_registry()
+        given = read_arrays(Path(state_dict))[0] if isinstance(state_dict, str | Path) else state_dict
+        modules = Modules(rnn=rnn, readout=readout, embedding=embedding)
+        found = read_state_dict(given, modules, nonlinearity, wants_readout=head is not None)
+        made = head_of_width(head, found.outputs, registry)
+        network = cls(found.cells, made, found.inputs, dtype=found.dtype, registry=registry)
+        restore(network.parameters, found.parameters, "the state dict")
+        network.derive()
+        return network
+
+    def to_state_dict(
+        self, *, rnn: str = "rnn", readout: str = "head", embedding: str | None = None
+    ) -> dict[str, Array]:
+        """Return the parameters by the names and in the shapes of nn.RNN, LSTM, GRU and Linear of PyTorch.
+
+        All of b is in bias_ih; bias_hh is zero but for a GRU's bn. `from_state_dict` gives the same bits back.
+
+        Parameters
+        ----------
+        rnn
+            The name of the recurrent module. Layers that differ are modules of their own: rnn.0, rnn.1 and so on.
+        readout
+            The name of the Linear.
+        embedding
+            The name of an Embedding for inputs that are looked up: its rows are those of U, and weight_ih_l0 is a unit
+            matrix. None for a module that takes one-hot vectors.
+
+        Returns
+        -------
+        dict of Array
+            Copies, in C order: `safetensors.numpy.save_file` writes them, and `torch.from_numpy` makes tensors of them.
+
+        Raises
+        ------
+        OptionError
+            For a layer or readout that PyTorch does not have.
+        """
+        return write_state_dict(self.cells, self.head, self.parameters, rnn, readout, embedding)
 
 
 def _dtype(given: str) -> np.dtype[Any]:

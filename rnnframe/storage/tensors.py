@@ -55,6 +55,23 @@ def read_tensors(path: Path, prefix: str = "") -> tuple[dict[str, Array], dict[s
 
     Raises `RunError` with the file named.
     """
+    arrays, metadata = read_arrays(path, prefix)
+    try:
+        about = json.loads(metadata[ABOUT])
+        if not isinstance(about, dict):
+            raise ValueError(about)
+    except (KeyError, ValueError, RecursionError):
+        raise RunError(f"{str(path)!r} does not say what it is for; it is no file of a run") from None
+    if SUMS in about:
+        _check_sums(about.pop(SUMS), arrays, about, prefix, path)
+    return arrays, about
+
+
+def read_arrays(path: Path, prefix: str = "") -> tuple[dict[str, Array], dict[str, str]]:
+    """Return the arrays of any safetensors file whose names begin with `prefix`, named by the rest, and its metadata.
+
+    Raises `RunError` with the file named.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -67,15 +84,7 @@ def read_tensors(path: Path, prefix: str = "") -> tuple[dict[str, Array], dict[s
         raise RunError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
     except (SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise RunError(f"{str(path)!r} is damaged or no safetensors file: {error}") from None
-    try:
-        about = json.loads(metadata[ABOUT])
-        if not isinstance(about, dict):
-            raise ValueError(about)
-    except (KeyError, ValueError, RecursionError):
-        raise RunError(f"{str(path)!r} does not say what it is for; it is no file of a run") from None
-    if SUMS in about:
-        _check_sums(about.pop(SUMS), arrays, about, prefix, path)
-    return arrays, about
+    return arrays, metadata
 
 
 def restore(target: Arrays, given: Arrays, where: str) -> None:

@@ -7,7 +7,7 @@ import click
 
 from rnnframe.cli.checkpoint import CHECKPOINT
 from rnnframe.cli.network import KERNELS
-from rnnframe.cli.output import print_json
+from rnnframe.cli.output import print_json, print_remarks
 from rnnframe.cli.run_argument import RUN, named_run
 from rnnframe.contracts.task import Examples
 from rnnframe.engine.inference import Inference
@@ -37,6 +37,7 @@ def command(run: str | None, checkpoint: str, data: str | None, kernels: str, as
     model, folder = load_run(run, checkpoint), RunFolder.open(run)
     options = build(TrainingOptions, folder.config(), "configuration", str(Path(run) / "config.toml"))
     examples = _held_out(folder, model, options) if data is None else model.examples(data, options.batch)
+    print_remarks(examples.remarks, examples.name)
     inference = Inference(model.network, kernels=kernels)
     judged, unit, counted = score(inference, examples), model.task.unit, model.task.counted
     if as_json:

@@ -1,7 +1,7 @@
 """What commands print: aligned tables for people, JSON for programs."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
@@ -19,3 +19,9 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for line in lines:
         cells = [text.ljust(width) for text, width in zip(line, widths, strict=True)]
         click.echo("  ".join(cells).rstrip())
+
+
+def print_remarks(remarks: Iterable[str], name: str) -> None:
+    """Say on stderr what a person should know of data."""
+    for remark in remarks:
+        click.echo(f"rnnframe: remark: {name}: {remark}", err=True)

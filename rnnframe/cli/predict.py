@@ -4,7 +4,7 @@ import click
 
 from rnnframe.cli.checkpoint import CHECKPOINT
 from rnnframe.cli.network import KERNELS
-from rnnframe.cli.output import print_json
+from rnnframe.cli.output import print_json, print_remarks
 from rnnframe.cli.run_argument import RUN, named_run
 from rnnframe.engine.inference import Inference
 from rnnframe.runs.loading import load_run
@@ -29,6 +29,7 @@ def command(run: str | None, checkpoint: str, data: str, out: str, kernels: str,
     check_apart(out, data)
     model = load_run(run, checkpoint)
     examples = model.examples(data)
+    print_remarks(examples.remarks, examples.name)
     inference = Inference(model.network, kernels=kernels)
     rows = write_table(out, examples.table(predictions(inference, examples)))
     if as_json:

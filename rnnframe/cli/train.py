@@ -12,6 +12,7 @@ import click
 
 from rnnframe.cli.ending import report
 from rnnframe.cli.options import given, options_of
+from rnnframe.cli.output import print_remarks
 from rnnframe.cli.train_options import AroundOptions, resolve, resolve_resumed
 from rnnframe.errors import RnnframeError, RunError, UsageError
 from rnnframe.registry.files import check_named
@@ -44,6 +45,7 @@ def command(config: str | None, resume: str | None, **values: Any) -> int:
         training, around = _fresh(config, asked)
     begun = training.number
     _remark_on_few_updates(training)
+    print_remarks(training.data.remarks, f"data file {training.options.data!r}")
     with training:
         with _signals() as caught, _told_where(training):
             done = training.fit(lambda: training.number - begun == around.stop_after or bool(caught))

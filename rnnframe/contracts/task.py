@@ -90,9 +90,12 @@ class Examples(abc.ABC):
     ----------
     name : str
         Says which, in messages.
+    remarks : tuple of str
+        What a person should know of the file, such as what was not read of it: sentences without a full stop.
     """
 
     name: str
+    remarks: tuple[str, ...] = ()
     wants_losses: ClassVar[bool] = False
     """Whether `measure` and `table` read `Predicted.losses`: exact where a loss of rounded probabilities is not."""
 
@@ -151,6 +154,8 @@ class Dataset(abc.ABC):
         Identifies the data; a training does not resume on other data.
     valid : Examples
         The held-out part.
+    remarks : tuple of str
+        What a person should know of the data, such as what was not read of a file: sentences without a full stop.
     """
 
     inputs: int
@@ -159,6 +164,7 @@ class Dataset(abc.ABC):
     learnt: Any
     digest: str
     valid: Examples
+    remarks: tuple[str, ...] = ()
 
     @property
     @abc.abstractmethod

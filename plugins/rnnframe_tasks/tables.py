@@ -167,9 +167,8 @@ def _read_excel(path: str, reading: Reading) -> Table:
 
     def read() -> Any:
         with pandas.ExcelFile(path) as book:
-            return pandas.read_excel(book, header=None if reading.header == "no" else 0), list(
-                map(str, book.sheet_names)
-            )
+            frame = pandas.read_excel(book, header=None if reading.header == "no" else 0)
+            return frame, list(map(str, book.sheet_names))
 
     frame, sheets = _guarded(path, read)
     if reading.header == "no":

@@ -122,11 +122,6 @@ class Examples(abc.ABC):
     def table(self, predicted: Iterable[Predicted]) -> Iterator[Mapping[str, Array]]:
         """Yield the predictions as a table, in pieces that all have the same columns.
 
-        Parameters
-        ----------
-        predicted : iterable of Predicted
-            The batches with their predictions.
-
         Returns
         -------
         iterator of mapping

@@ -249,19 +249,20 @@ def test_only_values_that_exist_are_judged(run_command, tmp_path: Path, horizon:
     judged = json.loads(run_command("evaluate", run, "--json"))
     forecasts = rf.load_model(run).predict(data)
     scale = rf.load_model(run).learnt
-    errors, naive, squares = [], [], []
+    errors, naive, squares = [[], []], [[], []], []
     for row in range(199, 400 - horizon):
         for k in range(1, horizon + 1):
             for c in range(columns):
                 true = values[row + k, c]
                 if not np.isnan(true):
-                    errors.append(abs(forecasts[f"{'abc'[c]}+{k}"][row] - true))
-                    squares.append((errors[-1] / scale.spread[c]) ** 2)
-                    naive.append(abs(filled(values)[row, c] - true))
-    assert judged["measures"]["MAE"] == pytest.approx(np.mean(errors), rel=1e-9)
-    assert judged["measures"]["seasonal-naive MAE"] == pytest.approx(np.mean(naive), rel=1e-12)
+                    errors[c].append(abs(forecasts[f"{'abc'[c]}+{k}"][row] - true))
+                    squares.append((errors[c][-1] / scale.spread[c]) ** 2)
+                    naive[c].append(abs(filled(values)[row, c] - true))
+    for c, of in enumerate(["a ", "b "] if columns > 1 else [""]):
+        assert judged["measures"][f"{of}MAE"] == pytest.approx(np.mean(errors[c]), rel=1e-9)
+        assert judged["measures"][f"{of}seasonal-naive MAE"] == pytest.approx(np.mean(naive[c]), rel=1e-12)
     assert judged["loss"] == pytest.approx(np.mean(squares), rel=1e-5)  # inputs and targets are float32
-    assert judged["count"] * horizon * columns == pytest.approx(len(errors), rel=1e-12)
+    assert judged["count"] * horizon * columns == pytest.approx(sum(map(len, errors)), rel=1e-12)
 
 
 def test_a_naive_forecast_of_noise_with_gaps_is_as_bad_as_over_the_values_that_exist(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ DOUBTFUL = {
     "nothing but an index": ("i\n" + body("N"), "i: counts the rows", "column="),
     "two columns of dates": ("a,b,v\n" + body("2020-01-01,2020-02-01,V"), "has dates in a, b", "time="),
     "equal times": ("date,v\n" + body("2020-01-01,V"), "row 2 of the data has the date of an earlier row", "id="),
-    "texts in blocks": ("firm,v\n" + "".join(f"{f},{n % 5}\n" for f in "ab" for n in range(30)), "over blocks of rows", "id=firm"),
+    "texts in blocks": ("firm,v\n" + "a,1\na,2\na,4\n" * 9 + "b,1\nb,3\n" * 9, "over blocks of rows", "id=firm"),
     "day or month first": (DAYS, "either number may be the day", "dayfirst="),
     "a title above the names": ("title\n" + "a,b\n" + body("V,N.5"), "the first line has 1 value", "sep="),
 }  # fmt: skip

@@ -1,16 +1,16 @@
-"""Heads: the losses softmax, mse and bernoulli, and the affine readout."""
+"""Heads: the losses softmax, mse, pinball and bernoulli, and the affine readout."""
 
 from rnnframe.plugin import Loss, Readout, hookimpl
 from rnnframe_heads.affine import Affine
-from rnnframe_heads.losses import Bernoulli, MeanSquaredError, Softmax
+from rnnframe_heads.losses import Bernoulli, MeanSquaredError, Pinball, Softmax
 
-__all__ = ["Affine", "Bernoulli", "MeanSquaredError", "Softmax"]
+__all__ = ["Affine", "Bernoulli", "MeanSquaredError", "Pinball", "Softmax"]
 
 
 @hookimpl
 def rnnframe_losses() -> list[type[Loss]]:
     """The losses of this module."""
-    return [Softmax, MeanSquaredError, Bernoulli]
+    return [Softmax, MeanSquaredError, Pinball, Bernoulli]
 
 
 @hookimpl

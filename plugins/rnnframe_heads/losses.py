@@ -190,6 +190,69 @@ class MeanSquaredError(Loss):
 
 
 @attrs.frozen(kw_only=True)
+class Pinball(Loss):
+    """Pinball loss of quantiles, averaged over outputs and quantiles; targets [T, B, outputs].
+
+    The loss of a forecast o of the quantile q for a target y is max(q (y - o), (q - 1)(y - o)), after Koenker & Bassett
+    (1978); it is least where a share q of the targets lies below o. The quantiles of an output stand side by side. With
+    gaps=ignore a target that is NaN has no loss: the mean is taken over the others, each of which counts 1/outputs.
+    """
+
+    name: ClassVar[str] = "pinball"
+    outputs: int = attrs.field(default=1, validator=ge(1), metadata={"help": "number of targets"})
+    quantiles: tuple[float, ...] = attrs.field(
+        default=(0.1, 0.5, 0.9), metadata={"help": "between 0 and 1, of each target"}
+    )
+    gaps: Literal["refuse", "ignore"] = attrs.field(
+        default="refuse",
+        validator=in_(("refuse", "ignore")),
+        metadata={"help": "what a target that is NaN is: an error, or one that has no loss and does not count"},
+    )
+
+    @quantiles.validator
+    def _between(self, attribute: "attrs.Attribute[Any]", value: tuple[float, ...]) -> None:
+        if not value or not all(0 < quantile < 1 for quantile in value):
+            raise ValueError(f"'quantiles' must be numbers between 0 and 1: {value}")
+
+    @property
+    def width(self) -> int:
+        """One for each quantile of a target."""
+        return self.outputs * len(self.quantiles)
+
+    @property
+    def target_width(self) -> int:
+        """As many as asked for."""
+        return self.outputs
+
+    def targets(self, y: Array, dtype: np.dtype[Any]) -> Array:
+        """Check that targets are numbers, or gaps where these are ignored."""
+        if self.gaps == "refuse" or y.dtype.kind != "f":
+            return super().targets(y, dtype)
+        gaps = np.isnan(y)
+        ready = super().targets(np.where(gaps, 0, y), dtype)
+        ready[gaps] = np.nan
+        return ready
+
+    def count(self, y: Array, weights: Array | None) -> float:
+        """Count each target that is there by its share of the outputs."""
+        if self.gaps == "refuse":
+            return super().count(y, weights)
+        known = np.count_nonzero(~np.isnan(y), axis=-1)
+        return float((known if weights is None else known * weights).sum(dtype=np.float64) / self.outputs)
+
+    def losses_and_gradients(self, o: Array, y: Array) -> Array:
+        """max(q (y - o), (q - 1)(y - o)) / width of each output, with do = ((y < o) - q) / width."""
+        levels = np.array(self.quantiles, o.dtype)
+        each = o.reshape(len(o), self.outputs, len(levels))
+        below = y[:, :, None] - each
+        gaps = np.isnan(below)
+        below[gaps] = 0
+        losses: Array = np.maximum(levels * below, (levels - 1) * below).sum(axis=(1, 2), dtype=np.float64) / self.width
+        o[...] = np.where(gaps, 0, ((below < 0) - levels) / self.width).reshape(o.shape)
+        return losses
+
+
+@attrs.frozen(kw_only=True)
 class Bernoulli(Loss):
     """Independent binary outputs: the sum of their binary cross entropies in nats; targets [T, B, outputs] in 0..1."""
 

@@ -1,6 +1,5 @@
-"""The task `forecast`: the next values of a series, from all that came before."""
+"""The task `forecast`: the next values of a series, or of several, from all that came before."""
 
-from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import attrs
@@ -8,161 +7,299 @@ import numpy as np
 from attrs.validators import ge, in_, optional
 
 from rnnframe.plugin import Array, DataError, Setting, Task
-from rnnframe_tasks.columns import Columns, read_columns
-from rnnframe_tasks.files import digest, is_number
-from rnnframe_tasks.scales import Scale, numbers
+from rnnframe_tasks.files import digest
+from rnnframe_tasks.judged import SeriesExamples
+from rnnframe_tasks.panel import Panel, panel_of
+from rnnframe_tasks.roles import Asked, Roles, find_roles, listed
+from rnnframe_tasks.scales import ROUNDING, Scale, numbers
 from rnnframe_tasks.sequences import Shuffled, scalar_texts
-from rnnframe_tasks.series import Series, SeriesExamples, Windows
+from rnnframe_tasks.series import Learning, Series, Windows, windows_of
+from rnnframe_tasks.tables import SUFFIXES, Reading, Table, read_table
+from rnnframe_tasks.told import part_remark, read_remarks
+
+
+def _category_lists(values: Any) -> tuple[tuple[str, ...], ...]:
+    return tuple(map(scalar_texts, values))
+
+
+def _quantiles(_: Any, __: Any, values: tuple[float, ...] | None) -> None:
+    if values is not None and (not all(0 < value < 1 for value in values) or list(values) != sorted(set(values))):
+        raise ValueError(f"'quantiles' must rise between 0 and 1: {values}")
 
 
 @attrs.frozen(kw_only=True)
 class Learnt:
-    """The columns that are read, those forecast first; the scale of each; how much is forecast, and from what."""
+    """The columns that are read, those forecast first; and the scale of each channel in each series.
+
+    targets: how many columns are forecast; None in old models, whose option `also` says it. known: how many of the last
+    ones are known ahead. categories: of each column, none for numbers. naive: the mean error of the seasonal-naive
+    forecast in training, of each series and target, 0 where it says nothing.
+    """
 
     columns: tuple[str, ...] = attrs.field(converter=scalar_texts)
     mean: tuple[float, ...] = attrs.field(converter=numbers)
     spread: tuple[float, ...] = attrs.field(converter=numbers)
+    targets: int | None = None
+    known: int = 0
+    categories: tuple[tuple[str, ...], ...] = attrs.field(default=(), converter=_category_lists)
+    time: tuple[str, ...] = attrs.field(default=(), converter=scalar_texts)
+    id: str = ""
+    series: tuple[str, ...] = attrs.field(default=(), converter=scalar_texts)
+    naive: tuple[float, ...] = attrs.field(default=(), converter=numbers)
+
+
+def _option(help: str, default: Any = None, **more: Any) -> Any:
+    return attrs.field(default=default, metadata={"help": help}, **more)
 
 
 @attrs.frozen(kw_only=True)
 class Forecast(Task):
     """Forecast the next `horizon` values of one or more columns at every step of a series.
 
-    Files: CSV, NPZ or Parquet, a row a step. The end of the series is held out; scales are learnt before it. Trained on
-    windows of `--steps` steps that begin with a state of zeros. Beside the errors (mean absolute, in the units of the
-    data) stands that of the seasonal-naive forecast: the value one season before (Hyndman & Athanasopoulos, FPP3, 5.2).
+    Files: CSV, TSV and the like, also compressed, Parquet, Feather, Excel, NPZ; a row a step. Columns are named, or
+    numbered from 1; a name with a comma stands in double quotes. The end of each series is held out; scales are learnt
+    before it. Trained on windows of `--steps` steps that begin with a state of zeros. Errors are judged beside those of
+    the seasonal-naive forecast: the value one season before (Hyndman & Athanasopoulos, FPP3, 5.2).
     """
 
     name: ClassVar[str] = "forecast"
     unit: ClassVar[str] = "squared error"
     learns: ClassVar[type[Any]] = Learnt
-    column: str | None = attrs.field(
-        default=None, metadata={"help": "columns to forecast, as a;b; none: all that hold numbers"}
-    )
-    also: str | None = attrs.field(default=None, metadata={"help": "further columns to read, as a;b"})
-    horizon: int = attrs.field(default=12, validator=ge(1), metadata={"help": "steps ahead"})
-    season: int = attrs.field(
-        default=1, validator=ge(1), metadata={"help": "steps of a season, for the naive forecast"}
-    )
-    difference: int | None = attrs.field(
-        default=None,
+    column: tuple[str, ...] | None = _option("columns to forecast; none: all that hold numbers and have no other role")
+    also: tuple[str, ...] | None = _option("further columns to read, numbers or texts")
+    known: tuple[str, ...] | None = _option("further columns to read whose future is known, `horizon` rows ahead")
+    exclude: tuple[str, ...] | None = _option("columns to leave out")
+    time: str | None = _option("column of dates or numbers that orders the rows; none: the order of the file")
+    id: str | None = _option("column that tells several series apart; none: there is one")
+    horizon: int = _option("steps ahead", 12, validator=ge(1))
+    season: int = _option("steps of a season, for the naive forecast", 1, validator=ge(1))
+    difference: int | None = _option(
+        "lag at which the series is differenced before it is learnt, such as a season; none: not",
         validator=optional(ge(1)),
-        metadata={"help": "lag at which the series is differenced before it is learnt, such as a season; none: not"},
     )
-    missing: Literal["refuse", "last"] = attrs.field(
-        default="refuse",
+    quantiles: tuple[float, ...] | None = _option(
+        "quantiles to forecast, such as 0.1;0.5;0.9; none: the mean", validator=_quantiles
+    )
+    missing: Literal["refuse", "last"] = _option(
+        "what a missing value is: an error, or read as the value before it and never a target",
+        "refuse",
         validator=in_(("refuse", "last")),
-        metadata={"help": "what a missing value is: an error, or read as the value before it and never a target"},
     )
-    stride: int = attrs.field(default=8, validator=ge(1), metadata={"help": "steps between the starts of windows"})
+    stride: int = _option("steps between the starts of windows", 8, validator=ge(1))
+    sep: str | None = _option("what parts the values of a text: a character, comma, semicolon, tab, bar or space")
+    decimal: str | None = _option("what stands before the decimals: point or comma")
+    header: Literal["yes", "no"] | None = _option("whether the first line holds names")
+    na: tuple[str, ...] | None = _option("texts that stand for no value, beside the usual ones")
+    dayfirst: bool | None = _option("whether 01/02/2003 is in February")
 
     def open(self, setting: Setting) -> Windows:
-        """Read a series; raises `DataError`."""
+        """Read series; raises `DataError`."""
         if setting.data is None:
             raise DataError(
-                "task 'forecast' has no data of its own; give a .csv, .npz or .parquet file with --data FILE"
+                "task 'forecast' has no data of its own; give a file with --data FILE that ends in "
+                f"{', '.join(SUFFIXES)}"
             )
-        table = read_columns(setting.data)
-        targets = _names(self.column, table, setting.data)
-        names = (*targets, *(_names(self.also, table, setting.data) if self.also else ()))
-        values, known = _values(table, names, self.missing, setting.data)
-        train = len(values) - max(self.horizon, round(len(values) * setting.held_out))
-        lag = self.difference or 0
-        needed = lag + self.horizon + 2
-        if train < max(needed, self.season):
-            raise DataError(
-                f"data file {setting.data!r} has {len(values)} rows, {len(values) - max(train, 0)} of them held out; "
-                f"horizon={self.horizon}, season={self.season} and difference={lag} need at least "
-                f"{max(needed, self.season)} to train on"
-            )
-        series = Series(values=values, known=known, targets=len(targets), lag=lag)
-        for part, rows in (("trained on", slice(lag + 1, train)), ("held out", slice(train, None))):
-            if not known[rows, : len(targets)].any():
-                raise DataError(
-                    f"data file {setting.data!r} has no value to forecast among the rows that are {part}; give more "
-                    "rows, or change --held-out"
-                )
-        differenced = series.differenced()
-        scale = Scale.of(differenced[: train - lag], known[lag:train])
-        steps = min(setting.steps, train - lag - self.horizon)
-        last = train - lag - self.horizon - steps
-        learnt = Learnt(columns=names, mean=scale.mean, spread=scale.spread)
+        table = self._table(setting.data)
+        roles = find_roles(table, self._asked())
+        panel = panel_of(table, roles, self._lag, self.missing)
+        remarks = read_remarks(table, roles, panel)
+        del table
+        series = panel.series
+        train = [self._train_rows(each, setting) for each in series]
+        for each, rows in zip(series, train, strict=True):
+            _check_values(each, rows, self._lag, setting.data)
+        scales = tuple(_scale(each, rows, panel) for each, rows in zip(series, train, strict=True))
+        learnt = self._learnt(roles, panel, scales, train)
+        parts = [
+            Learning.of(each, scale, self.horizon, direct=bool(self.quantiles)).until(rows)
+            for each, scale, rows in zip(series, scales, train, strict=True)
+        ]
+        offsets = np.cumsum([0, *train[:-1]]).tolist()
+        firsts = [offset + self._lag for offset in offsets]
+        ends = [offset + rows - self.horizon for offset, rows in zip(offsets, train, strict=True)]
+        steps = min(setting.steps, max(end - first for first, end in zip(firsts, ends, strict=True)))
+        starts, lasts, lengths = windows_of(firsts, ends, steps, self.stride)
+        learning = Learning.joined(parts)
+        held = sum(map(len, series)) - sum(train)
         return Windows(
-            inputs=len(names),
-            head=f"mse:outputs={len(targets) * self.horizon}" + (",gaps=ignore" if self.missing == "last" else ""),
+            inputs=learning.x(np.array(firsts[:1])).shape[-1],
+            head=self._head(len(roles.targets)),
             learnt=learnt,
-            digest=digest([values if known.all() else np.where(known, values, np.nan), *names]),
+            digest=_digest(panel, learnt),
             valid=self._examples(
-                series, scale, learnt, train - 1, f"{len(values) - train} held-out rows of {setting.data}"
+                series,
+                scales,
+                learnt,
+                tuple(rows - 1 for rows in train),
+                f"{held} held-out rows of {setting.data}",
+                (),
             ),
-            values=scale.apply(differenced),
-            wanted=series.wanted(scale),
-            horizon=self.horizon,
+            remarks=(*remarks, part_remark(series, train)),
+            learning=learning,
             steps=steps,
             stride=self.stride,
-            last=last,
-            order=Shuffled(last // self.stride + 1, setting.batch, setting.seed),
+            starts=starts,
+            lasts=lasts,
+            lengths=lengths,
+            order=Shuffled(len(starts), setting.batch, setting.seed),
         )
 
     def examples(self, data: str, learnt: Learnt, batch: int) -> SeriesExamples:
-        """Return a whole series; it is judged from where a season has gone by."""
-        table = read_columns(data)
-        for name in learnt.columns:
-            if name not in table:
-                raise DataError(f"data file {data!r} has no column {name!r}; it has {', '.join(table)}")
-        values, known = _values(table, learnt.columns, self.missing, data)
-        lag = self.difference or 0
-        if len(values) <= max(lag, 1):
-            raise DataError(f"data file {data!r} has {len(values)} rows; at least {max(lag, 1) + 1} are needed")
-        width = len(learnt.columns) - (len(self.also.split(";")) if self.also else 0)
-        series = Series(values=values, known=known, targets=width, lag=lag)
-        scale = Scale(np.array(learnt.mean), np.array(learnt.spread))
-        return self._examples(series, scale, learnt, max(self.season - 1, lag), data)
+        """Return all of a file; each series is judged from where a season has gone by."""
+        table = self._table(data)
+        roles = self._roles_learnt(table, learnt)
+        panel = panel_of(table, roles, self._lag, self.missing, learnt.categories or [()] * len(learnt.columns))
+        needed = max(self._lag, 1) + 1
+        for each in panel.series:
+            if len(each) < needed:
+                of = f" in the series {each.name!r}" if each.name else ""
+                raise DataError(f"data file {data!r} has {len(each)} rows{of}; at least {needed} are needed")
+            if learnt.series and each.name not in learnt.series:
+                raise DataError(
+                    f"data file {data!r} has a series {each.name!r} that was not trained on; it was "
+                    f"{listed(learnt.series)}"
+                )
+        places = [learnt.series.index(each.name) if learnt.series else 0 for each in panel.series]
+        shape = max(1, len(learnt.series)), -1
+        means, spreads = np.array(learnt.mean).reshape(shape), np.array(learnt.spread).reshape(shape)
+        scales = tuple(Scale(means[place], spreads[place]) for place in places)
+        naive = np.array(learnt.naive).reshape(shape)[places]
+        since = tuple(max(self.season - 1, self._lag) for _ in panel.series)
+        remarks = read_remarks(table, roles, panel)
+        return self._examples(panel.series, scales, learnt, since, data, remarks, naive)
 
-    def _examples(self, series: Series, scale: Scale, learnt: Learnt, since: int, name: str) -> SeriesExamples:
+    @property
+    def _lag(self) -> int:
+        return self.difference or 0
+
+    def _table(self, path: str) -> Table:
+        na = self.na or ()
+        return read_table(
+            path,
+            Reading(sep=self.sep, decimal=self.decimal, header=self.header, na=na, dayfirst=self.dayfirst),
+        )
+
+    def _asked(self) -> Asked:
+        return Asked(
+            column=self.column,
+            also=self.also or (),
+            known=self.known or (),
+            exclude=self.exclude or (),
+            time=self.time,
+            id=self.id,
+        )
+
+    def _roles_learnt(self, table: Table, learnt: Learnt) -> Roles:
+        """Return the roles that a model has learnt, in another table."""
+        for name in (*learnt.columns, *learnt.time, *([learnt.id] if learnt.id else [])):
+            if name not in table.columns:
+                raise DataError(f"data file {table.path!r} has no column {name!r}; it has {listed(table.columns)}")
+        width = len(learnt.columns) - len(self.also or ()) if learnt.targets is None else learnt.targets
+        known_from = len(learnt.columns) - learnt.known
+        used = {*learnt.columns, *learnt.time, learnt.id}
+        return Roles(
+            time=learnt.time,
+            id=learnt.id or None,
+            targets=learnt.columns[:width],
+            also=learnt.columns[width:known_from],
+            known=learnt.columns[known_from:],
+            left_out={name: "the model does not read it" for name in table.columns if name not in used},
+        )
+
+    def _head(self, targets: int) -> str:
+        gaps = ",gaps=ignore" if self.missing == "last" else ""
+        if self.quantiles:
+            levels = ";".join(map(str, self.quantiles))
+            return f"pinball:outputs={targets * self.horizon},quantiles={levels}{gaps}"
+        return f"mse:outputs={targets * self.horizon}{gaps}"
+
+    def _train_rows(self, series: Series, setting: Setting) -> int:
+        """Return how many rows of a series are trained on; raises `DataError` for too few."""
+        train = len(series) - max(self.horizon, round(len(series) * setting.held_out))
+        needed = max(self._lag + self.horizon + 2, self.season)
+        if train < needed:
+            of = f" in the series {series.name!r}" if series.name else ""
+            raise DataError(
+                f"data file {setting.data!r} has {len(series)} rows{of}, {len(series) - max(train, 0)} of them held "
+                f"out; horizon={self.horizon}, season={self.season} and difference={self._lag} need at least {needed} "
+                "to train on"
+            )
+        return train
+
+    def _learnt(self, roles: Roles, panel: Panel, scales: tuple[Scale, ...], train: list[int]) -> Learnt:
+        pairs = zip(panel.series, train, strict=True)
+        return Learnt(
+            columns=(*roles.targets, *roles.also, *roles.known),
+            mean=np.concatenate([scale.mean for scale in scales]),
+            spread=np.concatenate([scale.spread for scale in scales]),
+            targets=len(roles.targets),
+            known=len(roles.known),
+            categories=panel.categories if any(panel.categories) else (),
+            time=roles.time,
+            id=roles.id or "",
+            series=tuple(series.name for series in panel.series) if roles.id else (),
+            naive=np.concatenate([_naive_errors(series, rows, self.season) for series, rows in pairs]),
+        )
+
+    def _examples(
+        self,
+        series: tuple[Series, ...],
+        scales: tuple[Scale, ...],
+        learnt: Learnt,
+        since: tuple[int, ...],
+        name: str,
+        remarks: tuple[str, ...],
+        naive: Array | None = None,
+    ) -> SeriesExamples:
         return SeriesExamples(
             name=name,
+            remarks=remarks,
             series=series,
-            scale=scale,
-            columns=learnt.columns[: series.targets],
+            scales=scales,
+            since=since,
+            columns=learnt.columns[: series[0].targets],
             horizon=self.horizon,
             season=self.season,
-            since=since,
+            quantiles=self.quantiles or (),
+            naive=np.array(learnt.naive).reshape(len(series), -1) if naive is None else naive,
+            time="time" if len(learnt.time) > 1 else "".join(learnt.time),
+            id=learnt.id,
         )
 
 
-def _names(asked: str | None, table: Columns, path: str) -> tuple[str, ...]:
-    """Return the columns that were asked for, all that hold numbers by default."""
-    numeric = tuple(name for name, column in table.items() if column.dtype.kind == "f")
-    if asked is None:
-        if not numeric:
-            raise DataError(f"data file {path!r} has no column of numbers; it has {', '.join(table)}")
-        return numeric
-    names = tuple(name.strip() for name in asked.split(";"))
-    for name in names:
-        if name not in table:
-            raise DataError(f"data file {path!r} has no column {name!r}; it has {', '.join(table)}")
-    return names
+def _check_values(series: Series, train: int, lag: int, path: str) -> None:
+    for part, rows in (("trained on", slice(lag + 1, train)), ("held out", slice(train, None))):
+        if not series.present[rows, : series.targets].any():
+            of = f" of the series {series.name!r}" if series.name else ""
+            raise DataError(
+                f"data file {path!r} has no value to forecast among the rows{of} that are {part}; give more rows, or "
+                "change --held-out"
+            )
 
 
-def _values(table: Mapping[str, Array], names: tuple[str, ...], missing: str, path: str) -> tuple[Array, Array]:
-    """Return columns as values [rows, columns], gaps filled where that was asked for, and which were in the file."""
-    for name in names:
-        if table[name].dtype.kind != "f":
-            text = next((str(cell) for cell in table[name] if not is_number(str(cell))), "")
-            raise DataError(f"data file {path!r}: column {name!r} holds {text[:40]!r}; expected numbers")
-    values = np.stack([table[name] for name in names], axis=1)
-    if np.isinf(values).any():
-        row, column = np.argwhere(np.isinf(values))[0]
-        raise DataError(f"data file {path!r}: column {names[column]!r} is infinite in row {row + 1} of the data")
-    gaps = np.isnan(values)
-    if not gaps.any():
-        return values, ~gaps
-    row, column = np.argwhere(gaps)[0]
-    if missing == "refuse" or gaps[0].any():
-        way_out = "fill it in" if missing == "last" else "fill it in, or add missing=last to the task"
-        raise DataError(
-            f"data file {path!r}: column {names[column]!r} has no value in row {row + 1} of the data; {way_out}"
-        )
-    rows = np.where(gaps, 0, np.arange(len(values))[:, None])
-    return np.take_along_axis(values, np.maximum.accumulate(rows), axis=0), ~gaps
+def _scale(series: Series, train: int, panel: Panel) -> Scale:
+    """Return the scale of each channel, values first; categories keep their zeros and ones."""
+    own = Scale.of(series.differenced()[series.lag : train], series.present[series.lag : train])
+    future = Scale.of(series.future[:train]) if series.future.shape[1] else Scale.none(0)
+    mean, spread = np.concatenate([own.mean, future.mean]), np.concatenate([own.spread, future.spread])
+    plain = np.concatenate([np.full(max(1, len(each)), bool(each)) for each in panel.categories])
+    return Scale(np.where(plain, 0.0, mean), np.where(plain, 1.0, spread))
+
+
+def _naive_errors(series: Series, train: int, season: int) -> Array:
+    """Return the mean error of the seasonal-naive forecast over the training part, for each target."""
+    width, season = slice(series.targets), min(season, train - 1)
+    values, present = series.values[:train, width], series.present[:train, width]
+    errors = np.abs(values[season:] - values[:-season])
+    both = present[season:] & present[:-season]
+    mean: Array = np.where(both, errors, 0).sum(axis=0) / np.maximum(1, both.sum(axis=0))
+    return np.where(mean > ROUNDING * np.abs(values).max(axis=0), mean, 0.0)
+
+
+def _digest(panel: Panel, learnt: Learnt) -> str:
+    parts: list[Array | str] = []
+    for series in panel.series:
+        parts.append(series.values if series.present.all() else np.where(series.present, series.values, np.nan))
+        parts += [series.name] if series.name else []
+        parts += [series.future] if series.future.shape[1] else []
+    return digest([*parts, *learnt.columns])

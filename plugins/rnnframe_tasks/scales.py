@@ -47,6 +47,10 @@ class Scale:
         """Return the scale that changes nothing."""
         return cls(np.zeros(channels), np.ones(channels))
 
+    def part(self, channels: slice) -> "Scale":
+        """Return the scale of some of the channels."""
+        return Scale(self.mean[channels], self.spread[channels])
+
     def apply(self, values: Array) -> Array:
         """Return values [..., channels] in units of the spread, around the mean."""
         return np.asarray((values - self.mean) / self.spread, np.float32)

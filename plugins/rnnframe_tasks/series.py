@@ -1,47 +1,58 @@
-"""A series with its forecasts: what is trained on, what is judged, and the naive forecast beside it."""
+"""A series with its forecasts: what is learnt of it, what is to be forecast, and the naive forecast beside it.
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping
+Rows count from 0, in the order of time. A forecast made at row t is for the rows t + 1 to t + horizon.
+"""
+
+from collections.abc import Iterator
 
 import attrs
 import numpy as np
 
-from rnnframe.plugin import Array, Batch, Dataset, Examples, Predicted
+from rnnframe.plugin import Array, Batch, Dataset
 from rnnframe_tasks.scales import Scale
 from rnnframe_tasks.sequences import Shuffled
-
-PIECE = 4096
-"""Steps that are judged or predicted at once."""
+from rnnframe_tasks.times import Step
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Series:
-    """Values [rows, columns], of which the first `targets` columns are forecast; differenced at `lag` (0: not).
+    """Values [rows, channels], of which the first `targets` columns are forecast; differenced at `lag` (0: not).
 
-    known: which values [rows, columns] were in the file. The others were filled in: they are read, and never targets.
+    present: which values [rows, channels] were in the file. The others were filled in: they are read, never targets.
+    future: what is known of the future [rows or more, channels], such as the weekday; no columns where nothing is.
+    name: which of several series it is. lines: the number of each row in the file, from 1. times: of each row.
     """
 
     values: Array
     targets: int
     lag: int
-    known: Array = attrs.field(
+    present: Array = attrs.field(
         default=attrs.Factory(lambda self: np.ones(self.values.shape, np.bool_), takes_self=True)
     )
+    future: Array = attrs.field(default=attrs.Factory(lambda self: np.zeros((len(self.values), 0)), takes_self=True))
+    name: str = ""
+    lines: Array = attrs.field(default=attrs.Factory(lambda self: np.arange(1, len(self.values) + 1), takes_self=True))
+    times: Array | None = None
+    step: Step | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
 
     def differenced(self) -> Array:
-        """Return the values that are learnt, [rows - lag, columns]; row n of them is row n + lag of the series."""
-        return self.values[self.lag :] - self.values[: -self.lag] if self.lag else self.values
+        """Return the values that are learnt, [rows, channels]; the first `lag` rows are zeros that nobody reads."""
+        if not self.lag:
+            return self.values
+        made = np.zeros_like(self.values)
+        np.subtract(self.values[self.lag :], self.values[: -self.lag], out=made[self.lag :])
+        return made
 
-    def wanted(self, scale: Scale) -> Array:
-        """Return what is to be forecast as it is learnt, [rows - lag, targets]: NaN where nobody knows it."""
-        learnt = scale.apply(self.differenced())[:, : self.targets]
-        known = self.known[self.lag :, : self.targets]
-        return learnt if known.all() else np.where(known, learnt, np.float32(np.nan))
+    def usable(self, horizon: int) -> int:
+        """Return how many rows can be read: where something is known of the future, those with all of it."""
+        return min(len(self), len(self.future) - horizon) if self.future.shape[1] else len(self)
 
     def naive(self, rows: Array, horizon: int, season: int) -> Array:
         """Return the forecasts made at some rows of the series that repeat the season before."""
-        ahead = np.arange(1, horizon + 1)
-        return self.values[(rows[:, None] + ahead - season * -(-ahead // season)), : self.targets]
+        return self.values[_before(rows, horizon, season), : self.targets]
 
     def restored(self, forecast: Array, rows: Array) -> Array:
         """Return differences forecast at some rows of the series as values: each is added to the one `lag` before."""
@@ -61,86 +72,106 @@ def ahead(values: Array, rows: Array, horizon: int) -> Array:
     return following
 
 
+def _before(rows: Array, horizon: int, lag: int) -> Array:
+    """Return the last row known at some rows that lies whole lags before each row ahead, [rows, horizon]."""
+    steps = np.arange(1, horizon + 1)
+    before: Array = rows[:, None] + steps - lag * -(-steps // lag)
+    return before
+
+
 @attrs.frozen(kw_only=True, eq=False)
-class SeriesExamples(Examples):
-    """A series run through from its beginning, and judged at its rows from `since` on that have a whole horizon."""
+class Learning:
+    """What a network reads and is to forecast at each row of a series, in units of the scale.
 
-    series: Series
-    scale: Scale
-    columns: tuple[str, ...]
+    read: [rows, channels]. wanted: [rows, targets], NaN where nobody knows it. base: [rows, targets], or None; what is
+    to be forecast is then the change from the last row known that lies whole lags before, whose quantiles can be
+    restored. future: [rows or more, channels].
+    """
+
+    read: Array
+    wanted: Array
+    base: Array | None
+    future: Array
+    lag: int
     horizon: int
-    season: int
-    since: int
 
-    def batches(self) -> Iterator[Batch]:
-        """Yield the series in pieces: those before `since` and those near the end have no targets."""
-        learnt, wanted = self.scale.apply(self.series.differenced()), self.series.wanted(self.scale)
-        end = len(learnt)
-        first = min(self.since - self.series.lag, end)
-        judged = max(first, end - self.horizon)
-        for start, stop in _pieces(0, first, judged, end):
-            x = learnt[start:stop, None]
-            y = None
-            if first <= start < judged:
-                y = ahead(wanted, np.arange(start, stop), self.horizon).reshape(stop - start, 1, -1)
-            yield Batch(x, y, carry=start > 0)
+    @classmethod
+    def of(cls, series: Series, scale: Scale, horizon: int, *, direct: bool) -> "Learning":
+        """Return what is learnt of a series; with direct the change over whole lags, else from one lag before."""
+        channels, width = series.values.shape[1], slice(series.targets)
+        own, future = scale.part(slice(channels)), scale.part(slice(channels, None))
+        read, base = own.apply(series.differenced()), None
+        wanted = read[:, width]
+        if direct and series.lag:
+            drift = own.mean[width] * np.arange(len(series))[:, None] / series.lag
+            wanted = base = (series.values[:, width] - drift) / own.spread[width]
+        if not series.present[:, width].all():
+            wanted = np.where(series.present[:, width], wanted, np.array(np.nan, wanted.dtype))
+        return cls(
+            read=read, wanted=wanted, base=base, future=future.apply(series.future), lag=series.lag, horizon=horizon
+        )
 
-    def measure(self, predicted: Iterable[Predicted]) -> Mapping[str, float]:
-        """Mean absolute and root mean squared error of the forecasts and of the naive ones, in the data's units.
+    @classmethod
+    def joined(cls, parts: "list[Learning]") -> "Learning":
+        """Return the rows of several series, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        bases = [part.base for part in parts if part.base is not None]
+        return attrs.evolve(
+            parts[0],
+            read=np.concatenate([part.read for part in parts]),
+            wanted=np.concatenate([part.wanted for part in parts]),
+            base=np.concatenate(bases) if bases else None,
+            future=np.concatenate([part.future for part in parts]),
+        )
 
-        Only values that were in the file are compared with.
-        """
-        total, count = np.zeros(4), 0
-        for rows, forecast, each in self._forecasts(predicted):
-            if each.batch.y is None:
-                continue
-            true = ahead(self.series.values[:, : self.series.targets], rows, self.horizon)
-            known = ahead(self.series.known[:, : self.series.targets], rows, self.horizon)
-            for place, guess in ((0, forecast), (2, self.series.naive(rows, self.horizon, self.season))):
-                error = (guess - true)[known]
-                total[place : place + 2] += np.abs(error).sum(), np.square(error).sum()
-            count += int(known.sum())
-        mean = total / max(1, count)
-        return {
-            "error": float(mean[0]),
-            "seasonal-naive": float(mean[2]),
-            "rms error": float(np.sqrt(mean[1])),
-            "seasonal-naive rms": float(np.sqrt(mean[3])),
-        }
+    def until(self, row: int) -> "Learning":
+        """Return the rows before one."""
+        base = None if self.base is None else self.base[:row]
+        return attrs.evolve(self, read=self.read[:row], wanted=self.wanted[:row], base=base, future=self.future[:row])
 
-    def table(self, predicted: Iterable[Predicted]) -> Iterator[Mapping[str, Array]]:
-        """The forecasts made at each row, which counts from 1; those of the last row look beyond the end."""
-        for rows, forecast, _ in self._forecasts(predicted):
-            names = [f"{name}+{k + 1}" for k in range(self.horizon) for name in self.columns]
-            columns = forecast.reshape(len(rows), -1).T
-            yield {"row": rows + 1, **dict(zip(names, columns, strict=True))}
+    def x(self, rows: Array) -> Array:
+        """Return what is read at some rows, [*rows, channels]."""
+        read = self.read[rows]
+        if not self.future.shape[1]:
+            return read
+        known = ahead(self.future, rows.ravel(), self.horizon).reshape(*rows.shape, -1)
+        return np.concatenate([read, known], axis=-1)
 
-    def _forecasts(self, predicted: Iterable[Predicted]) -> Iterator[tuple[Array, Array, Predicted]]:
-        """Yield rows of the series, the forecasts made there [rows, horizon, targets], and what they are from."""
-        start = self.series.lag
-        for each in predicted:
-            rows = np.arange(start, start + len(each.outputs))
-            shape = len(rows), self.horizon, self.series.targets
-            scaled = each.outputs[:, 0].reshape(shape).astype(np.float64)
-            width = slice(self.series.targets)
-            forecast = scaled * self.scale.spread[width] + self.scale.mean[width]
-            yield rows, self.series.restored(forecast, rows), each
-            start += len(rows)
+    def y(self, rows: Array) -> Array:
+        """Return what is to be forecast at some rows, [*rows, horizon * targets]."""
+        wanted = ahead(self.wanted, rows.ravel(), self.horizon)
+        if self.base is not None:
+            wanted = np.asarray(wanted - self.base[_before(rows.ravel(), self.horizon, self.lag)], np.float32)
+        return wanted.reshape(*rows.shape, -1)
+
+
+def restored_quantiles(series: Series, scale: Scale, outputs: Array, rows: Array) -> Array:
+    """Return quantiles as the network gives them at some rows, [rows, horizon, targets, quantiles], as values."""
+    horizon = outputs.shape[1]
+    mean, spread = scale.mean[: series.targets, None], scale.spread[: series.targets, None]
+    if not series.lag:
+        return outputs * spread + mean
+    lags = -(-np.arange(1, horizon + 1) // series.lag)
+    base = series.naive(rows, horizon, series.lag)
+    restored: Array = outputs * spread + mean * lags[:, None, None] + base[..., None]
+    return restored
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Windows(Dataset):
-    """Windows of a series, all of whose targets lie before the held-out part; shifted and shuffled in each epoch.
+    """Windows of series, all of whose targets lie before the held-out part; shifted and shuffled in each epoch.
 
-    values: what is read [rows, columns]. wanted: what is forecast [rows, targets], NaN where nobody knows it.
+    learning: the training parts, one after the other. steps: of a window. stride: between the starts of windows.
+    starts, lasts: where each window starts at first and at last. lengths: of each window.
     """
 
-    values: Array
-    wanted: Array
-    horizon: int
+    learning: Learning
     steps: int
     stride: int
-    last: int
+    starts: Array
+    lasts: Array
+    lengths: Array
     order: Shuffled
 
     @property
@@ -155,14 +186,25 @@ class Windows(Dataset):
     def batch(self, epoch: int, number: int) -> Batch:
         """Return windows, `stride` steps apart from a start that is drawn for each epoch."""
         shift = int(np.random.default_rng([self.order.seed, epoch, 1]).integers(0, self.stride))
-        starts = np.minimum(self.order.chosen(epoch, number) * self.stride + shift, self.last)
-        rows = starts + np.arange(self.steps)[:, None]
-        y = ahead(self.wanted, rows.ravel(), self.horizon)
-        return Batch(self.values[rows], y.reshape(*rows.shape, -1))
+        chosen = self.order.chosen(epoch, number)
+        lengths = self.lengths[chosen]
+        starts = np.minimum(self.starts[chosen] + shift, self.lasts[chosen])
+        steps = np.minimum(np.arange(self.steps)[:, None], lengths - 1)  # behind a shorter one its last row, never read
+        rows = starts + steps
+        short = bool((lengths < self.steps).any())
+        return Batch(self.learning.x(rows), self.learning.y(rows), lengths if short else None)
 
 
-def _pieces(*cuts: int) -> Iterator[tuple[int, int]]:
-    """Yield spans of at most `PIECE` steps that do not cross a cut."""
-    for low, high in itertools.pairwise(cuts):
-        for start in range(low, high, PIECE):
-            yield start, min(start + PIECE, high)
+def windows_of(firsts: list[int], ends: list[int], steps: int, stride: int) -> tuple[Array, Array, Array]:
+    """Return starts, last starts and lengths of the windows of series whose rows [first, end) have all targets."""
+    parts = list(_spans(firsts, ends, steps, stride))
+    starts, lasts, lengths = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return starts, lasts, lengths
+
+
+def _spans(firsts: list[int], ends: list[int], steps: int, stride: int) -> Iterator[tuple[Array, Array, Array]]:
+    for first, end in zip(firsts, ends, strict=True):
+        length = min(steps, end - first)
+        last = end - length
+        starts = first + stride * np.arange((last - first) // stride + 1)
+        yield starts, np.full(len(starts), last), np.full(len(starts), length)

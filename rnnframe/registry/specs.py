@@ -2,7 +2,8 @@
 
 The options of a class are its attrs fields: the type annotation says how a value is read, the validator what is
 allowed, `metadata={"help": ...}` what `rnnframe show` prints. `parse` splits, `build` makes the object and `render`
-writes an object down so that `build` makes an equal one.
+writes an object down so that `build` makes an equal one. A text that holds a comma or a semicolon of its own stands in
+double quotes, as in CSV: `column="use, liters";b`.
 """
 
 import re
@@ -44,7 +45,7 @@ class Spec:
             raise OptionError(f"a {kind} is given as text 'name:key=value,...' or as an object, not {text!r}")
         name, _, rest = text.partition(":")
         options: dict[str, str] = {}
-        for item in filter(None, (part.strip() for part in rest.split(","))):
+        for item in filter(None, (part.strip() for part in _split(rest, ",", f"{kind} {text!r}"))):
             key, equals, value = (part.strip() for part in item.partition("="))
             if not equals or not key:
                 raise OptionError(f"{kind} {text!r}: {item!r} is no option; write {name.strip() or 'name'}:key=value")
@@ -54,6 +55,27 @@ class Spec:
         if not name.strip():
             raise OptionError(f"{kind} {text!r} has no name; write name:key=value")
         return cls(name.strip(), options)
+
+
+def _split(text: str, mark: str, where: str = "") -> list[str]:
+    """Return the parts of a text between marks outside of double quotes; raises `OptionError` for an open quote."""
+    pieces = text.split('"')  # every second one is in quotes
+    if where and len(pieces) % 2 == 0:
+        raise OptionError(f"{where}: a double quote is not closed")
+    parts = [""]
+    for number, piece in enumerate(pieces):
+        quote = '"' if number else ""
+        first, *others = [piece] if number % 2 else piece.split(mark)
+        parts[-1] += quote + first
+        parts += others
+    return parts
+
+
+def _unquoted(text: str) -> str:
+    """Return a text without the double quotes around it; two in a row stand for one inside."""
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        return text[1:-1].replace('""', '"')
+    return text
 
 
 def field_types(cls: type) -> dict[str, Any]:
@@ -99,7 +121,7 @@ def read_value(text: str, kind: Any) -> Any:
                 return choice
         raise ValueError(text)
     if get_origin(kind) is tuple:
-        return tuple(read_value(part.strip(), get_args(kind)[0]) for part in text.split(";"))
+        return tuple(read_value(part.strip(), get_args(kind)[0]) for part in _split(text, ";"))
     if kind in (NoneType, Medium):  # a medium is made by the registry, which knows them
         raise ValueError(text)
     if isinstance(kind, type) and issubclass(kind, ByteSize):
@@ -112,7 +134,7 @@ def read_value(text: str, kind: Any) -> Any:
         return int(text)
     if kind is float:
         return float(text)
-    return text
+    return _unquoted(text)
 
 
 def check_value(value: Any, kind: Any) -> Any:
@@ -197,5 +219,11 @@ def _write(value: Any) -> str:
     if isinstance(value, Medium):
         return render(value).replace(",", ";")
     if isinstance(value, tuple):
-        return ";".join(map(_write, value))
-    return str(value)
+        return ";".join(_quoted(part) if isinstance(part, str) else _write(part) for part in value)
+    return _quoted(value, ',"') if isinstance(value, str) else str(value)
+
+
+def _quoted(text: str, marks: str = ',;"') -> str:
+    """Return a text in double quotes where it would be read as something else without them."""
+    plain = text == text.strip() and not any(mark in text for mark in marks)
+    return text if plain else '"' + text.replace('"', '""') + '"'

@@ -11,7 +11,7 @@ one describes one moment, and records the size of the metrics at that moment. Th
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,7 +21,7 @@ from rnnframe.runs.checkpoints import Checkpoint, Checkpoints
 from rnnframe.storage.durable import BESIDE, Journal, check_plain, make_folder, remove, write_whole
 from rnnframe.storage.locks import Lock, is_lock, says_in_use
 from rnnframe.storage.tensors import read_tensors, tensor_bytes
-from rnnframe.storage.toml import read_toml, to_toml
+from rnnframe.storage.toml import read_toml, to_comments, to_toml
 
 CONFIG, METRICS, WEIGHTS = "config.toml", "metrics.jsonl", "weights.safetensors"
 CHECKPOINTS, LOCK = "checkpoints", "run.lock"
@@ -48,8 +48,8 @@ class RunFolder:
         run._force = force
         return run
 
-    def begin(self, config: Mapping[str, Any]) -> None:
-        """Make and lock the folder, and write the options of the run; raises `RunError`.
+    def begin(self, config: Mapping[str, Any], remarks: Iterable[str] = ()) -> None:
+        """Make and lock the folder, and write the options of the run with remarks on its data; raises `RunError`.
 
         The run that was there before is removed where `force` was given.
         """
@@ -61,7 +61,7 @@ class RunFolder:
             self.checkpoints.clear()  # first, so that none is ever found beside the configuration of another run
             for name in (WEIGHTS, METRICS):
                 remove(self.path / name)
-            self.write_config(config)
+            self.write_config(config, remarks)
             write_whole(self.path / METRICS, b"")
             self.cut_metrics(0)
         except OSError as error:
@@ -128,9 +128,9 @@ class RunFolder:
         named = self.config().get("plugin", [])
         return tuple(map(str, named if isinstance(named, list) else [named]))
 
-    def write_config(self, config: Mapping[str, Any]) -> None:
-        """Write the options of the run."""
-        self._write(CONFIG, to_toml(config).encode())
+    def write_config(self, config: Mapping[str, Any], remarks: Iterable[str] = ()) -> None:
+        """Write the options of the run, above them remarks on its data."""
+        self._write(CONFIG, (to_comments(remarks) + to_toml(config)).encode())
 
     def save(self, checkpoint: Checkpoint, keep: int) -> None:
         """Write a checkpoint, and the weights if they are the best so far.

@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,11 @@ def to_toml(values: Mapping[str, Any]) -> str:
     """Write flat options (texts, numbers, booleans and lists of texts) as TOML; None becomes "none"."""
     lines = [f"{name} = {_toml(value)}" for name, value in values.items()]
     return "\n".join(lines) + "\n"
+
+
+def to_comments(remarks: Iterable[str]) -> str:
+    """Write remarks as comments, each on a line of its own."""
+    return "".join(f"# {''.join(c if c.isprintable() else ' ' for c in remark)}\n" for remark in remarks)
 
 
 def _toml(value: Any) -> str:

@@ -152,9 +152,9 @@ class Training:
             return
         config = chosen_options(attrs.evolve(self.options, plugin=self.plugins))
         if self.run.locked:
-            self.run.write_config(config)
+            self.run.write_config(config, self.data.remarks)
         else:
-            self.run.begin(config)
+            self.run.begin(config, self.data.remarks)
             self.save()
 
     def __enter__(self) -> Self:

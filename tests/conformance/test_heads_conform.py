@@ -24,6 +24,10 @@ class TestMeanSquaredError(LossTests):
     loss = "mse:outputs=3"
 
 
+class TestPinball(LossTests):
+    loss = "pinball:outputs=2,quantiles=0.1;0.8"
+
+
 class TestBernoulli(LossTests):
     loss = "bernoulli:outputs=3"
 

@@ -1,0 +1,177 @@
+"""Series that a network runs through: its forecasts judged column by column, or as a table."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+
+import attrs
+import numpy as np
+
+from rnnframe.plugin import Array, Batch, Examples, Predicted
+from rnnframe_tasks.scales import Scale
+from rnnframe_tasks.series import Learning, Series, ahead, restored_quantiles
+from rnnframe_tasks.times import written
+
+PIECE = 4096
+"""Steps that are judged or predicted at once."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Made:
+    """Forecasts made at some rows of a series: [rows, horizon, targets], and with quantiles along a last axis."""
+
+    number: int
+    rows: Array
+    forecast: Array
+    quantiles: Array | None
+    judged: bool
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class SeriesExamples(Examples):
+    """Series run through from their beginnings, each judged from its row in `since` on, where a whole horizon follows.
+
+    scales: of each series. naive: the mean error of the seasonal-naive forecast over the training part, for each
+    series and target; empty where it is not known, 0 where it says nothing.
+    """
+
+    series: tuple[Series, ...]
+    scales: tuple[Scale, ...]
+    since: tuple[int, ...]
+    columns: tuple[str, ...]
+    horizon: int
+    season: int
+    quantiles: tuple[float, ...] = ()
+    naive: Array = attrs.field(factory=lambda: np.zeros((0, 0)))
+    time: str = ""
+    id: str = ""
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield each series in pieces: those before `since` and those near the end have no targets."""
+        learning: Learning | None = None
+        for number, start, stop, judged in self._pieces():
+            series = self.series[number]
+            if learning is None or start == series.lag:
+                direct = bool(self.quantiles)
+                learning = Learning.of(series, self.scales[number], self.horizon, direct=direct)
+            rows = np.arange(start, stop)[:, None]
+            yield Batch(learning.x(rows), learning.y(rows) if judged else None, carry=start > series.lag)
+
+    def measure(self, predicted: Iterable[Predicted]) -> Mapping[str, float]:
+        """Errors of each column in its own unit, beside those of the seasonal-naive forecast.
+
+        Only values that were in the file are compared with. MASE divides the mean absolute error by that of the
+        seasonal-naive forecast over the training part (Hyndman & Koehler 2006); over several series it is their mean.
+        """
+        shape = len(self.series), len(self.columns)
+        sums, counts = np.zeros((5, *shape)), np.zeros(shape)
+        pinball = 0.0
+        for made in self._made(predicted):
+            if not made.judged:
+                continue
+            series, rows = self.series[made.number], made.rows
+            true = ahead(series.values[:, : series.targets], rows, self.horizon)
+            present = ahead(series.present[:, : series.targets], rows, self.horizon)
+            naive = series.naive(rows, self.horizon, self.season)
+            errors = [np.abs(made.forecast - true), np.square(made.forecast - true)]
+            errors += [np.abs(naive - true), np.square(naive - true)]
+            if made.quantiles is not None:
+                low, high = made.quantiles[..., 0], made.quantiles[..., -1]
+                errors.append(np.asarray((low <= true) & (true <= high), np.float64))
+                below = true[..., None] - made.quantiles
+                level = np.array(self.quantiles)
+                each = (
+                    np.maximum(level * below, (level - 1) * below).mean(axis=-1)
+                    / self.scales[made.number].spread[: series.targets]
+                )
+                pinball += float(each[present].sum())
+            for place, error in enumerate(errors):
+                sums[place, made.number] += np.where(present, error, 0).sum(axis=(0, 1))
+            counts[made.number] += present.sum(axis=(0, 1))
+        return self._measures(sums, counts, pinball)
+
+    def _measures(self, sums: Array, counts: Array, pinball: float) -> dict[str, float]:
+        measures: dict[str, float] = {}
+        total = np.maximum(1, counts.sum(axis=0))
+        mase = self._scaled(sums, counts)
+        if len(self.columns) > 1 and len(mase):
+            measures |= {"MASE": float(mase[0].mean()), "seasonal-naive MASE": float(mase[1].mean())}
+        by_column = sums.sum(axis=1) / total
+        for place, name in enumerate(self.columns):
+            before = f"{name} " if len(self.columns) > 1 else ""
+            measures[f"{before}MAE"] = float(by_column[0, place])
+            measures[f"{before}seasonal-naive MAE"] = float(by_column[2, place])
+            measures[f"{before}RMSE"] = float(np.sqrt(by_column[1, place]))
+            measures[f"{before}seasonal-naive RMSE"] = float(np.sqrt(by_column[3, place]))
+            if len(self.columns) == 1 and len(mase):
+                measures |= {"MASE": float(mase[0].mean()), "seasonal-naive MASE": float(mase[1].mean())}
+            if self.quantiles:
+                measures[f"{before}coverage"] = float(by_column[4, place])
+        if self.quantiles:
+            measures["pinball loss"] = pinball / float(max(1, counts.sum()))
+        return measures
+
+    def _scaled(self, sums: Array, counts: Array) -> Array:
+        """Return the scaled errors of the forecasts and of the naive ones for each series and column, [2, pairs]."""
+        if self.naive.shape != counts.shape:
+            return np.zeros((0, 0))
+        usable = (self.naive > 0) & (counts > 0)
+        if not usable.any():
+            return np.zeros((0, 0))
+        scaled: Array = sums[[0, 2]][:, usable] / counts[usable] / self.naive[usable]
+        return scaled
+
+    def table(self, predicted: Iterable[Predicted]) -> Iterator[Mapping[str, Array]]:
+        """The forecasts made at each row of the file; those of a series' last row look beyond its end."""
+        for made in self._made(predicted):
+            series, rows = self.series[made.number], made.rows
+            columns: dict[str, Array] = {"row": series.lines[rows]}
+            if self.id:
+                columns[self.id] = np.full(len(rows), series.name)
+            if series.times is not None:
+                columns[self.time] = written(series.times[rows])
+            for k in range(self.horizon):
+                if series.times is not None and series.step is not None:
+                    columns[f"{self.time}+{k + 1}"] = written(self._later(series, rows, k + 1))
+                for place, name in enumerate(self.columns):
+                    columns[f"{name}+{k + 1}"] = made.forecast[:, k, place]
+                    if made.quantiles is not None:
+                        for level, values in zip(self.quantiles, made.quantiles[:, k, place].T, strict=True):
+                            columns[f"{name}+{k + 1} q{level:g}"] = values
+            yield columns
+
+    @staticmethod
+    def _later(series: Series, rows: Array, count: int) -> Array:
+        """Return the times some rows later: as the file has them, and by the usual step where it ends."""
+        assert series.times is not None
+        assert series.step is not None
+        inside = np.minimum(rows + count, len(series.times) - 1)
+        later = series.step.after(np.full(len(rows), series.times[-1]), 0)
+        beyond = rows + count - (len(series.times) - 1)
+        for steps in set(beyond[beyond > 0].tolist()):
+            later[beyond == steps] = series.step.after(series.times[-1:], steps)[0]
+        return np.where(beyond > 0, later, series.times[inside])
+
+    def _pieces(self) -> Iterator[tuple[int, int, int, bool]]:
+        """Yield series and spans of at most `PIECE` rows, and whether they are judged; no span crosses a cut."""
+        for number, (series, since) in enumerate(zip(self.series, self.since, strict=True)):
+            end = series.usable(self.horizon)
+            first = min(since, end)
+            judged = min(max(first, len(series) - self.horizon), end)
+            for low, high in itertools.pairwise((series.lag, first, judged, end)):
+                for start in range(low, high, PIECE):
+                    yield number, start, min(start + PIECE, high), first <= start < judged
+
+    def _made(self, predicted: Iterable[Predicted]) -> Iterator[Made]:
+        for (number, start, stop, judged), each in zip(self._pieces(), predicted, strict=True):
+            series, scale, rows = self.series[number], self.scales[number], np.arange(start, stop)
+            shape = len(rows), self.horizon, series.targets
+            outputs = each.outputs[:, 0].astype(np.float64)
+            if self.quantiles:
+                found = restored_quantiles(series, scale, outputs.reshape(*shape, -1), rows)
+                found.sort(axis=-1)  # a network may let them cross
+                middle = int(np.abs(np.array(self.quantiles) - 0.5).argmin())
+                yield Made(number=number, rows=rows, forecast=found[..., middle], quantiles=found, judged=judged)
+            else:
+                width = slice(series.targets)
+                forecast = series.restored(outputs.reshape(shape) * scale.spread[width] + scale.mean[width], rows)
+                yield Made(number=number, rows=rows, forecast=forecast, quantiles=None, judged=judged)

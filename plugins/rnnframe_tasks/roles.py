@@ -1,0 +1,305 @@
+"""What each column of a table is: time, the name of a series, what is forecast, what is read beside it, or left out.
+
+What an option names has that role. The others are told apart by these rules, and a person is told of the result:
+
+- A column of dates is the time. Without one, the time is a column of numbers whose name says so (`year`, `t`) and that
+  never falls, or one that counts: each value as much above the one before as the next. `year` with `month` or
+  `quarter` beside it is read as a date.
+- Where several rows have one time, one other column tells the series apart, and each has every time once: its id. So
+  does, without a time, a column called `id` or the like with values that repeat.
+- Numbers that are neither are forecast; further columns that count, parts of dates, and texts are left out.
+
+Where two columns could have a role, or a column that must be known is doubtful, the option that settles it is named.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+import attrs
+import numpy as np
+
+from rnnframe.plugin import Array, DataError
+from rnnframe_tasks.tables import DATE, NUMBER, TEXT, Table
+
+TIMES = ("time", "t", "date", "datetime", "timestamp", "ds", "year", "period", "index", "step", "obs", "day", "month")
+PARTS = ("year", "quarter", "month", "day", "hour", "minute")
+IDS = ("id", "unique_id", "key", "series", "group", "name", "item", "sku", "store", "station", "symbol", "ticker")
+NOBODY = "none"
+"""What `time=` and `id=` say where there is none."""
+
+
+@attrs.frozen(kw_only=True)
+class Asked:
+    """The columns that options name, by name or number; None or empty where an option was not given."""
+
+    column: tuple[str, ...] | None = None
+    also: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    time: str | None = None
+    id: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Roles:
+    """Columns by role.
+
+    time: one column, or year with quarter, month, day, hour, minute; empty without. left_out: why, by name.
+    """
+
+    time: tuple[str, ...] = ()
+    id: str | None = None
+    targets: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    left_out: dict[str, str] = attrs.field(factory=dict)
+
+
+def find_roles(table: Table, asked: Asked) -> Roles:
+    """Return what each column is; raises `DataError` with the option that settles what is doubtful."""
+    finder = _Finder(table, asked)
+    time = finder.time()
+    name = finder.id(time)
+    targets = finder.targets()
+    return Roles(time=time, id=name, targets=targets, also=finder.also, known=finder.known, left_out=finder.left_out)
+
+
+def named(table: Table, asked: str, option: str) -> str:
+    """Return the column that a text names, or whose number it is, from 1; raises `DataError`."""
+    if asked in table.columns:
+        return asked
+    names = list(table.columns)
+    if asked.isdecimal() and 1 <= int(asked) <= len(names):
+        return names[int(asked) - 1]
+    raise DataError(f"data file {table.path!r} has no column {asked!r}, which {option}= names; it has {listed(names)}")
+
+
+def listed(names: Iterable[str], most: int = 12) -> str:
+    """Return names with commas between them, the first ones of many."""
+    names = list(names)
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
+
+
+def repeats(keys: Sequence[Array]) -> Array:
+    """Return the rows whose keys stand in an earlier row, too; [rows] of booleans."""
+    codes = np.zeros(len(keys[0]), np.int64)
+    for key in keys:
+        _, inverse = np.unique(key.astype(str) if key.dtype.kind == TEXT else key, return_inverse=True)
+        codes = codes * (int(inverse.max(initial=0)) + 1) + inverse
+    _, first = np.unique(codes, return_index=True)
+    twice = np.ones(len(codes), bool)
+    twice[first] = False
+    return twice
+
+
+class _Finder:
+    """Deals the columns of a table out to roles; each column gets one."""
+
+    def __init__(self, table: Table, asked: Asked) -> None:
+        self.table, self.asked = table, asked
+        self.left_out: dict[str, str] = {}
+        self._free = dict(table.columns)
+        for name in self._named(asked.exclude, "exclude"):
+            self._take(name, "exclude")
+            self.left_out[name] = "exclude="
+        self._column = None if asked.column is None else self._named(asked.column, "column")
+        self.also, self.known = self._named(asked.also, "also"), self._named(asked.known, "known")
+        for option, names in (("column", self._column or ()), ("also", self.also), ("known", self.known)):
+            for name in names:
+                self._take(name, option)
+
+    def time(self) -> tuple[str, ...]:
+        """Return the column of time, or those whose numbers make a date."""
+        asked = self.asked.time
+        if asked == NOBODY and asked not in self.table.columns:
+            return ()
+        if asked is not None:
+            name = named(self.table, asked, "time")
+            self._take(name, "time")
+            if self.table.columns[name].kind == TEXT:
+                raise DataError(self._says(name, "holds texts that are no dates; time= names dates or numbers"))
+            return (name,)
+        found = self._dates() or self._date_parts() or self._counting()
+        for name in found:
+            self._free.pop(name)
+        return found
+
+    def id(self, time: tuple[str, ...]) -> str | None:
+        """Return the column that tells series apart."""
+        asked = self.asked.id
+        if asked == NOBODY and asked not in self.table.columns:
+            return None
+        if asked is not None:
+            name = named(self.table, asked, "id")
+            self._take(name, "id")
+            return name
+        found = self._that_parts(time) if time else self._that_repeats()
+        if found is not None:
+            self._free.pop(found)
+        return found
+
+    def targets(self) -> tuple[str, ...]:
+        """Return what is forecast, and say of the rest why it is left out."""
+        if self._column is not None:
+            self.left_out |= dict.fromkeys(self._free, "not asked for")
+            return self._column
+        targets: list[str] = []
+        for name, column in self._free.items():
+            if column.doubt:
+                raise DataError(self._says(name, column.doubt))
+            reason = self._not_forecast(name)
+            if reason:
+                self.left_out[name] = reason
+            else:
+                targets.append(name)
+        if targets:
+            return tuple(targets)
+        raise DataError(
+            f"data file {self.table.path!r} has no column of numbers to forecast; it has {listed(self.table.columns)} "
+            f"({'; '.join(f'{name}: {reason}' for name, reason in self.left_out.items()) or 'all have another role'}); "
+            "name one with column="
+        )
+
+    def _not_forecast(self, name: str) -> str:
+        column = self.table.columns[name]
+        if column.kind == DATE:
+            return "dates"
+        if column.kind == TEXT:
+            return "texts"
+        if not np.isfinite(column.values).any():
+            return "no values"
+        if plain_name(name) in PARTS and _whole(column.values):
+            return "a part of a date, by its name"
+        if plain_name(name) in IDS or plain_name(name).endswith("_id"):
+            return "an id, by its name"
+        return "counts the rows" if _counts(column.values) else ""
+
+    def _dates(self) -> tuple[str, ...]:
+        dates = [name for name, column in self._free.items() if column.kind == DATE]
+        if len(dates) > 1:
+            raise DataError(
+                f"data file {self.table.path!r} has dates in {listed(dates)}; say which is the time with time=, or "
+                "exclude= the others"
+            )
+        return tuple(dates)
+
+    def _date_parts(self) -> tuple[str, ...]:
+        """Return year and what stands beside it of a date, where that tells more rows apart than the year does."""
+        by_name = {plain_name(name): name for name in self._free if self.table.columns[name].kind == NUMBER}
+        found = [part for part in PARTS if part in by_name and _whole(self.table.columns[by_name[part]].values)]
+        if found[:1] != ["year"] or not {"month", "quarter"} & set(found):
+            return ()
+        return tuple(by_name[part] for part in found)
+
+    def _counting(self) -> tuple[str, ...]:
+        """Return the column of numbers that is the time, by its name or as it counts."""
+        numbers = [name for name, column in self._free.items() if column.kind == NUMBER]
+        rows = self._first_series()
+        by_name = [
+            name for name in numbers if plain_name(name) in TIMES and _one_way(self.table.columns[name].values[rows])
+        ]
+        by_name.sort(key=lambda name: TIMES.index(plain_name(name)))
+        counting = [name for name in numbers if _counts(self.table.columns[name].values)]
+        if self._column is None and len(counting) == len(numbers) and not by_name:
+            return ()  # nothing would be left to forecast
+        return tuple((by_name or counting)[:1])
+
+    def _first_series(self) -> Array | slice:
+        """Return the rows of the first series, where `id=` says which they are; else all."""
+        if self.asked.id is None or (self.asked.id == NOBODY and NOBODY not in self.table.columns):
+            return slice(None)
+        ids = self.table.columns[named(self.table, self.asked.id, "id")].values
+        first: Array = np.array([value == ids[0] for value in ids])
+        return first
+
+    def _that_parts(self, time: tuple[str, ...]) -> str | None:
+        """Return the column that tells the rows of one time apart; None where no time stands twice."""
+        times = [self.table.columns[name].values for name in time]
+        twice = repeats(times)
+        if not twice.any():
+            return None
+        others = [
+            name
+            for name, column in self._free.items()
+            if (column.kind == TEXT or (column.kind == NUMBER and _whole(column.values)))
+            and not repeats([column.values, *times]).any()
+            and repeats([column.values]).any()
+        ]
+        row = int(np.flatnonzero(twice)[0])
+        if len(others) == 1:
+            return others[0]
+        which = f"which of {listed(others)} does" if others else "the column that does"
+        raise DataError(
+            f"data file {self.table.path!r}: row {row + 1} of the data has the {' and '.join(time)} of an earlier row; "
+            f"if the rows of several series stand in it, say {which} tell them apart with id=, else add time=none"
+        )
+
+    def _that_repeats(self) -> str | None:
+        names = [name for name in self._free if plain_name(name) in IDS or plain_name(name).endswith("_id")]
+        stacked = [name for name in names if _series_of(self.table.columns[name].values) > 1]
+        if len(stacked) > 1:
+            raise DataError(
+                f"data file {self.table.path!r}: {listed(stacked)} could each be the id of a series; say which is with "
+                "id=, or id=none"
+            )
+        if stacked or self._column is not None:
+            return stacked[0] if stacked else None
+        for name, column in self._free.items():
+            if column.kind == TEXT and not column.doubt and _blocks(column.values):
+                raise DataError(
+                    self._says(
+                        name, f"is the same over blocks of rows; if each is a series, add id={name}, else id=none"
+                    )
+                )
+        return None
+
+    def _named(self, asked: tuple[str, ...], option: str) -> tuple[str, ...]:
+        return tuple(named(self.table, name, option) for name in asked)
+
+    def _take(self, name: str, option: str) -> None:
+        if name not in self._free:
+            raise DataError(self._says(name, f"has two roles; take it out of {option}= or of the other option"))
+        self._free.pop(name)
+
+    def _says(self, name: str, what: str) -> str:
+        return f"data file {self.table.path!r}: column {name!r} {what}"
+
+
+def plain_name(name: str) -> str:
+    """Return a name in small letters, its words joined by underscores."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
+def _whole(values: Array) -> bool:
+    return bool(np.isfinite(values).all() and (values == np.floor(values)).all())
+
+
+def _one_way(values: Array) -> bool:
+    """Return whether whole or other numbers rise from row to row, or fall; in equal rows they stand still."""
+    if len(values) < 3 or not np.isfinite(values).all():
+        return False
+    steps = np.diff(values)
+    return bool((steps > 0).all() or (steps < 0).all())
+
+
+def _counts(values: Array) -> bool:
+    """Return whether whole numbers rise or fall by as much from row to row."""
+    if len(values) < 3 or not _whole(values):
+        return False
+    steps = np.diff(values)
+    return bool(steps[0] != 0 and (steps == steps[0]).all())
+
+
+def _series_of(values: Array) -> int:
+    """Return the number of distinct values where each has at least two rows; else 0."""
+    _, counts = np.unique(values.astype(str) if values.dtype.kind == TEXT else values, return_counts=True)
+    return len(counts) if counts.min() > 1 else 0
+
+
+def _blocks(values: Array) -> bool:
+    """Return whether each of some values stands in one block of at least two rows, and in no other row."""
+    texts = values.astype(str)
+    changes = int((texts[1:] != texts[:-1]).sum())
+    return _series_of(values) > 1 and changes + 1 == _series_of(values)

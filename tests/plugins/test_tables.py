@@ -1,0 +1,197 @@
+"""Tables as they come: read as pandas reads them, and refused with the option that settles what is doubtful."""
+
+import importlib.util
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rnnframe as rf
+from rnnframe.errors import DataError
+from rnnframe.plugin import Setting
+
+pandas = pytest.importorskip("pandas", reason="tables are read with pandas")
+
+
+def saved(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    return path
+
+
+def opened(path: Path, options: str = "", **setting: object):
+    spec = f"forecast:horizon=1{',' if options else ''}{options}"
+    return rf.task(spec).open(Setting(data=str(path), **{"batch": 4, "steps": 8, "held_out": 0.3, **setting}))
+
+
+def body(*rows: str, count: int = 30) -> str:
+    """Return lines made of texts in which N is the row and V a value."""
+    return "".join(row.replace("N", str(n)).replace("V", str(n * n % 7)) + "\n" for n in range(count) for row in rows)
+
+
+DAYS = "date,v\n01/02/2003,1\n02/04/2003,2\n05/07/2003,5\n"
+DOUBTFUL = {
+    "a few texts among numbers": ("a;b\n" + body("V;1.5").replace("4;", "?;", 1), "'a' holds '?' in row 3", "na=?"),
+    "a decimal comma or two columns": (body("0,V25"), "is one number with a decimal comma, or two", "decimal=comma"),
+    "a decimal comma under one name": ("v\n" + body("0,V25"), "is one number with a decimal comma", "decimal=comma"),
+    "decimal commas in quotes": ('v,w\n' + body('"N,25","V,5"'), "column 'v' holds '0,25' in row 1", "decimal=comma"),
+    "a first line of 0": ("0\n" + body("V.5"), "the first line is 0, a name", "header=yes"),
+    "nothing but an index": ("i\n" + body("N"), "i: counts the rows", "column="),
+    "two columns of dates": ("a,b,v\n" + body("2020-01-01,2020-02-01,V"), "has dates in a, b", "time="),
+    "equal times": ("date,v\n" + body("2020-01-01,V"), "row 2 of the data has the date of an earlier row", "id="),
+    "texts in blocks": ("firm,v\n" + "a,1\na,2\na,4\n" * 9 + "b,1\nb,3\n" * 9, "over blocks of rows", "id=firm"),
+    "day or month first": (DAYS, "either number may be the day", "dayfirst="),
+    "a title above the names": ("title\n" + "a,b\n" + body("V,N.5"), "the first line has 1 value", "sep="),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DOUBTFUL)
+def test_what_is_doubtful_is_refused_with_the_option_that_settles_it(tmp_path: Path, name: str) -> None:
+    text, message, option = DOUBTFUL[name]
+    with pytest.raises(DataError) as refusal:
+        opened(saved(tmp_path, text))
+    assert message in str(refusal.value)
+    assert option in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_numbers_that_count_on_in_the_first_line_are_names(tmp_path: Path) -> None:
+    data = opened(saved(tmp_path, "0,1\n" + body("5.5,V")))
+    assert data.learnt.columns == ("0", "1")
+    assert "the first line counts 0 to 1: taken as names (header=no: as values)" in data.remarks
+    assert any(remark.startswith("30 rows") for remark in data.remarks)
+    assert any(r.startswith("31 rows") for r in opened(tmp_path / "table.csv", "header=no").remarks)
+
+
+def test_a_year_is_the_time_and_an_index_is_left_out(tmp_path: Path) -> None:
+    text = "Obs,YEAR,flow\n" + "".join(f"{n},{1900 + n},{n * n % 7}\n" for n in range(30))
+    data = opened(saved(tmp_path, text))
+    assert data.learnt.columns == ("flow",)
+    assert data.learnt.time == ("YEAR",)
+    assert "forecast: flow; left out: Obs (counts the rows)" in data.remarks
+    assert "30 rows from 1900 to 1929, a step of 1 (time: YEAR)" in data.remarks
+
+
+def test_a_table_whose_newest_row_is_first_is_trained_on_forwards(tmp_path: Path) -> None:
+    days = np.arange("2020-01-01", "2020-02-10", dtype="datetime64[D]")
+    rows = [f"{day},{n * n % 7}\n" for n, day in enumerate(days)]
+    forwards = opened(saved(tmp_path, "date,v\n" + "".join(rows)))
+    backwards = opened(saved(tmp_path, "date,v\n" + "".join(rows[::-1])))
+    assert "the newest row was first: sorted by time" in backwards.remarks
+    assert backwards.learnt == forwards.learnt
+    assert np.array_equal(backwards.batch(0, 0).y, forwards.batch(0, 0).y)
+
+
+def test_an_irregular_step_is_told(tmp_path: Path) -> None:
+    days = [day for day in np.arange("2020-01-01", "2020-02-10", dtype="datetime64[D]") if str(day) != "2020-01-20"]
+    data = opened(saved(tmp_path, "date,v\n" + "".join(f"{day},{n * n % 7}\n" for n, day in enumerate(days))))
+    wanted = "the step is irregular: 1 of 38 are not 1 day, the first from 2020-01-19 to 2020-01-21"
+    assert wanted in data.remarks
+
+
+def test_stacked_series_are_scaled_and_run_each_on_its_own(tmp_path: Path) -> None:
+    values = {name: level + np.random.default_rng(3).normal(size=40).round(3) for name, level in (("a", 0), ("b", 900))}
+    data = opened(saved(tmp_path, "id,v\n" + "".join(f"{k},{v}\n" for k, each in values.items() for v in each)))
+    assert data.learnt.series == ("a", "b")
+    assert data.learnt.mean == pytest.approx([each[:28].mean() for each in values.values()])
+    starts = [batch.x[0, 0, 0] for batch in data.valid.batches() if not batch.carry]
+    scaled = [(each[0] - each[:28].mean()) / each[:28].std() for each in values.values()]
+    assert starts == pytest.approx(scaled, rel=1e-5)
+    for number in range(data.batches):
+        batch = data.batch(0, number)
+        assert np.array_equal(batch.y[:-1, :, 0], batch.x[1:, :, 0])  # no window reaches into another series
+
+
+def test_a_column_may_have_a_comma_in_its_name_or_be_named_by_its_number(tmp_path: Path, run_command) -> None:
+    path = saved(tmp_path, '"use, liters",b\n' + body("V,2.5"))
+    assert opened(path, 'column="use, liters"').learnt.columns == ("use, liters",)
+    assert opened(path, "column=1").learnt.columns == ("use, liters",)
+    spec = 'forecast:horizon=1,column="use, liters"'
+    words = ("--cell", "gru:hidden=2", "--epochs", 1, "--quiet", "--out", tmp_path / "run")
+    run_command("train", "--task", spec, "--data", path, *words)
+    run_command("predict", tmp_path / "run", "--data", path, "--out", tmp_path / "out.csv")
+    assert list(pandas.read_csv(tmp_path / "out.csv").columns) == ["row", "use, liters+1"]
+    assert "# 30 rows, in the order of the file" in (tmp_path / "run" / "config.toml").read_text()
+
+
+@pytest.mark.parametrize("ending", ["csv.gz", "csv.bz2", "csv.xz", "csv.zip", "tsv", "parquet", "feather", "xlsx"])
+def test_every_format_holds_the_same_series(tmp_path: Path, ending: str) -> None:
+    if ending == "xlsx" and importlib.util.find_spec("openpyxl") is None:
+        pytest.skip("Excel needs openpyxl")
+    frame = pandas.DataFrame({"v": np.random.default_rng(0).normal(size=50), "w": np.arange(50) ** 2})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    path = tmp_path / f"t.{ending}"
+    kind = ending.partition(".")[0]
+    if kind in ("csv", "tsv"):
+        frame.to_csv(path, index=False, sep="\t" if kind == "tsv" else ",")
+    else:
+        {"parquet": frame.to_parquet, "feather": frame.to_feather, "xlsx": lambda p: frame.to_excel(p, index=False)}[
+            kind
+        ](path)
+    wanted = opened(tmp_path / "t.csv").batch(0, 0)
+    assert np.allclose(opened(path).batch(0, 0).x, wanted.x, rtol=1e-6)
+
+
+def test_dates_come_back_and_go_on_after_the_end(tmp_path: Path, run_command) -> None:
+    months = np.arange("2000-01", "2004-01", dtype="datetime64[M]")
+    path = saved(tmp_path, "month,v\n" + "".join(f"{month}-01,{n % 12}\n" for n, month in enumerate(months)))
+    words = ("--cell", "gru:hidden=2", "--epochs", 1, "--quiet", "--out", tmp_path / "run")
+    run_command("train", "--task", "forecast:horizon=2,quantiles=0.1;0.5;0.9", "--data", path, *words)
+    run_command("predict", tmp_path / "run", "--data", path, "--out", tmp_path / "out.csv")
+    table = pandas.read_csv(tmp_path / "out.csv")
+    assert table["month"].iloc[[0, -1]].tolist() == ["2000-01-01", "2003-12-01"]
+    assert table["month+2"].iloc[[0, -2, -1]].tolist() == ["2000-03-01", "2004-01-01", "2004-02-01"]
+    assert (table["v+1 q0.1"] <= table["v+1 q0.9"]).all()
+    judged = json.loads(run_command("evaluate", tmp_path / "run", "--json"))["measures"]
+    assert 0 <= judged["coverage"] <= 1
+    assert judged["seasonal-naive MASE"] > 0
+
+
+def test_what_is_known_ahead_is_read_for_the_rows_that_are_forecast(tmp_path: Path) -> None:
+    path = saved(tmp_path, "v,sale,day\n" + body("V,V.5,dN").replace("d1", "x").replace("d2", "x"))
+    data = opened(path, "column=v,known=sale,exclude=day")
+    batch = data.batch(0, 0)
+    assert batch.x.shape[2] == 2
+    scale = np.array(data.learnt.mean), np.array(data.learnt.spread)
+    sale = batch.x[:, :, 1] * scale[1][1] + scale[0][1]
+    value = batch.y[:, :, 0] * scale[1][0] + scale[0][0]
+    assert np.allclose(sale, value + 0.5, atol=1e-4)  # the sale of the next row is its value and a half
+
+
+def test_texts_that_are_read_become_a_channel_for_each_category(tmp_path: Path) -> None:
+    path = saved(tmp_path, "v,day\n" + "".join(f"{n * n % 7},{'abc'[n % 3]}\n" for n in range(30)))
+    batch = opened(path, "column=v,also=day").batch(0, 0)
+    assert batch.x.shape[2] == 4
+    assert set(np.unique(batch.x[:, :, 1:])) == {0, 1}
+    assert (batch.x[:, :, 1:].sum(axis=2) == 1).all()
+
+
+def test_without_pandas_a_table_names_the_command_and_npz_is_read(tmp_path: Path) -> None:
+    np.savez(tmp_path / "t.npz", v=np.arange(40.0) ** 2)
+    saved(tmp_path, "v\n" + body("V"))
+    code = f"""
+import sys; sys.modules["pandas"] = None
+import rnnframe as rf
+from rnnframe.plugin import Setting
+print(rf.task("forecast:horizon=1").open(Setting(data={str(tmp_path / "t.npz")!r}, batch=2, steps=5)).inputs)
+try: rf.task("forecast:horizon=1").open(Setting(data={str(tmp_path / "table.csv")!r}))
+except rf.errors.RnnframeError as error: print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0] == "1"
+    assert "run: pip install 'rnnframe[data]'" in done.stdout
+
+
+def test_a_frame_is_read_cell_by_cell_as_pandas_reads_it(tmp_path: Path) -> None:
+    from rnnframe_tasks.tables import Reading, read_table
+
+    text = "a,b,c\n1,NA,x\n2.5,3e-5,\n-7,,y z\n"
+    ours = read_table(str(saved(tmp_path, text)), Reading()).columns
+    theirs = pandas.read_csv(io.StringIO(text))
+    for name in "ab":
+        assert np.array_equal(ours[name].values, theirs[name].to_numpy(), equal_nan=True)
+    assert ours["c"].values.tolist() == ["x", None, "y z"]

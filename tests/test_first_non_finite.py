@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
-from rnnframe.contracts.task import Batch
+from rnnframe.data.batch import Batch
 from rnnframe.training.non_finite import first_non_finite
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
-from rnnframe.contracts.task import Examples, Predicted
+from rnnframe.contracts.dataset import Examples, Predicted
 from rnnframe.errors import DataError
 from rnnframe.runs.scoring import predictions, score
 

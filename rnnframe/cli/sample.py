@@ -74,4 +74,5 @@ def _remark_on_unknown(alphabet: Alphabet, prime: str) -> None:
     unknown = getattr(alphabet, "undrawn", None)
     count = 0 if unknown is None else int(np.count_nonzero(alphabet.encode(prime) == unknown))
     if count:
-        print_remarks([f"{count:,} of it not in the training text and read as unknown"], "the text to go on from")
+        many = "1 symbol of it is" if count == 1 else f"{count:,} symbols of it are"
+        print_remarks([f"{many} not in the training text and read as unknown"], "the text to go on from")

@@ -148,7 +148,17 @@ def test_batches_that_are_not_finite_can_be_skipped_and_are_counted(run: Run, tm
 
 
 def test_a_run_that_skips_a_whole_epoch_is_stopped(train: Run, tmp_path: Path) -> None:
-    outcome = train("--out", tmp_path / "run", *GROWING, "--on-nonfinite", "skip", "--epochs", 9)
+    outcome = train(
+        "--out",
+        tmp_path / "run",
+        *GROWING,
+        "--on-nonfinite",
+        "skip",
+        "--epochs",
+        9,
+        "--cell",
+        "elman:hidden=40,activation=relu",
+    )
     assert outcome.code == 1
     assert "every batch of an epoch was skipped" in outcome.err
     assert len(of_kind(tmp_path / "run", "skipped")) > BATCHES - 5

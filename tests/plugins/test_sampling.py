@@ -137,7 +137,7 @@ def test_a_beginning_may_stand_in_a_file(run: Path, tmp_path: Path) -> None:
     assert (from_file["top_k"], from_file["top_p"], len(from_file["text"])) == (5, 0.9, 20)
     strange = typed("sample", run, "--prime", "Ünknown", "--length", 3)
     assert strange.returncode == 0
-    assert "the text to go on from: 1 of it not in the training text" in strange.stderr
+    assert "the text to go on from: 1 symbol of it is not in the training text and read as unknown" in strange.stderr
 
 
 WRONG = {

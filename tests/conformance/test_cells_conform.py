@@ -65,6 +65,42 @@ class TestVariationalDropout(CellTests):
     cell = "dropout:rate=0.3,variational=yes"
 
 
+class TestEmbedding(CellTests):
+    cell = "embedding:size=3"
+
+
+class TestDense(CellTests):
+    cell = "dense:units=3"
+
+
+class TestDenseWithGelu(CellTests):
+    cell = "dense:units=5,activation=gelu"
+
+
+class TestGatedUnits(CellTests):
+    cell = "gated-units:units=3,activation=silu"
+
+
+class TestLayerNorm(CellTests):
+    cell = "layer-norm"
+
+
+class TestConvolution(CellTests):
+    cell = "convolution:taps=4"
+
+
+class TestMeanPool(CellTests):
+    cell = "mean-pool"
+
+
+class TestMaxPool(CellTests):
+    cell = "max-pool"
+
+
+class TestAttentionPool(CellTests):
+    cell = "attention-pool:units=3"
+
+
 def test_every_cell_that_rnnframe_brings_goes_through_the_suite():
     registry = rf.default_registry()
     brought = {n for n in registry.names("cell") if registry.owner("cell", n).distribution == "rnnframe"}

@@ -65,6 +65,30 @@ class TestVariationalDropout(CellTests):
     cell = "dropout:rate=0.3,variational=yes"
 
 
+class TestPeepholeLSTM(CellTests):
+    cell = "peephole-lstm:hidden=3"
+
+
+class TestMinGRU(CellTests):
+    cell = "mingru:hidden=3"
+
+
+class TestMinLSTM(CellTests):
+    cell = "minlstm:hidden=3"
+
+
+class TestIndRNN(CellTests):
+    cell = "indrnn:hidden=3"
+
+
+class TestLRU(CellTests):
+    cell = "lru:units=3,states=2"
+
+
+class TestRGLRU(CellTests):
+    cell = "rglru"
+
+
 class TestEmbedding(CellTests):
     cell = "embedding:size=3"
 

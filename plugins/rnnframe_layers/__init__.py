@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from rnnframe.plugin import Layer, hookimpl
+from rnnframe_layers.blocks import Highway, Residual
 from rnnframe_layers.convolution import CausalConvolution
 from rnnframe_layers.dense import Dense, Embedding, GatedUnits
 from rnnframe_layers.dropout import Dropout
@@ -13,4 +14,5 @@ from rnnframe_layers.pools import AttentionPool, MaxPool, MeanPool
 @hookimpl
 def rnnframe_cells() -> Iterable[type[Layer]]:
     """Provide the built-in layers."""
-    return [Dropout, Embedding, Dense, GatedUnits, LayerNorm, CausalConvolution, MeanPool, MaxPool, AttentionPool]
+    pools = [MeanPool, MaxPool, AttentionPool]
+    return [Dropout, Embedding, Dense, GatedUnits, LayerNorm, CausalConvolution, Residual, Highway, *pools]

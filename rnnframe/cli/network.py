@@ -6,7 +6,9 @@ from typing import Any, TypeVar
 import click
 
 from rnnframe.contracts.kernels import AUTO
+from rnnframe.errors import OptionError
 from rnnframe.network.network import Network
+from rnnframe.registry.stacks import MOST, USUAL, stacked
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -14,18 +16,17 @@ OPTIONS = (
     click.option(
         "--cell",
         multiple=True,
-        default=("lstm:hidden=256",),
+        default=USUAL,
         show_default=True,
         metavar="SPEC",
         help="cell of a layer; several from the input upwards",
     ),
     click.option(
         "--layers",
-        type=click.IntRange(min=1),
-        default=1,
+        default="1",
         show_default=True,
-        metavar="N",
-        help="how often the cells are stacked",
+        metavar="N|SPECS",
+        help="how often the cells are stacked; or all layers in one text, such as 'dropout 2*lstm:hidden=64'",
     ),
     click.option(
         "--inputs", type=click.IntRange(min=1), default=64, show_default=True, metavar="N", help="inputs a step"
@@ -57,6 +58,9 @@ def network_options(function: F) -> F:
     return function
 
 
-def network_of(cell: tuple[str, ...], layers: int, inputs: int, head: str, dtype: str) -> Network:
+def network_of(cell: tuple[str, ...], layers: str, inputs: int, head: str, dtype: str) -> Network:
     """Return the network that the options describe."""
-    return Network(cells=[*cell] * layers, head=head, inputs=inputs, dtype=dtype)
+    often: int | str = int(layers) if layers.isdecimal() else layers
+    if isinstance(often, int) and not 1 <= often <= MOST:
+        raise OptionError(f"layers={often} is invalid; expected a number from 1 to {MOST}, or specs of layers")
+    return Network(cells=stacked(cell, often), head=head, inputs=inputs, dtype=dtype)

@@ -6,13 +6,14 @@ writes an object down so that `build` makes an equal one.
 """
 
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
 
 from rnnframe.contracts.head import Head
+from rnnframe.contracts.layer import Layer
 from rnnframe.contracts.medium import Medium
 from rnnframe.errors import OptionError, unknown_name
 from rnnframe.sizes import ByteSize
@@ -23,6 +24,8 @@ NONE_WORDS = ("none", "null", "auto", "")
 """How no value is written, where an option may have none."""
 TRUE_WORDS = ("true", "yes", "on", "1")
 """How true is written."""
+LAYERS = "layers"
+"""The option of a layer made of layers, which stand in brackets behind its name."""
 DEFAULT_READOUT = "affine"
 """The readout of a head that names none."""
 FALSE_WORDS = ("false", "no", "off", "0")
@@ -41,8 +44,10 @@ class Spec:
         """Split `text`; raises `OptionError` where an option is no `key=value` or stands twice."""
         if not isinstance(text, str):
             raise OptionError(f"a {kind} is given as text 'name:key=value,...' or as an object, not {text!r}")
-        name, _, rest = text.partition(":")
-        options: dict[str, str] = {}
+        head, inside, rest = _split_brackets(text, kind)
+        name, _, behind = head.partition(":")
+        rest = behind if inside is None else rest.removeprefix(":")
+        options: dict[str, str] = {} if inside is None else {LAYERS: inside}
         for item in filter(None, (part.strip() for part in rest.split(","))):
             key, equals, value = (part.strip() for part in item.partition("="))
             if not equals or not key:
@@ -53,6 +58,19 @@ class Spec:
         if not name.strip():
             raise OptionError(f"{kind} {text!r} has no name; write name:key=value")
         return cls(name.strip(), options)
+
+
+def _split_brackets(text: str, kind: str) -> tuple[str, str | None, str]:
+    """Return what stands before, in and behind the brackets of `name(layer layer):key=value`; None without brackets."""
+    start = text.find("(")
+    if start < 0 or ":" in text[:start]:
+        return text, None, ""
+    depth = 0
+    for end, sign in enumerate(text):
+        depth += (sign == "(") - (sign == ")")
+        if sign == ")" and not depth:
+            return text[:start], text[start + 1 : end], text[end + 1 :]
+    raise OptionError(f"{kind} {text!r}: a bracket is not closed; write name(layer layer):key=value")
 
 
 def field_types(cls: type) -> dict[str, Any]:
@@ -72,6 +90,8 @@ def describe_type(kind: Any) -> str:
         return "one of " + ", ".join(map(str, get_args(kind)))
     if get_origin(kind) in (Union, UnionType):
         return " or ".join(describe_type(part) for part in get_args(kind))
+    if kind == tuple[Layer, ...]:
+        return "layers in brackets, as in name(layer layer)"
     if get_origin(kind) is tuple:
         return f"{describe_type(get_args(kind)[0])}s with ; between them"
     if isinstance(kind, type) and issubclass(kind, ByteSize):
@@ -126,7 +146,7 @@ def check_value(value: Any, kind: Any) -> Any:
             return float(value)
         if one is ByteSize and type(value) is int:
             return ByteSize(value)
-        if type(value) is one or (one is Medium and isinstance(value, Medium)):
+        if type(value) is one or (one in (Medium, Layer) and isinstance(value, one)):
             return value
     raise ValueError(value)
 
@@ -148,8 +168,9 @@ def build(cls: type[T], options: Mapping[str, Any], kind: str, name: str) -> T:
             raise OptionError(f"{where}: {key}={value} is invalid; expected {describe_type(types[key])}") from None
     missing = [name for name in required_options(cls) if name not in values]
     if missing:
-        example = ",".join(f"{key}=..." for key in missing)
-        raise OptionError(f"{where} needs {', '.join(map(repr, missing))}; write {name}:{example}")
+        example = ",".join(f"{key}=..." for key in missing if key != LAYERS)
+        written = name + "(layer layer)" * (LAYERS in missing) + ":" * bool(example) + example
+        raise OptionError(f"{where} needs {', '.join(map(repr, missing))}; write {written}")
     try:
         return cls(**values)
     except (ValueError, TypeError) as error:
@@ -163,9 +184,24 @@ def render(thing: Any) -> str:
     """
     if isinstance(thing, Head):
         return _render_head(thing)
-    texts = [f"{key}={_write(value)}" for key, value in chosen_options(thing).items()]
-    name: str = thing.name
+    options = chosen_options(thing)
+    inside = options.pop(LAYERS) if is_made_of_layers(type(thing)) else ()
+    texts = [f"{key}={_write(value)}" for key, value in options.items()]
+    name: str = thing.name + (f"({' '.join(map(render, inside))})" if inside else "")
     return name + (":" + ",".join(texts) if texts else "")
+
+
+def is_made_of_layers(cls: type[Any]) -> bool:
+    """Return whether a class has an option `layers` that stands in brackets."""
+    return issubclass(cls, Layer) and field_types(cls).get(LAYERS) == tuple[Layer, ...]
+
+
+def with_inner_layers(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """Yield layers, each with all that it is made of."""
+    for layer in layers:
+        yield layer
+        if is_made_of_layers(type(layer)):
+            yield from with_inner_layers(getattr(layer, LAYERS))
 
 
 def _render_head(head: Head) -> str:

@@ -29,7 +29,7 @@ MOST_LINES = {
     "quantile": 30,
     "huber": 30,
 }
-CELLS = {"peephole": "peephole_lstm", "mgu": "minimal_gated_unit", "indrnn": "indrnn-steps"}
+CELLS = {"peephole": "peephole_lstm", "mgu": "minimal_gated_unit", "indrnn-steps": "indrnn"}
 INPUTS = 4
 
 

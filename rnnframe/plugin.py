@@ -24,7 +24,7 @@ from rnnframe.contracts.cell import Cell
 from rnnframe.contracts.dataset import Dataset, Examples, Predicted
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import Kernels
-from rnnframe.contracts.layer import BlockPass, Layer, Sizes, TapeRetention, Widths
+from rnnframe.contracts.layer import BlockPass, Layer, Sizes, TapeRetention, Widths, output_of
 from rnnframe.contracts.learning_rate import LearningRate
 from rnnframe.contracts.loss import Loss
 from rnnframe.contracts.medium import Medium, SnapshotLayout, Snapshots
@@ -145,6 +145,7 @@ __all__ = [
     "hookimpl",
     "human_bytes",
     "is_lookup",
+    "output_of",
     "outside",
     "panel_shape",
     "project",

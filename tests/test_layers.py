@@ -15,7 +15,7 @@ from rnnframe.testing import CellTests, check_gradients, run
 class Dense(Layer):
     """y_t = tanh(x_t U + b), with no state."""
 
-    name: ClassVar[str] = "dense"
+    name: ClassVar[str] = "tanh-units"
     output: ClassVar[str] = "y"
     units: int = 4
 
@@ -92,10 +92,10 @@ def test_a_layer_is_a_plugin_like_any_cell():
             return [Dense]
 
     registry = rf.Registry.installed()
-    registry.register(Plugin(), "dense")
-    network = rf.Network(["dense:units=7", "lstm:hidden=3"], "mse", 2, registry=registry)
+    registry.register(Plugin(), "tanh-units")
+    network = rf.Network(["tanh-units:units=7", "lstm:hidden=3"], "mse", 2, registry=registry)
     assert network.parameters["layer1.U"].shape == (7, 12)
-    assert network.specs()["cells"][0] == "dense:units=7"
+    assert network.specs()["cells"][0] == "tanh-units:units=7"
 
 
 def test_what_a_cell_is_handed_says_where_it_is():

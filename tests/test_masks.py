@@ -20,6 +20,7 @@ MASKED = {
     "reset before": ["elman:hidden=4,recurrent_dropout=0.4", "gru:hidden=3,recurrent_dropout=0.3,reset=before"],
     "zoneout": ["lstm:hidden=4,zoneout=0.2,zoneout_cell=0.5", "gru:hidden=3,zoneout=0.3"],
     "weights": ["lstm:hidden=4,weight_drop=0.5", "gru:hidden=3,weight_drop=0.3", "elman:hidden=3,weight_drop=0.4"],
+    "blocks": ["residual(dropout:rate=0.4 gru:hidden=3,weight_drop=0.3)", "highway(lstm:hidden=3,zoneout=0.2 dropout)"],
     "all": ["dropout:rate=0.2", "lstm:hidden=4,weight_drop=0.5,recurrent_dropout=0.2,zoneout=0.1", "dropout"],
 }
 STORES = [

@@ -29,7 +29,7 @@ MOST_LINES = {
     "quantile": 30,
     "huber": 30,
 }
-CELLS = {"peephole": "peephole_lstm", "mgu": "minimal_gated_unit", "indrnn": "indrnn"}
+CELLS = {"peephole": "peephole_lstm", "mgu": "minimal_gated_unit", "indrnn-steps": "indrnn"}
 INPUTS = 4
 
 
@@ -101,7 +101,8 @@ def indrnn(p, u, h, c):
 
 @pytest.mark.parametrize("formula", [peephole, mgu, indrnn])
 def test_a_cell_of_one_unit_computes_the_formula_of_its_paper(registry, formula):
-    network = network_of(registry, f"{formula.__name__}:hidden=1")
+    name = "indrnn-steps" if formula is indrnn else formula.__name__
+    network = network_of(registry, f"{name}:hidden=1")
     p = network.parameters.group("layer0")
     x, _, _ = data_of(network, 6, 1, lookup=False)
     h = c = 0.0
@@ -189,7 +190,7 @@ def test_a_cell_trains_at_the_command_line_with_every_exact_store_to_equal_bits(
 def test_a_cell_is_explained_planned_and_compared(run, cell):
     rows = {row["array"]: row for row in json.loads(run("explain", cell, "--json"))["arrays"]}
     assert "dV" in rows["h_t"]["needed_by"]
-    assert "dU" in rows["h_(t-1)"]["needed_by"] or cell == "indrnn"
+    assert "dU" in rows["h_(t-1)"]["needed_by"] or cell == "indrnn-steps"
     words = ("--cell", f"{cell}:hidden=8", "--batch", 4, "--steps", 40, "--chunk", 4, "--json")
     plans = {plan["store"]: plan for plan in json.loads(run("plan", *words))["plans"]}
     assert plans["every-kth:k=4"]["predicted_bytes"] < plans["full-history"]["predicted_bytes"]
@@ -201,7 +202,7 @@ def test_a_cell_is_explained_planned_and_compared(run, cell):
 def test_kernels_in_a_file_compute_what_their_cell_computes(registry):
     pytest.importorskip("numba", reason="numba is not installed")
     for lookup in (False, True):
-        network = network_of(registry, "indrnn:hidden=5", "indrnn:hidden=4")
+        network = network_of(registry, "indrnn-steps:hidden=5", "indrnn-steps:hidden=4")
         data = data_of(network, 9, 3, lookup=lookup)
         engines = {
             kernels: rf.Engine(network, "checkpoint:slots=1", chunk=2, registry=registry, kernels=kernels)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import rnnframe as rf
 from rnnframe.errors import OptionError, UsageError
+from rnnframe.plugin import Layer
 from rnnframe.registry.specs import Spec, build, describe_type, field_types, read_value, render
 
 # What rnnframe brings, whatever else is installed beside it.
@@ -196,6 +197,8 @@ def other_than_the_default(field: attrs.Attribute, kind: object) -> object:
         return "a folder"
     if kind in (float, float | None):
         return 0.1 + 0.2  # 17 digits
+    if kind == tuple[Layer, ...]:
+        return rf.cell("gru:hidden=3"), rf.cell("residual(layer-norm dropout:rate=0.3)")
     if kind == tuple[float, ...] | None:
         return (0.5, 1.0, 2.0, 0.1 + 0.2, 3.0)
     if isinstance(field.default, tuple):

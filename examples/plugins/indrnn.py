@@ -10,7 +10,7 @@ from rnnframe.plugin import StepCell
 class IndRNN(StepCell):
     """h_t = relu(x_t U + u ∘ h_(t-1) + b): each unit remembers itself alone, so layers are stacked to mix them."""
 
-    name = "indrnn"
+    name = "indrnn-steps"
 
     def parameters(self, inputs):
         return {"U": (inputs, self.hidden), "u": (self.hidden,), "b": (self.hidden,)}

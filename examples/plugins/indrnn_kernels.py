@@ -61,10 +61,10 @@ class Loops(Kernels):
         return "" if find_spec("numba") else "numba is not installed; pip install numba"
 
     def twin(self, cell, dtype):
-        return Twin(hidden=cell.hidden, cell=cell) if cell.name == "indrnn" else None
+        return Twin(hidden=cell.hidden, cell=cell) if cell.name == "indrnn-steps" else None
 
     def cells(self):
-        return ("indrnn",)
+        return ("indrnn-steps",)
 
     def is_ready(self, twin, dtype):
         return str(dtype) in _ready

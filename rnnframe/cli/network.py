@@ -1,12 +1,14 @@
 """The options that describe a network to the commands that plan and explain."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
 from rnnframe.contracts.kernels import AUTO
+from rnnframe.errors import OptionError
 from rnnframe.network.network import Network
+from rnnframe.registry.stacks import MOST, USUAL, stacked
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,11 +41,10 @@ def network_options_with(cell: str, inputs: int, head: str) -> Callable[[F], F]:
         ),
         click.option(
             "--layers",
-            type=click.IntRange(min=1),
-            default=1,
+            default="1",
             show_default=True,
-            metavar="N",
-            help="how often the cells are stacked",
+            metavar="N|SPECS",
+            help="how often the cells are stacked; or all layers in one text, such as 'dropout 2*lstm:hidden=64'",
         ),
         click.option(
             "--inputs", type=click.IntRange(min=1), default=inputs, show_default=True, metavar="N", help="inputs a step"
@@ -60,9 +61,14 @@ def network_options_with(cell: str, inputs: int, head: str) -> Callable[[F], F]:
     return add
 
 
-network_options = network_options_with("lstm:hidden=256", 64, "mse:outputs=1")
+network_options = network_options_with(USUAL[0], 64, "mse:outputs=1")
 
 
-def network_of(cell: tuple[str, ...], layers: int, inputs: int, head: str, dtype: str) -> Network:
-    """Return the network that the options describe."""
-    return Network(cells=[*cell] * layers, head=head, inputs=inputs, dtype=dtype)
+def network_of(
+    cell: tuple[str, ...], layers: str, inputs: int, head: str, dtype: str, usual: Sequence[str] = USUAL
+) -> Network:
+    """Return the network that the options describe; `usual` are the cells where none are named."""
+    often: int | str = int(layers) if layers.isdecimal() else layers
+    if isinstance(often, int) and not 1 <= often <= MOST:
+        raise OptionError(f"layers={often} is invalid; expected a number from 1 to {MOST}, or specs of layers")
+    return Network(cells=stacked(cell, often, usual), head=head, inputs=inputs, dtype=dtype)

@@ -13,8 +13,10 @@ from rnnframe.errors import OptionError, RunError, UsageError
 from rnnframe.inspection.film import film_of
 from rnnframe.inspection.watched import WatchedValues, watch
 from rnnframe.network.network import Network
+from rnnframe.registry.specs import render
 from rnnframe.sizes import human_bytes
 
+CELL = "elman:hidden=4,activation=sigmoid"
 SMALL = 2000
 """Parameters of a network whose values are shown; nobody can look at more."""
 
@@ -31,7 +33,7 @@ SMALL = 2000
 @click.option("--steps", type=click.IntRange(min=1), default=12, show_default=True, metavar="N", help="length")
 @click.option("--chunk", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="steps per chunk")
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="samples")
-@network_options_with("elman:hidden=4,activation=sigmoid", 3, "mse:outputs=2")
+@network_options_with(CELL, 3, "mse:outputs=2")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("play.html"), show_default=True, help="where the page goes"
 )
@@ -48,12 +50,14 @@ def command(store: tuple[str, ...], steps: int, chunk: int, batch: int, out: Pat
         raise UsageError(f"--out {str(out)!r} is no page; give a file that ends in .html")
     if not out.parent.is_dir():
         raise UsageError(f"--out {str(out)!r}: there is no folder {str(out.parent)!r}; make it first")
-    network = network_of(**of)
+    network = network_of(**of, usual=(CELL,))
     plans = [Engine(network, spec, chunk, shards=1, kernels="numpy").plan(steps, batch) for spec in store]
     films = [film_of(plan) for plan in plans]
     small = network.parameters.flat.size <= SMALL
     values: list[WatchedValues | None] = [watch(network, plan, chunk) if small else None for plan in plans]
-    page = play_page(films, values, _full_history(network, steps, batch, chunk), _about(of, steps, batch, chunk))
+    page = play_page(
+        films, values, _full_history(network, steps, batch, chunk), _about(network, of, steps, batch, chunk)
+    )
     try:
         out.write_text(page, encoding="utf-8")
     except OSError as error:
@@ -74,8 +78,8 @@ def _full_history(network: Network, steps: int, batch: int, chunk: int) -> int |
         return None
 
 
-def _about(of: dict[str, Any], steps: int, batch: int, chunk: int) -> str:
-    cells = " ".join([*of["cell"]] * of["layers"])
+def _about(network: Network, of: dict[str, Any], steps: int, batch: int, chunk: int) -> str:
+    cells = " ".join(map(render, network.cells))
     samples = "one sample" if batch == 1 else f"{batch:,} samples"
     cut = "" if chunk == 1 else f" in chunks of {chunk:,}"
     return f"{cells}, {of['inputs']} inputs, {of['head']}; {steps:,} steps{cut} of {samples}."

@@ -17,9 +17,10 @@ from rnnframe.contracts.optimizer import Optimizer
 from rnnframe.contracts.readout import Readout
 from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
-from rnnframe.errors import UsageError
+from rnnframe.errors import OptionError, UsageError
 from rnnframe.registry.discovery import Plugins
-from rnnframe.registry.specs import DEFAULT_READOUT, NONE_WORDS, Spec, build, field_types
+from rnnframe.registry.specs import DEFAULT_READOUT, LAYERS, NONE_WORDS, Spec, build, field_types, is_made_of_layers
+from rnnframe.registry.stacks import split_stack
 
 T = TypeVar("T")
 
@@ -104,7 +105,16 @@ class Registry(Plugins):
         OptionError
             For an option that is unknown, missing or out of range.
         """
-        return build(cls, self._with_media(cls, options), kind, name)
+        return build(cls, self._with_layers(cls, self._with_media(cls, options)), kind, name)
+
+    def _with_layers(self, cls: type[Any], options: dict[str, Any]) -> dict[str, Any]:
+        """Make the layers that stand in the brackets of a layer made of layers."""
+        inside = options.get(LAYERS)
+        if not isinstance(inside, str):
+            return options
+        if not is_made_of_layers(cls):
+            raise OptionError(f"{cls.__name__} is made of no layers: leave out the brackets and what is in them")
+        return options | {LAYERS: tuple(map(self.cell, split_stack(inside)))}
 
     def _with_media(self, cls: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
         """Make an object of each option that is a medium; in its spec ";" stands for ","."""

@@ -8,15 +8,17 @@ double quotes, as in CSV: `column="use, liters";b`.
 
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
 
 from rnnframe.contracts.head import Head
+from rnnframe.contracts.layer import Layer
 from rnnframe.contracts.medium import Medium
 from rnnframe.errors import OptionError, unknown_name
+from rnnframe.registry.spec_text import split, split_brackets, unquoted
 from rnnframe.sizes import ByteSize
 
 T = TypeVar("T")
@@ -25,6 +27,8 @@ NONE_WORDS = ("none", "null", "auto", "")
 """How no value is written, where an option may have none."""
 TRUE_WORDS = ("true", "yes", "on", "1")
 """How true is written."""
+LAYERS = "layers"
+"""The option of a layer made of layers, which stand in brackets behind its name."""
 DEFAULT_READOUT = "affine"
 """The readout of a head that names none."""
 FALSE_WORDS = ("false", "no", "off", "0")
@@ -43,9 +47,11 @@ class Spec:
         """Split `text`; raises `OptionError` where an option is no `key=value` or stands twice."""
         if not isinstance(text, str):
             raise OptionError(f"a {kind} is given as text 'name:key=value,...' or as an object, not {text!r}")
-        name, _, rest = text.partition(":")
-        options: dict[str, str] = {}
-        for item in filter(None, (part.strip() for part in _split(rest, ",", f"{kind} {text!r}"))):
+        head, inside, rest = split_brackets(text, kind)
+        name, _, behind = head.partition(":")
+        rest = behind if inside is None else rest.removeprefix(":")
+        options: dict[str, str] = {} if inside is None else {LAYERS: inside}
+        for item in filter(None, (part.strip() for part in split(rest, ",", f"{kind} {text!r}"))):
             key, equals, value = (part.strip() for part in item.partition("="))
             if not equals or not key:
                 raise OptionError(f"{kind} {text!r}: {item!r} is no option; write {name.strip() or 'name'}:key=value")
@@ -55,27 +61,6 @@ class Spec:
         if not name.strip():
             raise OptionError(f"{kind} {text!r} has no name; write name:key=value")
         return cls(name.strip(), options)
-
-
-def _split(text: str, mark: str, where: str = "") -> list[str]:
-    """Return the parts of a text between marks outside of double quotes; raises `OptionError` for an open quote."""
-    pieces = text.split('"')  # every second one is in quotes
-    if where and len(pieces) % 2 == 0:
-        raise OptionError(f"{where}: a double quote is not closed")
-    parts = [""]
-    for number, piece in enumerate(pieces):
-        quote = '"' if number else ""
-        first, *others = [piece] if number % 2 else piece.split(mark)
-        parts[-1] += quote + first
-        parts += others
-    return parts
-
-
-def _unquoted(text: str) -> str:
-    """Return a text without the double quotes around it; two in a row stand for one inside."""
-    if len(text) > 1 and text[0] == text[-1] == '"':
-        return text[1:-1].replace('""', '"')
-    return text
 
 
 def field_types(cls: type) -> dict[str, Any]:
@@ -95,6 +80,8 @@ def describe_type(kind: Any) -> str:
         return "one of " + ", ".join(map(str, get_args(kind)))
     if get_origin(kind) in (Union, UnionType):
         return " or ".join(describe_type(part) for part in get_args(kind))
+    if kind == tuple[Layer, ...]:
+        return "layers in brackets, as in name(layer layer)"
     if get_origin(kind) is tuple:
         return f"{describe_type(get_args(kind)[0])}s with ; between them"
     if isinstance(kind, type) and issubclass(kind, ByteSize):
@@ -121,7 +108,7 @@ def read_value(text: str, kind: Any) -> Any:
                 return choice
         raise ValueError(text)
     if get_origin(kind) is tuple:
-        return tuple(read_value(part.strip(), get_args(kind)[0]) for part in _split(text, ";"))
+        return tuple(read_value(part.strip(), get_args(kind)[0]) for part in split(text, ";"))
     if kind in (NoneType, Medium):  # a medium is made by the registry, which knows them
         raise ValueError(text)
     if isinstance(kind, type) and issubclass(kind, ByteSize):
@@ -134,7 +121,7 @@ def read_value(text: str, kind: Any) -> Any:
         return int(text)
     if kind is float:
         return float(text)
-    return _unquoted(text)
+    return unquoted(text)
 
 
 def check_value(value: Any, kind: Any) -> Any:
@@ -149,7 +136,7 @@ def check_value(value: Any, kind: Any) -> Any:
             return float(value)
         if one is ByteSize and type(value) is int:
             return ByteSize(value)
-        if type(value) is one or (one is Medium and isinstance(value, Medium)):
+        if type(value) is one or (one in (Medium, Layer) and isinstance(value, one)):
             return value
     raise ValueError(value)
 
@@ -173,8 +160,9 @@ def build(cls: type[T], options: Mapping[str, Any], kind: str, name: str, spelt:
             raise OptionError(f"{where}: {written}{value} is invalid; expected {describe_type(types[key])}") from None
     missing = [name for name in required_options(cls) if name not in values]
     if missing:
-        example = ",".join(f"{key}=..." for key in missing)
-        raise OptionError(f"{where} needs {', '.join(map(repr, missing))}; write {name}:{example}")
+        example = ",".join(f"{key}=..." for key in missing if key != LAYERS)
+        written = name + "(layer layer)" * (LAYERS in missing) + ":" * bool(example) + example
+        raise OptionError(f"{where} needs {', '.join(map(repr, missing))}; write {written}")
     try:
         return cls(**values)
     except (ValueError, TypeError) as error:
@@ -193,9 +181,24 @@ def render(thing: Any) -> str:
     """
     if isinstance(thing, Head):
         return _render_head(thing)
-    texts = [f"{key}={_write(value)}" for key, value in chosen_options(thing).items()]
-    name: str = thing.name
+    options = chosen_options(thing)
+    inside = options.pop(LAYERS) if is_made_of_layers(type(thing)) else ()
+    texts = [f"{key}={_write(value)}" for key, value in options.items()]
+    name: str = thing.name + (f"({' '.join(map(render, inside))})" if inside else "")
     return name + (":" + ",".join(texts) if texts else "")
+
+
+def is_made_of_layers(cls: type[Any]) -> bool:
+    """Return whether a class has an option `layers` that stands in brackets."""
+    return issubclass(cls, Layer) and field_types(cls).get(LAYERS) == tuple[Layer, ...]
+
+
+def with_inner_layers(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """Yield layers, each with all that it is made of."""
+    for layer in layers:
+        yield layer
+        if is_made_of_layers(type(layer)):
+            yield from with_inner_layers(getattr(layer, LAYERS))
 
 
 def _render_head(head: Head) -> str:

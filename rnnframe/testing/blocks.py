@@ -157,6 +157,12 @@ class Block:
         return self
 
     @property
+    def outputs(self) -> Array:
+        """The outputs [L, B, width]."""
+        array: Array = output_of(self.bench.cell, self.bench.inputs, self.tape)
+        return array
+
+    @property
     def last_state(self) -> dict[str, Array]:
         """The state after the block."""
         return {name: self.tape[name][-1] for name in self.given.state}
@@ -165,7 +171,7 @@ class Block:
         """Return the number whose slopes `backward` computes: outputs and last state, weighed by dh and dstate."""
         after = self.last_state
         last = sum(float(np.vdot(value, after[name])) for name, value in self.given.dstate.items())
-        return last + float(np.vdot(self.given.dh, output_of(self.bench.cell, self.bench.inputs, self.tape)))
+        return last + float(np.vdot(self.given.dh, self.outputs))
 
     def slopes(self) -> Arrays:
         """Return copies of everything that `backward` computes, by what it is the gradient of."""

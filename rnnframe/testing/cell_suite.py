@@ -67,8 +67,8 @@ class CellSuite(Suite):
         for name in parameters.keys() & derived.keys():
             fail(f"{name!r} is in parameters() and in derived(); give the derived array a name of its own")
         for name in (*state, *tape, *parameters, *derived, *scratch):
-            if not isinstance(name, str) or not name or "." in name:
-                fail(f"{name!r} is no name for an array; use letters without a dot")
+            if not isinstance(name, str) or not all(name.split(".")):
+                fail(f"{name!r} is no name for an array; use letters, with a dot only between a group and a name")
 
 
 def _expect_sizes(what: str, sizes: tuple[object, ...]) -> None:

@@ -7,6 +7,7 @@ from attrs.validators import and_, ge, gt, in_, le, lt, optional
 
 from rnnframe.contracts.task import Setting, Task
 from rnnframe.errors import OptionError
+from rnnframe.registry.stacks import USUAL, check_layers
 from rnnframe.training.groups import ParameterGroup
 
 _ABOVE_ZERO: Any = optional(gt(0))
@@ -32,12 +33,17 @@ class TrainingOptions:
         metadata={"help": "file to train on; by default what the task has of its own"},
     )
     cell: tuple[str, ...] = attrs.field(
-        default=("lstm:hidden=256",),
+        default=USUAL,
         converter=specs,
         metadata={"help": "cell of a layer; several from the input upwards"},
     )
-    layers: int = attrs.field(
-        default=1, validator=and_(ge(1), le(1000)), metadata={"help": "how often the cells are stacked"}
+    layers: int | str = attrs.field(
+        default=1,
+        validator=check_layers,
+        metadata={
+            "help": "how often the cells are stacked; or all layers in one text, such as 'dropout 2*lstm:hidden=64'",
+            "metavar": "N|SPECS",
+        },
     )
     store: str = attrs.field(default="full-history", metadata={"help": "what is remembered of the past"})
     optimizer: str = attrs.field(default="adam:lr=5e-3", metadata={"help": "rule of the updates"})

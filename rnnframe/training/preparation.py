@@ -13,7 +13,8 @@ from rnnframe.engine.engine import Engine
 from rnnframe.network.network import Network
 from rnnframe.registry.kinds import kind_of
 from rnnframe.registry.registry import Registry
-from rnnframe.registry.specs import render
+from rnnframe.registry.specs import render, with_inner_layers
+from rnnframe.registry.stacks import stacked
 from rnnframe.runs.model import TaskModel
 from rnnframe.training.course import Course
 from rnnframe.training.options import TrainingOptions
@@ -35,7 +36,13 @@ class Prepared:
     def plugins(self) -> tuple[str, ...]:
         """The files and modules, named by the user and not installed, that the training needs."""
         network, trainer = self.model.network, self.trainer
-        used: list[Any] = [*network.cells, self.model.task, trainer.engine.store, trainer.optimizer, trainer.rate]
+        used: list[Any] = [
+            *with_inner_layers(network.cells),
+            self.model.task,
+            trainer.engine.store,
+            trainer.optimizer,
+            trainer.rate,
+        ]
         used += [] if network.head is None else [network.head.loss, network.head.readout]
         used += [] if trainer.engine.store.medium is None else [trainer.engine.store.medium]
         used += trainer.engine.running.kernels_used
@@ -50,7 +57,7 @@ def prepare(options: TrainingOptions, task: Task | None, data: Dataset | None, r
     with registry.blame("task", type(named)):
         opened = named.open(options.setting(named)) if data is None else data
     network = Network(
-        cells=[*options.cell] * options.layers,
+        cells=stacked(options.cell, options.layers),
         head=opened.head,
         inputs=opened.inputs,
         seed=options.seed,

@@ -3,7 +3,7 @@
     from rnnframe.plugin import Cell, hookimpl
 
 What a contract asks for is in docs/reference/plugins.md; `rnnframe.testing` has the suites that check it. The built-in
-plugins import nothing else of rnnframe.
+plugins import nothing else of rnnframe; rnnframe_onnx, which makes and loads networks, imports `rnnframe` too.
 """
 
 from rnnframe.arrays import ALIGNMENT, Array, Arrays, Shapes, Vector, aligned_bytes, aligned_empty, outside, size_of

@@ -39,11 +39,15 @@ from constants import explanation  # noqa: E402
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MODULE = re.compile(r"\b(?:[a-z_]+\.)+(?=[A-Z])")
+NEEDED = {"serve.md": ("onnx", "onnxruntime")}
+"""What the blocks of a page need beyond the test installation."""
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_python_blocks_of_a_page_run_one_after_the_other(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in NEEDED.get(page.name, ()):
+        pytest.importorskip(module, reason=f"the page runs {module}")
     monkeypatch.chdir(ROOT)
     space: dict = {"__name__": page.stem}
     text = page.read_text()

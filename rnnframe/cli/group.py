@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from rnnframe.errors import PluginError, RnnframeError, unknown_name
-from rnnframe.registry.discovery import not_built_in
+from rnnframe.registry.discovery import may_have_commands
 from rnnframe.registry.records import PluginRecord
 from rnnframe.registry.registry import Registry, default_registry
 
@@ -132,8 +132,8 @@ def registry_of(ctx: click.Context) -> Registry:
 
 
 def _registry_for_help(sources: tuple[str, ...]) -> Registry:
-    """Return the plugins that may have commands: the built-in ones have none. Installed ones that fail stay silent."""
-    registry = Registry.installed(not_built_in(), strict=False, tell=lambda line: None)
+    """Return the plugins that may have commands. Installed ones that fail stay silent."""
+    registry = Registry.installed(may_have_commands(), strict=False, tell=lambda line: None)
     for source in sources:
         try:
             registry.add_local(source)

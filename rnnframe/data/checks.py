@@ -21,6 +21,9 @@ def as_array(value: Any, what: str) -> Any:
         return np.asarray(value)
     except ValueError as error:
         raise DataError(f"{what} is no rectangular array: {error}") from None
+    except (TypeError, RuntimeError) as error:  # such as a tensor of another device, or one that has a gradient
+        line = str(error).partition("\n")[0]
+        raise DataError(f"{what} is a {type(value).__name__} that is no array in main memory: {line}") from None
 
 
 class Checker:

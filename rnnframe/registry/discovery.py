@@ -31,11 +31,16 @@ COMMANDS = "rnnframe_commands"
 """The hook whose answer is no classes."""
 
 
-def not_built_in() -> "list[EntryPoint]":
-    """Return the entry points of the plugins that are installed beside rnnframe itself."""
+WITH_COMMANDS = ("onnx",)
+"""The built-in plugins that add commands."""
+
+
+def may_have_commands() -> "list[EntryPoint]":
+    """Return the entry points of the built-in plugins with commands, and of all that are installed beside rnnframe."""
     from importlib.metadata import entry_points  # a slow import, not needed by `import rnnframe`
 
-    return [point for point in entry_points(group=GROUP) if point.dist is None or point.dist.name != "rnnframe"]
+    points = entry_points(group=GROUP)
+    return [at for at in points if at.dist is None or at.dist.name != "rnnframe" or at.name in WITH_COMMANDS]
 
 
 def _say(line: str) -> None:

@@ -1,0 +1,256 @@
+"""ONNX models as networks: the path of the data is followed from its input, node by node; what is not known is refused.
+
+Each tensor on the path has named axes, such as ("T", "B", "features"). A recurrent operator with layout 0 must find
+time first, one with layout 1 the batch first, and a second one must find them as the first has left them: a model that
+exchanges the two in between is not read as something else.
+"""
+
+import json
+from typing import Any
+
+import attrs
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from rnnframe.plugin import Array, Arrays, OptionError
+from rnnframe_onnx.operators import ACTIVATIONS, CELLS, PREFIX, OperatorWeights, to_parameters
+
+PLAIN = {"clip": None, "input_forget": 0, "direction": b"forward"}
+"""Attributes that must have these values: no cell has what others mean."""
+USUAL = {"RNN": ["Tanh"], "GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"]}
+HEADS = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "bernoulli"}
+"""The loss by the operator that makes predictions of the outputs."""
+BESIDE = ("Shape", "Gather", "Unsqueeze", "Squeeze", "Concat", "ConstantOfShape", "Expand", "Slice", "Cast", "Identity")
+"""What may make an initial state or its shape."""
+KEPT = ("Identity", "Dropout", "Cast")
+"""Operators that leave values as they are where nothing is trained."""
+SCALING = ("Sub", "Div", "Mul", "Add")
+AXES = (("T", "B", "features"), ("B", "T", "features"))
+"""The axes of x by the attribute layout."""
+
+
+@attrs.frozen(eq=False)
+class Read:
+    """What a model is made of: specs, the parameters by name, and what a network does not have."""
+
+    cells: tuple[str, ...]
+    head: str | None
+    inputs: int
+    dtype: str
+    parameters: Arrays
+    left_out: tuple[str, ...]
+    """Operators that scale inputs or predictions: the network takes scaled values and gives them."""
+
+
+@attrs.define(eq=False)
+class _Path:
+    """How far the data have been followed: where each tensor stands, and what was found on the way."""
+
+    known: dict[str, Array]
+    axes: dict[str, tuple[str, ...] | None]
+    cells: list[str] = attrs.field(factory=list)
+    parameters: dict[str, Array] = attrs.field(factory=dict)
+    rows: Array | None = None
+    V: Array | None = None
+    c: Array | None = None
+    loss: str | None = None
+    at_last: bool = False
+    left_out: list[str] = attrs.field(factory=list)
+
+
+def read_model(model: onnx.ModelProto) -> Read:
+    """Return what a model is made of; raises `OptionError` for what no network here computes."""
+    known = {array.name: numpy_helper.to_array(array) for array in model.graph.initializer}
+    path = _Path(known, {})
+    data = [each.name for each in model.graph.input if each.name not in known]
+    beside: set[str] = set(data)
+    first = _first_input(model, known, data)
+    path.axes[first] = None  # told by the first recurrent operator
+    for node in model.graph.node:
+        on_path = [name for name in node.input if name in path.axes]
+        if node.op_type == "Constant":
+            known[node.output[0]] = np.asarray(_constant(node))
+        elif not on_path:
+            _check_beside(node, beside | set(known))
+            beside.update(node.output)
+        elif node.op_type == "Shape":
+            beside.update(node.output)
+        else:
+            _follow(path, node, on_path[0])
+    if not path.cells:
+        raise OptionError("the model has no RNN, LSTM or GRU on the path of its input; there is nothing to read")
+    return _read(path, model)
+
+
+def _read(path: _Path, model: onnx.ModelProto) -> Read:
+    U = path.parameters["layer0.U"]
+    if path.rows is not None:
+        path.parameters["layer0.U"] = np.matmul(path.rows, U, dtype=np.float64).astype(U.dtype)
+    head = None
+    if path.V is not None:
+        c = np.zeros(path.V.shape[1], U.dtype) if path.c is None else path.c
+        path.parameters |= {"head.V": path.V, "head.c": c}
+        loss = path.loss or "mse"
+        width = f"{'classes' if loss == 'softmax' else 'outputs'}={path.V.shape[1]}"
+        head = _own_head(model, loss, path.V.shape[1]) or f"{loss}:{width},at={'last' if path.at_last else 'every'}"
+    elif path.loss is not None:
+        raise OptionError(f"the model has {path.loss} without a product before it; a head here is a product and a loss")
+    inputs = len(path.parameters["layer0.U"])
+    return Read(tuple(path.cells), head, inputs, str(U.dtype), path.parameters, tuple(path.left_out))
+
+
+def _own_head(model: onnx.ModelProto, loss: str, width: int) -> str | None:
+    """Return the head that rnnframe has written into the metadata, where it is that of the graph."""
+    for entry in model.metadata_props:
+        if entry.key == f"{PREFIX}network":
+            try:
+                spec = str(json.loads(entry.value)["head"])
+            except (ValueError, KeyError, TypeError):
+                return None
+            name, _, options = spec.partition(":")
+            if name == loss and {f"classes={width}", f"outputs={width}"} & set(options.split(",")):
+                return spec
+    return None
+
+
+def _first_input(model: onnx.ModelProto, known: Arrays, data: list[str]) -> str:
+    """Return the input that the first recurrent operator reads, through any operators that lie between."""
+    made_by = {name: node for node in model.graph.node for name in node.output}
+    for node in model.graph.node:
+        if node.op_type in CELLS:
+            name = node.input[0]
+            while name in made_by:
+                maker = made_by[name]
+                sources = [each for each in maker.input if each and each not in known]
+                sources = [each for each in sources if each not in made_by or made_by[each].op_type != "Constant"]
+                if not sources:
+                    break
+                name = sources[0]
+            if name in data:
+                return str(name)
+    raise OptionError("the model has no RNN, LSTM or GRU on the path of its input; there is nothing to read")
+
+
+def _follow(path: _Path, node: Any, source: str) -> None:
+    """Take one node on the path."""
+    axes, about = path.axes[source], {each.name: helper.get_attribute_value(each) for each in node.attribute}
+    known = [path.known.get(name) for name in node.input]
+    op = node.op_type
+    if op in CELLS:
+        _recurrent(path, node, about)
+    elif op in KEPT:
+        path.axes[node.output[0]] = axes
+    elif op == "Gather" and not path.cells and path.rows is None and known[0] is not None:
+        path.rows, path.axes[node.output[0]] = known[0], None
+    elif op == "Gather" and axes and known[1] is not None and known[1].shape == () and int(known[1]) == -1:
+        axis = int(about.get("axis", 0))
+        if axes[axis] != "T":
+            raise _refused(node, f"takes the last entry of axis {axes[axis]}")
+        path.at_last, path.axes[node.output[0]] = True, (*axes[:axis], *axes[axis + 1 :])
+    elif op == "Transpose":
+        path.axes[node.output[0]] = _transposed(path, node, axes, list(about.get("perm", ())))
+    elif op == "Squeeze" and axes:
+        given = about.get("axes", known[1] if len(known) > 1 else None)
+        dropped = [int(axis) % len(axes) for axis in given] if given is not None else []
+        if [axes[axis] for axis in dropped] != ["1"]:
+            raise _refused(node, "takes away an axis other than that of the directions")
+        path.axes[node.output[0]] = tuple(name for name in axes if name != "1")
+    elif op in ("MatMul", "Gemm", *SCALING, *HEADS):
+        _head(path, node, about, axes, known)
+    else:
+        raise _refused(node, "is not part of a network here")
+
+
+def _transposed(path: _Path, node: Any, axes: tuple[str, ...] | None, perm: list[int]) -> tuple[str, ...] | None:
+    if axes is None:  # before the first operator: batch first outside, or time first
+        if perm != [1, 0, 2] and perm != [1, 0]:
+            raise _refused(node, f"has perm={perm}; expected [1, 0, 2] before a recurrent operator")
+        return None
+    made = tuple(axes[place] for place in perm)
+    if not perm or made[-1] != "features":
+        raise _refused(node, f"has perm={perm}, which moves the features")
+    return made
+
+
+def _recurrent(path: _Path, node: Any, about: dict[str, Any]) -> None:
+    op, layout, number = node.op_type, int(about.get("layout", 0)), len(path.cells)
+    if path.axes[node.input[0]] not in (None, AXES[layout]):
+        raise _refused(node, f"has layout={layout}, and finds the axes {', '.join(path.axes[node.input[0]] or ())}")
+    if path.V is not None:
+        raise _refused(node, "stands behind a product of another layer")
+    for name, plain in PLAIN.items():
+        if about.get(name, plain) != plain:
+            value = about[name].decode() if isinstance(about[name], bytes) else about[name]
+            raise _refused(node, f"has {name}={value}, which no cell here has")
+    functions = [each.decode() for each in about.get("activations", [])] or USUAL[op]
+    names = {theirs: ours for ours, theirs in ACTIVATIONS.items()}
+    slope = (about.get("activation_alpha", [1.0]), about.get("activation_beta", [0.0]))
+    fits = functions == USUAL[op] or (op == "RNN" and len(functions) == 1 and functions[0] in names)
+    if not fits or (functions == ["Affine"] and slope != ([1.0], [0.0])):
+        raise _refused(node, f"has activations={functions}, which no cell here has")
+    arrays = [path.known.get(name) if name else None for name in node.input]
+    arrays += [None] * (8 - len(arrays))
+    if arrays[1] is None or arrays[2] is None or (len(node.input) > 3 and node.input[3] and arrays[3] is None):
+        raise _refused(node, "has weights that are not constants")
+    if len(node.input) > 7 and node.input[7] and (arrays[7] is None or np.any(arrays[7])):
+        raise _refused(node, "has peepholes, which no cell here has")
+    if any(state is not None and np.any(state) for state in arrays[5:7]):
+        raise _refused(node, "has a constant initial state that is not zero")
+    W, R = arrays[1], arrays[2]
+    B = np.zeros((1, 2 * R.shape[1]), R.dtype) if arrays[3] is None else arrays[3]
+    after = op == "GRU" and bool(about.get("linear_before_reset", 0))
+    made = to_parameters(op, OperatorWeights(W, R, B), reset_after=after)
+    path.parameters |= {f"layer{number}.{name}": value for name, value in made.items()}
+    option = {"RNN": f",activation={names.get(functions[0])}", "GRU": f",reset={'after' if after else 'before'}"}
+    path.cells.append(f"{CELLS[op]}:hidden={R.shape[2]}{option.get(op, '')}")
+    directions = (("T", "1", "B", "features"), ("B", "T", "1", "features"))[layout]
+    finals = (("1", "B", "features"), ("B", "1", "features"))[layout]
+    for output, axes in zip(node.output, (directions, finals, finals), strict=False):
+        if output:
+            path.axes[output] = axes
+
+
+def _head(
+    path: _Path, node: Any, about: dict[str, Any], axes: tuple[str, ...] | None, known: list[Array | None]
+) -> None:
+    op, constant = node.op_type, next((array for array in known if array is not None), None)
+    path.axes[node.output[0]] = axes
+    if op in HEADS and path.V is not None and path.loss is None:
+        if op != "Sigmoid" and axes and int(about.get("axis", -1)) not in (-1, len(axes) - 1):
+            raise _refused(node, "is not taken over the classes")
+        path.loss = HEADS[op]
+        if op == "LogSoftmax":
+            path.left_out.append("the logarithm of the predictions")
+    elif op in ("MatMul", "Gemm") and path.cells and path.V is None and axes and known[1] is not None:
+        usual = {"alpha": 1.0, "beta": 1.0, "transA": 0}
+        if "1" in axes or any(about.get(name, value) != value for name, value in usual.items()):
+            raise _refused(node, "is not the product of a head")
+        path.V = known[1].T if about.get("transB", 0) else known[1]
+        path.c = known[2] if len(known) > 2 else None
+        path.at_last = "T" not in axes
+    elif op == "Add" and path.V is not None and path.c is None and path.loss is None and constant is not None:
+        path.c = np.broadcast_to(constant, path.V.shape[1])
+    elif op in SCALING and constant is not None and (not path.cells or path.c is not None):
+        path.left_out.append(f"{op} {'before the first layer' if not path.cells else 'behind the head'}")
+    else:
+        raise _refused(node, "is not part of a network here")
+
+
+def _check_beside(node: Any, there: set[str]) -> None:
+    """Let a node pass that makes an initial state of zeros or of inputs; anything else is refused."""
+    if node.op_type not in BESIDE or any(name and name not in there for name in node.input):
+        raise _refused(node, "is not part of a network here")
+    for each in node.attribute:
+        if node.op_type == "ConstantOfShape" and np.any(numpy_helper.to_array(each.t)):
+            raise _refused(node, "makes a state that is not zero")
+
+
+def _constant(node: Any) -> Any:
+    (attribute,) = node.attribute
+    value = helper.get_attribute_value(attribute)
+    return numpy_helper.to_array(value) if attribute.name == "value" else value
+
+
+def _refused(node: Any, why: str) -> OptionError:
+    return OptionError(f"{node.op_type} {node.name or (node.output[0] if node.output else '')!r} {why}")

@@ -1,0 +1,185 @@
+"""Networks as ONNX models.
+
+    inputs   x [T, B, inputs], or int64 [T, B] where they are looked up; "layer0.h" [B, H] and so on, the states to
+             start from; with lengths, "lengths" int32 [B]
+    outputs  "predictions" [T, B, outputs], [B, outputs] of the last step where the head is at=last;
+             "next.layer0.h" and so on, the states to go on from
+
+T and B are free. Where a task has learnt scales, x is float64 in the units of the data, and so are forecasts: values as
+large as dates keep their digits until the mean is taken off.
+"""
+
+import json
+from typing import Any
+
+import attrs
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from rnnframe.plugin import Array, OptionError, render
+from rnnframe_onnx.operators import (
+    FORECAST,
+    IR_VERSION,
+    OPSET,
+    PREDICTIONS,
+    PREFIX,
+    STATES,
+    options_of,
+    to_operator,
+)
+
+
+class Graph:
+    """Nodes in the order of their making, the arrays that they read, and what goes in and out."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.inputs: list[Any] = []
+        self.outputs: list[Any] = []
+        self.arrays: dict[str, Array] = {}
+
+    def constant(self, name: str, value: Any) -> str:
+        """Keep an array in the model and return its name."""
+        self.arrays[name] = np.ascontiguousarray(value)
+        return name
+
+    def add(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        """Add a node with one output and return the output's name."""
+        self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
+        return output
+
+    def model(self, metadata: dict[str, str]) -> onnx.ModelProto:
+        """Return the whole, checked by onnx."""
+        arrays = [numpy_helper.from_array(array, name) for name, array in self.arrays.items()]
+        graph = helper.make_graph(self.nodes, "rnnframe", self.inputs, self.outputs, arrays)
+        opsets = [helper.make_opsetid("", OPSET)]
+        model = helper.make_model(graph, opset_imports=opsets, producer_name="rnnframe", ir_version=IR_VERSION)
+        helper.set_model_props(model, metadata)
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+
+def to_onnx(
+    network: Any, task: Any = None, learnt: Any = None, *, looked_up: bool = False, lengths: bool = False
+) -> onnx.ModelProto:
+    """Return a network as an ONNX model.
+
+    Parameters
+    ----------
+    network
+        An `rnnframe.Network` of layers elman, lstm and gru.
+    task, learnt
+        Those of a `TaskModel`: scales go into the graph, classes and vocabulary into the metadata.
+    looked_up
+        Whether x [T, B] holds row numbers of U.
+    lengths
+        Whether there is an input with the real steps of each sample.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Checked, with the free sizes T and B.
+
+    Raises
+    ------
+    OptionError
+        For a layer, loss, readout or task that cannot be expressed; it is named.
+    """
+    _check_expressible(network, task)
+    graph, kind = Graph(), helper.np_dtype_to_tensor_dtype(network.dtype)
+    scale = _scale(learnt, network)
+    x = _read(graph, network, kind, scale, looked_up)
+    if lengths:
+        graph.inputs.append(helper.make_tensor_value_info("lengths", TensorProto.INT32, ["B"]))
+    graph.constant("axis 0", np.array([0]))
+    graph.constant("axis 1", np.array([1]))
+    for number, cell in enumerate(network.cells):
+        parameters = network.parameters.group(f"layer{number}")
+        if number == 0 and looked_up:
+            parameters = parameters | {"U": np.eye(parameters["U"].shape[1], dtype=network.dtype)}
+        x = _add_layer(graph, number, cell, parameters, x, kind, "lengths" if lengths else "")
+    at_last = network.head is not None and network.head.loss.at == "last"
+    _predict(graph, network, f"next.layer{len(network.cells) - 1}.h" if at_last else x, kind, task, scale, at_last)
+    about = {"network": network.specs() | {"looked_up": looked_up}}
+    if task is not None:
+        about |= {"task": render(task), "learnt": attrs.asdict(learnt)}
+    return graph.model({PREFIX + name: json.dumps(value) for name, value in about.items()})
+
+
+def _check_expressible(network: Any, task: Any) -> None:
+    head = network.head
+    if head is not None and head.loss.name not in PREDICTIONS:
+        known = ", ".join(PREDICTIONS)
+        raise OptionError(f"predictions of loss {head.loss.name!r} cannot be written as ONNX; those of {known} can")
+    if head is not None and head.readout.name != "affine":
+        raise OptionError(f"readout {head.readout.name!r} cannot be written as ONNX; affine can")
+    if getattr(task, "difference", None) is not None:
+        raise OptionError(
+            f"task {render(task)!r} learns differences, which a model of single steps cannot take; train without "
+            "difference=, or export the network alone"
+        )
+
+
+def _scale(learnt: Any, network: Any) -> tuple[Array, Array] | None:
+    """Return mean and spread of each input, where a task has learnt them."""
+    if getattr(learnt, "mean", None) is None or getattr(learnt, "spread", None) is None:
+        return None
+    mean, spread = np.array(learnt.mean, np.float64), np.array(learnt.spread, np.float64)
+    if mean.shape != (network.inputs,) or spread.shape != mean.shape:
+        raise OptionError(f"the scales are of {len(mean)} channels, and the network has inputs={network.inputs}")
+    return mean, spread
+
+
+def _read(graph: Graph, network: Any, kind: int, scale: tuple[Array, Array] | None, looked_up: bool) -> str:
+    """Declare x and return the name of what the first layer reads."""
+    if looked_up:
+        graph.inputs.append(helper.make_tensor_value_info("x", TensorProto.INT64, ["T", "B"]))
+        rows = graph.constant("layer0.U", network.parameters["layer0.U"])
+        return graph.add("Gather", [rows, "x"], "rows", axis=0)
+    of_x = kind if scale is None else TensorProto.DOUBLE
+    graph.inputs.append(helper.make_tensor_value_info("x", of_x, ["T", "B", network.inputs]))
+    if scale is None:
+        return "x"
+    centred = graph.add("Sub", ["x", graph.constant("mean", scale[0])], "centred")
+    scaled = graph.add("Div", [centred, graph.constant("spread", scale[1])], "scaled")
+    return graph.add("Cast", [scaled], "standardized", to=kind)
+
+
+def _add_layer(graph: Graph, number: int, cell: Any, parameters: Any, x: str, kind: int, lengths: str) -> str:
+    operator, attributes = options_of(cell, number)
+    at, weights = f"layer{number}", to_operator(operator, parameters)
+    names = [graph.constant(f"{at}.{name}", value) for name, value in attrs.asdict(weights, recurse=False).items()]
+    states = [f"{at}.{name}" for name in STATES[operator]]
+    for state in states:
+        graph.inputs.append(helper.make_tensor_value_info(state, kind, ["B", cell.hidden]))
+        graph.outputs.append(helper.make_tensor_value_info(f"next.{state}", kind, ["B", cell.hidden]))
+        graph.add("Unsqueeze", [state, "axis 0"], f"first.{state}")
+    given = [x, *names, lengths, *(f"first.{state}" for state in states)]
+    made = [f"{at}.Y", *(f"last.{state}" for state in states)]
+    graph.nodes.append(helper.make_node(operator, given, made, name=at, **attributes))
+    for state in states:
+        graph.add("Squeeze", [f"last.{state}", "axis 0"], f"next.{state}")
+    return graph.add("Squeeze", [f"{at}.Y", "axis 1"], f"{at}.y")
+
+
+def _predict(
+    graph: Graph, network: Any, h: str, kind: int, task: Any, scale: tuple[Array, Array] | None, at_last: bool
+) -> None:
+    """Add the head and the output "predictions"."""
+    width = network.outputs_width
+    if network.head is not None:
+        product = graph.add("MatMul", [h, graph.constant("head.V", network.parameters["head.V"])], "product")
+        h = graph.add("Add", [product, graph.constant("head.c", network.parameters["head.c"])], "outputs")
+        operator = PREDICTIONS[network.head.loss.name]
+        if operator is not None:
+            h = graph.add(operator, [h], "probabilities", **({"axis": -1} if operator == "Softmax" else {}))
+    if scale is not None and task is not None and task.name == FORECAST:
+        kind = TensorProto.DOUBLE
+        ahead = graph.add("Cast", [h], "ahead", to=kind)
+        mean, spread = (np.tile(each[: width // task.horizon], task.horizon) for each in scale)
+        spreads = graph.add("Mul", [ahead, graph.constant("spread ahead", spread)], "spread out")
+        h = graph.add("Add", [spreads, graph.constant("mean ahead", mean)], "restored")
+    graph.add("Identity", [h], "predictions")
+    sizes = ["B", width] if at_last else ["T", "B", width]
+    graph.outputs.insert(0, helper.make_tensor_value_info("predictions", kind, sizes))

@@ -1,0 +1,300 @@
+"""ONNX models: onnxruntime and onnx's own evaluator compute what we do, and the same bits come back from a model."""
+
+import itertools
+import json
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rnnframe as rf
+from rnnframe.errors import OptionError, UsageError
+
+onnx = pytest.importorskip("onnx", reason="onnx writes and reads the models")
+onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is the independent implementation")
+
+from onnx import helper, numpy_helper  # noqa: E402
+from onnx.reference import ReferenceEvaluator  # noqa: E402
+
+from rnnframe_onnx import from_onnx, to_onnx  # noqa: E402
+
+INPUTS, OUTPUTS = 3, 4
+CELLS = {
+    "lstm": ["lstm:hidden=5"],
+    "gru after": ["gru:hidden=5,reset=after"],
+    "gru before": ["gru:hidden=5,reset=before"],
+    **{f"elman {f}": [f"elman:hidden=5,activation={f}"] for f in ("tanh", "relu", "sigmoid", "identity")},
+    "mixed": ["lstm:hidden=4", "gru:hidden=5,reset=before", "elman:hidden=6", "gru:hidden=3"],
+}
+HEADS = {
+    "softmax": f"softmax:classes={OUTPUTS}",
+    "bernoulli": f"bernoulli:outputs={OUTPUTS}",
+    "mse": f"mse:outputs={OUTPUTS}",
+    "last": f"softmax:classes={OUTPUTS},at=last",
+    "none": None,
+}
+
+
+def network_of(cells, head="softmax", dtype="float32", seed=1):
+    cells = CELLS[cells] if isinstance(cells, str) else cells
+    network = rf.Network(cells, HEADS[head] if isinstance(head, str) else head, INPUTS, dtype=dtype)
+    network.parameters.flat[:] = np.random.default_rng(seed).normal(scale=0.4, size=network.parameters.flat.shape)
+    return network
+
+
+def in_runtime(model):
+    quiet = onnxruntime.SessionOptions()
+    quiet.log_severity_level, quiet.intra_op_num_threads = 3, 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), quiet, ["CPUExecutionProvider"])
+    names = [each.name for each in session.get_outputs()]
+    return lambda given: dict(zip(names, session.run(None, given), strict=True))
+
+
+def in_reference(model):
+    evaluator = ReferenceEvaluator(model)
+    return lambda given: dict(zip(evaluator.output_names, evaluator.run(None, given), strict=True))
+
+
+def compare(network, run, steps, batch, *, looked_up=False, lengths=None, places=1e-6):
+    """Assert that predictions and states are ours, from a random state, with the states fed back once."""
+    rng = np.random.default_rng(steps * 10 + batch)
+    inference, state = rf.Inference(network), network.new_state(batch)
+    state.flat[:] = rng.normal(scale=0.4, size=state.flat.shape)
+    at_last = network.head is not None and network.head.loss.at == "last"
+    given = {name: value.copy() for name, value in state.items()}
+    for _ in range(2):
+        x = rng.normal(size=(steps, batch, INPUTS)).astype(network.dtype)
+        x = rng.integers(0, INPUTS, (steps, batch)) if looked_up else x
+        wanted, state = inference.predict(x, state, lengths)
+        given |= {"x": x} | ({} if lengths is None else {"lengths": lengths.astype(np.int32)})
+        found = run(given)
+        ends = np.full(batch, steps) if lengths is None else lengths
+        if at_last:
+            wanted = wanted[ends - 1, np.arange(batch)]
+            assert np.abs(found["predictions"] - wanted).max() <= places
+        else:
+            assert np.abs(found["predictions"] - wanted)[np.arange(steps)[:, None] < ends].max() <= places
+        for name, value in state.items():
+            assert np.abs(found[f"next.{name}"] - value).max() <= places, name
+            given[name] = found[f"next.{name}"]
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("cells", CELLS)
+def test_onnxruntime_computes_the_same(cells: str, head: str) -> None:
+    network = network_of(cells, head)
+    plain, lengths = in_runtime(to_onnx(network)), in_runtime(to_onnx(network, lengths=True))
+    looked_up = in_runtime(to_onnx(network, looked_up=True))
+    for steps, batch in itertools.product((1, 7), (1, 3)):
+        compare(network, plain, steps, batch)
+        compare(network, looked_up, steps, batch, looked_up=True)
+    compare(network, lengths, 7, 3, lengths=np.array([7, 2, 5]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("cells", ["lstm", "gru after", "gru before", "elman tanh", "mixed"])  # its RNN has Tanh alone
+def test_the_reference_evaluator_computes_the_same(cells: str, head: str, dtype: str) -> None:
+    network = network_of(cells, head, dtype)
+    plain, looked_up = in_reference(to_onnx(network)), in_reference(to_onnx(network, looked_up=True))
+    for steps, batch in itertools.product((1, 7), (1, 3)):
+        compare(network, plain, steps, batch, places=1e-6 if dtype == "float32" else 1e-12)
+        compare(network, looked_up, steps, batch, looked_up=True, places=1e-6 if dtype == "float32" else 1e-12)
+
+
+@pytest.mark.parametrize("looked_up", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("cells", CELLS)
+def test_the_same_bits_come_back(cells: str, head: str, dtype: str, looked_up: bool) -> None:
+    network = network_of(cells, head, dtype)
+    again, left_out = from_onnx(to_onnx(network, looked_up=looked_up))
+    assert (again.specs()["head"], again.inputs, again.dtype) == (network.specs()["head"], INPUTS, network.dtype)
+    assert [str(cell) for cell in again.cells] == [str(cell) for cell in network.cells]
+    assert again.parameters.flat.tobytes() == network.parameters.flat.tobytes()
+    assert left_out == ()
+
+
+@pytest.mark.parametrize("cells", ["lstm", "gru after"])
+def test_swapped_gates_are_noticed(cells: str) -> None:
+    network = network_of(cells)
+    model = to_onnx(network)
+    for array in model.graph.initializer:
+        if array.name in ("layer0.W", "layer0.R", "layer0.B"):
+            axis, parts = (1, 4 if cells == "lstm" else 3)
+            value = numpy_helper.to_array(array)
+            first, second, *rest = np.split(value, parts * (2 if array.name == "layer0.B" else 1), axis)
+            array.CopyFrom(numpy_helper.from_array(np.concatenate([second, first, *rest], axis), array.name))
+    with pytest.raises(AssertionError):
+        compare(network, in_runtime(model), 7, 3)
+
+
+def node_tests():
+    from onnx.backend.test.case.node import collect_testcases
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # onnx makes the cases of all operators, some of which overflow as intended
+        return [case for case in collect_testcases("") if case.model.graph.node[0].op_type in ("RNN", "LSTM", "GRU")]
+
+
+def test_the_node_tests_of_onnx_pass_or_are_refused_by_name() -> None:
+    passed, refused = [], {}
+    for case in node_tests():
+        model = onnx.ModelProto()
+        model.CopyFrom(case.model)
+        node, (given, wanted) = model.graph.node[0], case.data_sets[0]
+        values = dict(zip([each.name for each in model.graph.input], given, strict=True))
+        constant = [name for name in node.input[1:4] if name] + [name for name in node.input[7:8] if name]
+        model.graph.initializer.extend(numpy_helper.from_array(values[name], name) for name in constant)
+        try:
+            network, _ = from_onnx(model)
+        except OptionError as error:
+            refused[case.name] = str(error)
+            continue
+        batch_first = any(each.name == "layout" and each.i for each in node.attribute)
+        x = values[node.input[0]]
+        x = x.swapaxes(0, 1) if batch_first else x
+        lengths = values[node.input[4]] if len(node.input) > 4 and node.input[4] else None
+        state = network.new_state(x.shape[1])
+        state.flat[:] = 0
+        for name, source in zip(state, node.input[5:7], strict=False):
+            if source:
+                state[name][...] = values[source].squeeze(1 if batch_first else 0)
+        h, final = rf.Inference(network).predict(x, state, lengths)
+        every, last = h[:, None], final["layer0.h"][None]
+        if batch_first:
+            every, last = h.swapaxes(0, 1)[:, :, None], final["layer0.h"][:, None]
+        ours = [array for array, name in zip((every, last), node.output, strict=False) if name]
+        for found, array in zip(ours, wanted, strict=False):
+            np.testing.assert_allclose(found, array, rtol=1e-5, atol=1e-6, err_msg=case.name)
+        passed.append(case.name)
+    assert len(passed) >= 11, passed
+    assert all("direction=" in why or "peepholes" in why for why in refused.values()), refused
+    assert "peepholes" in refused["test_lstm_with_peepholes"]
+
+
+def changed(network, **attributes):
+    """Return a model with some attributes of its first operator set."""
+    model = to_onnx(network)
+    node = next(each for each in model.graph.node if each.op_type in ("RNN", "LSTM", "GRU"))
+    for name, value in attributes.items():
+        node.attribute.append(helper.make_attribute(name, value))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("attributes", "why"),
+    [
+        ({"direction": "reverse"}, "LSTM 'layer0' has direction=reverse, which no cell here has"),
+        ({"clip": 1.0}, "has clip=1.0, which"),
+        ({"input_forget": 1}, "has input_forget=1, which"),
+        ({"activations": ["Sigmoid", "Tanh", "Relu"]}, r"has activations=\['Sigmoid', 'Tanh', 'Relu'\], which"),
+        ({"layout": 1}, "has layout=1"),
+    ],
+)
+def test_attributes_that_no_cell_has_are_refused_by_name(attributes, why: str) -> None:
+    cells = ["lstm:hidden=5"] if "layout" not in attributes else ["lstm:hidden=5"] * 2
+    model = changed(network_of(cells), **attributes)
+    if "layout" in attributes:  # the first layer alone: its outputs are not what the second reads
+        with pytest.raises(OptionError):
+            from_onnx(model)
+        return
+    with pytest.raises(OptionError, match=why):
+        from_onnx(model)
+
+
+def test_an_operator_on_the_path_that_is_unknown_is_refused_by_name() -> None:
+    model = to_onnx(network_of("lstm"))
+    squeeze = next(node for node in model.graph.node if node.output[0] == "layer0.y")
+    squeeze.output[0] = "before"
+    place = list(model.graph.node).index(squeeze) + 1
+    model.graph.node.insert(place, helper.make_node("Exp", ["before"], ["layer0.y"], name="strange"))
+    with pytest.raises(OptionError, match="Exp 'strange' is not part of a network here"):
+        from_onnx(model)
+
+
+def test_what_has_no_operator_is_refused_by_name() -> None:
+    from rnnframe_heads import MeanSquaredError
+
+    class OtherLoss(MeanSquaredError):  # noqa: N818
+        name = "odd"
+
+    with pytest.raises(OptionError, match="predictions of loss 'odd' cannot be written as ONNX; those of softmax, "):
+        to_onnx(network_of("lstm", OtherLoss(outputs=2)))
+
+
+def typed(*words: object, code: int = 0) -> "subprocess.CompletedProcess[str]":
+    done = subprocess.run([sys.executable, "-m", "rnnframe", *map(str, words)], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def test_a_forecast_takes_and_gives_raw_values(tmp_path: Path) -> None:
+    steps = np.arange(120)
+    series = np.stack([3e5 + steps * 7.0, 40 * np.sin(steps / 9)], axis=1)
+    rows = "\n".join(f"{a:.3f},{b:.3f}" for a, b in series)
+    (tmp_path / "series.csv").write_text(f"a,b\n{rows}\n")
+    options = rf.TrainingOptions(
+        task="forecast:column=a,also=b,horizon=3", data=str(tmp_path / "series.csv"), cell="gru:hidden=6", epochs=1
+    )
+    with rf.Training(options, run=tmp_path / "run") as training:
+        training.fit()
+    typed("export", tmp_path / "run", tmp_path / "model.onnx")
+    model = onnx.load(tmp_path / "model.onnx")
+    about = {each.key: json.loads(each.value) for each in model.metadata_props}
+    assert about["rnnframe.learnt"]["columns"] == ["a", "b"]
+    wanted = rf.load_model(tmp_path / "run").predict(tmp_path / "series.csv")
+    read = np.round(series, 3)[:, None]
+    for run in (in_runtime(model), in_reference(model)):
+        found = run({"x": read, "layer0.h": np.zeros((1, 6), "f4")})["predictions"]
+        spread = about["rnnframe.learnt"]["spread"][0]
+        for k in range(3):
+            assert np.abs(found[:, 0, k] - wanted[f"a+{k + 1}"]).max() <= 1e-6 * spread
+    said = typed("import", tmp_path / "model.onnx", tmp_path / "back.safetensors")
+    assert "without Sub before the first layer" in said.stderr
+    again, first = (rf.load_model(tmp_path / name).network for name in ("back.safetensors", "run"))
+    assert again.parameters.flat.tobytes() == first.parameters.flat.tobytes()
+
+
+def test_a_text_model_looks_characters_up_and_carries_its_vocabulary(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("the quick brown fox jumps over the lazy dog. " * 20)
+    options = rf.TrainingOptions(
+        task="characters", data=str(tmp_path / "text.txt"), cell="lstm:hidden=6", steps=16, batch=4, epochs=1
+    )
+    with rf.Training(options, run=tmp_path / "run") as training:
+        training.fit()
+    typed("export", tmp_path / "run", tmp_path / "model.onnx")
+    model = onnx.load(tmp_path / "model.onnx")
+    characters = next(json.loads(e.value) for e in model.metadata_props if e.key == "rnnframe.learnt")["characters"]
+    assert characters == "".join(sorted(set("the quick brown fox jumps over the lazy dog. ")))
+    x = np.array([[characters.index(c)] for c in "the fox"])
+    network = rf.load_model(tmp_path / "run").network
+    zero = {name: np.zeros((1, 6), "f4") for name in ("layer0.h", "layer0.c")}
+    found = in_runtime(model)({"x": x, **zero})["predictions"]
+    assert np.abs(found - rf.Inference(network).predict(x)[0]).max() <= 1e-6
+
+
+def test_bad_files_and_a_missing_package_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bad.onnx").write_bytes(b"no model")
+    said = typed("import", tmp_path / "bad.onnx", tmp_path / "out", code=2).stderr
+    assert said.startswith("rnnframe: error: cannot read ")
+    assert said.count("\n") == 1
+    monkeypatch.setattr("rnnframe_onnx.commands.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r'not installed; run: pip install "rnnframe\[onnx\]"'):
+        to_onnx(network_of("lstm"))
+
+
+def test_neither_onnx_is_imported_by_the_package_or_its_help() -> None:
+    program = (
+        "import sys, rnnframe as rf\nrf.default_registry()\n"
+        "from rnnframe.__main__ import main\n"
+        "sys.argv = ['rnnframe', '--help']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'onnx', 'onnxruntime', 'torch'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[]\n")
+    assert "export" in done.stdout

@@ -54,7 +54,12 @@ class TensorBoard(Observer):
                 "observer 'tensorboard' writes into the run folder, and there is none; "
                 "give --out RUN, or tensorboard:path=FOLDER"
             )
-        return Events(run / FOLDER)
+        if (folder := run / FOLDER).is_symlink() or (folder.is_dir() and any(map(Path.is_symlink, folder.iterdir()))):
+            raise UsageError(
+                f"observer 'tensorboard' would follow a link out of the run folder, at {str(folder)!r}; remove it, or "
+                "give tensorboard:path=FOLDER"
+            )
+        return Events(folder)
 
 
 class Events(Watcher):

@@ -2,18 +2,21 @@
 
 import importlib
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import click
 
+from rnnframe.cli.output import json_alone
 from rnnframe.errors import PluginError, RnnframeError, unknown_name
 from rnnframe.registry.discovery import may_have_commands
 from rnnframe.registry.records import PluginRecord
 from rnnframe.registry.registry import Registry, default_registry
 
 _PREFIX = "rnnframe.cli."
-SOURCES, REGISTRY, COMMANDS = _PREFIX + "sources", _PREFIX + "registry", _PREFIX + "commands"
-"""What stands in the context: the files of `--plugin`, the registry with them, and the commands of plugins."""
+SOURCES, REGISTRY, COMMANDS, JSON = (_PREFIX + name for name in ("sources", "registry", "commands", "json"))
+"""What stands in the context: the files of `--plugin`, the registry with them, the commands of plugins, and whether
+JSON is asked for."""
 
 
 class PluginGroup(click.Group):
@@ -51,6 +54,7 @@ class PluginGroup(click.Group):
         """Take note of `--plugin` before any option acts, since `--help` lists the commands of these files too."""
         given, _, _ = self.make_parser(ctx).parse_args(list(args))
         ctx.meta[SOURCES] = tuple(given.get("plugin") or ())
+        ctx.meta[JSON] = "--json" in args
         return super().parse_args(ctx, args)
 
     def resolve_command(
@@ -83,8 +87,10 @@ class PluginGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what is raised inside that of a plugin names the plugin."""
+        own = (ctx.args or [""])[0] in self.own or bool(set(getattr(ctx, "_protected_args", ())) & set(self.own))
         try:
-            return super().invoke(ctx)
+            with json_alone() if ctx.meta[JSON] and own else nullcontext():
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, RnnframeError):
             raise
         except (KeyboardInterrupt, GeneratorExit):

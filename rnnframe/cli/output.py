@@ -1,15 +1,31 @@
 """What commands print: aligned tables for people, JSON for programs."""
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
+from typing import IO, Any
 
 import click
+
+_for_json: ContextVar[IO[str] | None] = ContextVar("_for_json", default=None)
+
+
+@contextmanager
+def json_alone() -> Iterator[None]:
+    """Leave stdout to `print_json`: what anyone else prints meanwhile, such as a plugin, goes to stderr."""
+    token = _for_json.set(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _for_json.reset(token)
 
 
 def print_json(value: Any) -> None:
     """Print one JSON object on one line."""
-    click.echo(json.dumps(value))
+    click.echo(json.dumps(value), file=_for_json.get())
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

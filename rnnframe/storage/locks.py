@@ -41,9 +41,7 @@ class Lock:
         try:
             if not _lock(file.fileno()):
                 raise RunError(f"{what} is in use by {_holder(file)}; wait until it ends, or take another folder")
-            file.truncate(0)
-            file.seek(0)
-            file.write(f"{MARK}, in use by process {os.getpid()}\n".encode())
+            _write(file, f"{MARK}, in use by process {os.getpid()}\n")
         except BaseException:
             file.close()
             raise
@@ -52,10 +50,10 @@ class Lock:
     def release(self) -> None:
         """Release the lock; the file stays, since another process may be waiting for this very file."""
         if not self._file.closed:
-            self._file.truncate(0)
-            self._file.seek(0)
-            self._file.write(f"{MARK}\n".encode())
-            self._file.close()
+            try:
+                _write(self._file, f"{MARK}\n")
+            finally:
+                self._file.close()
 
 
 def is_lock(path: Path) -> bool:
@@ -74,6 +72,13 @@ def says_in_use(path: Path) -> bool:
             return b"in use" in file.read(200)
     except OSError:
         return False
+
+
+def _write(file: FileIO, text: str) -> None:
+    """Replace what a lock says; on a full disk, the mark by which it is known remains."""
+    file.seek(0)
+    file.write(text.encode())
+    file.truncate()
 
 
 def _holder(file: FileIO) -> str:

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ import rnnframe as rf
 from rnnframe.errors import RunError, ScheduleError
 from rnnframe.runs.folder import RunFolder
 from rnnframe.schedules import Drop, Forward, Grid, Reverse, Save, Update
+from rnnframe.storage.locks import is_lock
 
 from .conftest import Run
 
@@ -115,6 +118,52 @@ def test_what_a_plugin_prints_while_it_is_loaded_is_not_in_the_output_for_progra
     outcome = run("--plugin", plugin(text + "    print('hook')\n    return []\n"), "plugins", "--json")
     json.loads(outcome.out)
     assert outcome.err.splitlines() == ["import", "hook"]
+
+
+PRINTING = """
+import attrs
+from typing import ClassVar
+from rnnframe_cells import Elman
+
+@attrs.frozen(kw_only=True)
+class Printing(Elman):
+    name: ClassVar[str] = "printing"
+    def forward(self, block):
+        print("forward")
+        super().forward(block)
+"""
+
+
+@pytest.mark.parametrize("command", ["train", "plan"])
+def test_what_a_plugin_prints_while_a_command_runs_is_not_in_the_json(
+    run: Run, text: Path, plugin, command: str
+) -> None:
+    words = ("--cell", "printing:hidden=8", "--batch", 4, "--steps", 16, "--json")
+    words += ("--data", text, "--quiet", "--sample", 0, "--no-out", "--epochs", 1) if command == "train" else ()
+    outcome = run("--plugin", plugin(PRINTING), command, *words)
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)
+    assert "forward" in outcome.err
+
+
+def test_events_are_not_written_through_a_link_out_of_the_run_folder(run: Run, trained: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX", reason='the writer is an extra: pip install "rnnframe[tensorboard]"')
+    (tmp_path / "elsewhere").mkdir()
+    (trained / "tensorboard").symlink_to(tmp_path / "elsewhere")
+    outcome = run("train", "--resume", trained, "--epochs", 3, "--tensorboard")
+    assert outcome.code == 2
+    assert "would follow a link out of the run folder" in outcome.err
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_lock_that_cannot_be_written_keeps_the_mark_of_a_run(trained: Path) -> None:
+    script = (
+        "import resource; from pathlib import Path; from rnnframe.storage.locks import Lock\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        f"Lock.take(Path({str(trained / 'run.lock')!r}), 'it')"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=False).returncode
+    assert is_lock(trained / "run.lock")
 
 
 def test_parameters_that_are_not_finite_are_never_saved(run: Run, text: Path, plugin, tmp_path: Path) -> None:

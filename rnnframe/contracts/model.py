@@ -84,6 +84,10 @@ class TapeMaker(Protocol[T_co]):
         """Return a tape, in new memory or in the `room` given."""
         ...
 
+    def passing(self) -> T_co | None:
+        """Return a tape for a chunk that no reverse is asked for; None where any free one serves."""
+        ...
+
 
 @attrs.frozen(kw_only=True)
 class ChunkBytes:
@@ -165,7 +169,10 @@ class ChunkModel(Protocol[V, W, T]):
         ...
 
     def new_arena(self, nbytes: int) -> Array | None:
-        """Return memory that snapshots and tapes share from both ends; None to have each of them made by itself."""
+        """Return memory that snapshots and tapes share from both ends.
+
+        None, for any size, declines it: each is then made when it is needed, and let go of as soon as it is free.
+        """
         ...
 
     def new_tapes(self, steps: int, batch: int, retention: TapeRetention) -> TapeMaker[T]:

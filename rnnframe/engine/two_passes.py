@@ -110,8 +110,8 @@ def _until_reverse(schedule: Schedule, waiting: list[Action]) -> Generator[Actio
 
 def _from(waiting: list[Action], schedule: Schedule) -> Generator[Action, int | None, None]:
     """Yield what waits, then all that follows."""
-    for action in waiting:  # a list takes no answers, as `yield from` would give it
-        yield action
+    while waiting:
+        yield waiting.pop(0)
     yield from schedule
 
 

@@ -26,6 +26,7 @@ from rnnframe.data.prefetch import Prefetch
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.inference import Inference
 from rnnframe.engine.report import Report, Result
+from rnnframe.engine.two_passes import TwoPassRun
 from rnnframe.errors import RnnframeError
 from rnnframe.network.network import Network
 from rnnframe.registry.registry import Registry, default_registry
@@ -54,6 +55,7 @@ __all__ = [
     "Trainer",
     "Training",
     "TrainingOptions",
+    "TwoPassRun",
     "Vector",
     "cell",
     "default_registry",

@@ -74,7 +74,6 @@ class ChunkTape(Protocol):
     @property
     def extra_bytes(self) -> int:
         """Bytes that the last chunk took beside those planned; 0 as a rule."""
-        ...
 
 
 class TapeMaker(Protocol[T_co]):
@@ -87,7 +86,9 @@ class TapeMaker(Protocol[T_co]):
 
     def make(self, room: Array | None = None) -> T_co:
         """Return a tape, in new memory or in the `room` given."""
-        ...
+
+    def passing(self) -> T_co | None:
+        """Return a tape for a chunk that no reverse is asked for; None where any free one serves."""
 
 
 @attrs.frozen(kw_only=True)
@@ -160,7 +161,7 @@ class ChunkModel(Protocol[V, W, T]):
         ...
 
     def new_arena(self, nbytes: int) -> Array | None:
-        """Return memory that snapshots and tapes share from both ends; None to have each of them made by itself."""
+        """Return memory that snapshots and tapes share; None, for any size, to have each made and freed by itself."""
         ...
 
     def new_tapes(self, steps: int, batch: int, retention: TapeRetention) -> TapeMaker[T]:

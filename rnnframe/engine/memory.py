@@ -27,6 +27,8 @@ class Arena:
 
     def __init__(self, model: Model, plan: Plan) -> None:
         self._model, self._plan = model, plan
+        self.reuses = model.new_arena(0) is not None
+        """Whether the model has its buffers used again; one that declines shared memory makes its own each time."""
         self.flat = model.new_arena(plan.costs.arena(plan.simulation)) if plan.simulation.bounded else None
         self.tapes = model.new_tapes(plan.chunk, plan.batch, plan.store.tape_retention)
 
@@ -68,13 +70,13 @@ class Memory:
         self.plan, self._key = plan, model.buffers_key
         batch, longest = plan.batch, plan.chunk
         self._arena = Arena(model, plan)
-        self.ring = Ring(self._arena.tape)
+        self.ring = Ring(self._arena.tape, self._arena.tapes.passing, reuses=self._arena.reuses)
         kind = type(plan.store.medium)
 
         def note(slot: int) -> BlameNote:
             return BlameNote(f"slot {slot}", "medium", kind, describe)
 
-        self.states = SnapshotSlots(self._arena.snapshot, _open_medium(model, plan), note)
+        self.states = SnapshotSlots(self._arena.snapshot, _open_medium(model, plan), note, reuses=self._arena.reuses)
         self.state = model.new_state(batch)
         self.final = model.new_state(batch)
         self.dstate = model.new_state(batch)

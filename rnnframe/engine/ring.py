@@ -25,11 +25,22 @@ class Ring:
     """Tapes in buffers that `make(slot)` makes.
 
     Tapes are made at the right; they are released at the right (exact strategies) or at the left (windows).
+
+    Parameters
+    ----------
+    make : function (slot) -> ChunkTape
+        Makes a tape.
+    passing : function () -> ChunkTape or None
+        Returns a tape for a chunk that is not reversed; None where any free one serves.
+    reuses : bool
+        Whether a released tape is used again; otherwise it is let go of at once.
     """
 
-    def __init__(self, make: Callable[[int], ChunkTape]) -> None:
-        self._make = make
-        self._tapes: list[ChunkTape] = []
+    def __init__(
+        self, make: Callable[[int], ChunkTape], passing: Callable[[], ChunkTape | None], *, reuses: bool
+    ) -> None:
+        self._make, self._passing, self._reuses = make, passing, reuses
+        self._tapes: list[ChunkTape | None] = []
         self._slots = SlotAllocator()
         self._taped: deque[TapedChunk] = deque()
 
@@ -41,11 +52,12 @@ class Ring:
     @property
     def extra_bytes(self) -> int:
         """Bytes that tapes took beside their buffers."""
-        return sum(tape.extra_bytes for tape in self._tapes)
+        return sum(tape.extra_bytes for tape in self._tapes if tape is not None)
 
     def spare(self) -> ChunkTape:
         """Return a tape that is free for the moment: what is written there is overwritten by the next chunk."""
-        return self._tape(self._slots.next())
+        passing = self._passing()
+        return self._tape(self._slots.next()) if passing is None else passing
 
     def push(self, chunk: int, block: Block, weights: ModelWeights) -> ChunkTape:
         """Take a tape for `chunk` at the right end of the ring."""
@@ -60,14 +72,14 @@ class Ring:
 
     def pop(self) -> None:
         """Release the newest tape."""
-        self._slots.give(self._taped.pop().slot)
+        self._give(self._taped.pop().slot)
 
     def forget(self, before: int) -> list[int]:
         """Release the tapes of all chunks before `before`, and return these chunks."""
         forgotten = []
         while self._taped and self._taped[0].chunk < before:
             taped = self._taped.popleft()
-            self._slots.give(taped.slot)
+            self._give(taped.slot)
             forgotten.append(taped.chunk)
         return forgotten
 
@@ -75,6 +87,8 @@ class Ring:
         """Release every tape, whatever a run that was interrupted has left."""
         self._taped.clear()
         self._slots = SlotAllocator()
+        if not self._reuses:
+            self._tapes = []
 
     def made_with(self, weights: ModelWeights) -> list[TapedChunk]:
         """Return the chunks whose tape was made with exactly these weights."""
@@ -82,5 +96,12 @@ class Ring:
 
     def _tape(self, slot: int) -> ChunkTape:
         while len(self._tapes) <= slot:
-            self._tapes.append(self._make(len(self._tapes)))
-        return self._tapes[slot]
+            self._tapes.append(None)
+        if (tape := self._tapes[slot]) is None:
+            tape = self._tapes[slot] = self._make(slot)
+        return tape
+
+    def _give(self, slot: int) -> None:
+        self._slots.give(slot)
+        if not self._reuses:
+            self._tapes[slot] = None

@@ -12,14 +12,15 @@ from rnnframe.schedules.slots import SlotAllocator
 class SnapshotSlots:
     """The slots of a schedule: those in RAM in states that `make(place)` makes, the others in a medium.
 
-    `note(slot)` says whose medium was at work when one fails.
+    `note(slot)` says whose medium was at work when one fails. `reuses` says whether a state that was dropped is used
+    again; otherwise it is let go of at once.
     """
 
     def __init__(
-        self, make: Callable[[int], Values], medium: Snapshots | None, note: Callable[[int], BlameNote]
+        self, make: Callable[[int], Values], medium: Snapshots | None, note: Callable[[int], BlameNote], *, reuses: bool
     ) -> None:
-        self._make, self._medium, self._note = make, medium, note
-        self._states: list[Values] = []
+        self._make, self._medium, self._note, self._reuses = make, medium, note, reuses
+        self._states: list[Any] = []
         self._places = SlotAllocator()
         self._near: dict[int, int] = {}  # slot -> place
 
@@ -42,7 +43,9 @@ class SnapshotSlots:
             return
         place = self._places.take()
         while len(self._states) <= place:
-            self._states.append(self._make(len(self._states)))
+            self._states.append(None)
+        if self._states[place] is None:
+            self._states[place] = self._make(place)
         self._states[place].copy_from(state)
         self._near[slot] = place
 
@@ -57,7 +60,10 @@ class SnapshotSlots:
     def drop(self, slot: int) -> None:
         """Free the slot."""
         if slot in self._near:
-            self._places.give(self._near.pop(slot))
+            place = self._near.pop(slot)
+            self._places.give(place)
+            if not self._reuses:
+                self._states[place] = None
         elif self._medium is not None:
             with self._note(slot):
                 self._medium.drop(slot)
@@ -66,5 +72,7 @@ class SnapshotSlots:
         """Free every slot, whatever a run that was interrupted has left."""
         self._near.clear()
         self._places = SlotAllocator()
+        if not self._reuses:
+            self._states = []
         if self._medium is not None:
             self._medium.clear()

@@ -185,6 +185,9 @@ class TapeFactory:
         """Return an uninitialised tape, in new memory or in the `room` given."""
         return Tape(Vector(self._kept, self._dtype, room), self._shared, self._layers, self._batch)
 
+    def passing(self) -> None:
+        """Any tape that is free serves for a chunk that is not reversed."""
+
 
 ENDS = "@ends"
 

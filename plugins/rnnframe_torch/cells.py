@@ -193,7 +193,7 @@ class CellModel:
         """Return the state of the one shard."""
         return parts[0].copy()
 
-    def derive(self) -> None:
+    def derive(self, draw: Any = None) -> None:
         """Nothing is derived from the parameters."""
 
     # what the loop calls

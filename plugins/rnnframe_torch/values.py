@@ -171,6 +171,9 @@ class Parameters:
             copies = {id(each): each.clone().requires_grad_(each.requires_grad) for each in self._aliases}
             return Parameters({name: copies[id(each)] for name, each in self.tensors.items()})
 
+    def complete(self, gradients: Any, /) -> None:
+        """Nothing is left to do with the sums."""
+
 
 class Tape:
     """The graph of one chunk, and its ends: what it was computed from, and what came out.

@@ -64,11 +64,13 @@ class TwoPassRun:
         """Run back from dL/d(final state), None for zeros; the gradients are then in `memory`."""
         self.memory.arriving = self._filled(state_gradient)
         self._execute(_from(self._waiting, self._schedule))
+        self.model.weights.complete(self.memory.gradients)
 
     def whole(self, state: Any) -> Values:
         """Make both passes of any store, with the losses of the model, and return the final state."""
         self._start(state)
         self._execute(self._schedule)
+        self.model.weights.complete(self.memory.gradients)
         return self._final()
 
     def _start(self, state: Any) -> None:

@@ -216,11 +216,8 @@ def test_a_class_with_a_name_of_its_own_only_in_its_parent_is_not_taken(write):
 def test_a_file_can_import_the_module_beside_it(write, monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path])
     write("GAIN = 7.0\n", "beside_it_only.py")
-    path = write(
-        CLASSES.replace("import attrs\n", "import attrs\n    from beside_it_only import GAIN\n", 1).replace(
-            "1.0", "GAIN"
-        )
-    )
+    source = CLASSES.replace("import attrs\n", "import attrs\n    from beside_it_only import GAIN\n", 1)
+    path = write(source.replace("1.0", "GAIN"))
     registry = rf.Registry.installed()
     registry.add_local(path)
     assert registry.cell("copy").gain == 7.0

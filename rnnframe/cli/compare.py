@@ -62,8 +62,8 @@ def command(
 ) -> None:
     """Run full history and each store on the same random batch, each in a process of its own.
 
-    By default the stores are those of `rnnframe plan`. Predicted bytes and time are those of `plan`; held bytes those of
-    the buffers; "above idle" is the peak of the process's resident set above what it held before. The gradient is
+    By default the stores are those of `rnnframe plan`. Predicted bytes and time are those of `plan`; held bytes those
+    of the buffers; "above idle" is the peak of the process's resident set above what it held before. The gradient is
     compared with that of full history at the same chunk length.
     """
     network = network_of(**of)

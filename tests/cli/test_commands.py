@@ -9,7 +9,7 @@ import pytest
 
 from rnnframe import Registry
 from rnnframe.cli import COMMANDS, with_commands
-from rnnframe.registry.kinds import KINDS
+from rnnframe.registry import kinds
 from rnnframe.registry.registry import default_registry
 
 from .conftest import TEXT, Run
@@ -149,7 +149,7 @@ def test_help_imports_nothing_that_only_training_needs() -> None:
 
 def test_show_without_a_name_lists_everything_by_kind(run: Run) -> None:
     out = run("show").out
-    for kind, rule in KINDS.items():
+    for kind, rule in kinds.KINDS.items():
         assert f"{rule.plural}:\n" in out
         for name in default_registry().names(kind):
             assert re.search(rf"^  {name} +\S", out, re.MULTILINE), name

@@ -31,7 +31,7 @@ ROW, TOP, BOTTOM = 0.72, 0.75, 1.15
 MARKS = {  # what: marker, colour, face, size
     "predicted": ("o", BLUE, "white", 9),
     "held": (".", BLUE, BLUE, 8),
-    "above idle": ("D", ORANGE, "white", 6),
+    "above idle": ("D", ORANGE, "none", 12),  # around the others, which it must not cover
 }
 
 

@@ -135,7 +135,8 @@ def _time(seconds: float) -> str:
 
 
 def _draw(path: Path, runs: tuple[str, ...], units: list[str], read: list[Metrics], over: Over) -> None:
-    from rnnframe.drawing.runs import Drawn, runs_figure
+    from rnnframe.drawing.references import Drawn
+    from rnnframe.drawing.runs import runs_figure
     from rnnframe.drawing.style import save
 
     for run, metrics in zip(runs, read, strict=True):

@@ -132,7 +132,7 @@ def _words(axes: Axes, row: int, words: Sequence[str]) -> None:
     """Write the numbers of a row above its dots, starting at the left edge, where there is no dot."""
     axes.annotate(
         "   ".join(words),
-        xy=(0, row - 0.2),
+        xy=(0, row - 0.23),
         xycoords=axes.get_yaxis_transform(),
         xytext=(4, 0),
         textcoords="offset points",

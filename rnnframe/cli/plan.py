@@ -100,10 +100,10 @@ def _print(rows: list[dict[str, Any]], running: Network, steps: int, shards: int
             for row in rows
         ],
     )
-    each = f"the gradients of each of {shards} threads" if shards > 1 else "gradients"
+    each = "each thread's gradients" if shards > 1 else "gradients"
     parameters = human_bytes(running.parameters.nbytes)
     click.echo(f"\nkernels: {kernels_used(running.kernels)}")
-    click.echo(f"parameters {parameters}, and as much again for {each} and for each optimizer slot")
+    click.echo(f"parameters {parameters}; as much for {each} and each optimizer slot")
 
 
 def _reason(rows: list[dict[str, Any]], asked: str, budget: int) -> str:

@@ -211,3 +211,13 @@ def test_the_types_of_options_may_stand_as_text(write):
 def test_a_class_with_a_name_of_its_own_only_in_its_parent_is_not_taken(write):
     source = CLASSES + "\n    @attrs.frozen(kw_only=True)\n    class Again(Copy):\n        pass\n"
     assert rf.Registry.installed().add_local(write(source)).provides["cell"] == ["copy"]
+
+
+def test_a_file_can_import_the_module_beside_it(write, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    write("GAIN = 7.0\n", "beside_it_only.py")
+    source = CLASSES.replace("import attrs\n", "import attrs\n    from beside_it_only import GAIN\n", 1)
+    path = write(source.replace("1.0", "GAIN"))
+    registry = rf.Registry.installed()
+    registry.add_local(path)
+    assert registry.cell("copy").gain == 7.0

@@ -12,7 +12,8 @@ pytest.importorskip("matplotlib", reason='the pictures need matplotlib: pip inst
 # Below the skip, as these import matplotlib.
 from layout import check_layout, texts
 
-from rnnframe.drawing.runs import LOOKS, MEANS, MOST, SHADES, Drawn, runs_figure
+from rnnframe.drawing.references import Drawn
+from rnnframe.drawing.runs import LOOKS, MEANS, MOST, SHADES, runs_figure
 from rnnframe.runs.metrics import Metrics
 
 
@@ -135,3 +136,37 @@ def test_any_two_looks_differ_in_dashes_and_marker():
     for (_, dashes, marker), (_, others, other) in itertools.combinations(LOOKS, 2):
         assert dashes != others
         assert marker != other
+
+
+def with_references(**of):
+    """Return a run of a forecast, whose naive error is the same at every evaluation."""
+    run = drawn("forecast", "loss (variance)", measures=["error", "seasonal-naive", "rms error"], **of)
+    naive = type(run.metrics.loss)()
+    naive.extend(np.linspace(10, 50, 5), np.full(5, 0.7))
+    run.metrics.measures["seasonal-naive"] = naive
+    return run
+
+
+def test_a_naive_forecast_is_a_line_in_the_panel_of_the_error_beside_it():
+    figure = runs_figure([with_references()], "updates")
+    (line,) = marks(panel(figure, "error, validation"), "reference")
+    assert set(line.get_ydata()) == {0.7}
+    assert not [axes for axes in figure.axes if axes.get_title(loc="left").startswith("seasonal-naive")]
+    assert "seasonal-naive" in {text for text, _ in texts(figure)}
+    check_layout(figure)
+
+
+def test_first_batches_do_not_squeeze_the_rest():
+    loss = np.concatenate([np.full(5, 40.0), np.linspace(2, 1, 995)])
+    figure = runs_figure([Drawn("run", "loss (nats)", metrics(updates=1000, loss=loss))], "updates")
+    axes = panel(figure, "loss")
+    assert axes.get_ylim()[1] < 3
+    assert "first batches up to 40" in {text for text, _ in texts(figure)}
+    check_layout(figure)
+
+
+def test_many_tasks_make_a_picture_that_fits_a_screen_and_a_half():
+    runs = [drawn(str(n), f"loss ({n})", measures=[f"a{n}", f"b{n}"]) for n in range(4)]
+    figure = runs_figure(runs, "updates")
+    assert figure.get_figheight() * figure.dpi < 2600
+    check_layout(figure)

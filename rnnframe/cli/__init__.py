@@ -39,6 +39,7 @@ GROUPS = {
         "check": "Put a plugin through the conformance suite of its kind.",
     },
     "Set up": {
+        "completion": "Print what makes a shell complete commands, options and values.",
         "warmup": "Compile the kernels ahead of their first use.",
     },
 }

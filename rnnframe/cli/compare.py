@@ -1,7 +1,7 @@
 """`rnnframe compare`."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from rnnframe.arrays import Array
 from rnnframe.cli.network import KERNELS, SHARDS, network_of, network_options
 from rnnframe.cli.output import print_json, print_table
 from rnnframe.cli.picture import plot_option
+from rnnframe.cli.usual_stores import usual_plans
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.plan import RunPlan
 from rnnframe.engine.threads import usual_shards
@@ -24,6 +25,8 @@ from rnnframe.registry.registry import default_registry
 from rnnframe.registry.specs import render
 from rnnframe.sizes import human_bytes
 
+REFERENCE = "full-history"
+"""The store whose gradient the others are compared with."""
 COLUMNS = [
     "store",
     "predicted",
@@ -34,7 +37,6 @@ COLUMNS = [
     "forward/T",
     "gradient, beside full history",
 ]
-STORES = ("full-history", "checkpoint", "checkpoint:policy=revolve", "circular-queue")
 
 
 @click.command("compare", short_help="Run the strategies on one batch: bytes, time, and the gradient's difference.")
@@ -44,7 +46,7 @@ STORES = ("full-history", "checkpoint", "checkpoint:policy=revolve", "circular-q
 @click.option("--chunk", type=click.IntRange(min=1), metavar="N", help="steps per chunk, the same for all")
 @SHARDS
 @KERNELS
-@click.option("--store", multiple=True, default=STORES, metavar="SPEC", help="a store to compare with full history")
+@click.option("--store", multiple=True, metavar="SPEC", help="compare these stores instead of the usual ones")
 @plot_option("predicted and measured bytes and times")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(
@@ -58,11 +60,11 @@ def command(
     as_json: bool,
     **of: Any,
 ) -> None:
-    """Run each store on the same random batch, each in a process of its own, beside full history.
+    """Run full history and each store on the same random batch, each in a process of its own.
 
-    Predicted bytes and time are those of `rnnframe plan`; held bytes those of the buffers; "above idle" is the peak of
-    the process's resident set above what it held before. The gradient is compared with that of full history at the same
-    chunk length.
+    By default the stores are those of `rnnframe plan`. Predicted bytes and time are those of `plan`; held bytes those
+    of the buffers; "above idle" is the peak of the process's resident set above what it held before. The gradient is
+    compared with that of full history at the same chunk length.
     """
     network = network_of(**of)
     running = Engine(network, kernels=kernels).running
@@ -85,7 +87,8 @@ def command(
     def plan(spec: str) -> RunPlan:
         return Engine(network, spec, length, shards, kernels=kernels).run_plan(steps, batch)
 
-    rows = _measured(job, store, Calibration(running), plan)
+    others = store or [spec for spec, _ in usual_plans(plan)]
+    rows = _measured(job, dict.fromkeys((REFERENCE, *others)), Calibration(running), plan)
     if as_json:
         about = {"steps": steps, "batch": batch, "chunk": length, "shards": shards, "kernels": running.kernels}
         print_json({**about, "stores": rows})
@@ -97,7 +100,7 @@ def command(
 
 
 def _measured(
-    job: Callable[..., Job], stores: tuple[str, ...], calibration: Calibration, plan: Callable[[str], RunPlan]
+    job: Callable[..., Job], stores: Iterable[str], calibration: Calibration, plan: Callable[[str], RunPlan]
 ) -> list[dict[str, Any]]:
     """Run full history and each store in a process of its own, and return a row for each of `stores`."""
     with tempfile.TemporaryDirectory() as folder:
@@ -106,10 +109,10 @@ def _measured(
             file = Path(folder) / "gradient.npy"
             return measure_apart(job(store=spec, gradient=str(file))), np.load(file, allow_pickle=False)
 
-        reference, exact = run("full-history")
+        reference, exact = run(REFERENCE)
         rows = []
         for spec in stores:
-            measured, gradient = (reference, exact) if spec == "full-history" else run(spec)
+            measured, gradient = (reference, exact) if spec == REFERENCE else run(spec)
             error, cosine = difference(gradient, exact)
             compared = {
                 "predicted_seconds": calibration.seconds(plan(spec).largest),

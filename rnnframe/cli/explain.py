@@ -99,9 +99,9 @@ def _print(rows: list[dict[str, Any]], stores: list[str], steps: int, batch: int
         ],
     )
     click.echo(
-        f"\n{NOTE}\nGradients are those of one step; dU, dW, dV and the biases' are sums over time, one array each."
-        f"\nWhat a store does is told for {steps:,} steps and batch {batch:,}. Rebuilt: from what is kept of the same"
-        "\nchunk. Recomputed: by running forward again from an earlier state."
+        f"\n{NOTE}\nGradients are those of one step; dU, dW, dV and the biases' are sums over time,\none array each."
+        f"\nWhat a store does is told for {steps:,} steps and batch {batch:,}."
+        "\nRebuilt: from what is kept of the same chunk. Recomputed: by running forward\nagain from an earlier state."
     )
 
 

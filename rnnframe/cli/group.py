@@ -6,8 +6,10 @@ from contextlib import nullcontext
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from rnnframe.cli.output import json_alone
+from rnnframe.cli.values import completed
 from rnnframe.errors import PluginError, RnnframeError, unknown_name
 from rnnframe.registry.discovery import may_have_commands
 from rnnframe.registry.records import PluginRecord
@@ -37,7 +39,7 @@ class PluginGroup(click.Group):
     def load(self, name: str) -> click.Command:
         """Return a command of the group's own."""
         if name not in self.commands:
-            self.add_command(importlib.import_module(f"rnnframe.cli.{name}").command)
+            self.add_command(completed(importlib.import_module(f"rnnframe.cli.{name}").command))
         return self.commands[name]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -49,6 +51,12 @@ class PluginGroup(click.Group):
         for title, commands in {**self.groups, **plugin_commands}.items():
             with formatter.section(title):
                 formatter.write_dl([(name.ljust(longest), line) for name, line in commands.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return commands and options that begin with `incomplete`, without importing the commands."""
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=self.own.get(name)) for name in names]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take note of `--plugin` before any option acts, since `--help` lists the commands of these files too."""

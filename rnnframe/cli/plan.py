@@ -1,6 +1,6 @@
 """`rnnframe plan`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import click
 from rnnframe.cli.network import KERNELS, SHARDS, network_of, network_options
 from rnnframe.cli.output import print_json, print_table
 from rnnframe.cli.picture import plot_option
+from rnnframe.cli.usual_stores import plans_of, usual_plans
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.plan import RunPlan
 from rnnframe.engine.threads import usual_shards
@@ -16,11 +17,8 @@ from rnnframe.errors import OptionError, UsageError
 from rnnframe.inspection.calibration import Calibration
 from rnnframe.network.network import Network
 from rnnframe.registry.kernels import kernels_used
-from rnnframe.registry.registry import default_registry
-from rnnframe.registry.specs import read_value, render, required_options
+from rnnframe.registry.specs import read_value, render
 from rnnframe.sizes import ByteSize, human_bytes
-
-STORES = ("full-history", "checkpoint", "checkpoint:policy=revolve", "circular-queue")
 
 
 @click.command("plan", short_help="Tell bytes and time of every strategy before anything runs.")
@@ -63,14 +61,13 @@ def command(
     network = network_of(**of)
     within = None if budget is None else _size(budget)
     chosen = [f"auto:budget={within}"] if within else []
-    asked = [*(store or _usual()), *chosen]
     shown = draw or [*chosen, *store, "checkpoint"][0]
     shards = min(batch, shards or usual_shards(batch, network.recurrent_work))
 
     def plan(spec: str) -> RunPlan:
         return Engine(network, spec, chunk, shards, kernels=kernels).run_plan(steps, batch)
 
-    plans = _plans(plan, asked, () if store else _further())
+    plans = [*(plans_of(plan, store) if store else usual_plans(plan)), *plans_of(plan, chosen)]
     drawn = plan(shown) if plot else None
     running = Engine(network, kernels=kernels).running
     calibration = Calibration(running)
@@ -85,7 +82,7 @@ def command(
     if plot is not None and drawn is not None:
         from rnnframe.cli.plan_picture import draw_plans
 
-        draw_plans(plot, plan, [made for _, made in plans], drawn, within, calibration)
+        draw_plans(plot, plan, [*(made for _, made in plans), *([drawn] if draw else [])], drawn, within, calibration)
 
 
 def _print(rows: list[dict[str, Any]], running: Network, steps: int, shards: int) -> None:
@@ -103,10 +100,10 @@ def _print(rows: list[dict[str, Any]], running: Network, steps: int, shards: int
             for row in rows
         ],
     )
-    each = f"the gradients of each of {shards} threads" if shards > 1 else "gradients"
+    each = "each thread's gradients" if shards > 1 else "gradients"
     parameters = human_bytes(running.parameters.nbytes)
     click.echo(f"\nkernels: {kernels_used(running.kernels)}")
-    click.echo(f"parameters {parameters}, and as much again for {each} and for each optimizer slot")
+    click.echo(f"parameters {parameters}; as much for {each} and each optimizer slot")
 
 
 def _reason(rows: list[dict[str, Any]], asked: str, budget: int) -> str:
@@ -126,40 +123,12 @@ def _reason(rows: list[dict[str, Any]], asked: str, budget: int) -> str:
     return "; ".join([chosen, *reasons])
 
 
-def _usual() -> list[str]:
-    """Return the usual stores, and every further one that needs no options."""
-    return [*STORES, *_further()]
-
-
-def _further() -> list[str]:
-    registry = default_registry()
-    named = {spec.partition(":")[0] for spec in STORES} | {"auto"}
-    others = [name for name in registry.names("store") if name not in named]
-    return [name for name in others if not required_options(registry.find("store", name))]
-
-
 def _size(text: str) -> ByteSize:
     try:
         size: ByteSize = read_value(text, ByteSize)
     except ValueError:
         raise OptionError(f"--budget {text!r} is invalid; expected {ByteSize.description}") from None
     return size
-
-
-def _plans(
-    plan: Callable[[str], RunPlan], stores: Sequence[str], dispensable: Sequence[str]
-) -> list[tuple[str, RunPlan]]:
-    """Return the plan of each store; a `dispensable` one that fails is left out and told."""
-    registry = default_registry()
-    plans: list[tuple[str, RunPlan]] = []
-    for spec in stores:
-        try:
-            plans.append((spec, plan(spec)))
-        except Exception as error:
-            if spec not in dispensable:
-                raise
-            registry.leave_out("store", registry.find("store", spec), error)
-    return plans
 
 
 def _rows(plans: Sequence[tuple[str, RunPlan]], calibration: Calibration) -> list[dict[str, Any]]:

@@ -35,7 +35,8 @@ def draw_plans(
     line = tuple(_checkpoint_front(plan, calibration))
     one = drawn.largest
     time = calibration.chunk(one.grid.longest, one.batch, one.costs.shards)
-    save(plan_figure(Front(points, budget, line, "checkpoint, for any budget"), one, time.reverse / time.forward), path)
+    front = Front(points, budget, line, "checkpoint, for any budget")
+    save(plan_figure(front, one, time.reverse / time.forward, drawn.predicted_bytes), path)
 
 
 def _checkpoint_front(plan: Callable[[str], RunPlan], calibration: Calibration) -> list[tuple[int, float]]:

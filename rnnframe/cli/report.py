@@ -22,7 +22,7 @@ from rnnframe.storage.durable import write_whole
 from rnnframe.training.options import TrainingOptions
 
 if TYPE_CHECKING:
-    from rnnframe.drawing.runs import Drawn  # which imports matplotlib
+    from rnnframe.drawing.references import Drawn  # which imports matplotlib
 
 
 def _page_file(context: click.Context, option: click.Parameter, value: str | None) -> Path | None:
@@ -174,7 +174,7 @@ def _time(seconds: float) -> str:
 
 
 def _drawn(runs: Sequence[str], units: Sequence[str], read: Sequence[Metrics], over: Over) -> list["Drawn"]:
-    from rnnframe.drawing.runs import Drawn
+    from rnnframe.drawing.references import Drawn
 
     for run, metrics in zip(runs, read, strict=True):
         if not metrics.batches:

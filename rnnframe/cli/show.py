@@ -1,6 +1,7 @@
 """`rnnframe show`."""
 
 import inspect
+import re
 from typing import Any
 
 import attrs
@@ -17,14 +18,22 @@ from rnnframe.registry.specs import build, describe_type, field_types, required_
 
 
 @click.command("show", short_help="List what there is, or explain a task, cell, store, ... and its options.")
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="[NAME]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def command(name: str, as_json: bool) -> None:
-    """Explain NAME (a task, cell, store, optimizer, medium, head, learning rate or observer) and list its options."""
+def command(name: str | None, as_json: bool) -> None:
+    """Explain NAME (a task, cell, store, optimizer, medium, loss, ...) and list its options.
+
+    Without a NAME everything is listed by kind; `rnnframe show stores` lists one kind.
+    """
     registry = default_registry()
+    kinds = _kinds(name)
+    if kinds:
+        _list(registry, kinds, as_json=as_json)
+        return
+    assert name is not None
     found = [_describe(registry, kind, name) for kind in KINDS if name in registry.names(kind)]
     if not found:
-        raise unknown_name("name", name, [known for kind in KINDS for known in registry.names(kind)])
+        raise unknown_name("name", name, _known(registry))
     if as_json:
         print_json({"found": found})
         return
@@ -35,7 +44,43 @@ def command(name: str, as_json: bool) -> None:
         if thing["facts"]:
             click.echo()
         rows = [[o["name"], o["type"], o["default"], o["help"]] for o in thing["options"]]
-        print_table(["option", "type", "default", "meaning"], rows)
+        if rows:
+            print_table(["option", "type", "default", "meaning"], rows)
+        else:
+            click.echo("It has no options.")
+
+
+def _kinds(name: str | None) -> list[str]:
+    """Return the kinds to list: all where nothing is named; none for the name of a single thing."""
+    if name is None:
+        return [*KINDS]
+    word = name.replace("-", " ").lower()
+    return [kind for kind, rule in KINDS.items() if word in (kind, rule.plural)]
+
+
+def _known(registry: Registry) -> list[str]:
+    names = [known for kind in KINDS for known in registry.names(kind)]
+    return [*names, *(rule.plural.replace(" ", "-") for rule in KINDS.values())]
+
+
+def _list(registry: Registry, kinds: list[str], *, as_json: bool) -> None:
+    """Print each name with the first sentence of what it says of itself."""
+    listed = {kind: {name: _gist(registry.find(kind, name)) for name in registry.names(kind)} for kind in kinds}
+    if as_json:
+        print_json({"kinds": {KINDS[kind].plural: names for kind, names in listed.items()}})
+        return
+    formatter = click.HelpFormatter()
+    longest = max((len(name) for names in listed.values() for name in names), default=0)
+    for kind, names in listed.items():
+        with formatter.section(KINDS[kind].plural):
+            formatter.write_dl([(name.ljust(longest), gist) for name, gist in names.items()])
+    click.echo(formatter.getvalue() + "\n`rnnframe show NAME` explains one and lists its options.")
+
+
+def _gist(cls: type[Any]) -> str:
+    """Return the first sentence of what a class says of itself, on one line."""
+    paragraph = " ".join((inspect.getdoc(cls) or "").partition("\n\n")[0].split())
+    return re.split(r"(?<=[.;])\s", paragraph, maxsplit=1)[0].rstrip(".;:")
 
 
 def _describe(registry: Registry, kind: str, name: str) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from typing import Any
 import click
 
 from rnnframe.cli.ending import report
+from rnnframe.cli.kernels_here import check_kernels, remark_on_numpy
 from rnnframe.cli.options import given, options_of
 from rnnframe.cli.output import print_remarks
 from rnnframe.cli.train_options import AroundOptions, resolve, resolve_resumed
+from rnnframe.contracts.kernels import AUTO
 from rnnframe.errors import RnnframeError, RunError, UsageError
 from rnnframe.registry.files import check_named
 from rnnframe.registry.registry import default_registry
@@ -43,6 +45,8 @@ def command(config: str | None, resume: str | None, **values: Any) -> int:
         training, around = _resumed(resume, asked)
     else:
         training, around = _fresh(config, asked)
+    if resume is None:
+        remark_on_numpy(training, str(asked.get("kernels", AUTO)))
     begun = training.number
     _remark_on_few_updates(training)
     print_remarks(training.data.remarks, f"data file {training.options.data!r}")
@@ -79,6 +83,7 @@ def _resumed(path: str, asked: dict[str, Any]) -> tuple[Training, AroundOptions]
     run, registry = click.get_current_context().with_resource(RunFolder.resume(path)), default_registry()
     options, around = resolve_resumed(run.config(), config, asked)
     check_named(options.plugin, registry.records, f"run {path!r}")
+    check_kernels(options.kernels, path)
     training = Training(options, observers=around.observers(registry.names("observer")), run=run)
     if training.ended:
         raise UsageError(f"run {path!r} {training.ended}")

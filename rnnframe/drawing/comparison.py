@@ -31,7 +31,7 @@ ROW, TOP, BOTTOM = 0.72, 0.75, 1.15
 MARKS = {  # what: marker, colour, face, size
     "predicted": ("o", BLUE, "white", 9),
     "held": (".", BLUE, BLUE, 8),
-    "above idle": ("D", ORANGE, "white", 6),
+    "above idle": ("D", ORANGE, "none", 12),  # around the others, which it must not cover
 }
 
 
@@ -132,7 +132,7 @@ def _words(axes: Axes, row: int, words: Sequence[str]) -> None:
     """Write the numbers of a row above its dots, starting at the left edge, where there is no dot."""
     axes.annotate(
         "   ".join(words),
-        xy=(0, row - 0.2),
+        xy=(0, row - 0.23),
         xycoords=axes.get_yaxis_transform(),
         xytext=(4, 0),
         textcoords="offset points",

@@ -11,7 +11,7 @@ from rnnframe.inspection.timeline import Timeline
 from rnnframe.registry.specs import render
 
 
-def plan_figure(front: Front, plan: Plan, reverse_work: float) -> Figure:
+def plan_figure(front: Front, plan: Plan, reverse_work: float, of_all: int | None = None) -> Figure:
     """Return the picture: memory against time on the left; the timeline and the bytes of a plan on the right.
 
     Parameters
@@ -22,6 +22,8 @@ def plan_figure(front: Front, plan: Plan, reverse_work: float) -> Figure:
         The plan for the right side.
     reverse_work
         The cost of a reverse step, in forward steps.
+    of_all
+        The bytes that all threads hold at the peak, as on the left side; by default those of `plan`, for one thread.
     """
     figure = new_figure(12.4, 6.4)
     left = figure.add_axes((0.055, 0.2, 0.4, 0.72))
@@ -31,7 +33,7 @@ def plan_figure(front: Front, plan: Plan, reverse_work: float) -> Figure:
     timeline = condensed_timeline(plan, reverse_work)
     draw_timeline(upper, timeline)
     upper.tick_params(labelbottom=False)
-    draw_held(lower, timeline, plan, reverse_work)
+    draw_held(lower, timeline, plan, reverse_work, of_all or plan.predicted_bytes or 0)
     figure.text(0.015, 0.955, "Memory and time of every strategy", fontsize=LARGE, va="center")
     figure.text(0.5, 0.955, _title(plan), fontsize=LARGE, va="center", linespacing=1.1)
     figure.text(0.985, 0.012, caption(timeline, plan), fontsize=SMALL, color=GREY, ha="right", va="bottom")
@@ -46,7 +48,7 @@ def caption(timeline: Timeline, plan: Plan) -> str:
     """Return a text that says what the timeline shows, and what was merged in it."""
     about = f"{timeline.steps:,} steps in chunks of {plan.grid.longest:,}, batch {plan.batch:,}"
     if plan.costs.shards > 1:
-        about += f" (one of {plan.costs.shards} threads)"
+        about += f" in each of {plan.costs.shards} threads, bytes of all"
     merged = [
         f"{whole:,} {name} as {drawn:,} marks"
         for name, whole, drawn in (

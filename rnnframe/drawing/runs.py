@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import attrs
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from rnnframe.drawing.first_batches import after_start, cut_start
+from rnnframe.drawing.references import Drawn, draw_references, references
 from rnnframe.drawing.style import (
     BLUE,
     GREEN,
@@ -44,42 +45,27 @@ SHADES, MEANS, DOTS = 700, 120, 40  # columns of a shade; of a line; marks along
 RATIO = 30.0  # between highest and lowest mean from which on an axis is logarithmic
 # Inches: above the panels, between them, below them, a line of the legend, a panel on the left with its gap
 HEAD, GAP, FOOT, LINE, ROW = 0.82, 0.42, 0.78, 0.21, 2.3
+LOW_ROW, TALL = 1.25, 11.0  # a row where there are many; all rows together, as far as they are no lower than that
 X_LABELS: dict[Over, str] = {"updates": "updates", "steps": "steps, of all samples", "seconds": "training time"}
-
-
-@attrs.frozen
-class Drawn:
-    """A run in a picture; runs with the same loss share a panel.
-
-    Parameters
-    ----------
-    name
-        The name of the run.
-    loss
-        What its loss is, with the unit.
-    metrics
-        Its metrics.
-    """
-
-    name: str
-    loss: str
-    metrics: Metrics
 
 
 def runs_figure(runs: Sequence[Drawn], over: Over) -> Figure:
     """Return the picture of up to `MOST` runs, drawn over each other; every task's loss and measure has a panel."""
     losses = list(dict.fromkeys(run.loss for run in runs))
-    measures = list(dict.fromkeys(name for run in runs for name in run.metrics.measures))
+    places = references(runs)
+    measures = list(dict.fromkeys(name for run in runs for name in run.metrics.measures if name not in places))
     panels = len(losses) + len(measures)
     foot = FOOT + LINE * -(-len(runs) // 2)
-    height = max(6.0, HEAD + ROW * panels + foot)
+    height = max(6.0, HEAD + max(LOW_ROW, min(ROW, TALL / panels)) * panels + foot)
     figure = new_figure(12.4, height)
     left = _column(figure, 0.06, 0.44, foot, panels, most=6.0)
     right = _column(figure, 0.575, 0.385, foot, 4, most=1.3)
     for axes, loss in zip(left, losses, strict=False):
         _draw_loss(axes, loss, [run if run.loss == loss else None for run in runs])
+        draw_references(axes, [name for name, place in places.items() if place == loss], runs)
     for axes, name in zip(left[len(losses) :], measures, strict=True):
         _draw_measure(axes, name, runs)
+        draw_references(axes, [other for other, place in places.items() if place == name], runs)
     _draw_right(right, runs)
     for column in (left, right):
         _x_axis(column, runs, over)
@@ -110,11 +96,14 @@ def _named_axes(axes: Axes, name: str) -> None:
 def _draw_loss(axes: Axes, label: str, runs: Sequence[Drawn | None]) -> None:
     _named_axes(axes, label)
     values: list[float] = []
+    later: list[float] = []
     for run, look in zip(runs, LOOKS, strict=False):
         if run is not None:
             values += _draw_band(axes, run.metrics.loss, look, wide=0.9)
-            values += _draw_points(axes, run.metrics.valid_loss, look)
-    _y_axis(axes, values)
+            points = _draw_points(axes, run.metrics.valid_loss, look)
+            values, later = values + points, [*later, *points, *after_start(run.metrics.loss, SHADES)]
+    _y_axis(axes, later or values)
+    cut_start(axes, values, later)
     shown = [Line2D([], [], color=INK, linewidth=0.9, label="training")]
     if any(run is not None and len(run.metrics.valid_loss.columns()) for run in runs):
         mark: dict[str, Any] = {"marker": "o", "markerfacecolor": "white", "markersize": 4.5}

@@ -9,7 +9,8 @@ from typing import Any
 from plotly.graph_objects import Figure, Scatter
 from plotly.subplots import make_subplots
 
-from rnnframe.drawing.runs import MOST, X_LABELS, Drawn
+from rnnframe.drawing.references import Drawn
+from rnnframe.drawing.runs import MOST, X_LABELS
 from rnnframe.runs.curves import Curve
 from rnnframe.runs.metrics import Over
 

@@ -70,9 +70,11 @@ def _draw_tapes(axes: Axes, timeline: Timeline) -> None:
     axes.add_collection(PolyCollection(boxes, facecolors=SKY, edgecolors=SKY, linewidths=0.8, zorder=1, gid="tape"))
 
 
-def draw_held(axes: Axes, timeline: Timeline, plan: Plan, reverse_work: float) -> None:
-    """Draw the bytes held against work done, stacked by type."""
+def draw_held(axes: Axes, timeline: Timeline, plan: Plan, reverse_work: float, of_all: int) -> None:
+    """Draw the bytes held against work done, stacked by type; at the peak all threads hold `of_all` bytes."""
     costs, held = plan.costs, timeline.held
+    assert plan.predicted_bytes is not None  # the length is known
+    threads = of_all / plan.predicted_bytes
     times = np.array([*(one.at for one in held), timeline.work])
     parts = [
         ("states, working arrays", MIDDLE, None, [costs.fixed for _ in held]),
@@ -88,17 +90,16 @@ def draw_held(axes: Axes, timeline: Timeline, plan: Plan, reverse_work: float) -
     floor = np.zeros(len(held) + 1)
     for name, colour, hatch, values in parts:
         if any(values):
-            top = floor + np.array([*values, values[-1]])
+            top = floor + threads * np.array([*values, values[-1]])
             axes.fill_between(
                 times, floor, top, step="post", facecolor=colour, edgecolor="white" if hatch else "none", hatch=hatch,
                 linewidth=0, label=name,
             )  # fmt: skip
             floor = top
-    peak = plan.predicted_bytes
-    assert peak is not None  # the length is known
+    peak = of_all
     axes.axhline(peak, color=INK, linestyle=":", linewidth=1.0, label=f"predicted peak {human_bytes(peak)}")
     about = f"work done (forward steps; a reverse step counts {reverse_work:.2g})"
-    plain(axes, x=about, y="held")
+    plain(axes, x=about, y="held" if costs.shards == 1 else f"held, {costs.shards} threads")
     axes.set_ylim(0, 1.12 * peak)
     bytes_axis(axes.yaxis, 1.12 * peak)
     count_axis(axes.xaxis)

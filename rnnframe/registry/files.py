@@ -44,7 +44,10 @@ def load(source: str, kinds: Mapping[str, type[Any]]) -> ModuleType:
 
 
 def _run(path: Path) -> ModuleType:
-    """Run a file afresh: a cached compilation could be older than what was saved a moment ago."""
+    """Run a file afresh: a cached compilation could be older than what was saved a moment ago.
+
+    It can import the modules beside it, then and later.
+    """
     if not path.is_file():
         raise PluginError(f"there is no such file; give a FILE.py or the dotted name of a module, not {str(path)!r}")
     folder = hashlib.sha256(os.fsencode(path.parent)).hexdigest()[:8]
@@ -52,6 +55,8 @@ def _run(path: Path) -> ModuleType:
     module.__file__ = str(path)
     code = compile(importlib.util.decode_source(path.read_bytes()), str(path), "exec")
     sys.modules[module.__name__] = module  # where types are looked up that stand as text in annotations
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # last, so that a file beside it hides nothing that is installed
     try:
         exec(code, vars(module))
     except BaseException:

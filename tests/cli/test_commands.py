@@ -9,6 +9,8 @@ import pytest
 
 from rnnframe import Registry
 from rnnframe.cli import COMMANDS, with_commands
+from rnnframe.registry import kinds
+from rnnframe.registry.registry import default_registry
 
 from .conftest import TEXT, Run
 
@@ -109,6 +111,7 @@ def test_help_names_every_command_and_every_training_option(run: Run) -> None:
         "warmup",
         "report",
         "plan",
+        "completion",
         "play",
         "compare",
         "explain",
@@ -142,3 +145,25 @@ def test_help_imports_nothing_that_only_training_needs() -> None:
     )
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert outcome.stdout.splitlines()[-1] == "[]"
+
+
+def test_show_without_a_name_lists_everything_by_kind(run: Run) -> None:
+    out = run("show").out
+    for kind, rule in kinds.KINDS.items():
+        assert f"{rule.plural}:\n" in out
+        for name in default_registry().names(kind):
+            assert re.search(rf"^  {name} +\S", out, re.MULTILINE), name
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("word", ["stores", "store"])
+def test_show_lists_one_kind(run: Run, word: str) -> None:
+    listed = json.loads(run("show", word, "--json").out)["kinds"]
+    assert [*listed] == ["stores"]
+    assert [*listed["stores"]] == default_registry().names("store")
+
+
+def test_show_says_where_there_are_no_options(run: Run) -> None:
+    out = run("show", "compiled").out
+    assert out.endswith("It has no options.\n")
+    assert "meaning" not in out

@@ -39,7 +39,7 @@ from constants import explanation  # noqa: E402
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MODULE = re.compile(r"\b(?:[a-z_]+\.)+(?=[A-Z])")
-NEEDED = {"serve.md": ("onnx", "onnxruntime")}
+NEEDED = {"serve.md": ("onnx", "onnxruntime"), "scikit-learn.md": ("sklearn",)}
 """What the blocks of a page need beyond the test installation."""
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
 
@@ -167,6 +167,7 @@ def thing_of(name: str) -> object:
 
 def test_every_name_that_a_page_imports_is_offered_by_a_door() -> None:
     doors = {module.__name__: api_reference.names_of(module) for module in api_reference.DOORS}
+    doors["rnnframe_sklearn"] = ["RNNClassifier", "RNNRegressor"]  # which cannot be imported without scikit-learn
     for page in PAGES:
         for module, names in re.findall(r"^from (rnnframe\S*) import (.+)$", page.read_text(), re.MULTILINE):
             for name in names.split(", "):

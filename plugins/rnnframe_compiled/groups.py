@@ -15,10 +15,11 @@ from rnnframe.plugin import Array, Arrays
 
 
 class Inputs(NamedTuple):
-    """The inputs of a block: x [L, B, width] at an address, or the rows [L·B] that were looked up.
+    """The inputs of a block: x [L, B, width] at an address, the rows [L·B] that were looked up, or sums.
 
-    The rows of a step of x are dense, its steps `step_bytes` apart; `address` and `width` are 0 where rows are looked
-    up. `numbers` are those of `rows` [count, gates·H] that are added to the sums in turn; empty where x is dense.
+    The rows of a step of x are dense, its steps `step_bytes` apart; `address` and `width` are 0 where there is no x.
+    `numbers` are those of `rows` [count, gates·H] that are added to the sums in turn; empty where none are. With
+    neither x nor numbers, `rows` [L·B, gates·H] are the sums b + x U to go on with.
     """
 
     address: int

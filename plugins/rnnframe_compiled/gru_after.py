@@ -10,7 +10,7 @@ from rnnframe_compiled.gradients import add_gradients, add_looked_up
 from rnnframe_compiled.groups import Inputs, Matrix, Steps, Targets
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
 from rnnframe_compiled.moves import expect_read, expect_write
-from rnnframe_compiled.products import ROWS4, add_gates, add_values, multiply
+from rnnframe_compiled.products import ROWS4, add_gates, add_values, copy, copy_gates, multiply
 from rnnframe_compiled.tiles import candidate_tile
 
 
@@ -90,6 +90,7 @@ def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, work: Array) 
     at_gates, at_q, at_h = address_of(tape.gates), address_of(tape.q), address_of(tape.h)
     buffer = address_of(work) + (len(work) - ROWS4 * 4 * V) * z
     tiles = -(-B // ROWS4)
+    summed = not x and len(numbers) == 0
     panels = -(-H // V)
     for t in range(L):
         for p in range(panels):
@@ -99,11 +100,14 @@ def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, work: Array) 
                 first = B * i // tiles
                 count = B * (i + 1) // tiles - first
                 row = t * B + first
+                for r in range(count if summed else 0):
+                    copy_gates(unit, n, 3, rows + ((row + r) * 3 * H + column) * z, H, buffer + r * 4 * V * z)
+                    copy(unit, V, (pb + (p * 4 + 3) * V * z,), (buffer + (r * 4 + 3) * V * z,))
                 candidate_tile(
                     unit,
                     count,
                     V,
-                    (pb + p * 4 * V * z, 0, V),
+                    (buffer, 4 * V, V) if summed else (pb + p * 4 * V * z, 0, V),
                     (buffer, 4 * V, V),
                     (x + t * inputs.step_bytes + first * I * z, I, 1, pu + p * I * 3 * V * z, 3 * V, I),
                     (at_h + row * H * z, H, 1, pw + p * H * 3 * V * z, 3 * V, H),

@@ -19,6 +19,7 @@ from rnnframe_compiled.products import (
     ROWS4,
     add_gates,
     add_values,
+    copy_gates,
     multiply,
     multiply_few,
 )
@@ -94,6 +95,7 @@ def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, work: Array) 
     at_gates, at_c, at_h = address_of(tape.gates), address_of(tape.c), address_of(tape.h)
     buffer = address_of(work) + (len(work) - ROWS4 * 4 * V) * z
     tiles = -(-B // ROWS4)
+    summed = not x and len(numbers) == 0
     panels = -(-H // V)
     for t in range(L):
         for number in range(panels):
@@ -105,11 +107,13 @@ def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, work: Array) 
                 first = B * i // tiles
                 count = B * (i + 1) // tiles - first
                 row = t * B + first
+                for r in range(count if summed else 0):
+                    copy_gates(unit, n, 4, rows + ((row + r) * 4 * H + column) * z, H, buffer + r * 4 * V * z)
                 both4(
                     unit,
                     count,
                     V,
-                    (pb + p * 4 * V * z, 0, V),
+                    (buffer, 4 * V, V) if summed else (pb + p * 4 * V * z, 0, V),
                     (buffer, 4 * V, V),
                     (x + t * inputs.step_bytes + first * I * z, I, 1, weights_u, 4 * V, I),
                     (at_h + row * H * z, H, 1, weights_w, 4 * V, H),

@@ -64,6 +64,13 @@ def add_values(unit: Any, size: int, source: int, target: int) -> None:
 
 
 @njit(nogil=True, cache=True)
+def copy_gates(unit: Any, n: int, count: int, source: int, gap: int, sums: int) -> None:
+    """Copy `n` values of each of `count` gates, `gap` apart, into the vectors of a tile's row."""
+    for g in range(count):
+        copy(unit, n, (source + g * gap * bytes_of(unit),), (sums + g * BYTES,))
+
+
+@njit(nogil=True, cache=True)
 def add_gates(unit: Any, n: int, count: int, source: int, gap: int, sums: int) -> None:
     """Add `n` values of each of `count` gates, `gap` apart, to the vectors of a tile's row."""
     for g in range(count):
@@ -78,8 +85,8 @@ def most_rows(across: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def project_gates(unit: Any, x: int, PU: Array, H: int, rows: int, zeros: int, out: Array) -> None:
-    """out [rows, gates·H] = x [rows, I] · U [I, gates·H], packed by `pack`; `zeros` is the address of a vector."""
+def project_gates(unit: Any, x: int, PU: Array, Pb: Array, H: int, rows: int, out: Array) -> None:
+    """out [rows, gates·H] = b + x [rows, I] · U [I, gates·H], both packed by `pack`."""
     z = bytes_of(unit)
     L = BYTES // z
     I, count = PU.shape[1], PU.shape[2] // L
@@ -87,14 +94,15 @@ def project_gates(unit: Any, x: int, PU: Array, H: int, rows: int, zeros: int, o
     tiles = -(-rows // most)
     for p in range(len(PU)):
         last = min(L, H - p * L)
+        start = (address_of(Pb) + p * Pb.shape[2] * z, 0, L)
         for i in range(tiles):
             r = rows * i // tiles
             at = (address_of(out) + (r * count * H + p * L) * z, count * H, H)
             product = (x + r * I * z, I, 1, address_of(PU) + p * I * count * BYTES, count * L, I)
             if count == 4:
-                gates4(unit, rows * (i + 1) // tiles - r, last, (zeros, 0, 0), at, product)
+                gates4(unit, rows * (i + 1) // tiles - r, last, start, at, product)
             else:
-                gates3(unit, rows * (i + 1) // tiles - r, last, (zeros, 0, 0), at, product)
+                gates3(unit, rows * (i + 1) // tiles - r, last, start, at, product)
 
 
 @njit(nogil=True, cache=True)

@@ -3,7 +3,7 @@
 A tile is some rows by a few vectors of the result. Its sums are held in registers from the first term to the last, so
 each step of the sum loads a few vectors of the right matrix, which is packed in the order in which they are needed,
 and one value per row of the left one. Every value of a product is summed in the order of its terms, whatever the number
-of rows: the results for a sample do not depend on those beside it (but for few samples, see `products.FEW`).
+of rows: the results for a sample do not depend on those beside it.
 """
 
 from typing import Any

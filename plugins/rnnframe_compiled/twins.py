@@ -9,7 +9,6 @@ import numpy as np
 from rnnframe.plugin import Array, Arrays, Cell, TapeRetention, Widths, is_lookup, project, rows
 from rnnframe_compiled import twin_from
 from rnnframe_compiled.gradients import TERMS
-from rnnframe_compiled.lanes import BYTES
 from rnnframe_compiled.packing import lanes, vectors_for
 from rnnframe_compiled.products import FEW, project_gates
 from rnnframe_compiled.tiles import WIDE, rows_of
@@ -27,7 +26,6 @@ Measure another number with `python -m tests.benchmarks speed --only compiled --
 are left to BLAS.
 """
 _NO_ROWS = np.empty(0, np.int64)
-_ZEROS = np.zeros(BYTES, np.uint8)
 
 
 @attrs.frozen(kw_only=True)
@@ -90,8 +88,9 @@ class Twin(Cell):
         """Return the members of `groups.Inputs` for the forward pass; `sums` [L, B, gates·H] is room for products.
 
         Dense x is multiplied by packed weights as the block runs (and no row is added). Looked-up rows are those of U
-        with these numbers. x too wide to be packed, or of so few samples that each step would read all of U for them,
-        is multiplied here for all steps, into `sums`, whose rows are then added.
+        with these numbers. x too wide to be packed is multiplied here for all steps, into `sums`, whose rows are then
+        added. So is x of so few samples that each step would read all of U for them, but there the block goes on with
+        b + x U as if it had computed it: the terms of every sum have one order, however many samples there are.
         """
         U, PU = weights["U"], weights["PU"]
         few = x.shape[1] < FEW and PU.ndim == 3  # packed with gates side by side
@@ -99,10 +98,10 @@ class Twin(Cell):
             return inputs_of(x, U)
         count = sums.shape[0] * sums.shape[1]
         if PU.size:
-            zeros, x = _ZEROS.ctypes.data, np.ascontiguousarray(x)
-            project_gates(self.dtype.type(1), x.ctypes.data, PU, self.hidden, count, zeros, sums)
-        else:
-            project(x, U, sums)
+            x = np.ascontiguousarray(x)
+            project_gates(self.dtype.type(1), x.ctypes.data, PU, weights["Pb"], self.hidden, count, sums)
+            return 0, 0, 0, _NO_ROWS, rows(sums)
+        project(x, U, sums)
         return 0, 0, 0, np.arange(count), rows(sums)
 
 

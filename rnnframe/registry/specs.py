@@ -144,7 +144,7 @@ def check_value(value: Any, kind: Any) -> Any:
 def build(cls: type[T], options: Mapping[str, Any], kind: str, name: str, spelt: Mapping[str, str] | None = None) -> T:
     """Make a `cls` from its options; texts are read by the field's type, other values are taken as they are.
 
-    `spelt` says how the user wrote the name of an option where that is not `key=value`: `--held-out `, `held-out = `.
+    `spelt` says how the user wrote the name of an option, where that is not `key=value`: `--held-out` or `held-out =`.
     Raises `OptionError` (or `UnknownNameError` for a misspelt option) with one line that names option and value.
     """
     types = field_types(cls)

@@ -89,7 +89,7 @@ def test_what_is_wrong_is_told_with_both_values_and_exit_code_1(run: Run, write)
 
 
 def test_a_task_is_checked_on_a_file(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "small.csv").write_text("".join(f"{n % 7}\n" for n in range(90)))
+    (tmp_path / "small.csv").write_text("level\n" + "".join(f"{n % 7}\n" for n in range(90)))
     outcome = run("check", "forecast:horizon=2", "--data", tmp_path / "small.csv")
     assert outcome.code == 0, outcome.out
     assert "\n  ok      what is learnt comes back from a file\n" in outcome.out

@@ -125,7 +125,8 @@ def test_help_names_every_command_and_every_training_option(run: Run) -> None:
 def test_the_overview_says_of_each_command_what_the_command_says(run: Run) -> None:
     commands = with_commands().commands
     assert {name: command.short_help for name, command in commands.items()} == COMMANDS
-    assert set(re.findall(r"^  (\w+)  ", run("--help").out, re.MULTILINE)) == set(commands)
+    listed = set(re.findall(r"^  (\w+)  ", run("--help").out, re.MULTILINE))
+    assert listed == {*commands, "export", "import"}  # these two come from a plugin
 
 
 def test_a_closed_pipe_is_no_traceback() -> None:

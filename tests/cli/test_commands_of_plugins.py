@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,8 +49,9 @@ def test_a_command_of_an_installed_plugin_is_listed_and_runs(typed, tmp_path: Pa
     lay_out(tmp_path, "names-of", COMMANDS.format(name="names"), point="names")
     overview = typed("--help")
     assert (overview.returncode, overview.stderr) == (0, "")
-    assert "names     Say what the registry knows." in overview.stdout
-    assert overview.stdout.index("warmup") < overview.stdout.index("names     Say")
+    line = re.search(r"^  names +Say what the registry knows\.$", overview.stdout, re.MULTILINE)
+    assert line
+    assert overview.stdout.index("warmup") < line.start()
     done = typed("names", "store", "--loud")
     assert (done.returncode, done.stderr) == (0, "")
     assert "FULL-HISTORY" in done.stdout.split(",")

@@ -188,8 +188,8 @@ MUTANTS = [
     ),
     checkpoint(
         "the threads are not counted",
-        "costs.shards} bytes",
-        "1} bytes",
+        "enough = smallest * costs.shards",
+        "enough = smallest",
         "budget",
         sound.TestUniformCheckpointsWithinABudget,
     ),

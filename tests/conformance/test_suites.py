@@ -152,10 +152,10 @@ def test_an_option_that_cannot_be_written_down_is_found():
     @attrs.frozen(kw_only=True)
     class Odd(ELMAN):
         name: ClassVar[str] = "odd"
-        letters: str = "a,b=c"
+        letters: dict[str, int] = attrs.Factory(lambda: {"a": 1})
 
     found = message_of(Odd, "test_the_options_written_down_make_an_equal_object")
-    assert found.startswith("'odd:hidden=3,activation=tanh,letters=a,b=c' cannot be read again: unknown option")
+    assert found.startswith("\"odd:hidden=3,activation=tanh,letters={'a': 1}\" makes Odd(hidden=3,")
 
 
 def test_a_store_that_keeps_its_past_in_vain_is_told_what_to_do():

@@ -1,3 +1,5 @@
+import re
+
 import attrs
 import numpy as np
 import pytest
@@ -105,7 +107,7 @@ def test_checkpoints_keep_to_their_own_budget_or_name_the_smallest(policy: str, 
     try:
         held = engine.plan(STEPS, BATCH).predicted_bytes
     except OptionError as refusal:
-        needed = int(str(refusal).split()[-2])
+        needed = int(re.search(r"\(budget=(\d+)\)", str(refusal))[1])
         assert needed > budget + 1
         held, refused = (
             rf.Engine(network(), store=f"checkpoint:policy={policy},budget={bytes}", chunk=chunk)

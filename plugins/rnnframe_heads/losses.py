@@ -131,25 +131,15 @@ class Softmax(Loss):
 
 
 @attrs.frozen(kw_only=True)
-class MeanSquaredError(Loss):
-    """Squared error, averaged over the outputs; targets [T, B, outputs].
+class _OfNumbers(Loss):
+    """A loss of numbers, some of which may be missing: the targets are [T, B, outputs]."""
 
-    With gaps=ignore a target that is NaN has no loss: the mean is taken over the others, each of which counts
-    1/outputs.
-    """
-
-    name: ClassVar[str] = "mse"
     outputs: int = attrs.field(default=1, validator=ge(1), metadata={"help": "number of outputs"})
     gaps: Literal["refuse", "ignore"] = attrs.field(
         default="refuse",
         validator=in_(("refuse", "ignore")),
         metadata={"help": "what a target that is NaN is: an error, or one that has no loss and does not count"},
     )
-
-    @property
-    def width(self) -> int:
-        """As many as asked for."""
-        return self.outputs
 
     def targets(self, y: Array, dtype: np.dtype[Any]) -> Array:
         """Check that targets are numbers, or gaps where these are ignored."""
@@ -165,7 +155,23 @@ class MeanSquaredError(Loss):
         if self.gaps == "refuse":
             return super().count(y, weights)
         known = np.count_nonzero(~np.isnan(y), axis=-1)
-        return float((known if weights is None else known * weights).sum(dtype=np.float64) / self.width)
+        return float((known if weights is None else known * weights).sum(dtype=np.float64) / self.outputs)
+
+
+@attrs.frozen(kw_only=True)
+class MeanSquaredError(_OfNumbers):
+    """Squared error, averaged over the outputs; targets [T, B, outputs].
+
+    With gaps=ignore a target that is NaN has no loss: the mean is taken over the others, each of which counts
+    1/outputs.
+    """
+
+    name: ClassVar[str] = "mse"
+
+    @property
+    def width(self) -> int:
+        """As many as asked for."""
+        return self.outputs
 
     def loss_and_gradient(self, o: Array, y: Array, weights: Array | None) -> float:
         """Σ (o - y)² / outputs, with do = 2 (o - y) / outputs, each row times its weight."""
@@ -190,7 +196,7 @@ class MeanSquaredError(Loss):
 
 
 @attrs.frozen(kw_only=True)
-class Pinball(Loss):
+class Pinball(_OfNumbers):
     """Pinball loss of quantiles, averaged over outputs and quantiles; targets [T, B, outputs].
 
     The loss of a forecast o of the quantile q for a target y is max(q (y - o), (q - 1)(y - o)), after Koenker & Bassett
@@ -199,14 +205,8 @@ class Pinball(Loss):
     """
 
     name: ClassVar[str] = "pinball"
-    outputs: int = attrs.field(default=1, validator=ge(1), metadata={"help": "number of targets"})
     quantiles: tuple[float, ...] = attrs.field(
         default=(0.1, 0.5, 0.9), metadata={"help": "between 0 and 1, of each target"}
-    )
-    gaps: Literal["refuse", "ignore"] = attrs.field(
-        default="refuse",
-        validator=in_(("refuse", "ignore")),
-        metadata={"help": "what a target that is NaN is: an error, or one that has no loss and does not count"},
     )
 
     @quantiles.validator
@@ -223,22 +223,6 @@ class Pinball(Loss):
     def target_width(self) -> int:
         """As many as asked for."""
         return self.outputs
-
-    def targets(self, y: Array, dtype: np.dtype[Any]) -> Array:
-        """Check that targets are numbers, or gaps where these are ignored."""
-        if self.gaps == "refuse" or y.dtype.kind != "f":
-            return super().targets(y, dtype)
-        gaps = np.isnan(y)
-        ready = super().targets(np.where(gaps, 0, y), dtype)
-        ready[gaps] = np.nan
-        return ready
-
-    def count(self, y: Array, weights: Array | None) -> float:
-        """Count each target that is there by its share of the outputs."""
-        if self.gaps == "refuse":
-            return super().count(y, weights)
-        known = np.count_nonzero(~np.isnan(y), axis=-1)
-        return float((known if weights is None else known * weights).sum(dtype=np.float64) / self.outputs)
 
     def losses_and_gradients(self, o: Array, y: Array) -> Array:
         """max(q (y - o), (q - 1)(y - o)) / width of each output, with do = ((y < o) - q) / width."""

@@ -13,7 +13,7 @@ from rnnframe_sklearn.estimator import RNNEstimator
 from rnnframe_sklearn.sequences import Array, sequences_of
 
 
-class RNNClassifier(ClassifierMixin, RNNEstimator):  # type: ignore[misc]
+class RNNClassifier(ClassifierMixin, RNNEstimator):
     """A recurrent network that gives each sequence a class.
 
     The parameters are those of `RNNEstimator`, and one more.

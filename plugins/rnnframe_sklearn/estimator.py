@@ -17,7 +17,7 @@ PREDICTED = 256
 """Samples that are predicted at once."""
 
 
-class RNNEstimator(BaseEstimator):  # type: ignore[misc]
+class RNNEstimator(BaseEstimator):
     """A stack of equal recurrent layers and a head at the last step of each sample.
 
     Parameters

@@ -10,7 +10,7 @@ from rnnframe_sklearn.estimator import RNNEstimator
 from rnnframe_sklearn.sequences import Array, sequences_of
 
 
-class RNNRegressor(RegressorMixin, RNNEstimator):  # type: ignore[misc]
+class RNNRegressor(RegressorMixin, RNNEstimator):
     """A recurrent network that gives each sequence one number or several, scaled inside.
 
     The parameters are those of `RNNEstimator`.

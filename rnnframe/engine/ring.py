@@ -33,7 +33,7 @@ class Ring:
     passing : function () -> ChunkTape or None
         Returns a tape for a chunk that is not reversed; None where any free one serves.
     reuses : bool
-        Whether a released tape is used again; otherwise it is let go of at once.
+        Whether a released tape is used again; otherwise its memory is freed at once.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ class SnapshotSlots:
     """The slots of a schedule: those in RAM in states that `make(place)` makes, the others in a medium.
 
     `note(slot)` says whose medium was at work when one fails. `reuses` says whether a state that was dropped is used
-    again; otherwise it is let go of at once.
+    again; otherwise its memory is freed at once.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,13 @@ def _runs_are_kept_elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypat
 def _lines_are_as_long_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some terminals and tools export their width, which progress lines keep to."""
     monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _numpy_is_chosen_where_numba_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No training remarks that compiled kernels would be faster."""
+    if find_spec("numba") is None:
+        monkeypatch.setenv("RNNFRAME_KERNELS", "numpy")
 
 
 @pytest.fixture

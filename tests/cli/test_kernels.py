@@ -79,8 +79,9 @@ def test_the_kernels_of_a_run_are_fixed_in_it_and_shown(train: Run, tmp_path: Pa
 
 @pytest.mark.usefixtures("without_numba")
 def test_without_numba_auto_is_numpy_and_compiled_is_an_error_that_says_what_to_install(
-    train: Run, run: Run, tmp_path: Path
+    train: Run, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("RNNFRAME_KERNELS", raising=False)
     assert json.loads(run("plan", *NETWORK, "--steps", 20, "--json").out)["kernels"] == ["numpy", "numpy"]
     trained = train("--json", "--out", tmp_path / "run")
     assert json.loads(trained.out)["kernels"] == ["numpy"]

@@ -121,7 +121,7 @@ def _count(count: float) -> str:
 
 def _held_out(folder: RunFolder, model: TaskModel, options: TrainingOptions) -> Examples:
     dataset = model.task.open(options.setting(model.task))
-    if dataset.digest != folder.checkpoints.readable().progress.get("data"):
+    if dataset.digest != folder.data():
         name = dataset.valid.name
         raise RunError(f"{name} has changed since the run was made; evaluate all of a file with --data FILE")
     return dataset.valid

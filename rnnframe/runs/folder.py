@@ -158,7 +158,7 @@ class RunFolder:
             raise RunError(f"cannot write {where!r}: {error.strerror or error}") from None
 
     def _write_weights(self, checkpoint: Checkpoint) -> None:
-        about = {"model": checkpoint.model, "number": checkpoint.number}
+        about = {"model": checkpoint.model, "number": checkpoint.number, "data": checkpoint.progress.get("data")}
         self._write(WEIGHTS, tensor_bytes(checkpoint.groups["parameters"], about))
 
     def mend_weights(self, newest: Checkpoint) -> None:
@@ -172,6 +172,18 @@ class RunFolder:
             best = newest if number == newest.number else self.checkpoints.read(number)
             if "parameters" in best.groups:
                 self._write_weights(best)
+
+    def data(self) -> Any:
+        """Return the digest of the data that the run was made with; raises `RunError`.
+
+        The best weights tell it as well as the checkpoints: a training writes its first weights before its first
+        checkpoint, and someone may look between them.
+        """
+        try:
+            _, about = read_tensors(self.path / WEIGHTS, prefix="none of them")
+        except RunError:
+            about = {}
+        return about["data"] if "data" in about else self.checkpoints.readable().progress.get("data")
 
     def load(self) -> Checkpoint:
         """Return the newest checkpoint; raises `RunError`."""

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,15 @@ def test_a_checkpoint_that_there_is_not_is_named(train: Run, run: Run, tmp_path:
     outcome = run(command, tmp_path / "run", "--checkpoint", "../3")
     assert outcome.code == 2
     assert "checkpoint=../3 is invalid; expected best, last or a number (there: 0, 3)" in outcome.err
+
+
+def test_the_best_weights_are_judged_before_there_is_a_checkpoint(
+    train: Run, run: Run, text: Path, tmp_path: Path
+) -> None:
+    """As by someone who looks at a training that has just written its first weights."""
+    train("--out", tmp_path / "run", "--epochs", 1)
+    before = run("evaluate", tmp_path / "run").out
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    assert run("evaluate", tmp_path / "run").out == before
+    text.write_text(text.read_text().replace("fox", "cow"))
+    assert "has changed since the run was made" in run("evaluate", tmp_path / "run").err

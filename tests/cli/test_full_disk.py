@@ -65,7 +65,7 @@ def test_a_second_process_on_a_run_folder_is_refused(text: Path, run: Run, tmp_p
     words = ("train", "--data", text, *WORDS, "--epochs", 100_000, "--keep", 1, "--out", tmp_path / "run")
     first = started(*words)
     try:
-        while not (tmp_path / "run" / "weights.safetensors").exists() and first.poll() is None:
+        while not list((tmp_path / "run" / "checkpoints").glob("*.safetensors")) and first.poll() is None:
             pass
         in_use = f"is in use by process {first.pid}; wait until it ends, or take another folder"
         for second in (("train", "--resume", tmp_path / "run"), (*words, "--force")):

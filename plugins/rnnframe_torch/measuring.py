@@ -18,6 +18,9 @@ from rnnframe_torch.values import State, Tape
 NODE = 700
 """Bytes of a node of a graph beside its tensors, as measured with torch 2."""
 
+TENSOR = 1000
+"""Bytes of a tensor beside its numbers, with what the C library leaves unused between two of them."""
+
 
 def measured_model(
     cell: Any,
@@ -98,7 +101,7 @@ def _chunk(model: CellModel, x: Leaves, state: Leaves, y: Any, steps: int) -> tu
         with torch.no_grad(), model.settings(()):
             loss = float(model.loss_of(model.weights, tape.outputs, _steps(y, 0, steps)))
     count = _nodes(model, tape)
-    return sum(each.nbytes() for each in held.values()) + NODE * count, loss, tape.outputs
+    return sum(each.nbytes() + TENSOR for each in held.values()) + NODE * count, loss, tape.outputs
 
 
 def _steps(y: Any, start: int, stop: int) -> Any:

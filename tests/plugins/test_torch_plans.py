@@ -1,15 +1,27 @@
 """What is planned and explained of a PyTorch cell is what plain autograd keeps and what really runs."""
 
+import weakref
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'rnnframe[torch]'")
 
 from torch import nn  # noqa: E402
 
+import rnnframe as rf  # noqa: E402
 import rnnframe_torch as rft  # noqa: E402
 from rnnframe.errors import DataError, OptionError, UsageError  # noqa: E402
 
 T, B, I, H = 192, 32, 6, 64  # three chunks of 64 steps
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Threads that wait for work of this size take time from the other tests."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 class Counted(nn.Module):
@@ -158,3 +170,26 @@ def test_what_cannot_be_planned_is_refused_in_one_line():
         rft.plan(cell, x, state, budget="many")
     with pytest.raises(UsageError, match="explain needs y and loss_fn together"):
         rft.explain(cell, x, state, loss_fn=squares)
+
+
+@pytest.mark.parametrize("store", ["full-history", "checkpoint:slots=3", "checkpoint:policy=revolve,slots=2"])
+def test_no_more_graphs_are_alive_than_were_planned(store, monkeypatch):
+    """A graph that was reversed is freed before the next chunk is run."""
+    from rnnframe_torch import values
+
+    alive, most = weakref.WeakSet(), [0]
+
+    class Watched(values.Tape):
+        def __init__(self, *, kept):
+            super().__init__(kept=kept)
+            if kept:
+                alive.add(self)
+                most[0] = max(most[0], len(alive))
+
+    cell, x, state = problem(64)
+    y = torch.zeros(64, B, H)
+    run = rf.Engine(rft.unrolling.measured_model(cell, squares, x, state, y, False, ())[0], store, chunk=8, shards=1)
+    planned = run.plan(64, B).simulation.tapes
+    monkeypatch.setattr(values, "Tape", Watched)
+    rft.unroll_loss(cell, x, y, squares, state, store, chunk=8)
+    assert most[0] == planned

@@ -38,7 +38,6 @@ def execute(
                 for block in reader.blocks(start, stop):  # fewer where the source ends before
                     tape = ring.push(reached, block.retained_part(), weights) if keep else ring.spare()
                     model.forward(weights, block, state, tape, scratch)
-                    del tape  # the ring alone holds it
                     totals.ran(reached, block.steps)
                     reached += 1
                 if reached == totals.chunks:  # as far as anyone has been: perhaps after the last step

@@ -73,6 +73,8 @@ def _doubt(pandas: Any, texts: "pd.Series", there: "pd.Series", numbers: "pd.Ser
     place = int(np.flatnonzero(cleaned.notna().to_numpy())[0])
     cell = there.iloc[place]
     way_out = "add decimal=comma, or " if re.fullmatch(r"[+-]?\d+,\d+", cell) else ""
+    if there[cleaned.notna()].str.fullmatch(r"[+-]?\d{1,3}(,\d{3})*(\.\d*)?").all():
+        way_out = f"add thousands=comma, {way_out or 'or '}"
     return (
         f"holds {cell[:40]!r} in row {rows[place]} of the data, which pandas reads as a text; {way_out}write plain "
         f"numbers, or leave the column out with exclude={quoted(name)}"

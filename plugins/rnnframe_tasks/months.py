@@ -8,7 +8,7 @@ from rnnframe.plugin import Array
 
 _NUMBERS = {
     name.lower(): number for names in (calendar.month_name, calendar.month_abbr) for number, name in enumerate(names)
-}
+} | {"sept": 9}
 
 
 def month_numbers(values: Array) -> Array | None:

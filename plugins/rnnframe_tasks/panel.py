@@ -11,7 +11,7 @@ import numpy as np
 
 from rnnframe.plugin import Array, DataError
 from rnnframe_tasks.files import quoted
-from rnnframe_tasks.roles import Roles
+from rnnframe_tasks.roles import Roles, called
 from rnnframe_tasks.series import Series
 from rnnframe_tasks.tables import DATE, NUMBER, Table
 from rnnframe_tasks.times import step_of, times_of
@@ -68,8 +68,8 @@ def panel_of(
         own_values, future = block[:, :known_from], block[:, known_from:]
         if roles.known:
             own_values = own_values[: _end(own_values[:, : len(roles.targets)])]
-        own_values, present = _filled(own_values, of_channel, missing, table.path, rows)
-        future, _ = _filled(future, of_channel[known_from:], missing, table.path, rows)
+        own_values, present = _filled(own_values, of_channel, missing, table.path, rows, name)
+        future, _ = _filled(future, of_channel[known_from:], missing, table.path, rows, name)
         filled[:known_from] += (~present).sum(axis=0)
         made.append(
             Series(
@@ -171,7 +171,7 @@ def _order(times: Array, path: str, roles: Roles, rows: Array) -> tuple[Array, s
     if same.any():
         row = rows[order[int(same.argmax()) + 1]] + 1
         raise DataError(
-            f"data file {path!r}: row {row} of the data has the {' and '.join(roles.time)} of an earlier row; remove "
+            f"data file {path!r}: row {row} of the data has the {called(roles.time)} of an earlier row; remove "
             "one, say what tells several series apart with id=, or add time=none"
         )
     if (order == np.arange(len(order))).all():
@@ -197,17 +197,20 @@ def _last_to_begin(values: Array, names: Sequence[str]) -> tuple[str, int]:
     return names[int(first.argmax())], int(first.max()) + 1
 
 
-def _filled(values: Array, names: Sequence[str], missing: Missing, path: str, rows: Array) -> tuple[Array, Array]:
+def _filled(
+    values: Array, names: Sequence[str], missing: Missing, path: str, rows: Array, series: str
+) -> tuple[Array, Array]:
     """Return values [rows, channels] with their gaps filled where that was asked for, and which were in the file."""
     gaps = np.isnan(values)
     if not gaps.any():
         return values, ~gaps
     if missing == "refuse" or gaps[0].any():
         row, channel = np.argwhere(gaps if missing == "refuse" else gaps & gaps.all(axis=0))[0]
-        where = f"in row {rows[row] + 1} of the data"
+        where, known = f"in row {rows[row] + 1} of the data", ", add missing=last to the task"
         if missing == "last":
-            where += " or any other of its series"
-        known = "" if missing == "last" else ", add missing=last to the task"
+            where, known = "at all", ""
+        if missing == "last" and series:
+            where, known = f"in the series {series!r}", ", remove the rows of this series"
         raise DataError(
             f"data file {path!r}: column {names[channel]!r} has no value {where}; fill it in{known}, or leave the "
             f"column out with exclude={quoted(names[channel])}"

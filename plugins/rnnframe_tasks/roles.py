@@ -23,6 +23,7 @@ from rnnframe_tasks.column_words import CODES, DATE_WORDS, PARTS, TIMES, is_id, 
 from rnnframe_tasks.row_patterns import (
     are_whole,
     count_on,
+    fill_most,
     go_one_way,
     is_part,
     is_switch,
@@ -81,6 +82,11 @@ def named(table: Table, asked: str, option: str) -> str:
     if asked.isdecimal() and 1 <= int(asked) <= len(names):
         return names[int(asked) - 1]
     raise DataError(f"data file {table.path!r} has no column {asked!r}, which {option}= names; it has {listed(names)}")
+
+
+def called(names: Iterable[str]) -> str:
+    """Return names of columns as a sentence has them: date, year and month, column 2."""
+    return " and ".join(f"column {name}" if name.isdecimal() else name for name in names)
 
 
 def listed(names: Iterable[str], most: int = 12) -> str:
@@ -251,13 +257,16 @@ class _Finder:
             return None
         others = self._telling_apart(time)
         row = int(np.flatnonzero(twice)[0])
-        likely = [name for name in others if self.table.columns[name].kind == TEXT or is_id(name)] or others
+        likely = [name for name in others if self.table.columns[name].kind == TEXT or is_id(name)]
+        likely = likely or [name for name in others if fill_most([self.table.columns[name].values], times)]
         if likely and all(self._deal_alike(likely[0], other) for other in likely[1:]):
             return likely[0]
-        which = f"which of {listed(others)} does" if others else "the column that does"
+        which = "the column that tells them apart"
+        if others:
+            which += f", such as {listed(others)},"
         raise DataError(
-            f"data file {self.table.path!r}: row {row + 1} of the data has the {' and '.join(time)} of an earlier row; "
-            f"if the rows of several series stand in it, say {which} tell them apart with id=, else add time=none"
+            f"data file {self.table.path!r}: row {row + 1} of the data has the {called(time)} of an earlier row; "
+            f"if the rows of several series stand in it, name {which} with id=, else add time=none"
         )
 
     def _that_repeats(self) -> str | None:
@@ -299,9 +308,9 @@ class _Finder:
             twice = repeats([ids, column.values])
             if twice.any():
                 raise DataError(
-                    f"data file {self.table.path!r}: row {int(twice.argmax()) + 1} of the data has the {name} and "
-                    f"the {id} of an earlier row; if more than {id} tells series apart, name one column that does "
-                    "with id=, else add time=none"
+                    f"data file {self.table.path!r}: row {int(twice.argmax()) + 1} of the data has the "
+                    f"{called([name])} and the {called([id])} of an earlier row; if more than {id} tells series apart, "
+                    "name one column that does with id=, else add time=none"
                 )
 
     def _deal_alike(self, one: str, other: str) -> bool:

@@ -21,6 +21,12 @@ def repeats(keys: Sequence[Array]) -> Array:
     return twice
 
 
+def fill_most(ids: Sequence[Array], times: Sequence[Array]) -> bool:
+    """Return whether rows fill at least half of a table with a row for each id and a column for each time."""
+    series, steps = (int((~repeats(keys)).sum()) for keys in (ids, times))
+    return 2 * len(ids[0]) >= series * steps
+
+
 def rise_in(ids: Array, times: Array) -> bool:
     """Return whether times rise from row to row of each of several series, the mean one of at least two rows."""
     names, inverse = np.unique(ids.astype(str) if ids.dtype.kind == TEXT else ids, return_inverse=True)

@@ -40,6 +40,7 @@ DOUBTFUL = {
     "a decimal comma or two columns": (body("0,V25"), "is one number with a decimal comma, or two", "decimal=comma"),
     "a decimal comma under one name": ("v\n" + body("0,V25"), "is one number with a decimal comma", "decimal=comma"),
     "decimal commas in quotes": ('v,w\n' + body('"N,25","V,5"'), "column 'v' holds '0,25' in row 1", "decimal=comma"),
+    "thousands in quotes": ('v,w\n' + body('"N,250","V,500"'), "column 'v' holds '0,250' in row 1", "thousands=comma"),
     "a first line of 0": ("0\n" + body("V.5"), "the first line is 0, a name", "header=yes"),
     "nothing but an index": ("i\n" + body("N"), "i: counts the rows", "column="),
     "two columns of dates": ("a,b,v\n" + body("2020-01-01,2020-02-01,V"), "has dates in a, b", "time="),
@@ -244,9 +245,9 @@ def test_months_with_names_are_dates(tmp_path: Path, form: str) -> None:
 
 def test_names_of_months_beside_years_are_dates(tmp_path: Path) -> None:
     text = "year,month,v\n" + "".join(
-        f"19{n},{m},{len(m) * n}\n" for n in (90, 91, 92) for m in ("JAN", "Feb", "March")
+        f"19{n},{m},{len(m) * n}\n" for n in (90, 91, 92) for m in ("JAN", "Feb", "March", "sept")
     )
-    assert any("from 1990-01-01 to 1992-03-01" in remark for remark in opened(saved(tmp_path, text)).remarks)
+    assert any("from 1990-01-01 to 1992-09-01" in remark for remark in opened(saved(tmp_path, text)).remarks)
 
 
 def test_white_space_parts_values_in_quotes_and_rows_with_a_name(tmp_path: Path) -> None:
@@ -262,6 +263,12 @@ def test_rows_before_the_first_values_are_left_out_where_gaps_are_filled(tmp_pat
     late = saved(tmp_path, "v,late\n" + body("V,", count=40) + body("V,N.5"))
     with pytest.raises(DataError, match=r"'late' has its first value in row 41 .* exclude=late"):
         opened(late, "missing=last")
+
+
+def test_thousands_and_decimals_have_marks_of_their_own(tmp_path: Path) -> None:
+    path = saved(tmp_path, "v;w\n1.234,5;2\n-12.345.678;0,25\n")
+    columns = read_table(str(path), Reading(decimal="comma", thousands="point")).columns
+    assert [column.values.tolist() for column in columns.values()] == [[1234.5, -12345678], [2, 0.25]]
 
 
 def test_codes_and_ids_are_left_out(tmp_path: Path) -> None:

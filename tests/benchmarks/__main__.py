@@ -2,7 +2,18 @@
 
 import sys
 
-from tests.benchmarks import classification, epoch, lengths, long, memory, scaling, speed, stream, torch_cells
+from tests.benchmarks import (
+    classification,
+    epoch,
+    lengths,
+    long,
+    memory,
+    public_tables,
+    scaling,
+    speed,
+    stream,
+    torch_cells,
+)
 
 BENCHMARKS = {
     "speed": speed,
@@ -14,6 +25,7 @@ BENCHMARKS = {
     "stream": stream,
     "classification": classification,
     "torch-cells": torch_cells,
+    "public-tables": public_tables,
 }
 
 

@@ -15,7 +15,7 @@ from rnnframe_compiled.groups import Matrix, Steps, Targets, taker
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
 from rnnframe_compiled.packing import lanes, pack_columns, pack_transposed, vectors_for
 from rnnframe_compiled.products import multiply
-from rnnframe_compiled.softmax import cross_entropy
+from rnnframe_compiled.softmax import cross_entropy, probabilities
 from rnnframe_compiled.tiles import WIDE
 from rnnframe_compiled.twins import row_numbers
 from rnnframe_heads import Affine, Softmax
@@ -124,6 +124,13 @@ class CompiledSoftmax(Softmax):
             return self.loss.loss_and_gradient(o, y, weights)
         return float(cross_entropy(self.dtype.type(1), o, row_numbers(y, self.classes)))
 
+    def prediction(self, o: Array) -> None:
+        """As the loss; compiled for dense outputs of the network's dtype."""
+        if o.flags.c_contiguous and o.dtype == self.dtype:
+            probabilities(self.dtype.type(1), rows(o))
+        else:
+            self.loss.prediction(o)
+
 
 def compiled_loss(loss: Loss, dtype: np.dtype[Any]) -> Loss:
     """Return the twin of a loss, or the loss itself where there is none."""
@@ -145,3 +152,4 @@ def warm_up_head(dtype: np.dtype[Any]) -> None:
     o = affine.forward(weights, h, scratch)
     affine.backward(weights, h, o, np.zeros_like(h), gradients, scratch)
     cross_entropy(dtype.type(1), np.zeros((1, 2), dtype), np.zeros(1, np.int64))
+    probabilities(dtype.type(1), np.zeros((1, 2), dtype))

@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.benchmarks import classification, epoch, lengths, long, memory, scaling, speed, stream
+from tests.benchmarks import classification, epoch, lengths, long, memory, scaling, speed, steps, stream
 
 BENCHMARKS = {
     "speed": speed,
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "lengths": lengths,
     "long": long,
     "stream": stream,
+    "steps": steps,
     "classification": classification,
 }
 

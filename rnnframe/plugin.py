@@ -41,6 +41,7 @@ from rnnframe.contracts.records import (
     StartRecord,
 )
 from rnnframe.contracts.step_cell import StepCell, sigmoid
+from rnnframe.contracts.steps import AdvanceStep, LayerStep, PredictionStep, ReadoutStep, StepPart
 from rnnframe.contracts.store import Costs, Problem, StateStore
 from rnnframe.contracts.task import NothingLearnt, Setting, Task
 from rnnframe.data.batch import Batch
@@ -72,6 +73,7 @@ __all__ = [
     "PIECE",
     "UNITS",
     "Action",
+    "AdvanceStep",
     "Alphabet",
     "Array",
     "Arrays",
@@ -96,6 +98,7 @@ __all__ = [
     "Head",
     "Kernels",
     "Layer",
+    "LayerStep",
     "LearningRate",
     "Load",
     "Loss",
@@ -108,8 +111,10 @@ __all__ = [
     "OptionError",
     "PluginError",
     "Predicted",
+    "PredictionStep",
     "Problem",
     "Readout",
+    "ReadoutStep",
     "Reverse",
     "RnnframeError",
     "Save",
@@ -126,6 +131,7 @@ __all__ = [
     "StartRecord",
     "StateStore",
     "StepCell",
+    "StepPart",
     "TapeRetention",
     "Task",
     "Update",

@@ -95,10 +95,10 @@ class Network(PredictingLayerModel):
             U = self.parameters["layer0.U"]
             U[...] = rng.normal(0, embedding_std, U.shape)
         if self.head is not None:
-            self.head.readout.initialize(self.weights.head, rng)
+            self.head.readout.initialize(self.parameters.group("head"), rng)
         self.weights.derive()
 
-    def on(self, kernels: Sequence[Kernels]) -> "Network":
+    def on(self, kernels: Sequence[Kernels]) -> Self:
         """Return this network with the same parameters, each layer computed by the first kernels with a twin of it."""
         if not kernels:
             return self

@@ -11,6 +11,7 @@ from tests.benchmarks import (
     public_tables,
     scaling,
     speed,
+    steps,
     stream,
     torch_cells,
 )
@@ -23,6 +24,7 @@ BENCHMARKS = {
     "lengths": lengths,
     "long": long,
     "stream": stream,
+    "steps": steps,
     "classification": classification,
     "torch-cells": torch_cells,
     "public-tables": public_tables,

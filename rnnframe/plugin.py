@@ -22,6 +22,7 @@ from rnnframe.arrays.products import (
 from rnnframe.contracts.alphabet import Alphabet
 from rnnframe.contracts.cell import Cell
 from rnnframe.contracts.dataset import Dataset, Examples, Predicted
+from rnnframe.contracts.forecasts import Forecasts, Origins, written_times
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import Kernels
 from rnnframe.contracts.layer import BlockPass, Layer, Sizes, TapeRetention, Widths, output_of
@@ -90,6 +91,7 @@ __all__ = [
     "EpochRecord",
     "EvaluationRecord",
     "Examples",
+    "Forecasts",
     "Forget",
     "Forward",
     "Grid",
@@ -106,6 +108,7 @@ __all__ = [
     "Observer",
     "Optimizer",
     "OptionError",
+    "Origins",
     "PluginError",
     "Predicted",
     "Problem",
@@ -158,4 +161,5 @@ __all__ = [
     "split_evenly",
     "stretched",
     "write_input_gradient",
+    "written_times",
 ]

@@ -154,14 +154,3 @@ def _months_later(times: Array, count: int) -> Array:
     day = np.where(is_last & (day >= 27), length - 1, np.minimum(day, length - 1))
     made: Array = (later.astype("datetime64[D]") + day).astype("datetime64[ns]") + (times - days)
     return made
-
-
-def written(times: Array) -> Array:
-    """Return times as texts: dates without a clock where all are at midnight, whole numbers without a point."""
-    if times.dtype.kind != "M":
-        return np.array([f"{time:.15g}" for time in times])
-    days = times.astype("datetime64[D]")
-    if (times == days).all():
-        return days.astype(str)
-    seconds = times.astype("datetime64[s]")
-    return (seconds if (times == seconds).all() else times).astype(str)

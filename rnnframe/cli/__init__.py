@@ -20,6 +20,7 @@ GROUPS = {
     "Train and use a network": {
         "train": "Train a network on a task.",
         "evaluate": "Print the loss of a trained model on data.",
+        "backtest": "Judge forecasts made at many rows, column by column and step by step.",
         "predict": "Write down what a trained model predicts for data.",
         "sample": "Write text with a trained model.",
         "report": "Show how runs went: loss, throughput, memory; as a table and a picture.",

@@ -35,7 +35,7 @@ GROUPS = {
         "plugins": "List the plugins and what they provide.",
     },
     "Extend": {
-        "new": "Write a new cell, store, optimizer or medium, ready to be installed.",
+        "new": "Write a new plugin of any kind, ready to be installed.",
         "check": "Put a plugin through the conformance suite of its kind.",
     },
     "Set up": {

@@ -12,7 +12,7 @@ import numpy as np
 
 from rnnframe.arrays import Array
 from rnnframe.cli.network import KERNELS, SHARDS, network_of, network_options
-from rnnframe.cli.output import print_json, print_table
+from rnnframe.cli.output import human_seconds, print_json, print_table
 from rnnframe.cli.picture import plot_option
 from rnnframe.cli.usual_stores import usual_plans
 from rnnframe.engine.engine import Engine
@@ -145,8 +145,8 @@ def _cells(row: dict[str, Any], steps: int) -> list[str]:
         human_bytes(row["predicted_bytes"]),
         human_bytes(row["held_bytes"]),
         "?" if row["above_idle_bytes"] is None else human_bytes(row["above_idle_bytes"]),
-        f"{row['predicted_seconds']:.3g} s",
-        f"{row['seconds']:.3g} s",
+        human_seconds(row["predicted_seconds"]),
+        human_seconds(row["seconds"]),
         f"{row['forward_steps'] / steps:.2f}",
         _said(row),
     ]

@@ -9,7 +9,7 @@ import click
 
 from rnnframe.cli.checkpoint import CHECKPOINT
 from rnnframe.cli.network import KERNELS
-from rnnframe.cli.output import print_json, print_remarks, print_table
+from rnnframe.cli.output import print_json, print_remarks, print_table, print_text
 from rnnframe.cli.picture import plot_option
 from rnnframe.cli.run_argument import RUN, named_run
 from rnnframe.contracts.dataset import Examples
@@ -65,7 +65,7 @@ def command(run: str | None, checkpoint: str, data: str | None, plot: Path | Non
     bits = [f"{judged.loss / math.log(2):.4f} bits/{per}"] if quantity == "nats" else []
     bits += [f"{per_byte:.4f} bits/byte"] if per_byte is not None and per != "byte" else []
     told = f" ({', '.join(bits)})" if bits else ""
-    click.echo(f"{judged.loss:.4f} {unit}{told} over {_count(judged.count)} {counted} of {examples.name}")
+    print_text(f"{judged.loss:.4f} {unit}{told} over {_count(judged.count)} {counted} of {examples.name}")
     for name, value in judged.measures.items():
         click.echo(f"{name}: {value:.6g}")
     if judged.confusion is not None:

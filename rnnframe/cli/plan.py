@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from rnnframe.cli.network import KERNELS, SHARDS, network_of, network_options
-from rnnframe.cli.output import print_json, print_table
+from rnnframe.cli.output import human_seconds, print_json, print_table, print_text
 from rnnframe.cli.picture import plot_option
 from rnnframe.cli.usual_stores import plans_of, usual_plans
 from rnnframe.engine.engine import Engine
@@ -78,7 +78,7 @@ def command(
     else:
         _print(rows, running, steps, shards)
     if within and not as_json:
-        click.echo(_reason(rows, chosen[0], within))
+        print_text(_reason(rows, chosen[0], within))
     if plot is not None and drawn is not None:
         from rnnframe.cli.plan_picture import draw_plans
 
@@ -94,7 +94,7 @@ def _print(rows: list[dict[str, Any]], running: Network, steps: int, shards: int
                 str(row["chunk"]),
                 human_bytes(row["predicted_bytes"]),
                 f"{row['forward_steps'] / steps:.2f}",
-                f"{row['predicted_seconds']:.3g} s",
+                human_seconds(row["predicted_seconds"]),
                 row["gradient"],
             ]
             for row in rows
@@ -103,7 +103,7 @@ def _print(rows: list[dict[str, Any]], running: Network, steps: int, shards: int
     each = "each thread's gradients" if shards > 1 else "gradients"
     parameters = human_bytes(running.parameters.nbytes)
     click.echo(f"\nkernels: {kernels_used(running.kernels)}")
-    click.echo(f"parameters {parameters}; as much for {each} and each optimizer slot")
+    print_text(f"parameters {parameters}; as much for {each} and each optimizer slot")
 
 
 def _reason(rows: list[dict[str, Any]], asked: str, budget: int) -> str:
@@ -116,7 +116,9 @@ def _reason(rows: list[dict[str, Any]], asked: str, budget: int) -> str:
         f"{row['store']} ({human_bytes(row['predicted_bytes'])})" for row in others if row["predicted_bytes"] > budget
     ]
     slower = [
-        f"{row['store']} ({row['predicted_seconds']:.3g} s)" for row in others if row["predicted_bytes"] <= budget
+        f"{row['store']} ({human_seconds(row['predicted_seconds'])})"
+        for row in others
+        if row["predicted_bytes"] <= budget
     ]
     reasons = [f"too large: {', '.join(large)}"] * bool(large) + [f"beside it: {', '.join(slower)}"] * bool(slower)
     chosen = f"within {human_bytes(budget)} the least work is {choice['store']}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import attrs
 import click
 
-from rnnframe.cli.output import print_json, print_table
+from rnnframe.cli.output import human_seconds, print_json, print_table
 from rnnframe.cli.picture import plot_option
 from rnnframe.cli.run_argument import named_run
 from rnnframe.errors import RnnframeError, RunError, UsageError
@@ -168,7 +168,7 @@ def _loss(value: float | None) -> str:
 
 def _time(seconds: float) -> str:
     if seconds < 60:
-        return f"{seconds:.3g} s"
+        return human_seconds(seconds)
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
 

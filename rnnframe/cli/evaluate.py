@@ -30,23 +30,21 @@ MATRIX = 12
 @click.command("evaluate", short_help="Print the loss of a trained model on data.")
 @RUN
 @CHECKPOINT
-@click.option(
-    "--data", metavar="FILE", help="file to evaluate on, all of it; by default the held-out part of the run's data"
-)
-@plot_option("which class was taken for which (the confusion matrix)")
+@click.option("--data", metavar="FILE", help="file to evaluate on; by default the held-out part of the run's data")
+@plot_option("the confusion matrix of the classes")
 @KERNELS
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(run: str | None, checkpoint: str, data: str | None, plot: Path | None, kernels: str, as_json: bool) -> None:
-    """Print the loss of the model in the folder RUN, and what else its task measures.
+    """Print the loss and the other measures of the model in the folder RUN.
 
-    Without RUN it is the newest run under runs/. A model that chooses among classes is judged class by class too.
+    Without RUN, the newest run under runs/ is used. A classifier is also judged class by class.
     """
     run = named_run(run)
     model, folder = load_run(run, checkpoint), RunFolder.open(run)
     options = build(TrainingOptions, folder.config(), "configuration", str(Path(run) / "config.toml"))
     examples = _held_out(folder, model, options) if data is None else model.examples(data, options.batch)
     if plot is not None and not examples.classes:
-        raise UsageError(f"--plot draws which class was taken for which; task {model.task.name!r} has no classes")
+        raise UsageError(f"--plot draws a confusion matrix of classes; task {model.task.name!r} has no classes")
     print_remarks(examples.remarks, examples.name)
     inference = Inference(model.network, kernels=kernels)
     judged, unit, counted = score(inference, examples), model.task.unit, model.task.counted

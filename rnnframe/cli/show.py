@@ -17,7 +17,7 @@ from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.registry.specs import build, describe_type, field_types, required_options
 
 
-@click.command("show", short_help="List what there is, or explain a task, cell, store, ... and its options.")
+@click.command("show", short_help="List all tasks, cells, stores, ..., or explain one and its options.")
 @click.argument("name", metavar="[NAME]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(name: str | None, as_json: bool) -> None:

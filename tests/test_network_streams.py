@@ -115,7 +115,7 @@ def test_a_compiled_stack_runs_in_one_call_and_packs_nothing(monkeypatch: pytest
     monkeypatch.setattr(Weights, "derive_forward", lambda *_: pytest.fail("it packs again"))
     for values in inputs_for(network, 1):
         stream.step(values)
-    assert calls == [4 + 2 + 5] * STEPS  # layers, readout and probabilities, arrays of the state
+    assert calls == [1 + 4 + 2 + 5] * STEPS  # inputs, layers, readout and probabilities, arrays of the state
 
 
 def test_inputs_too_wide_to_be_packed_are_multiplied_outside_of_the_call() -> None:

@@ -22,6 +22,7 @@ GROUPS = {
         "evaluate": "Print the loss of a trained model on data.",
         "predict": "Write down what a trained model predicts for data.",
         "sample": "Write text with a trained model.",
+        "serve": "Answer lines of JSON with predictions, step by step.",
         "report": "Show how runs went: loss, throughput, memory; as a table and a picture.",
     },
     "Choose what is remembered of the past": {

@@ -108,6 +108,7 @@ def test_help_names_every_command_and_every_training_option(run: Run) -> None:
         "evaluate",
         "predict",
         "sample",
+        "serve",
         "warmup",
         "report",
         "plan",

@@ -22,6 +22,7 @@ from rnnframe.arrays.products import (
 from rnnframe.contracts.alphabet import Alphabet
 from rnnframe.contracts.cell import Cell
 from rnnframe.contracts.dataset import Dataset, Examples, Predicted
+from rnnframe.contracts.forecasts import Forecasts, Origins, written_times
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import Kernels
 from rnnframe.contracts.layer import BlockPass, Layer, Sizes, TapeRetention, Widths, output_of
@@ -93,6 +94,7 @@ __all__ = [
     "EpochRecord",
     "EvaluationRecord",
     "Examples",
+    "Forecasts",
     "Forget",
     "Forward",
     "Grid",
@@ -111,6 +113,7 @@ __all__ = [
     "Observer",
     "Optimizer",
     "OptionError",
+    "Origins",
     "PluginError",
     "Predicted",
     "PredictionStep",
@@ -167,4 +170,5 @@ __all__ = [
     "split_evenly",
     "stretched",
     "write_input_gradient",
+    "written_times",
 ]

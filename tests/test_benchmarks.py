@@ -29,8 +29,9 @@ def measured(words: str) -> list[list[str]]:
 def test_without_a_name_every_benchmark_is_listed_with_what_it_measures() -> None:
     done = benchmarks("")
     assert done.returncode == 0, done.stderr
-    listed = dict(re.findall(r"^  (\w+) +(\S.+)$", done.stdout, re.MULTILINE))
-    files = {path.stem: path.read_text() for path in (TESTS / "benchmarks").glob("*.py") if path.stem != "__main__"}
+    listed = dict(re.findall(r"^  ([\w-]+) +(\S.+)$", done.stdout, re.MULTILINE))
+    paths = [path for path in (TESTS / "benchmarks").glob("*.py") if path.stem != "__main__"]
+    files = {path.stem.replace("_", "-"): path.read_text() for path in paths}
     assert listed.keys() == {name for name, source in files.items() if "\ndef main(words" in source}
     for name, summary in listed.items():
         assert files[name].startswith(f'"""{summary}\n')

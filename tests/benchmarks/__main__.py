@@ -2,7 +2,19 @@
 
 import sys
 
-from tests.benchmarks import classification, epoch, lengths, long, memory, scaling, speed, steps, stream
+from tests.benchmarks import (
+    classification,
+    epoch,
+    lengths,
+    long,
+    memory,
+    public_tables,
+    scaling,
+    speed,
+    steps,
+    stream,
+    torch_cells,
+)
 
 BENCHMARKS = {
     "speed": speed,
@@ -14,6 +26,8 @@ BENCHMARKS = {
     "stream": stream,
     "steps": steps,
     "classification": classification,
+    "torch-cells": torch_cells,
+    "public-tables": public_tables,
 }
 
 

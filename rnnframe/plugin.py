@@ -42,7 +42,8 @@ from rnnframe.contracts.records import (
     StartRecord,
 )
 from rnnframe.contracts.step_cell import StepCell, sigmoid
-from rnnframe.contracts.steps import AdvanceStep, LayerStep, PredictionStep, ReadoutStep, StepPart
+from rnnframe.contracts.step_units import StepUnits
+from rnnframe.contracts.steps import AdvanceStep, InputStep, LayerStep, PredictionStep, ReadoutStep, StepPart
 from rnnframe.contracts.store import Costs, Problem, StateStore
 from rnnframe.contracts.task import NothingLearnt, Setting, Task
 from rnnframe.data.batch import Batch
@@ -98,6 +99,7 @@ __all__ = [
     "Forward",
     "Grid",
     "Head",
+    "InputStep",
     "Kernels",
     "Layer",
     "LayerStep",
@@ -135,6 +137,7 @@ __all__ = [
     "StateStore",
     "StepCell",
     "StepPart",
+    "StepUnits",
     "TapeRetention",
     "Task",
     "Update",

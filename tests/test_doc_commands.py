@@ -29,6 +29,7 @@ ELSEWHERE = {
 }
 FILES = {  # what the commands of a page read
     "book.txt": "A book of a few pages, so that to train on it takes a moment. " * 30,
+    "steps.jsonl": '{"session": "a", "x": "A bo"}\n{"session": "a", "reset": true}\n',
     "co2.csv": "week,co2\n" + "".join(f"{n},{300 + n / 50 + n % 52}\n" for n in range(400)),
 }
 QUICK = "--cell gru:hidden=8 --kernels numpy"  # nothing to compile
@@ -60,6 +61,7 @@ SHORTER = {  # command -> options that make it take a moment where it would take
     "--rate cosine --epochs 300 --out run5": f"--epochs 1 {QUICK}",
     "train --task rolls --data jsb_chorales.npz --cell lstm:hidden=200 --batch 8 --optimizer adam:lr=1e-2 "
     "--epochs 40 --out run4": f"--epochs 1 {QUICK}",
+    "train --data book.txt --epochs 1 --out run1": QUICK,
     "compare --cell lstm:hidden=128 --steps 1000 --plot compare.png": "--steps 50",
 }
 
@@ -89,13 +91,19 @@ def commands_of(text: str) -> list[str]:
 
 
 def typed(command: str, folder: Path) -> str:
+    command, _, given = command.partition(" < ")
     words = shlex.split(f"{command} {SHORTER.get(command, '')}")
     if "--plot" in words:
         pytest.importorskip("matplotlib")
     if "warmup" in words or "indrnn-loops" in words:
         pytest.importorskip("numba")
     done = subprocess.run(
-        [sys.executable, "-m", "rnnframe", *words], cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "rnnframe", *words],
+        cwd=folder,
+        input=(folder / given).read_text() if given else "",
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, f"rnnframe {command}\n{done.stderr}"
     return done.stdout

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnframe.plugin import AdvanceStep, Array, LayerStep, PredictionStep, ReadoutStep, StepPart
+from rnnframe.plugin import AdvanceStep, Array, InputStep, LayerStep, PredictionStep, ReadoutStep, StepPart
 from rnnframe_compiled import steps
 from rnnframe_compiled.heads import CompiledAffine, CompiledSoftmax
 from rnnframe_compiled.steps import FIELDS, address_of_step, run
@@ -31,14 +31,17 @@ def joined(parts: Sequence[StepPart]) -> Callable[[], object] | None:
             return None
         rows += of_part
     table = np.zeros((len(rows), FIELDS), np.int64)
-    dtype = _dtype(parts[0])
+    dtype = next(filter(None, map(_dtype, parts)), np.dtype(np.float32))
     for n, (step, *fields) in enumerate(rows):
         table[n, 0] = address_of_step(step, str(dtype))
         table[n, 1 : 1 + len(fields)] = fields
     return functools.partial(run, dtype.type(1), table)
 
 
-def _dtype(part: StepPart) -> np.dtype[Any]:
+def _dtype(part: StepPart) -> np.dtype[Any] | None:
+    """Return what a part computes in; None where it does not compute."""
+    if isinstance(part, InputStep):
+        return None if part.looked_up else np.dtype(part.x.dtype)
     if isinstance(part, LayerStep):
         return np.dtype(part.block.tape[part.layer.output].dtype)
     return np.dtype((part.states[0][0] if isinstance(part, AdvanceStep) else part.outputs).dtype)
@@ -48,6 +51,9 @@ def _rows(part: StepPart) -> list[tuple[Any, ...]] | None:
     """Return the rows of a part: a function of `rnnframe_compiled.steps`, and the fields behind its address."""
     if isinstance(part, LayerStep):
         return _layer(part)
+    if isinstance(part, InputStep):
+        step = steps.known_step if part.looked_up else steps.finite_step
+        return [(step, part.x.size, _at(part.x), part.count)]
     if isinstance(part, AdvanceStep):
         return [(steps.move_step, after.size, _at(after), _at(before)) for before, after in part.states]
     rows = part.outputs.shape[0] * part.outputs.shape[1]
@@ -95,5 +101,6 @@ def warm_up_step(name: str, dtype: np.dtype[Any]) -> None:
     of_head = (steps.readout_step, steps.softmax_step)
     for step in (STEPS[name],) if name in STEPS else of_head:
         address_of_step(step, str(dtype))
-    address_of_step(steps.move_step, str(dtype))
+    for step in (steps.finite_step, steps.known_step, steps.move_step):
+        address_of_step(step, str(dtype))
     run(dtype.type(1), np.zeros((0, FIELDS), np.int64))

@@ -84,8 +84,8 @@ def reverse_step(i: Any, f: Any, g: Any, o: Any, c: Any, c_old: Any, dh: Any, dc
 
 
 @njit(nogil=True, cache=True)
-def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, work: Array) -> None:
-    """Run the block: write the gates, and c and h from their row 1 on."""
+def forward(unit: Any, start: int, inputs: Inputs, packed: Packed, tape: Tape, work: Array) -> None:
+    """Run the block, whose first step is number `start`: write the gates, and c and h from their row 1 on."""
     inputs, packed, tape = Inputs(*inputs), Packed(*packed), Tape(*tape)
     z = bytes_of(unit)
     V = BYTES // z
@@ -98,8 +98,9 @@ def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, work: Array) 
     summed = not x and len(numbers) == 0
     panels = -(-H // V)
     for t in range(L):
+        backwards = (start + t) % 2  # every other step: what was read last is still near
         for number in range(panels):
-            p = panels - 1 - number if t % 2 else number  # every other step backwards: what was read last is still near
+            p = panels - 1 - number if backwards else number
             n = min(V, H - p * V)
             column = p * V
             weights_u, weights_w = pu + p * I * 4 * V * z, pw + p * H * 4 * V * z

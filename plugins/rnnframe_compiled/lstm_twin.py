@@ -55,7 +55,7 @@ class CompiledLSTM(Twin):
         """Run the block."""
         weights, tape = block.weights, block.tape
         inputs = self.inputs(block.x, weights, tape["gates"])
-        lstm.forward(self.dtype.type(1), inputs, _packed(weights), _tape(tape), block.scratch["work"])
+        lstm.forward(self.dtype.type(1), block.start, inputs, _packed(weights), _tape(tape), block.scratch["work"])
 
     def rebuild(self, block: BlockPass, retention: TapeRetention) -> None:
         """Make c and h again, or the gates from h and then c."""

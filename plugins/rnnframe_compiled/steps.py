@@ -24,6 +24,8 @@ from rnnframe_compiled.softmax import probabilities
 
 FIELDS = 24
 """Numbers in a row of the table: 192 bytes, three lines of memory."""
+TURN = FIELDS - 1
+"""The field that an LSTM's step changes: every other one reads its weights backwards."""
 ARRAYS = 10
 """The field of a cell's row where the addresses of its arrays begin."""
 
@@ -43,18 +45,38 @@ def call(typingctx: Any, unit: Any, function: Any, place: Any) -> Any:
     """Call the function at an address, as `address_of_step` returns it, with the address of its row."""
 
     def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        kind = ir.FunctionType(ir.VoidType(), [context.get_value_type(unit), INT64])
-        builder.call(builder.inttoptr(values[1], kind.as_pointer()), [values[0], values[2]])
-        return INT64(0)
+        kind = ir.FunctionType(INT64, [context.get_value_type(unit), INT64])
+        return builder.call(builder.inttoptr(values[1], kind.as_pointer()), [values[0], values[2]])
 
     return types.intp(unit, types.intp, types.intp), emit
 
 
 @njit(nogil=True, cache=True)
-def run(unit: Any, table: Array) -> None:
-    """Run every row of a table [rows, FIELDS], one after the other."""
+def run(unit: Any, table: Array) -> Any:
+    """Run the rows of a table [rows, FIELDS], one after the other; return 0, or what the first returns that refuses."""
     for n in range(len(table)):
-        call(unit, table[n, 0], address_of(table) + n * FIELDS * 8)
+        found = call(unit, table[n, 0], address_of(table) + n * FIELDS * 8)
+        if found != 0:
+            return found
+    return 0
+
+
+def finite_step(unit: Any, place: int) -> int:
+    """Return 1 where inputs are not finite: how many; their address."""
+    f = carray(pointer(place, place), FIELDS)
+    x, wrong = carray(pointer(unit, f[2]), f[1]), False
+    for n in range(len(x)):
+        wrong |= x[n] - x[n] != 0
+    return 1 if wrong else 0
+
+
+def known_step(unit: Any, place: int) -> int:
+    """Return 1 where row numbers are none of 0 to count - 1: how many; their address; count."""
+    f = carray(pointer(place, place), FIELDS)
+    numbers, wrong = carray(pointer(place, f[2]), f[1]), False
+    for n in range(len(numbers)):
+        wrong |= numbers[n] < 0 or numbers[n] >= f[3]
+    return 1 if wrong else 0
 
 
 @njit(nogil=True, cache=True)
@@ -64,7 +86,7 @@ def inputs_of_row(unit: Any, f: Array, width: int) -> Any:
     return f[5], 0, f[2], numbers, carray(pointer(unit, f[8]), (f[9], width))
 
 
-def lstm_step(unit: Any, place: int) -> None:
+def lstm_step(unit: Any, place: int) -> int:
     """Run one step of an LSTM: PU, PW, Pb; gates, c, h; the working array and its length."""
     f = carray(pointer(place, place), FIELDS)
     B, I, H, V = f[1], f[2], f[3], BYTES // bytes_of(unit)
@@ -80,10 +102,12 @@ def lstm_step(unit: Any, place: int) -> None:
         carray(pointer(unit, f[ARRAYS + 5]), (2, B, H)),
     )
     work = carray(pointer(unit, f[ARRAYS + 6]), f[ARRAYS + 7])
-    lstm.forward(unit, inputs_of_row(unit, f, 4 * H), packed, tape, work)
+    f[TURN] = 1 - f[TURN]
+    lstm.forward(unit, f[TURN], inputs_of_row(unit, f, 4 * H), packed, tape, work)
+    return 0
 
 
-def gru_after_step(unit: Any, place: int) -> None:
+def gru_after_step(unit: Any, place: int) -> int:
     """Run one step of a GRU with reset=after: PU, PW, Pb; gates, q, h; the working array and its length."""
     f = carray(pointer(place, place), FIELDS)
     B, I, H, V = f[1], f[2], f[3], BYTES // bytes_of(unit)
@@ -100,9 +124,10 @@ def gru_after_step(unit: Any, place: int) -> None:
     )
     work = carray(pointer(unit, f[ARRAYS + 6]), f[ARRAYS + 7])
     gru_after.forward(unit, inputs_of_row(unit, f, 3 * H), packed, tape, work)
+    return 0
 
 
-def gru_before_step(unit: Any, place: int) -> None:
+def gru_before_step(unit: Any, place: int) -> int:
     """Run one step of a GRU with reset=before: PUrz, PU, PWrz, PWn, b; gates, h; r h."""
     f = carray(pointer(place, place), FIELDS)
     B, I, H, V = f[1], f[2], f[3], BYTES // bytes_of(unit)
@@ -120,9 +145,10 @@ def gru_before_step(unit: Any, place: int) -> None:
     )
     reset = carray(pointer(unit, f[ARRAYS + 7]), (1, B, H))
     gru_before.forward(unit, inputs_of_row(unit, f, 3 * H), packed, tape, reset)
+    return 0
 
 
-def elman_step(unit: Any, place: int) -> None:
+def elman_step(unit: Any, place: int) -> int:
     """Run one step of a simple recurrent layer, whose activation is field 4: PU, PW, b; h."""
     f = carray(pointer(place, place), FIELDS)
     B, I, H, V = f[1], f[2], f[3], BYTES // bytes_of(unit)
@@ -134,35 +160,39 @@ def elman_step(unit: Any, place: int) -> None:
     )
     h = carray(pointer(unit, f[ARRAYS + 3]), (2, B, H))
     elman.forward(unit, f[4], inputs_of_row(unit, f, H), packed, h)
+    return 0
 
 
-def readout_step(unit: Any, place: int) -> None:
+def readout_step(unit: Any, place: int) -> int:
     """Run a readout: rows, H, outputs; the addresses of h, packed V, c, and the outputs."""
     f = carray(pointer(place, place), FIELDS)
     bias = (f[6], 0, BYTES // bytes_of(unit))
     multiply(unit, Matrix(f[4], f[1], f[2], f[2]), f[5], f[3], bias, f[7])
+    return 0
 
 
-def softmax_step(unit: Any, place: int) -> None:
+def softmax_step(unit: Any, place: int) -> int:
     """Make probabilities of outputs: rows, width; their address."""
     f = carray(pointer(place, place), FIELDS)
     probabilities(unit, carray(pointer(unit, f[3]), (f[1], f[2])))
+    return 0
 
 
-def move_step(unit: Any, place: int) -> None:
+def move_step(unit: Any, place: int) -> int:
     """Copy values: how many; from which address to which."""
     f = carray(pointer(place, place), FIELDS)
     z = bytes_of(unit)
     for j in range(0, f[1], BYTES // z):
         copy(unit, f[1] - j, (f[2] + j * z,), (f[3] + j * z,))
+    return 0
 
 
 @functools.cache
-def address_of_step(step: Callable[..., None], dtype: str) -> Any:
+def address_of_step(step: Callable[..., int], dtype: str) -> Any:
     """Return the address of the machine code of a step, which it compiles or loads where that is still to be done."""
     unit = {"float32": types.float32, "float64": types.float64}[dtype]
     with kept():
-        compiled = CFunc(step, ((unit, types.intp), types.void), {}, {"nopython": True})
+        compiled = CFunc(step, ((unit, types.intp), types.intp), {}, {"nopython": True})
         compiled.enable_caching()
         guard_files(compiled)
         compiled.compile()

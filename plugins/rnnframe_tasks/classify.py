@@ -7,11 +7,12 @@ import attrs
 import numpy as np
 from attrs.validators import in_, optional
 
-from rnnframe.plugin import Array, DataError, Predicted, Setting
+from rnnframe.plugin import Array, DataError, Predicted, Setting, UsageError
 from rnnframe_tasks.labelled import Labelled
 from rnnframe_tasks.parts import held_out_of_each
 from rnnframe_tasks.scales import numbers
 from rnnframe_tasks.sequences import Shuffled, scalar_texts
+from rnnframe_tasks.single_steps import ClassSteps
 from rnnframe_tasks.whole import Scales, WholeData, WholeExamples, WholeSequences, at_the_end, digest_of
 
 
@@ -104,6 +105,14 @@ class Classify(WholeSequences):
             y=y[train],
             order=Shuffled(len(train), setting.batch, setting.seed),
         )
+
+    def step_units(self, learnt: Learnt) -> ClassSteps:
+        """Return steps of all channels; raises `UsageError` where several are read as one."""
+        if self.frame > 1:
+            raise UsageError(
+                f"a model with frame={self.frame} reads no single steps; run its network: network.stream()"
+            )
+        return ClassSteps(scale=learnt.scale, labels=learnt.labels)
 
     def _weights(self, y: Array, classes: int) -> str:
         """Return the option of the head: N / (classes N_c) for each class c."""

@@ -6,7 +6,7 @@ import attrs
 import numpy as np
 from attrs.validators import ge, in_, optional
 
-from rnnframe.plugin import Array, DataError, Setting, Task
+from rnnframe.plugin import Array, DataError, Setting, Task, UsageError
 from rnnframe_tasks.files import digest
 from rnnframe_tasks.judged import SeriesExamples
 from rnnframe_tasks.panel import Panel, panel_of
@@ -14,6 +14,7 @@ from rnnframe_tasks.roles import Asked, Roles, find_roles, listed
 from rnnframe_tasks.scales import ROUNDING, Scale, numbers
 from rnnframe_tasks.sequences import Shuffled, scalar_texts
 from rnnframe_tasks.series import Learning, Series, Windows, windows_of
+from rnnframe_tasks.single_steps import ForecastSteps
 from rnnframe_tasks.tables import SUFFIXES, Reading, Table, read_table
 from rnnframe_tasks.told import part_remark, read_remarks
 
@@ -168,6 +169,28 @@ class Forecast(Task):
         since = tuple(max(self.season - 1, self._lag) for _ in panel.series)
         remarks = read_remarks(table, roles, panel)
         return self._examples(panel.series, scales, learnt, since, data, remarks, naive)
+
+    def step_units(self, learnt: Learnt) -> ForecastSteps:
+        """Return rows of the columns that are read; raises `UsageError` for what a single row does not tell."""
+        needs = {
+            "difference": bool(self.difference),
+            "known": bool(learnt.known),
+            "id, with several series": len(learnt.series) > 1,
+            "columns of texts": any(learnt.categories),
+        }
+        for what in filter(needs.get, needs):
+            raise UsageError(
+                f"a forecast with {what} reads no single steps; use `rnnframe predict`, or run its network on arrays: "
+                "model.network.stream()"
+            )
+        width = len(learnt.columns) - len(self.also or ()) if learnt.targets is None else learnt.targets
+        return ForecastSteps(
+            scale=Scale(np.array(learnt.mean), np.array(learnt.spread)),
+            names=learnt.columns,
+            columns=learnt.columns[:width],
+            horizon=self.horizon,
+            quantiles=self.quantiles or (),
+        )
 
     @property
     def _lag(self) -> int:

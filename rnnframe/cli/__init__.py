@@ -23,6 +23,7 @@ GROUPS = {
         "backtest": "Judge forecasts made at many rows, column by column and step by step.",
         "predict": "Write the predictions of a trained model to a file.",
         "sample": "Write text with a trained model.",
+        "serve": "Answer lines of JSON with predictions, step by step.",
         "report": "Show loss, throughput and memory of runs, as a table or a picture.",
     },
     "Choose what is remembered of the past": {

@@ -73,7 +73,8 @@ class Kernels(abc.ABC):
     def joined(self, parts: Sequence[StepPart]) -> Callable[[], object] | None:
         """Return a function that runs parts of a stream's step one after the other, in one call.
 
-        It gives the bits that the parts give when each runs by itself. By default there is none.
+        It gives the bits that the parts give when each runs by itself, and returns true where one of them does: nothing
+        behind that is run. By default there is none.
 
         Parameters
         ----------

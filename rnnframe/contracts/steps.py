@@ -1,6 +1,7 @@
 """What a stream runs at every time step: parts that work in arrays which stay where they are, one after the other.
 
-Each part runs by itself (`run`), as it was written. Kernels can run several in one call (`Kernels.joined`).
+Each part runs by itself (`run`), as it was written. Kernels can run several in one call (`Kernels.joined`). A part that
+returns true refuses the step; nothing behind it is run.
 """
 
 from typing import TypeAlias
@@ -12,6 +13,30 @@ from rnnframe.arrays import Array, Arrays
 from rnnframe.contracts.layer import BlockPass, Layer
 from rnnframe.contracts.loss import Loss
 from rnnframe.contracts.readout import Readout
+
+
+@attrs.frozen(eq=False)
+class InputStep:
+    """The inputs are checked: numbers [1, B, inputs] must be finite, row numbers int64 [1, B] from 0 to `count` - 1."""
+
+    x: Array
+    count: int
+    _zeros: Array = attrs.field(init=False, repr=False)
+
+    @_zeros.default
+    def _make_zeros(self) -> Array:
+        return np.zeros(self.x.size, self.x.dtype)
+
+    @property
+    def looked_up(self) -> bool:
+        """Whether x holds row numbers."""
+        return self.x.dtype.kind in "iu"
+
+    def run(self) -> bool:
+        """Return whether x is refused."""
+        if self.looked_up:
+            return bool(self.x.view(np.uint64).max() >= self.count)  # what is below zero is far above it
+        return bool(np.vdot(self.x.reshape(-1), self._zeros) != 0)  # zero times what is not finite is no number
 
 
 @attrs.frozen(eq=False)
@@ -87,5 +112,5 @@ class AdvanceStep:
             np.copyto(before, after)
 
 
-StepPart: TypeAlias = LayerStep | ReadoutStep | PredictionStep | AdvanceStep
+StepPart: TypeAlias = InputStep | LayerStep | ReadoutStep | PredictionStep | AdvanceStep
 """One part of a time step."""

@@ -16,6 +16,7 @@ from attrs.validators import ge
 
 from rnnframe.contracts.alphabet import Alphabet
 from rnnframe.contracts.dataset import Dataset, Examples
+from rnnframe.contracts.step_units import StepUnits
 
 
 @attrs.frozen(kw_only=True)
@@ -108,6 +109,14 @@ class Task(abc.ABC):
         DataError
             For a file that does not fit the model.
         """
+
+    def step_units(self, learnt: Any) -> StepUnits | None:
+        """Return what makes inputs and predictions of single steps, for a model that runs as values arrive.
+
+        By default None; a task with an alphabet needs none. Raises `UsageError` where the task's options do not allow
+        it.
+        """
+        return None
 
     def alphabet(self, learnt: Any) -> Alphabet | None:
         """Return what turns numbers into text where the network predicts its own next input; else None."""

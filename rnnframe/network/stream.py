@@ -55,11 +55,9 @@ class Stream:
         self._lookup = running.data_format.lookup
         self._state = running.new_state(self.batch)
         self._states = {name: before for name, before, _ in self._buffers.states()}
-        self._x = np.zeros((1, self.batch, network.inputs), network.dtype)
-        self._flat, self._zeros = self._x.reshape(-1), np.zeros(self._x.size, network.dtype)
-        self._numbers = np.zeros((1, self.batch), np.int64)
-        self._unsigned = self._numbers.view(np.uint64).reshape(-1)
-        self._dense = self._made(self._x)
+        self._row, self._numbers = np.zeros((self.batch, network.inputs), network.dtype), np.zeros(self.batch, np.int64)
+        self._dtype, self._shape = self._row.dtype, self._row.shape
+        self._dense = self._made(self._row[None])
         self._by_number: list[Runner] = []
         self._outputs = self._buffers.outputs[0]
         self._turn = Turn("stream")
@@ -93,8 +91,10 @@ class Stream:
             While another call is at work.
         """
         with self._turn.take():
-            for run in self._taken(x):
-                run()
+            runners = self._taken(x)
+            for run in runners:
+                if run():
+                    raise self._wrong(runners)
             made: Array = self._outputs.copy()
             return made
 
@@ -102,29 +102,31 @@ class Stream:
         """Copy the inputs to where they are read, and return what runs the step."""
         if type(x) is not np.ndarray:
             x = as_array(x, "x")
+        if x.dtype == self._dtype and x.shape == self._shape:
+            self._row[...] = x
+            return self._dense
         if x.ndim == 1 and self._lookup:
             return self._looked_up(x)
-        if x.dtype == self._x.dtype and x.shape == self._x.shape[1:]:
-            self._x[0] = x
-        else:
-            if tuple(x.shape) != self._x.shape[1:] or x.dtype.kind not in "fiub":
-                raise self._refused(x)
-            with np.errstate(over="ignore"):  # what becomes infinite is refused below
-                np.copyto(self._x[0], x, casting="unsafe")
-        if np.vdot(self._flat, self._zeros) != 0:  # zero times what is not finite is no number
-            raise DataError("x holds NaN or infinite values; remove or replace them")
+        if tuple(x.shape) != self._shape or x.dtype.kind not in "fiub":
+            raise self._refused(x)
+        with np.errstate(over="ignore"):  # what becomes infinite is refused
+            np.copyto(self._row, x, casting="unsafe")
         return self._dense
 
     def _looked_up(self, x: Any) -> list[Runner]:
-        if tuple(x.shape) != self._unsigned.shape or x.dtype.kind not in "iu":
+        if tuple(x.shape) != self._numbers.shape or x.dtype.kind not in "iu":
             raise self._refused(x)
-        np.copyto(self._numbers[0], x, casting="unsafe")
-        if np.maximum.reduce(self._unsigned) >= self.network.inputs:  # below zero is far above it
-            wrong, count = outside(np.asarray(x), self.network.inputs), self.network.inputs
-            raise DataError(f"x holds {wrong}; a network with inputs={count} takes 0 to {count - 1}")
+        np.copyto(self._numbers, x, casting="unsafe")
         if not self._by_number:
-            self._by_number = self._made(self._numbers)
+            self._by_number = self._made(self._numbers[None])
         return self._by_number
+
+    def _wrong(self, runners: list[Runner]) -> DataError:
+        """Return what to raise for inputs of the right shape whose values no network takes."""
+        if runners is self._dense:
+            return DataError("x holds NaN or infinite values; remove or replace them")
+        wrong, count = outside(self._numbers, self.network.inputs), self.network.inputs
+        return DataError(f"x holds {wrong}; a network with inputs={count} takes 0 to {count - 1}")
 
     def _refused(self, x: Any) -> DataError:
         wanted = f"numbers [{self.batch}, {self.network.inputs}]"

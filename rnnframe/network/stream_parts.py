@@ -12,7 +12,7 @@ from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import Kernels
 from rnnframe.contracts.layer import BlockPass
 from rnnframe.contracts.loss import Loss
-from rnnframe.contracts.steps import AdvanceStep, LayerStep, PredictionStep, ReadoutStep, StepPart
+from rnnframe.contracts.steps import AdvanceStep, InputStep, LayerStep, PredictionStep, ReadoutStep, StepPart
 from rnnframe.network.placed import PlacedLayer
 from rnnframe.network.scratch import Scratch
 from rnnframe.network.tapes import Tape
@@ -58,7 +58,7 @@ class StepBuffers:
 
         The states change last: a step that fails leaves them as they were.
         """
-        parts: list[tuple[StepPart, AbstractContextManager[Any] | None]] = []
+        parts: list[tuple[StepPart, AbstractContextManager[Any] | None]] = [(InputStep(x, self.layers[0].inputs), None)]
         size = 1, self.batch
         for at, weights, arrays in zip(self.layers, self.weights.layers, self.arrays, strict=True):
             working = self.scratch.part(at.number, size)
@@ -105,13 +105,12 @@ def _joined(parts: list[StepPart], kernels: Sequence[Kernels], registry: Registr
 
 
 def _by_itself(part: StepPart, note: AbstractContextManager[Any] | None) -> Runner:
-    def run() -> None:
+    def run() -> object:
         """Run the part; numpy is told to be silent about what overflows, as where a sequence is predicted."""
         with np.errstate(over="ignore"):
             if note is None:
-                part.run()
-            else:
-                with note:
-                    part.run()
+                return part.run()
+            with note:
+                return part.run()
 
     return run

@@ -19,6 +19,7 @@ from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.registry.specs import render
 from rnnframe.runs.sampling import Drawing, sample_text
 from rnnframe.runs.scoring import Score, predictions, score
+from rnnframe.runs.task_stream import Symbols, TaskStream
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -39,6 +40,10 @@ class Model:
     def inference(self) -> Inference[Network]:
         """Return what runs the network and keeps its buffers from call to call, for a state that is carried along."""
         return Inference(self.network, kernels=self.kernels)
+
+    def stream(self) -> Any:
+        """Return what runs the network step by step, as `Network.stream` does."""
+        return self.network.stream(kernels=self.kernels)
 
     def predict(self, data: Any) -> Any:
         """Return what the head predicts at every step, [T, B, outputs].
@@ -160,6 +165,24 @@ class TaskModel(Model):
     def describe(self) -> dict[str, Any]:
         """Return a description of this model without its parameters, as JSON values."""
         return {"network": self.network.specs(), "task": render(self.task), "learnt": attrs.asdict(self.learnt)}
+
+    def stream(self) -> TaskStream:
+        """Return what follows one sequence as its values arrive, in the units of the data.
+
+        Raises
+        ------
+        UsageError
+            For a task whose steps cannot be read one by one.
+        """
+        registry, alphabet = self.network.registry, self.task.alphabet(self.learnt)
+        with registry.blame("task", type(self.task)):
+            units = self.task.step_units(self.learnt) if alphabet is None else Symbols(alphabet)
+        if units is None:
+            raise UsageError(
+                f"a model of task {self.task.name!r} reads no single steps; run its network on arrays: "
+                "model.network.stream()"
+            )
+        return TaskStream(units, self.network.stream(kernels=self.kernels))
 
     def predict(self, data: Any) -> dict[str, Array]:
         """Return what is predicted for all of a file, as columns by name in the units of the data.

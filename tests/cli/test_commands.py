@@ -106,8 +106,10 @@ def test_help_names_every_command_and_every_training_option(run: Run) -> None:
     assert set(with_commands().commands) == {
         "train",
         "evaluate",
+        "backtest",
         "predict",
         "sample",
+        "serve",
         "warmup",
         "report",
         "plan",

@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.benchmarks import classification, epoch, lengths, long, memory, scaling, speed, stream
+from tests.benchmarks import classification, epoch, forecasts, lengths, long, memory, scaling, speed, stream
 
 BENCHMARKS = {
     "speed": speed,
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "long": long,
     "stream": stream,
     "classification": classification,
+    "forecasts": forecasts,
 }
 
 

@@ -42,6 +42,7 @@ from rnnframe.contracts.records import (
     StartRecord,
 )
 from rnnframe.contracts.step_cell import StepCell, sigmoid
+from rnnframe.contracts.steps import AdvanceStep, LayerStep, PredictionStep, ReadoutStep, StepPart
 from rnnframe.contracts.store import Costs, Problem, StateStore
 from rnnframe.contracts.task import NothingLearnt, Setting, Task
 from rnnframe.data.batch import Batch
@@ -73,6 +74,7 @@ __all__ = [
     "PIECE",
     "UNITS",
     "Action",
+    "AdvanceStep",
     "Alphabet",
     "Array",
     "Arrays",
@@ -98,6 +100,7 @@ __all__ = [
     "Head",
     "Kernels",
     "Layer",
+    "LayerStep",
     "LearningRate",
     "Load",
     "Loss",
@@ -111,8 +114,10 @@ __all__ = [
     "Origins",
     "PluginError",
     "Predicted",
+    "PredictionStep",
     "Problem",
     "Readout",
+    "ReadoutStep",
     "Reverse",
     "RnnframeError",
     "Save",
@@ -129,6 +134,7 @@ __all__ = [
     "StartRecord",
     "StateStore",
     "StepCell",
+    "StepPart",
     "TapeRetention",
     "Task",
     "Update",

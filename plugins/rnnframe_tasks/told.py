@@ -65,7 +65,13 @@ def _of_columns(roles: Roles) -> str:
 
 
 def _of_gaps(panel: Panel) -> Iterator[str]:
+    if panel.cut:
+        rows = "1 row" if panel.cut == 1 else f"{panel.cut:,} rows"
+        yield f"left out at the start, before every column has had a value: {rows}"
     if panel.filled:
         total = sum(panel.filled.values())
         told = listed(f"{name} {count:,}" for name, count in panel.filled.items())
-        yield f"{total:,} gaps are read as the value before them and never targets: {told}"
+        read = "1 gap is read as the value before it and never a target"
+        if total > 1:
+            read = f"{total:,} gaps are read as the value before them and never targets"
+        yield f"{read}: {told}"

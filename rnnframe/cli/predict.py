@@ -19,11 +19,11 @@ from rnnframe.runs.scoring import predictions
 from rnnframe.storage.tables import check_apart, check_suffix, write_table
 
 
-@click.command("predict", short_help="Write down what a trained model predicts for data.")
+@click.command("predict", short_help="Write the predictions of a trained model to a file.")
 @RUN
 @CHECKPOINT
-@click.option("--data", metavar="FILE", help="file to predict for, all of it; --plot alone takes the held-out part")
-@click.option("--out", metavar="FILE", help="where to write, a row a prediction: .csv or .npz")
+@click.option("--data", metavar="FILE", help="file to predict for; --plot alone takes the held-out part")
+@click.option("--out", metavar="FILE", help="file to write, one row for each prediction: .csv or .npz")
 @plot_option("forecasts of series, with their quantiles, beside what came")
 @KERNELS
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
@@ -36,9 +36,9 @@ def command(
     kernels: str,
     as_json: bool,
 ) -> None:
-    """Write down what the model in the folder RUN predicts for a file; its targets, if any, are not needed.
+    """Write the predictions of the model in the folder RUN for a file, which needs no targets, or draw its forecasts.
 
-    Without RUN it is the newest run under runs/.
+    Without RUN, the newest run under runs/ is used.
     """
     _check_files(data, out, plot)
     run = named_run(run)
@@ -53,7 +53,9 @@ def command(
         file = Path(data or options_of(run).data or "").name
         _draw(plot, inference, examples, file if data else f"held-out part of {file}")
     if as_json:
-        print_json({"run": run, "data": data, "out": out, "rows": rows, "kernels": inference.network.kernels})
+        drawn = None if plot is None else str(plot)
+        used = inference.network.kernels
+        print_json({"run": run, "data": data, "out": out, "plot": drawn, "rows": rows, "kernels": used})
     elif out is not None:
         click.echo(f"{rows:,} predictions for {examples.name} in {out}")
     else:

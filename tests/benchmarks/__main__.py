@@ -2,7 +2,20 @@
 
 import sys
 
-from tests.benchmarks import classification, epoch, forecasts, lengths, long, memory, scaling, speed, stream
+from tests.benchmarks import (
+    classification,
+    epoch,
+    forecasts,
+    lengths,
+    long,
+    memory,
+    public_tables,
+    scaling,
+    speed,
+    steps,
+    stream,
+    torch_cells,
+)
 
 BENCHMARKS = {
     "speed": speed,
@@ -12,8 +25,11 @@ BENCHMARKS = {
     "lengths": lengths,
     "long": long,
     "stream": stream,
+    "steps": steps,
     "classification": classification,
     "forecasts": forecasts,
+    "torch-cells": torch_cells,
+    "public-tables": public_tables,
 }
 
 

@@ -5,7 +5,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
-from rnnframe.drawing.style import BLUE, GREY, INK, LARGE, NORMAL, SMALL, new_figure, plain
+from rnnframe.drawing.style import BLUE, GREY, INK, LARGE, NORMAL, SMALL, ending, new_figure, plain
 from rnnframe.runs.confusion import Confusion
 
 CELL, LEAST, MOST = 0.42, 3.0, 10.0  # inches
@@ -49,14 +49,9 @@ def confusion_figure(confusion: Confusion, name: str) -> Figure:
         fontsize=LARGE,
         color=INK,
     )
-    figure.text(LEFT / width, 1 - 0.65 / height, _ending(name), fontsize=SMALL, color=GREY)
+    figure.text(LEFT / width, 1 - 0.65 / height, ending(name), fontsize=SMALL, color=GREY)
     return figure
 
 
 def _short(label: str) -> str:
     return label if len(label) <= LONGEST else label[: LONGEST - 1] + "…"
-
-
-def _ending(name: str, most: int = 60) -> str:
-    """Return the end of a long name, which is that of the file."""
-    return name if len(name) <= most else "…" + name[1 - most :]

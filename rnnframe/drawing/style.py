@@ -114,6 +114,11 @@ def _parts(spec: str) -> list[str]:
     return text.split("\0")
 
 
+def ending(name: str, most: int = 60) -> str:
+    """Return the end of a long name, which is that of the file."""
+    return name if len(name) <= most else "…" + name[1 - most :]
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as .png or .svg: to a temporary file first, then renamed; raises `RnnframeError` on failure."""
     beside = ""

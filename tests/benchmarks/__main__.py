@@ -5,6 +5,7 @@ import sys
 from tests.benchmarks import (
     classification,
     epoch,
+    forecasts,
     lengths,
     long,
     memory,
@@ -26,6 +27,7 @@ BENCHMARKS = {
     "stream": stream,
     "steps": steps,
     "classification": classification,
+    "forecasts": forecasts,
     "torch-cells": torch_cells,
     "public-tables": public_tables,
 }

@@ -168,3 +168,56 @@ def test_a_task_without_forecasts_is_told_how_it_is_judged(run: Run, train: Run,
     assert outcome.err == (
         "rnnframe: error: task 'characters' forecasts no series; judge it with `rnnframe evaluate`\n"
     )
+
+
+@pytest.mark.parametrize("horizon", [1, HORIZON])
+@pytest.mark.parametrize("quantiles", ["", ",quantiles=0.1;0.5;0.9"])
+def test_a_picture_shows_forecasts_beside_what_came_on_the_dates_of_the_file(
+    run: Run, days: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, horizon: int, quantiles: str
+) -> None:
+    pytest.importorskip("matplotlib")
+    from layout import check_layout
+    from matplotlib.dates import num2date
+
+    from rnnframe.drawing import style
+
+    kept, save = [], style.save
+    monkeypatch.setattr(style, "save", lambda figure, path: (kept.append(figure), save(figure, path)))
+    task = TASK.replace(f"horizon={HORIZON}", f"horizon={horizon}") + quantiles
+    run("train", "--task", task, "--data", days, "--out", "run", *WORDS)
+    outcome = run("predict", "run", "--plot", tmp_path / "days.png")
+    assert outcome.out == f"forecasts for 30 held-out rows of {days} are drawn in {tmp_path / 'days.png'}\n"
+    assert (tmp_path / "days.png").read_bytes()[:5] == b"\x89PNG\r"
+    run("predict", "run", "--data", days, "--out", tmp_path / "all.csv")
+    predicted, raw = pd.read_csv(tmp_path / "all.csv").set_index("row"), pd.read_csv(days).set_index("day")
+    check_layout(kept[0])
+    (panels,) = ([axes for axes in figure.axes if axes.get_title(loc="left")] for figure in kept)
+    assert [axes.get_title(loc="left") for axes in panels] == ["visits", "sales"]
+    for axes in panels:
+        column = axes.get_title(loc="left")
+        came, *rest = [line for line in axes.lines if len(line.get_xdata()) and line.get_label()[0] != "f"]
+        dates = [str(num2date(date).date()) for date in came.get_xdata(orig=False)]
+        assert dates[-1] == "2024-05-29"
+        assert np.array_equal(came.get_ydata(), raw[column][dates].to_numpy(), equal_nan=True)
+        drawn = [line for line in rest if len(line.get_xdata()) == horizon]
+        assert len(drawn) == ROWS // horizon - (TRAIN - 1) // horizon
+        assert drawn[-1].get_ydata() == pytest.approx(
+            [predicted.loc[ROWS, f"{column}+{step}"] for step in range(1, horizon + 1)]
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "nothing is asked for; write predictions with --out FILE, or draw forecasts with --plot FILE"),
+        (("--out", "out.csv"), "--out writes predictions for a file; name it with --data FILE"),
+        (("--plot", "out.png"), "--plot draws forecasts of series; task 'characters' makes none"),
+        (("--plot", "out.txt"), "--plot 'out.txt' is no picture"),
+    ],
+)
+def test_predictions_go_to_a_table_or_a_picture(run: Run, train: Run, words: tuple[str, ...], message: str) -> None:
+    pytest.importorskip("matplotlib")
+    train("--out", "run", "--epochs", 1)
+    outcome = run("predict", "run", *words)
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+    assert message in outcome.err

@@ -27,7 +27,12 @@ from rnnframe.sizes import ByteSize, human_bytes
 @click.option(
     "--steps", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="length of the sequence"
 )
-@click.option("--chunk", type=click.IntRange(min=1), metavar="N", help="steps per chunk; by default 512 rows or more")
+@click.option(
+    "--chunk",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="steps per chunk; by default 512 rows or more, 256 where it saves",
+)
 @SHARDS
 @KERNELS
 @click.option("--budget", metavar="BYTES", help="also what store auto would choose within so many bytes, such as 64MiB")
@@ -54,7 +59,7 @@ def command(
 
     Bytes are those of tapes, snapshots, states and working arrays of all threads; parameters and gradients come on top
     and are told below the table. Times are predicted from a chunk that is measured on this machine, in as many threads,
-    with BLAS on one.
+    with BLAS on one, and from a state's way to the store's medium and back.
     """
     if draw is not None and plot is None:
         raise UsageError("--draw names the schedule in a picture; give --plot FILE too")
@@ -100,6 +105,12 @@ def _print(rows: list[dict[str, Any]], running: Network, steps: int, shards: int
             for row in rows
         ],
     )
+    single = [row["store"] for row in rows if row["chunks"] == 1]
+    if single:
+        click.echo(
+            f"\none chunk is the whole sequence for {', '.join(single)}:\n"
+            "no state inside it is saved, and none recomputed; --chunk N makes shorter ones"
+        )
     each = "each thread's gradients" if shards > 1 else "gradients"
     parameters = human_bytes(running.parameters.nbytes)
     click.echo(f"\nkernels: {kernels_used(running.kernels)}")
@@ -139,6 +150,7 @@ def _rows(plans: Sequence[tuple[str, RunPlan]], calibration: Calibration) -> lis
             "exact": plan.exact,
             "gradient": "exact" if plan.exact else "rounded" if plan.store.exact else "truncated",
             "chunk": plan.grid.longest,
+            "chunks": plan.grid.chunks,
             "predicted_bytes": run.predicted_bytes,
             "forward_steps": plan.simulation.forward_steps,
             "tapes": plan.simulation.tapes,

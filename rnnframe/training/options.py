@@ -87,7 +87,7 @@ class TrainingOptions:
     chunk: int | None = attrs.field(
         default=None,
         validator=optional(ge(1)),
-        metadata={"help": "steps per chunk; none: 512 rows with the batch or more"},
+        metadata={"help": "steps per chunk; none: 512 rows with the batch or more, with store checkpoint 256"},
     )
     shards: int | None = attrs.field(
         default=None,

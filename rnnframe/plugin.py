@@ -21,6 +21,7 @@ from rnnframe.arrays.products import (
 )
 from rnnframe.contracts.alphabet import Alphabet
 from rnnframe.contracts.cell import Cell
+from rnnframe.contracts.costs import Costs
 from rnnframe.contracts.dataset import Dataset, Examples, Predicted
 from rnnframe.contracts.forecasts import Forecasts, Origins, written_times
 from rnnframe.contracts.head import Head
@@ -45,6 +46,8 @@ from rnnframe.contracts.step_cell import StepCell, sigmoid
 from rnnframe.contracts.step_units import StepUnits
 from rnnframe.contracts.steps import AdvanceStep, InputStep, LayerStep, PredictionStep, ReadoutStep, StepPart
 from rnnframe.contracts.store import Costs, Problem, StateStore
+from rnnframe.contracts.steps import AdvanceStep, LayerStep, PredictionStep, ReadoutStep, StepPart
+from rnnframe.contracts.store import Problem, StateStore
 from rnnframe.contracts.task import NothingLearnt, Setting, Task
 from rnnframe.data.batch import Batch
 from rnnframe.data.draws import Draw

@@ -115,6 +115,10 @@ class ListModel:
     def usual_chunk(self, batch):
         return 3
 
+    @property
+    def least_rows(self):
+        return None
+
     def chunk_bytes(self, steps, batch, retention):
         return ChunkBytes(state=8 * batch, tape=24 * steps * batch, shared=0, scratch=0)
 

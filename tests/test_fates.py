@@ -6,6 +6,7 @@ import pytest
 import rnnframe as rf
 from rnnframe.inspection.array_storage import ScheduleSummary
 from rnnframe.inspection.needs import Dependency
+from rnnframe.inspection.timeline import timeline_of
 from rnnframe.plugin import StateStore
 from rnnframe.schedules import Drop, Forward, Load, Reverse, Save
 
@@ -47,8 +48,23 @@ def test_a_queue_as_long_as_the_sequence_keeps_all():
 
 def test_checkpoints_recompute_but_for_a_longer_last_segment():
     assert fates("checkpoint:slots=3")["tape"] == "recomputed for 75%"
-    assert fates("checkpoint:slots=3")["state"] == "kept at 3 places, else recomputed"
+    assert fates("checkpoint:slots=3")["state"] == "kept at 3 places and in tapes of 100 steps, else recomputed"
     assert fates("checkpoint:policy=revolve,slots=2")["tape"] == "recomputed"
+
+
+def test_states_in_the_tapes_that_a_budget_leaves_room_for_are_counted():
+    # given room for 16 of 40 tapes and for hardly a state beside them
+    network = rf.Network(cells=["elman:hidden=2"], head="mse:outputs=1", inputs=1)
+    costs = rf.Engine(network, "full-history", chunk=10).plan(400, 1).costs
+    budget = costs.fixed + 16 * costs.tape + costs.snapshot
+    habits = habits_of(f"checkpoint:budget={budget}")
+    found = habits.fate(Dependency("h_t", "state", 1, ())).words
+    # then what explain says of h is what the ring holds at its peak, tapes and states together
+    kept = timeline_of(rf.Engine(network, f"checkpoint:budget={budget}", chunk=10).plan(400, 1)).held
+    tapes, states = max(held.tapes for held in kept), max(held.snapshots for held in kept)
+    assert tapes >= 12
+    place = "place" if states == 1 else "places"
+    assert found == f"kept at {states} {place} and in tapes of {10 * tapes} steps, else recomputed"
 
 
 @pytest.mark.parametrize(
@@ -83,4 +99,7 @@ def test_a_store_that_nobody_knows_is_judged_by_what_it_does():
             yield Reverse(half, 0)
 
     found = fates(KeepsTheSecondHalf())
-    assert (found["state"], found["tape"]) == ("kept at 1 place, else recomputed", "recomputed for 50%")
+    assert (found["state"], found["tape"]) == (
+        "kept at 1 place and in tapes of 200 steps, else recomputed",
+        "recomputed for 50%",
+    )

@@ -20,6 +20,7 @@ from rnnframe.plugin import (
     TapeRetention,
     human_bytes,
 )
+from rnnframe_checkpoint.chunks import longest_within, worthwhile
 from rnnframe_checkpoint.mixed import mixed, runs_of
 from rnnframe_checkpoint.online import online
 from rnnframe_checkpoint.policies import filled, revolve, tiered, uniform
@@ -39,6 +40,8 @@ class Checkpoint(StateStore):
     policy=mixed: the same bytes as uniform or revolve, in which states and tapes are kept, whichever saves more.
     policy=online: the bytes of revolve, a few more recomputations, and no need to know the length in advance.
     With a budget in place of slots, the fewest recomputations within that many bytes; then mixed is the default.
+
+    Where no chunk length is given, chunks are shorter than usual where that saves much memory at little time.
 
     medium: states go there, a whole segment is reversed at a time, and no step is run more than twice where the bytes
     of a state and of one chunk's tape are there.
@@ -93,6 +96,12 @@ class Checkpoint(StateStore):
     def unknown_length(self) -> bool:
         """Whether policy=online."""
         return self.policy == "online"
+
+    def chunk_for(self, problem: Problem) -> int:
+        """Return a shorter chunk than the usual one where that saves much memory, or a budget needs it."""
+        if problem.steps is None or problem.chunk is not None:
+            return problem.default_chunk
+        return worthwhile(self, problem) if self.budget is None else longest_within(self, problem)
 
     def schedule(self, grid: Grid, costs: Costs) -> Schedule:
         """Return the policy's schedule over the chunks of the grid."""

@@ -1,8 +1,10 @@
 """The lines that show a training, and where they stand."""
 
+import itertools
 import os
 import sys
 import time
+from collections.abc import Iterator
 
 from rnnframe.plugin import (
     BatchRecord,
@@ -18,6 +20,8 @@ from rnnframe_progress.fitting import Part, fitted
 
 BAR = 16
 """Columns of the bar of a live line."""
+MEASURES = 8
+"""Measures that a line shows at most, however wide it may be: a table may have hundreds of columns."""
 ROOM_FOR_A_BAR = 120
 """Columns from which on a live line has a bar in front."""
 
@@ -91,7 +95,7 @@ class Line(Watcher):
             Part(f"valid {_number(valid)} {start.unit}", shorter=f"valid {_number(valid)}", rank=2)
             if valid is not None
             else Part(start.unit, rank=2),
-            *(Part(f"{name} {value:.4g}", rank=3 + n) for n, (name, value) in enumerate(self._measures.items())),
+            *self._measured(),
             Part(f"{rate:,.0f} steps/s"),
             Part(f"store {human_bytes(self._peak_bytes)}", rank=1000),
             Part(f"kernels {start.kernels}", rank=1001),
@@ -99,6 +103,12 @@ class Line(Watcher):
         if self._timed:
             parts.append(Part(f"{_clock(self._seconds / self._timed * (self.total - self.done))} left"))
         return fitted(parts, self.width)
+
+    def _measured(self) -> Iterator[Part]:
+        for n, (name, value) in enumerate(itertools.islice(self._measures.items(), MEASURES)):
+            yield Part(f"{name} {value:.4g}", rank=3 + n)
+        if len(self._measures) > MEASURES:
+            yield Part(f"and {len(self._measures) - MEASURES:,} more", rank=3 + MEASURES)
 
     def _reach(self, epoch: int, batch: int) -> None:
         if epoch != self.epoch:

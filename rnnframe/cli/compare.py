@@ -14,7 +14,7 @@ from rnnframe.arrays import Array
 from rnnframe.cli.network import KERNELS, SHARDS, network_of, network_options
 from rnnframe.cli.output import human_seconds, print_json, print_table
 from rnnframe.cli.picture import plot_option
-from rnnframe.cli.usual_stores import usual_plans
+from rnnframe.cli.usual_stores import plans_of, usual_plans
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.plan import RunPlan
 from rnnframe.engine.threads import usual_shards
@@ -47,7 +47,9 @@ COLUMNS = [
 @click.option(
     "--steps", type=click.IntRange(min=1), default=500, show_default=True, metavar="N", help="steps of the sequence"
 )
-@click.option("--chunk", type=click.IntRange(min=1), metavar="N", help="steps per chunk, the same for all stores")
+@click.option(
+    "--chunk", type=click.IntRange(min=1), metavar="N", help="steps per chunk of all stores; by default the fewest"
+)
 @SHARDS
 @KERNELS
 @click.option(
@@ -70,12 +72,17 @@ def command(
 
     By default the stores are those of `rnnframe plan`, and so are the predictions. "held" is the memory of the buffers,
     "above idle" how far the resident set of the process rises during the run. The gradient is compared with that of
-    full history at the same chunk length.
+    full history at the same chunk length: by default the shortest that an exact store among them takes.
     """
     network = network_of(**of)
     running = Engine(network, kernels=kernels).running
     shards = min(batch, shards or usual_shards(batch, network.recurrent_work))
-    length = min(steps, chunk or network.usual_chunk(-(-batch // shards)))
+
+    def plan(spec: str) -> RunPlan:
+        return Engine(network, spec, chunk, shards, kernels=kernels).run_plan(steps, batch)
+
+    plans = plans_of(plan, dict.fromkeys(store)) if store else usual_plans(plan)
+    length = chunk or min(made.largest.chunk for _, made in [*plans_of(plan, [REFERENCE]), *plans] if made.exact)
     job = partial(
         Job,
         cells=[render(cell) for cell in network.cells],
@@ -90,11 +97,10 @@ def command(
         plugins=default_registry().sources(),
     )
 
-    def plan(spec: str) -> RunPlan:
+    def plan_alike(spec: str) -> RunPlan:
         return Engine(network, spec, length, shards, kernels=kernels).run_plan(steps, batch)
 
-    others = store or [spec for spec, _ in usual_plans(plan)]
-    rows = _measured(job, dict.fromkeys((REFERENCE, *others)), Calibration(running), plan)
+    rows = _measured(job, dict.fromkeys((REFERENCE, *(spec for spec, _ in plans))), Calibration(running), plan_alike)
     if as_json:
         about = {"steps": steps, "batch": batch, "chunk": length, "shards": shards, "kernels": running.kernels}
         print_json({**about, "stores": rows})

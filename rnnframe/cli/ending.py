@@ -1,5 +1,6 @@
 """What `rnnframe train` says at the end: what was reached, where the model is, and what can be done with it."""
 
+import itertools
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,6 +13,9 @@ from rnnframe.contracts.kernels import NUMPY
 from rnnframe.runs.loading import load_run
 from rnnframe.runs.sampling import sample_text
 from rnnframe.training.session import Training
+
+MEASURES = 8
+"""Measures that a line shows: all of one forecast column, and not four for each of hundreds."""
 
 
 def report(training: Training, *, done: bool, sample_length: int, as_json: bool) -> None:
@@ -92,7 +96,9 @@ def _place(number: int, batches: int) -> str:
 
 
 def _measures(measures: Mapping[str, float]) -> str:
-    return "".join(f", {name} {value:.6g}" for name, value in measures.items())
+    """Return the first measures, and how many there are beside them; `rnnframe evaluate` prints all."""
+    shown = "".join(f", {name} {value:.6g}" for name, value in itertools.islice(measures.items(), MEASURES))
+    return shown + (f", and {len(measures) - MEASURES:,} more" if len(measures) > MEASURES else "")
 
 
 def _command(training: Training, *words: str) -> str:

@@ -29,7 +29,12 @@ from rnnframe.sizes import ByteSize, human_bytes
 @click.option(
     "--steps", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="steps of the sequence"
 )
-@click.option("--chunk", type=click.IntRange(min=1), metavar="N", help="steps per chunk; by default 512 rows or more")
+@click.option(
+    "--chunk",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="steps per chunk; by default 512 rows or more, 256 where it saves",
+)
 @SHARDS
 @KERNELS
 @click.option("--budget", metavar="BYTES", help="memory limit, such as 64MiB: adds the store that auto would choose")
@@ -60,7 +65,7 @@ def command(
 
     The memory is that of tapes, snapshots, states and working arrays of all threads. A line below the table adds the
     parameters and gradients. The time is predicted from one chunk, which is measured on this machine with the same
-    number of threads and with BLAS on one.
+    number of threads and with BLAS on one, and from a state written to the store's medium and read back.
     """
     if draw is not None and plot is None:
         raise UsageError("--draw names the schedule in a picture; give --plot FILE too")
@@ -106,6 +111,13 @@ def _print(rows: list[dict[str, Any]], running: Network, steps: int, shards: int
             for row in rows
         ],
     )
+    single = [row["store"] for row in rows if row["chunks"] == 1]
+    if single:
+        click.echo()
+        print_text(
+            f"one chunk is the whole sequence for {', '.join(single)}: "
+            "no state inside it is saved, and none recomputed; --chunk N makes shorter ones"
+        )
     each = "each thread's gradients" if shards > 1 else "gradients"
     parameters = human_bytes(running.parameters.nbytes)
     click.echo(f"\nkernels: {kernels_used(running.kernels)}")
@@ -147,6 +159,7 @@ def _rows(plans: Sequence[tuple[str, RunPlan]], calibration: Calibration) -> lis
             "exact": plan.exact,
             "gradient": "exact" if plan.exact else "rounded" if plan.store.exact else "truncated",
             "chunk": plan.grid.longest,
+            "chunks": plan.grid.chunks,
             "predicted_bytes": run.predicted_bytes,
             "forward_steps": plan.simulation.forward_steps,
             "tapes": plan.simulation.tapes,

@@ -1,6 +1,6 @@
 """The stores that plan and compare take where none is named: the built-in ones, and every further one that can be."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from rnnframe.engine.plan import RunPlan
 from rnnframe.registry.registry import default_registry
@@ -15,7 +15,7 @@ def usual_plans(plan: Callable[[str], RunPlan]) -> list[tuple[str, RunPlan]]:
     return _plans(plan, [*STORES, *further], further)
 
 
-def plans_of(plan: Callable[[str], RunPlan], stores: Sequence[str]) -> list[tuple[str, RunPlan]]:
+def plans_of(plan: Callable[[str], RunPlan], stores: Iterable[str]) -> list[tuple[str, RunPlan]]:
     """Return spec and plan of each store."""
     return _plans(plan, stores, ())
 
@@ -29,7 +29,7 @@ def _further() -> list[str]:
 
 
 def _plans(
-    plan: Callable[[str], RunPlan], stores: Sequence[str], dispensable: Sequence[str]
+    plan: Callable[[str], RunPlan], stores: Iterable[str], dispensable: Sequence[str]
 ) -> list[tuple[str, RunPlan]]:
     registry = default_registry()
     plans: list[tuple[str, RunPlan]] = []

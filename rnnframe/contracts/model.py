@@ -148,6 +148,11 @@ class ChunkModel(Protocol[V, W, T]):
         """Return the steps of a chunk for `batch` samples where the caller has chosen none."""
         ...
 
+    @property
+    def least_rows(self) -> int | None:
+        """The fewest rows of a chunk that cost little time; None where chunks shorter than usual cost much."""
+        ...
+
     def chunk_bytes(self, steps: int, batch: int, retention: TapeRetention) -> ChunkBytes:
         """Return the bytes of the buffers for chunks of up to `steps` steps."""
         ...

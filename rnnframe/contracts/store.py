@@ -1,4 +1,4 @@
-"""`StateStore`: a strategy of what is kept of the past; `Costs` and `Problem`, which it plans with."""
+"""`StateStore`: a strategy of what is kept of the past; `Problem`, which it plans with."""
 
 import abc
 from collections.abc import Callable, Iterable
@@ -6,58 +6,12 @@ from typing import ClassVar
 
 import attrs
 
+from rnnframe.contracts.costs import Costs
 from rnnframe.contracts.layer import TapeRetention
 from rnnframe.contracts.medium import Medium
 from rnnframe.schedules.actions import Schedule
 from rnnframe.schedules.grid import Grid
 from rnnframe.schedules.simulation import Simulation, simulate
-
-
-@attrs.frozen(kw_only=True)
-class Costs:
-    """The sizes that a store plans with: bytes of RAM of one shard.
-
-    Parameters
-    ----------
-    snapshot : int
-        Bytes of a saved state in RAM.
-    tape : int
-        Bytes of the tape of one chunk.
-    far : int
-        Bytes of RAM of a saved state in the store's medium.
-    weights : int
-        Bytes of one version of the weights.
-    fixed : int
-        Bytes that are always held: the current state, the final state and the gradient of the state, and the working
-        arrays of one chunk.
-    shards : int
-        The number of shards, each of which holds as much.
-    """
-
-    snapshot: int
-    tape: int
-    far: int = 0
-    weights: int = 0
-    fixed: int = 0
-    shards: int = 1
-
-    @property
-    def alpha(self) -> int:
-        """How many snapshots take as much memory as a tape, rounded up."""
-        return -(-self.tape // self.snapshot)
-
-    def share(self, budget: int) -> int:
-        """Return the bytes of a run's budget that one shard may hold."""
-        return budget // self.shards
-
-    def arena(self, simulation: Simulation) -> int:
-        """Return the bytes in which the tapes and snapshots of a simulated schedule have room."""
-        return max((tapes * self.tape + states * self.snapshot for tapes, states in simulation.peaks), default=0)
-
-    def held(self, simulation: Simulation) -> int:
-        """Return the bytes of everything that a simulated schedule holds at its peak."""
-        apart = simulation.far_snapshots * self.far + simulation.versions * self.weights
-        return self.fixed + self.arena(simulation) + apart
 
 
 def _raise(_: type["StateStore"], error: Exception) -> None:
@@ -86,6 +40,8 @@ class Problem:
         The registered store classes.
     leave_out : function (class, error)
         Is called with a class that failed where other stores can be used without it.
+    least_chunk : int or None
+        The fewest steps of a chunk that the network still runs with little loss of speed; None: the usual ones.
     """
 
     steps: int | None
@@ -96,12 +52,23 @@ class Problem:
     costs: Callable[["StateStore", int], Costs]
     stores: tuple[type["StateStore"], ...]
     leave_out: Callable[[type["StateStore"], Exception], None] = _raise
+    least_chunk: int | None = None
 
     @property
     def default_chunk(self) -> int:
         """The chunk length that was asked for, else the network's usual one; not above `steps`."""
         length = self.chunk or self.usual_chunk
         return length if self.steps is None else min(length, self.steps)
+
+    @property
+    def shorter_chunks(self) -> tuple[int, ...]:
+        """Half the default chunk length, a quarter and so on to `least_chunk`; none where the caller fixed it."""
+        if self.chunk is not None:
+            return ()
+        least, lengths = self.least_chunk or self.usual_chunk, [self.default_chunk]
+        while lengths[-1] > 1 and -(-lengths[-1] // 2) >= least:
+            lengths.append(-(-lengths[-1] // 2))
+        return tuple(lengths[1:])
 
     def simulated(self, store: "StateStore", length: int) -> tuple[Simulation, Costs]:
         """Return the simulation of a store with chunks of `length` steps, and its costs.
@@ -197,6 +164,21 @@ class StateStore(abc.ABC):
             A generator of actions. The answer to a `Forward` is the chunk that it reached.
         """
 
+    def chunk_for(self, problem: Problem) -> int:
+        """Return the most steps of a chunk: by default those that the caller asked for, else the network's usual ones.
+
+        Parameters
+        ----------
+        problem : Problem
+            Lengths and sizes. A length that the caller has fixed (`problem.chunk`) is to be kept.
+
+        Returns
+        -------
+        int
+            Steps; not above the length of the sequence.
+        """
+        return problem.default_chunk
+
     def resolve(self, problem: Problem) -> tuple["StateStore", int]:
         """Return the store to use and the steps of a chunk; nearly every store returns itself.
 
@@ -215,7 +197,7 @@ class StateStore(abc.ABC):
         OptionError
             Where no choice keeps to a budget.
         """
-        return self, problem.default_chunk
+        return self, self.chunk_for(problem)
 
     @classmethod
     def fit(cls, problem: Problem, length: int, budget: int) -> Iterable["StateStore"]:

@@ -5,8 +5,9 @@ from typing import Any
 
 import attrs
 
+from rnnframe.contracts.costs import Costs
 from rnnframe.contracts.model import ChunkModel
-from rnnframe.contracts.store import Costs, Problem, StateStore
+from rnnframe.contracts.store import Problem, StateStore
 from rnnframe.errors import OptionError, ScheduleError
 from rnnframe.registry.specs import render
 from rnnframe.schedules.actions import Schedule
@@ -164,6 +165,7 @@ def make_plans(
             shards=shards,
             chunk=chunk,
             usual_chunk=model.usual_chunk(largest),
+            least_chunk=None if model.least_rows is None else -(-model.least_rows // largest),
             costs=lambda store, chunk: costs_of(model, store, largest, chunk, shards),
             stores=stores,
             leave_out=leave_out,

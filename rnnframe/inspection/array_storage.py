@@ -92,7 +92,7 @@ class ScheduleSummary:
                 return self._weights()
             case "state" if self.rerun:
                 places = f"{self.snapshots:,} place" + "s" * (self.snapshots != 1)
-                return ArrayStorage("recomputed", f"kept at {places}, else recomputed")
+                return ArrayStorage("recomputed", f"kept at {places}{self._in_tapes}, else recomputed")
         rebuilt = need.array.removesuffix("_t").removesuffix("_(t-1)") in self.rebuilt
         if self.rerun >= NEARLY_ALL:
             return ArrayStorage("recomputed", "recomputed")
@@ -103,6 +103,13 @@ class ScheduleSummary:
         if self.tape_steps < self.steps:
             return ArrayStorage("for a while", f"kept for {self.tape_steps:,} steps")
         return ArrayStorage("kept", "kept")
+
+    @property
+    def _in_tapes(self) -> str:
+        """How many steps' states are held as part of tapes at one time, where they are more than a few."""
+        if self.tape_steps <= (1 - NEARLY_ALL) * self.steps:
+            return ""
+        return f" and in tapes of {self.tape_steps:,} steps"
 
     def _weights(self) -> ArrayStorage:
         if self.versions:

@@ -1,5 +1,9 @@
-"""The time of a chunk on this machine: measured in some tens of milliseconds, to predict the seconds of a run."""
+"""The time of a chunk, and of a state's way to a medium and back, on this machine: to predict the seconds of a run.
 
+Each is measured once, in some tens of milliseconds, or in a few repetitions where one takes longer.
+"""
+
+import functools
 import itertools
 import time
 from collections.abc import Callable
@@ -8,6 +12,7 @@ import attrs
 import numpy as np
 
 from rnnframe.contracts.layer import TapeRetention
+from rnnframe.contracts.medium import Medium, SnapshotLayout
 from rnnframe.data.pieces import Block
 from rnnframe.engine.blas import one_thread
 from rnnframe.engine.plan import Plan
@@ -25,13 +30,25 @@ class ChunkTime:
     reverse: float
 
 
+@attrs.frozen
+class TransferTime:
+    """The seconds of saving a state in a medium, and of loading one from there."""
+
+    save: float
+    load: float
+
+
 class Calibration:
-    """Measures chunks of a network on random data, in as many threads as shards, and keeps the results."""
+    """Measures chunks of a network on random data, in as many threads as shards, and keeps the results.
+
+    The media of stores, whoever provides them, are measured in the same way with states of the network.
+    """
 
     def __init__(self, network: Network) -> None:
         self.network = network
         self._forward: dict[tuple[int, int, int], float] = {}
         self._reverse: dict[tuple[int, int, int, TapeRetention], float] = {}
+        self._transfers: dict[tuple[Medium, int, int], TransferTime] = {}
 
     def seconds(self, plan: Plan) -> float | None:
         """Return the predicted seconds of a plan; None if its length is unknown."""
@@ -39,7 +56,25 @@ class Calibration:
             return None
         chunk = self.chunk(plan.grid.longest, plan.batch, plan.costs.shards, plan.store.tape_retention)
         per_step = chunk.forward * plan.simulation.forward_steps + chunk.reverse * plan.simulation.reverse_steps
-        return per_step / plan.grid.longest
+        return per_step / plan.grid.longest + self._transfer_seconds(plan)
+
+    def _transfer_seconds(self, plan: Plan) -> float:
+        """Return the seconds of all ways to the store's medium and back."""
+        done, medium = plan.simulation, plan.store.medium
+        if medium is None or not done.far_saves:
+            return 0.0
+        each = self.transfer(medium, plan.batch, plan.costs.shards)
+        return each.save * done.far_saves + each.load * done.far_loads
+
+    def transfer(self, medium: Medium, batch: int, shards: int = 1) -> TransferTime:
+        """Return the times of a state in a medium, in each of several threads; raises `OptionError` without room."""
+        key = medium, batch, shards
+        if key not in self._transfers:
+            with self.network.registry.blame("medium", type(medium)):
+                places = [_Place(self.network, medium, batch) for _ in range(shards)]
+                saved = _slowest([place.save for place in places])
+                self._transfers[key] = TransferTime(saved, _slowest([place.load for place in places]))
+        return self._transfers[key]
 
     def chunk(self, steps: int, batch: int, shards: int = 1, retention: TapeRetention = "whole") -> ChunkTime:
         """Return the times of a chunk in each of several threads; the reverse rebuilds the arrays that are not kept.
@@ -78,6 +113,33 @@ class _Chunk:
             network.forward(weights, block, state, tape, scratch)
         self.forward = lambda: network.forward(weights, block, state, next(turn), scratch)
         self.reverse = lambda: network.reverse(weights, block, next(turn), dstate, gradients, scratch)
+
+
+class _Place:
+    """A few slots of a medium, which random states of one shard are written to and read from in turn."""
+
+    def __init__(self, network: Network, medium: Medium, batch: int) -> None:
+        state = network.new_state(batch)
+        state.flat[...] = np.random.default_rng(0).standard_normal(state.flat.size)
+        slots = range(4)
+        self._open = medium.open(
+            SnapshotLayout(
+                slots=len(slots), state_bytes=state.nbytes, new_state=functools.partial(network.new_state, batch)
+            )
+        )
+        for slot in slots:
+            self._open.save(slot, state)
+        self._state, self._written, self._read = state, itertools.cycle(slots), itertools.cycle(reversed(slots))
+
+    def save(self) -> None:
+        """Save in a slot that was dropped, as a schedule does."""
+        slot = next(self._written)
+        self._open.drop(slot)
+        self._open.save(slot, self._state)
+
+    def load(self) -> None:
+        """Load the next of the slots, the newest first, as a schedule does."""
+        self._open.load(next(self._read), self._state)
 
 
 def _slowest(works: list[Callable[[], object]]) -> float:

@@ -35,6 +35,8 @@ ROWS, MOST_ROWS = 512, 2048
 """Rows that a chunk has at least, so that its matrix products are large, and at most where its tape is small."""
 SMALL_TAPE = 1 << 20
 """Bytes of a chunk's tape up to which more rows cost little memory."""
+LEAST_ROWS, LEAST_TAPE = 256, 1 << 18
+"""Rows, and bytes of a tape, below which the fixed cost of a chunk takes much of the time."""
 
 
 class LayerModel:
@@ -100,14 +102,23 @@ class LayerModel:
         shapes = {f"{at.prefix}.{name}": s for at in self.layers for name, s in at.layer.parameters(at.inputs).items()}
         return size_of({name: shape for name, shape in shapes.items() if not name.endswith(".U")})
 
+    @property
+    def _tape_row(self) -> int:
+        """Bytes that a step of one sample leaves for its reverse."""
+        return sum(sum(at.tape.values()) for at in self.layers) * self.dtype.itemsize
+
     def usual_chunk(self, batch: int) -> int:
         """Return the usual steps of a chunk: the fewest with 512 rows of `batch` samples each.
 
         Small networks take more, up to 2048 rows, as long as the tape of a chunk stays within a mebibyte: with their
         small products, the fixed cost of a chunk would take much of the time.
         """
-        row = sum(sum(at.tape.values()) for at in self.layers) * self.dtype.itemsize
-        return -(-max(ROWS, min(MOST_ROWS, SMALL_TAPE // row)) // batch)
+        return -(-max(ROWS, min(MOST_ROWS, SMALL_TAPE // self._tape_row)) // batch)
+
+    @property
+    def least_rows(self) -> int:
+        """The fewest rows of a chunk that cost little time: 256, and so many that their tape has 256 KiB."""
+        return max(LEAST_ROWS, LEAST_TAPE // self._tape_row)
 
     def chunk_bytes(self, steps: int, batch: int, retention: TapeRetention = "whole") -> ChunkBytes:
         """Return the bytes of buffers; states and tapes rounded up, so that what follows them begins aligned."""

@@ -9,6 +9,18 @@ from rnnframe.schedules.actions import Action, Drop, Forget, Forward, Load, Reve
 from rnnframe.schedules.grid import Grid
 from rnnframe.schedules.slots import SlotAllocator
 
+TOTALS = (
+    "forward_chunks",
+    "forward_steps",
+    "reverse_chunks",
+    "reverse_steps",
+    "updates",
+    "actions",
+    "far_saves",
+    "far_loads",
+)
+"""What is counted over a whole schedule."""
+
 
 @attrs.define
 class UnboundedError(Exception):
@@ -50,11 +62,7 @@ class Judge:
     counted: list[tuple[int, int]] = attrs.field(factory=list)  # chunks whose losses are in, as disjoint ranges
     peaks: dict[str, int] = attrs.field(factory=lambda: {"far_snapshots": 0, "versions": 0})
     most_tapes: dict[int, int] = attrs.field(factory=dict)  # by the number of snapshots beside them
-    totals: dict[str, int] = attrs.field(
-        factory=lambda: dict.fromkeys(
-            ("forward_chunks", "forward_steps", "reverse_chunks", "reverse_steps", "updates", "actions"), 0
-        )
-    )
+    totals: dict[str, int] = attrs.field(factory=lambda: dict.fromkeys(TOTALS, 0))
     last_rise: int = 0
 
     @property
@@ -85,6 +93,7 @@ class Judge:
                 if slot not in self.slots:
                     raise self.fault(action, f"slot {slot} holds nothing")
                 self.position = self.slots[slot].chunk
+                self.totals["far_loads"] += self.slots[slot].place is None
             case Drop(slot):
                 if slot not in self.slots:
                     raise self.fault(action, f"slot {slot} holds nothing")
@@ -140,6 +149,7 @@ class Judge:
         if far:
             self.slots[slot] = _Slot(self.position, None)
             self.far += 1
+            self.totals["far_saves"] += 1
             self._peak("far_snapshots", self.far)
         else:
             self.slots[slot] = _Slot(self.position, self.slot_places.take())

@@ -37,6 +37,8 @@ class Simulation:
         What is reversed in all.
     updates, actions
         The numbers of updates and of all actions.
+    far_saves, far_loads
+        How often a snapshot is written to the store's medium, and how often one is read from there.
     bounded
         False if an endless schedule keeps more and more, so that it has no peak.
     """
@@ -50,6 +52,8 @@ class Simulation:
     reverse_steps: int
     updates: int
     actions: int
+    far_saves: int = 0
+    far_loads: int = 0
     bounded: bool = True
 
     @property

@@ -4,8 +4,9 @@ from typing import ClassVar
 
 import attrs
 
+from rnnframe.contracts.costs import Costs
 from rnnframe.contracts.medium import Medium
-from rnnframe.contracts.store import Costs, StateStore
+from rnnframe.contracts.store import StateStore
 from rnnframe.schedules.actions import Drop, Forward, Load, Reverse, Save, Schedule
 from rnnframe.schedules.grid import Grid
 

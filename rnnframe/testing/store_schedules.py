@@ -5,7 +5,8 @@ import itertools
 import random
 from collections.abc import Iterator, Sequence
 
-from rnnframe.contracts.store import Costs, StateStore
+from rnnframe.contracts.costs import Costs
+from rnnframe.contracts.store import StateStore
 from rnnframe.errors import OptionError, ScheduleError
 from rnnframe.schedules.actions import Action, Forget, Forward, Reverse, Update
 from rnnframe.schedules.grid import stretched

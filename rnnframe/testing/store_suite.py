@@ -7,8 +7,9 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array
+from rnnframe.contracts.costs import Costs
 from rnnframe.contracts.kernels import NUMPY
-from rnnframe.contracts.store import Costs, StateStore
+from rnnframe.contracts.store import StateStore
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.plan import Plan
 from rnnframe.errors import OptionError

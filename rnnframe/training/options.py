@@ -91,7 +91,9 @@ class TrainingOptions:
     chunk: int | None = attrs.field(
         default=None,
         validator=optional(ge(1)),
-        metadata={"help": "steps per chunk; none: enough for 512 rows (steps times batch)"},
+        metadata={
+            "help": "steps per chunk; none: enough for 512 rows (steps times batch), or 256 with store checkpoint"
+        },
     )
     shards: int | None = attrs.field(
         default=None,

@@ -8,6 +8,7 @@ import attrs
 
 from rnnframe.contracts.dataset import Dataset
 from rnnframe.contracts.kernels import BOTH, NUMPY
+from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
 from rnnframe.engine.engine import Engine
 from rnnframe.network.network import Network
@@ -82,8 +83,8 @@ def prepare(options: TrainingOptions, task: Task | None, data: Dataset | None, r
 def settled(options: TrainingOptions, network: Network, shape: tuple[int, int], registry: Registry) -> TrainingOptions:
     """Return the options with the data's full path, and the store, shards and kernels that will really be used.
 
-    What chose a store may choose otherwise another day, and shards or kernels on another machine. `shape` is that of
-    the longest batch.
+    What chose a store or a chunk length may choose otherwise another day, and shards or kernels on another machine.
+    `shape` is that of the longest batch.
     """
     if options.data not in (None, "-"):  # standard input has no path
         options = attrs.evolve(options, data=str(Path(options.data).absolute()))
@@ -91,7 +92,7 @@ def settled(options: TrainingOptions, network: Network, shape: tuple[int, int], 
     plans = engine.run_plan(*shape).shards
     kernels = BOTH.join(render(each) for each in engine.running.kernels_used) or NUMPY
     options = attrs.evolve(options, shards=len(plans), kernels=kernels)
-    if plans[0].store == engine.store:
+    if plans[0].store == engine.store and type(engine.store).chunk_for is StateStore.chunk_for:
         return options
     return attrs.evolve(options, store=render(plans[0].store), chunk=plans[0].grid.longest)
 

@@ -203,3 +203,20 @@ def test_a_folder_where_nothing_can_be_kept_is_named_with_the_ways_out(train: Ru
     assert outcome.code in (1, 2)
     assert outcome.err.count("\n") == 1
     assert outcome.err.endswith("(name a folder with --out RUN, or keep nothing with --no-out)\n")
+
+
+def test_a_table_of_many_columns_ends_with_a_few_measures_and_evaluate_prints_all(run: Run, tmp_path: Path) -> None:
+    columns, file = [f"c{n}" for n in range(12)], tmp_path / "many.csv"
+    values = np.random.default_rng(0).normal(size=(120, 12))
+    rows = [",".join(columns), *(",".join(f"{value:.3f}" for value in row) for row in values)]
+    file.write_text("\n".join(rows) + "\n")
+    words = ("--task", "forecast:horizon=2", "--data", file, "--cell", "gru:hidden=2", "--epochs", 1, "--batch", 4)
+    outcome = run("train", *words, "--steps", 8, "--out", tmp_path / "many")
+    ending, last, *_ = outcome.out.splitlines()
+    judged = [line for line in run("evaluate", tmp_path / "many").out.splitlines() if ": " in line]
+    assert len(judged) > 12  # an error of every column
+    for line in (ending, last):
+        assert line.endswith(f", and {len(judged) - 8} more")
+        assert all(f", {each.partition(':')[0]} " in line for each in judged[:8])
+    (epoch,) = [line for line in outcome.err.splitlines() if line.startswith("epoch 1/1")]
+    assert f"  and {len(judged) - 8} more  " in epoch

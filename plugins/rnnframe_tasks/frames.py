@@ -25,6 +25,8 @@ _MOSTLY = 0.5
 def column_of(pandas: Any, series: "pd.Series", name: str, reading: Reading) -> Column:
     """Return a column; that of nothing but gaps holds numbers."""
     kind = series.dtype
+    if isinstance(kind, np.dtype) and kind.kind in "fiub":
+        return Column(series.to_numpy(np.float64))
     if pandas.api.types.is_bool_dtype(kind) or pandas.api.types.is_numeric_dtype(kind):
         if pandas.api.types.is_complex_dtype(kind):
             return Column(series.astype(str).to_numpy(object), "holds complex numbers; exclude it with exclude=")
@@ -41,24 +43,27 @@ def column_of(pandas: Any, series: "pd.Series", name: str, reading: Reading) -> 
 
 
 def _of_texts(pandas: Any, texts: "pd.Series", there: "pd.Series", name: str, reading: Reading) -> Column:
-    numbers = pandas.to_numeric(there, errors="coerce")
-    if numbers.notna().all():
+    numbers = None
+    if pandas.to_numeric(there.iloc[:1], errors="coerce").notna().all():
+        numbers = pandas.to_numeric(there, errors="coerce")
+    if numbers is not None and numbers.notna().all():
         whole = np.full(len(texts), np.nan)
         whole[texts.notna().to_numpy()] = numbers.to_numpy(np.float64)
         return Column(whole)
     there = there.astype(str).str.strip()
-    values = texts.where(texts.isna(), texts.astype(str).str.strip()).to_numpy(object).copy()
-    values[texts.isna().to_numpy()] = None
     dates, doubt = _dates(pandas, there, name, reading)
     if dates is not None:
         whole = np.full(len(texts), np.datetime64("NaT"), "datetime64[ns]")
         whole[texts.notna().to_numpy()] = _naive(pandas, dates)
         return Column(whole)
-    return Column(values, doubt or _doubt(pandas, texts, there, numbers, name))
+    values = np.full(len(texts), None, object)
+    values[texts.notna().to_numpy()] = there.to_numpy(object)
+    return Column(values, doubt or _doubt(pandas, texts, there, name))
 
 
-def _doubt(pandas: Any, texts: "pd.Series", there: "pd.Series", numbers: "pd.Series", name: str) -> str:
+def _doubt(pandas: Any, texts: "pd.Series", there: "pd.Series", name: str) -> str:
     """Return why texts may be meant as numbers; empty where they are not."""
+    numbers = pandas.to_numeric(there, errors="coerce")
     rows = np.flatnonzero(texts.notna().to_numpy()) + 1
     if numbers.notna().mean() >= _MOSTLY:
         place = int(np.flatnonzero(numbers.isna().to_numpy())[0])

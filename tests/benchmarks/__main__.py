@@ -2,7 +2,18 @@
 
 import sys
 
-from tests.benchmarks import classification, epoch, lengths, long, memory, public_tables, scaling, speed, stream
+from tests.benchmarks import (
+    classification,
+    epoch,
+    lengths,
+    long,
+    memory,
+    public_tables,
+    scaling,
+    speed,
+    stream,
+    table_reading,
+)
 
 BENCHMARKS = {
     "speed": speed,
@@ -14,6 +25,7 @@ BENCHMARKS = {
     "stream": stream,
     "classification": classification,
     "public-tables": public_tables,
+    "table-reading": table_reading,
 }
 
 

@@ -24,7 +24,12 @@ def side_by_side(columns: Sequence[Array]) -> Array:
     if len(columns) == 1:
         return columns[0]
     base = columns[0].base
-    if not isinstance(base, np.ndarray) or base.ndim != 2 or not base.flags.c_contiguous or base.dtype != columns[0].dtype:
+    if (
+        not isinstance(base, np.ndarray)
+        or base.ndim != 2
+        or not base.flags.c_contiguous
+        or base.dtype != columns[0].dtype
+    ):
         return np.concatenate(columns, axis=1)
     start, width = base.__array_interface__["data"][0], base[:1].nbytes
     first = (columns[0].__array_interface__["data"][0] - start) // width

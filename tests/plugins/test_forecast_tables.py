@@ -271,6 +271,13 @@ def test_thousands_and_decimals_have_marks_of_their_own(tmp_path: Path) -> None:
     assert [column.values.tolist() for column in columns.values()] == [[1234.5, -12345678], [2, 0.25]]
 
 
+def test_numbers_between_odd_spaces_or_beyond_float64_are_numbers(tmp_path: Path) -> None:
+    path = saved(tmp_path, "v,w\n\u00a05,1\n7,x\n8," + "9" * 400 + "\n9,2\n")
+    columns = read_table(str(path), Reading()).columns
+    assert columns["v"].values.tolist() == [5, 7, 8, 9]
+    assert columns["w"].doubt.startswith("holds 'x' in row 2")
+
+
 def test_codes_and_ids_are_left_out(tmp_path: Path) -> None:
     data = opened(saved(tmp_path, "AirportID,Postal Code,decade,v\n" + body("4N,VN7,199V,V")))
     assert data.learnt.columns == ("v",)

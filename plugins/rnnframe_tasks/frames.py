@@ -64,7 +64,7 @@ def _numbers(pandas: Any, there: "pd.Series") -> "pd.Series":
     try:
         return pandas.to_numeric(there, errors="coerce").astype(np.float64)
     except OverflowError:
-        return there.map(lambda cell: float(cell) if is_number(str(cell)) else np.nan).astype(np.float64)
+        return there.map(lambda cell: float(str(cell)) if is_number(str(cell)) else np.nan).astype(np.float64)
 
 
 def _spread(texts: "pd.Series", numbers: "pd.Series") -> Column:

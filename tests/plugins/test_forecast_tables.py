@@ -57,6 +57,7 @@ DOUBTFUL = {
         "time=none",
     ),
     "a gap": ("v\n1\n2\nNA\n" + body("V"), "no value in row 3", "missing=last"),
+    "a month 13": ("year,month,v\n" + body("1990,1N,V", count=9), "'month' holds 13 in row 4", "time=none"),
     "an infinite value": ("v\n1\ninf\n" + body("V"), "is infinite in row 2", "exclude=v"),
     "a line of words": ("some words\n" + body("more of them in line N"), "of numbers to forecast", "sep="),
     "a title above the names": ("title\n" + "a,b\n" + body("V,N.5"), "the first line has 1 value", "sep="),

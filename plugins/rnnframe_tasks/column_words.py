@@ -1,5 +1,6 @@
 """What the name of a column says of it: that it is a time, a part of a date, an id or a code."""
 
+import functools
 import re
 
 TIMES = ("time", "t", "date", "datetime", "timestamp", "ds", "year", "period", "index", "step", "obs", "day", "month")
@@ -10,6 +11,7 @@ IDS = (*KEYS, "key", "series", "group", "name", "item", "sku", "store", "station
 CODES = ("code", "zip", "postal_code", "postcode", "fips")
 
 
+@functools.cache
 def plain_name(name: str) -> str:
     """Return a name in small letters, its words joined by underscores; `AirportID` is two words."""
     words = re.sub(r"(?<=[a-z])I[dD]$", "_id", name)

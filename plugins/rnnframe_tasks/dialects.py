@@ -140,6 +140,7 @@ def _is_header(rows: Sequence[Sequence[str]], path: str, remarks: list[str]) -> 
 
 def _refuse_values(first: Sequence[str], body: Sequence[Sequence[str]], path: str) -> None:
     """Raise `DataError` where a first line with texts may hold values: a number above numbers, a date above dates."""
+    body = body[:10]
     if not body or any(len(row) != len(first) for row in body):
         return
     below = [[row[place].strip() for row in body if row[place].strip()] for place in range(len(first))]
@@ -158,7 +159,7 @@ def _refuse_values(first: Sequence[str], body: Sequence[Sequence[str]], path: st
 
 
 def _is_amount(cell: str) -> bool:
-    return any(map(str.isdigit, cell)) and is_number(re.sub(r"[,\s$€£%]", "", cell))
+    return any(map(str.isdigit, cell)) and (is_number(cell) or is_number(re.sub(r"[,\s$€£%]", "", cell)))
 
 
 def _are_names(cells: Sequence[str], below: Sequence[str]) -> bool:

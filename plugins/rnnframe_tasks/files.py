@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from rnnframe.plugin import Array, DataError
+from rnnframe_tasks.row_blocks import blocks_of
 
 
 def read_bytes(path: str) -> bytes:
@@ -69,7 +70,8 @@ def digest(arrays: Iterable[Array | str]) -> str:
             total.update(array.encode("utf-8", "surrogatepass") + b"\0")
         else:
             total.update(f"{array.dtype} {array.shape}\0".encode())
-            total.update(np.ascontiguousarray(array).data)
+            for rows in blocks_of(len(array), array[:1].nbytes) if array.ndim else [...]:
+                total.update(np.ascontiguousarray(array[rows]).data)
     return total.hexdigest()
 
 

@@ -11,6 +11,7 @@ from rnnframe_tasks.files import digest
 from rnnframe_tasks.judged import SeriesExamples
 from rnnframe_tasks.panel import Panel, panel_of
 from rnnframe_tasks.roles import Asked, Roles, find_roles, listed
+from rnnframe_tasks.row_blocks import blocks_of
 from rnnframe_tasks.scales import ROUNDING, Scale, numbers
 from rnnframe_tasks.sequences import Shuffled, scalar_texts
 from rnnframe_tasks.series import Learning, Series, Windows, windows_of
@@ -321,10 +322,16 @@ def _naive_errors(series: Series, train: int, season: int) -> Array:
     """Return the mean error of the seasonal-naive forecast over the training part, for each target."""
     width, season = slice(series.targets), min(season, train - 1)
     values, present = series.values[:train, width], series.present[:train, width]
-    errors = np.abs(values[season:] - values[:-season])
-    both = present[season:] & present[:-season]
-    mean: Array = np.where(both, errors, 0).sum(axis=0) / np.maximum(1, both.sum(axis=0))
-    return np.where(mean > ROUNDING * np.abs(values).max(axis=0), mean, 0.0)
+    total, count, largest = np.zeros((3, series.targets))
+    for rows in blocks_of(train - season, values[:1].nbytes):
+        later = slice(rows.start + season, rows.stop + season)
+        both = present[later] & present[rows]
+        total += np.abs(values[later] - values[rows]).sum(axis=0, where=both)
+        count += both.sum(axis=0)
+        largest = np.maximum(largest, np.abs(values[rows]).max(axis=0))
+    largest = np.maximum(largest, np.abs(values[-season:]).max(axis=0))
+    mean: Array = total / np.maximum(1, count)
+    return np.where(mean > ROUNDING * largest, mean, 0.0)
 
 
 def _digest(panel: Panel, learnt: Learnt) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnnframe_tasks.files import quoted
+from rnnframe_tasks.files import is_number, quoted
 from rnnframe_tasks.tables import Column, Reading
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ _MOSTLY = 0.5
 def column_of(pandas: Any, series: "pd.Series", name: str, reading: Reading) -> Column:
     """Return a column; that of nothing but gaps holds numbers."""
     kind = series.dtype
+    if isinstance(kind, np.dtype) and kind.kind in "fiub":
+        return Column(series.to_numpy(np.float64))
     if pandas.api.types.is_bool_dtype(kind) or pandas.api.types.is_numeric_dtype(kind):
         if pandas.api.types.is_complex_dtype(kind):
             return Column(series.astype(str).to_numpy(object), "holds complex numbers; exclude it with exclude=")
@@ -41,20 +43,35 @@ def column_of(pandas: Any, series: "pd.Series", name: str, reading: Reading) -> 
 
 
 def _of_texts(pandas: Any, texts: "pd.Series", there: "pd.Series", name: str, reading: Reading) -> Column:
-    numbers = pandas.to_numeric(there, errors="coerce")
-    if numbers.notna().all():
-        whole = np.full(len(texts), np.nan)
-        whole[texts.notna().to_numpy()] = numbers.to_numpy(np.float64)
-        return Column(whole)
+    if _numbers(pandas, there.iloc[:1]).notna().all() and (numbers := _numbers(pandas, there)).notna().all():
+        return _spread(texts, numbers)
     there = there.astype(str).str.strip()
-    values = texts.where(texts.isna(), texts.astype(str).str.strip()).to_numpy(object).copy()
-    values[texts.isna().to_numpy()] = None
     dates, doubt = _dates(pandas, there, name, reading)
     if dates is not None:
         whole = np.full(len(texts), np.datetime64("NaT"), "datetime64[ns]")
         whole[texts.notna().to_numpy()] = _naive(pandas, dates)
         return Column(whole)
+    numbers = _numbers(pandas, there)
+    if numbers.notna().all():  # between white space that pandas does not skip
+        return _spread(texts, numbers)
+    values = np.full(len(texts), None, object)
+    values[texts.notna().to_numpy()] = there.to_numpy(object)
     return Column(values, doubt or _doubt(pandas, texts, there, numbers, name))
+
+
+def _numbers(pandas: Any, there: "pd.Series") -> "pd.Series":
+    """Return numbers, NaN for what is none; those beyond float64 are infinite."""
+    try:
+        return pandas.to_numeric(there, errors="coerce").astype(np.float64)
+    except OverflowError:
+        return there.map(lambda cell: float(str(cell)) if is_number(str(cell)) else np.nan).astype(np.float64)
+
+
+def _spread(texts: "pd.Series", numbers: "pd.Series") -> Column:
+    """Return numbers as a column that has gaps where there are no texts."""
+    whole = np.full(len(texts), np.nan)
+    whole[texts.notna().to_numpy()] = numbers.to_numpy(np.float64)
+    return Column(whole)
 
 
 def _doubt(pandas: Any, texts: "pd.Series", there: "pd.Series", numbers: "pd.Series", name: str) -> str:
@@ -67,7 +84,7 @@ def _doubt(pandas: Any, texts: "pd.Series", there: "pd.Series", numbers: "pd.Ser
             f"holds {cell[:40]!r} in row {rows[place]} of the data among numbers; mend it, name it as no value with "
             f"na={quoted(cell)}, or leave the column out with exclude={quoted(name)}"
         )
-    cleaned = pandas.to_numeric(there.str.replace(_MARKS_IN_NUMBERS, "", regex=True), errors="coerce")
+    cleaned = _numbers(pandas, there.str.replace(_MARKS_IN_NUMBERS, "", regex=True))
     if cleaned.notna().mean() < _MOSTLY:
         return ""
     place = int(np.flatnonzero(cleaned.notna().to_numpy())[0])

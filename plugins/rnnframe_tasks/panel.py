@@ -12,6 +12,7 @@ import numpy as np
 from rnnframe.plugin import Array, DataError
 from rnnframe_tasks.files import quoted
 from rnnframe_tasks.roles import Roles, called
+from rnnframe_tasks.row_blocks import side_by_side
 from rnnframe_tasks.series import Series
 from rnnframe_tasks.tables import DATE, NUMBER, Table
 from rnnframe_tasks.times import step_of, times_of
@@ -52,7 +53,7 @@ def panel_of(
     blocks = [_channels(table, name, each) for name, each in zip(names, categories, strict=True)]
     known_from = sum(block.shape[1] for block in blocks[: len(names) - len(roles.known)])
     of_channel = [name for name, block in zip(names, blocks, strict=True) for _ in range(block.shape[1])]
-    values = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
+    values = side_by_side(blocks)
     times = times_of(table, roles.time) if roles.time else None
     ids = _ids(table, roles.id)
     made, filled, cut, disorder = [], np.zeros(len(of_channel), np.int64), 0, ""

@@ -90,8 +90,8 @@ def called(names: Iterable[str]) -> str:
 
 
 def listed(names: Iterable[str], most: int = 12) -> str:
-    """Return names with commas between them, the first ones of many."""
-    names = list(names)
+    """Return names with commas between them, the first ones of many, and the beginning of long ones."""
+    names = [name if len(name) <= 80 else f"{name[:77]}..." for name in names]
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
@@ -161,7 +161,7 @@ class _Finder:
             return tuple(targets)
         raise DataError(
             f"data file {self.table.path!r} has no column of numbers to forecast; it has {listed(self.table.columns)} "
-            f"({'; '.join(f'{name}: {reason}' for name, reason in self.left_out.items()) or 'all have another role'}); "
+            f"({listed(f'{name[:40]}: {why}' for name, why in self.left_out.items()) or 'all have another role'}); "
             "name one with column="
             + (", or say what parts the values of a line with sep=" if len(self.table.columns) == 1 else "")
         )

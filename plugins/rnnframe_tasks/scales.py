@@ -1,11 +1,13 @@
 """Standardisation: mean and spread of each channel, learnt from the training part alone."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
 import numpy as np
 
 from rnnframe.plugin import Array, DataError
+from rnnframe_tasks.row_blocks import blocks_of
 
 ROUNDING = 1e-12
 """A spread below this part of the largest value is what sums in float64 round, and no variation."""
@@ -34,13 +36,20 @@ class Scale:
 
         Raises `DataError` for values that are too large to be squared.
         """
-        counted: Any = True if known is None else known | ~known.any(axis=0)
+        counted = None if known is None or known.all() else known | ~known.any(axis=0)
+        count = len(values) if counted is None else counted.sum(axis=0)
+        total, squares, largest = np.zeros((3, values.shape[1]))
         with np.errstate(over="ignore", invalid="ignore"):
-            mean = values.mean(axis=0, dtype=np.float64, where=counted)
-            spread = values.std(axis=0, dtype=np.float64, where=counted)
+            for block, which in _blocks(values, counted):
+                total += block.sum(axis=0, where=which)
+                largest = np.maximum(largest, np.abs(block).max(axis=0))
+            mean = total / count
+            for block, which in _blocks(values, counted):
+                squares += np.square(block - mean).sum(axis=0, where=which)
+            spread = np.sqrt(squares / count)
         if not (np.isfinite(mean).all() and np.isfinite(spread).all()):
-            raise DataError(f"values up to {np.abs(values).max():g} are too large to be standardised; divide them")
-        return cls(mean, np.where(spread > ROUNDING * np.abs(values).max(axis=0), spread, 1.0))
+            raise DataError(f"values up to {largest.max():g} are too large to be standardised; divide them")
+        return cls(mean, np.where(spread > ROUNDING * largest, spread, 1.0))
 
     @classmethod
     def none(cls, channels: int) -> "Scale":
@@ -53,4 +62,13 @@ class Scale:
 
     def apply(self, values: Array) -> Array:
         """Return values [..., channels] in units of the spread, around the mean."""
-        return np.asarray((values - self.mean) / self.spread, np.float32)
+        made = np.empty(values.shape, np.float32)
+        for rows in blocks_of(len(made), 2 * made[:1].nbytes):
+            made[rows] = (values[rows] - self.mean) / self.spread
+        return made
+
+
+def _blocks(values: Array, counted: Array | None) -> Iterator[tuple[Array, Any]]:
+    """Yield blocks of values in float64 and which of them count; sums over them do not depend on the array's order."""
+    for rows in blocks_of(len(values), 8 * values.shape[1]):
+        yield np.ascontiguousarray(values[rows], np.float64), True if counted is None else counted[rows]

@@ -211,7 +211,9 @@ def _of_frame(pandas: Any, path: str, frame: "pd.DataFrame", reading: Reading, r
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(f"data file {path!r} has two columns {twice!r}; rename one")
-    columns = {name: column_of(pandas, frame.iloc[:, place], name, reading) for place, name in enumerate(names)}
+    columns = {
+        name: column_of(pandas, series, name, reading) for name, (_, series) in zip(names, frame.items(), strict=True)
+    }
     return Table(path=path, columns=columns, remarks=remarks)
 
 

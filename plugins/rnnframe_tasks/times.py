@@ -12,6 +12,14 @@ from rnnframe_tasks.months import month_numbers
 from rnnframe_tasks.tables import Table
 
 UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+PART_RANGES = {
+    "year": (1678, 2261),  # what nanoseconds since 1970 can tell
+    "quarter": (1, 4),
+    "month": (1, 12),
+    "day": (1, 31),
+    "hour": (0, 24),
+    "minute": (0, 60),
+}
 _SECOND = 1_000_000_000
 
 
@@ -71,6 +79,14 @@ def times_of(table: Table, names: Sequence[str]) -> Array:
     if len(columns) == 1:
         return _as_date(columns[0], plain_name(names[0]))
     parts = dict(zip(map(plain_name, names), columns, strict=True))
+    for name, (part, values) in zip(names, parts.items(), strict=True):
+        low, high = PART_RANGES[part]
+        if not ((values >= low) & (values <= high)).all():
+            row = int(((values < low) | (values > high)).argmax())
+            raise DataError(
+                f"data file {table.path!r}: column {name!r} holds {values[row]:g} in row {row + 1} of the data; "
+                f"expected {low} to {high}; mend it, or add time=none"
+            )
     months = parts["month"] if "month" in parts else parts["quarter"] * 3 - 2
     made = ((parts["year"] - 1970) * 12 + months - 1).astype("datetime64[M]").astype("datetime64[D]")
     made = made + (parts.get("day", np.ones(len(made))).astype(np.int64) - 1)

@@ -14,6 +14,7 @@ from tests.benchmarks import (
     speed,
     steps,
     stream,
+    table_reading,
     torch_cells,
 )
 
@@ -30,6 +31,7 @@ BENCHMARKS = {
     "forecasts": forecasts,
     "torch-cells": torch_cells,
     "public-tables": public_tables,
+    "table-reading": table_reading,
 }
 
 

@@ -57,6 +57,7 @@ DOUBTFUL = {
         "time=none",
     ),
     "a gap": ("v\n1\n2\nNA\n" + body("V"), "no value in row 3", "missing=last"),
+    "a month 13": ("year,month,v\n" + body("1990,1N,V", count=9), "'month' holds 13 in row 4", "time=none"),
     "an infinite value": ("v\n1\ninf\n" + body("V"), "is infinite in row 2", "exclude=v"),
     "a line of words": ("some words\n" + body("more of them in line N"), "of numbers to forecast", "sep="),
     "a title above the names": ("title\n" + "a,b\n" + body("V,N.5"), "the first line has 1 value", "sep="),
@@ -269,6 +270,13 @@ def test_thousands_and_decimals_have_marks_of_their_own(tmp_path: Path) -> None:
     path = saved(tmp_path, "v;w\n1.234,5;2\n-12.345.678;0,25\n")
     columns = read_table(str(path), Reading(decimal="comma", thousands="point")).columns
     assert [column.values.tolist() for column in columns.values()] == [[1234.5, -12345678], [2, 0.25]]
+
+
+def test_numbers_between_odd_spaces_or_beyond_float64_are_numbers(tmp_path: Path) -> None:
+    path = saved(tmp_path, "v,w\n\u00a05,1\n7,x\n8," + "9" * 400 + "\n9,2\n")
+    columns = read_table(str(path), Reading()).columns
+    assert columns["v"].values.tolist() == [5, 7, 8, 9]
+    assert columns["w"].doubt.startswith("holds 'x' in row 2")
 
 
 def test_codes_and_ids_are_left_out(tmp_path: Path) -> None:

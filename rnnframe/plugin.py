@@ -45,8 +45,6 @@ from rnnframe.contracts.records import (
 from rnnframe.contracts.step_cell import StepCell, sigmoid
 from rnnframe.contracts.step_units import StepUnits
 from rnnframe.contracts.steps import AdvanceStep, InputStep, LayerStep, PredictionStep, ReadoutStep, StepPart
-from rnnframe.contracts.store import Costs, Problem, StateStore
-from rnnframe.contracts.steps import AdvanceStep, LayerStep, PredictionStep, ReadoutStep, StepPart
 from rnnframe.contracts.store import Problem, StateStore
 from rnnframe.contracts.task import NothingLearnt, Setting, Task
 from rnnframe.data.batch import Batch

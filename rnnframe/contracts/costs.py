@@ -20,8 +20,8 @@ class Costs:
     weights : int
         Bytes of one version of the weights.
     fixed : int
-        Bytes that are always held: the current state, the final state and the gradient of the state, and the working
-        arrays of one chunk.
+        Bytes that are always held: the current state, the final one and the gradient of the first one, the last two
+        also as the caller gets them, and the working arrays of one chunk.
     shards : int
         The number of shards, each of which holds as much.
     """

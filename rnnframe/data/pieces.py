@@ -5,6 +5,7 @@ end, so those that still run are always the last columns, and a cell sees nothin
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 import attrs
 import numpy as np
@@ -153,7 +154,7 @@ class Block:
     steps : int
         Its steps.
     spans : sequence of Span
-        Where each piece lies.
+        Where each piece lies; none while the pieces are dropped.
     pieces : sequence of Piece
         The data.
     retained : bool
@@ -176,8 +177,8 @@ class Block:
         return cls(len(x), list(cut(len(x), x.shape[1], None, None)), [piece])
 
     def retained_part(self) -> "Block":
-        """Return what stays with the chunk's tape: the block itself, or the spans from which it is made again."""
-        return self if self.retained else Block(self.steps, self.spans)
+        """Return what stays with the chunk's tape: the block itself, or how many steps are to be read again."""
+        return self if self.retained else _to_be_read(self.steps)
 
     @property
     def count(self) -> float:
@@ -202,3 +203,9 @@ class Block:
     def drawn(self, draw: Draw | None) -> "Block":
         """Return the same block for a run with that draw."""
         return self if draw is None else Block(self.steps, self.spans, self.pieces, self.retained, draw)
+
+
+@lru_cache(maxsize=64)
+def _to_be_read(steps: int) -> Block:
+    """Return a block without its data; one for all chunks of that length, as there may be one for every step."""
+    return Block(steps, ())

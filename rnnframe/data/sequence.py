@@ -14,6 +14,9 @@ from rnnframe.data.pieces import Block, Piece, Span, Targets, cut
 from rnnframe.data.staging import Staging
 from rnnframe.errors import DataError
 
+LARGE = 1 << 14
+"""Bytes of a block's inputs from which on the objects that describe it, some 500 bytes, may stay with its tape."""
+
 
 class Sequence:
     """A source over arrays, or anything that has a shape and a dtype and can be sliced along time.
@@ -78,11 +81,16 @@ class Sequence:
                 self._targets(
                     start + span.start, start + span.stop, _running(span, columns), span.ending, staging, strided=True
                 )
-        return Block(steps, spans, pieces, retained=all(_shares(piece.x, self._x) for piece in pieces))
+        return Block(steps, spans, pieces, retained=len(pieces) == 1 and self._is_large_view(pieces[0].x))
 
     def again(self, start: int, block: Block, columns: Columns, staging: Staging) -> Block:
         """Return the steps from `start` on that the block had."""
-        return Block(block.steps, block.spans, self._pieces(start, block.steps, block.spans, columns, staging))
+        spans = self._spans(start, block.steps, columns)
+        return Block(block.steps, spans, self._pieces(start, block.steps, spans, columns, staging))
+
+    def _is_large_view(self, x: Array) -> bool:
+        """Whether a piece is a view of the caller's data that weighs little beside what it shows."""
+        return x.nbytes >= LARGE and isinstance(self._x, np.ndarray) and np.may_share_memory(x, self._x)
 
     def _spans(self, start: int, steps: int, columns: Columns) -> list[Span]:
         resets = self._resets
@@ -162,7 +170,3 @@ def _as_announced(given: Any, part: Any, count: int, what: str) -> Array:
             f"{list(array.shape)}; expected {given.dtype} {wanted}: mend the source that {what} is read from"
         )
     return array
-
-
-def _shares(part: Array, given: Any) -> bool:
-    return isinstance(given, np.ndarray) and np.may_share_memory(part, given)

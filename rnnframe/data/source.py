@@ -54,7 +54,7 @@ class Source(Protocol):
         ...
 
     def again(self, start: int, block: Block, columns: Columns, staging: Staging) -> Block:
-        """Return a block that was read before, of which the spans are left; its values are not checked again."""
+        """Return a block that was read before, of which only its steps are known; its values are not checked again."""
         ...
 
     def with_targets(self, start: int, block: Block, columns: Columns, staging: Staging) -> Block:

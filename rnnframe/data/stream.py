@@ -161,14 +161,16 @@ class Stream:
             held = self._held.get(start) or self._read(start, stop - start)
         if held is None:
             return None
-        part, resets = held.part, None if held.part.resets is None else held.part.resets[:, columns]
-        steps = len(part.x)
-        spans = list(cut(steps, count_of(columns), None, resets))
-        return Block(steps, spans, self._pieces(start, part, spans, columns, staging))
+        return self._block(start, held.part, columns, staging)
 
     def again(self, start: int, block: Block, columns: Columns, staging: Staging) -> Block:
         """Return steps that are held; every reader asks for ranges that it had before."""
-        return Block(block.steps, block.spans, self._pieces(start, self._part(start), block.spans, columns, staging))
+        return self._block(start, self._part(start), columns, staging)
+
+    def _block(self, start: int, part: _Part, columns: Columns, staging: Staging) -> Block:
+        steps, resets = len(part.x), None if part.resets is None else part.resets[:, columns]
+        spans = list(cut(steps, count_of(columns), None, resets))
+        return Block(steps, spans, self._pieces(start, part, spans, columns, staging))
 
     def with_targets(self, start: int, block: Block, columns: Columns, staging: Staging) -> Block:
         """Return the block with the targets of its steps."""

@@ -10,7 +10,7 @@ from typing import Any
 from rnnframe.contracts.medium import SnapshotLayout, Snapshots
 from rnnframe.contracts.model import ChunkModel, ChunkTape, Values
 from rnnframe.data.staging import Staging
-from rnnframe.engine.plan import Plan
+from rnnframe.engine.plan import STATES, Plan
 from rnnframe.engine.ring import Ring
 from rnnframe.engine.snapshots import SnapshotSlots
 from rnnframe.registry.blame import BlameNote, Describe
@@ -119,7 +119,7 @@ class Memory:
     def peak_bytes(self) -> int:
         """Bytes of all tapes, snapshots, states and working arrays that are held."""
         costs, flat = self.plan.costs, self._arena.flat
-        states = 3 * costs.snapshot  # state, final and dstate
+        states = STATES * costs.snapshot
         arena = self.ring.buffers * costs.tape + self.states.buffers * costs.snapshot if flat is None else flat.nbytes
         working: int = self.scratch.nbytes + self._arena.tapes.nbytes
         return arena + self.ring.extra_bytes + self.states.far_bytes + states + working

@@ -14,6 +14,10 @@ from rnnframe.schedules.actions import Schedule
 from rnnframe.schedules.grid import Grid, stretched
 from rnnframe.schedules.simulation import Simulation, simulate
 
+STATES = 5
+"""States that a run holds beside snapshots: the current one, the final one and its gradient, and the last two as the
+caller gets them, of the whole batch."""
+
 
 @attrs.frozen(kw_only=True)
 class Plan:
@@ -133,8 +137,7 @@ def costs_of(model: ChunkModel[Any, Any, Any], store: StateStore, batch: int, ch
         tape=needed.tape,
         far=0 if store.medium is None else store.medium.ram_bytes(needed.state),
         weights=model.weights.nbytes,
-        # the current state, the final one, and its gradient
-        fixed=3 * needed.state + needed.scratch + needed.shared,
+        fixed=STATES * needed.state + needed.scratch + needed.shared,
         shards=shards,
     )
 

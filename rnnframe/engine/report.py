@@ -9,8 +9,9 @@ from rnnframe.arrays import Vector
 class Report:
     """What one run of the loop held and did, beside the prediction of the simulated schedule.
 
-    Bytes count everything that depends on the number of steps, the chunk or the batch: tapes, snapshots, states,
-    working arrays and old weights. Parameters, gradients and the data are not among them.
+    Bytes count everything that depends on the number of steps, the chunk or the batch: tapes, snapshots, states (those
+    that the caller gets, too), working arrays and old weights. Parameters, gradients and the data are not among them,
+    nor are Python's objects: some 500 bytes for each tape and snapshot that is kept at a time.
 
     Parameters
     ----------

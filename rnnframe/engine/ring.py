@@ -10,7 +10,7 @@ from rnnframe.data.pieces import Block
 from rnnframe.schedules.slots import SlotAllocator
 
 
-@attrs.define
+@attrs.define(weakref_slot=False)  # there may be one for every step
 class TapedChunk:
     """A chunk in the ring: what is retained of its block, its tape and its slot, the weights that made it."""
 

@@ -193,6 +193,7 @@ class LayerModel:
         loss = 0.0
         for piece, arrays in zip(reversed(block.pieces), reversed(tape.pieces), strict=True):
             loss += self._stack.reverse(weights, piece, arrays, dstate, gradients, scratch, block.draw)
+        tape.rest()
         return loss
 
     def resume(self, tape: Tape, state: Vector) -> None:

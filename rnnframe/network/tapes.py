@@ -44,110 +44,142 @@ class Layout:
     pieces: list[dict[str, Array]]
 
 
+@attrs.frozen(eq=False)
+class Views:
+    """The arrays of a tape as views of its memory: by layer, by piece, and the rows before and after the chunk."""
+
+    layouts: list[Layout]
+    pieces: list[list[dict[str, Array]]]
+    ends: list[dict[str, Array]]
+
+
 class Tape:
     """What one chunk leaves for its reverse, of all layers: what is kept in one flat vector, the rest in `shared`.
 
-    Of a state that is not kept, the rows before and after the chunk are (`_ends`). The tape remembers how the chunk was
-    cut that was run last.
+    Of a state that is not kept, the rows before and after the chunk are (`Views.ends`). The tape remembers how the
+    chunk was cut that was run last. Views are laid out when they are asked for; where they would weigh much beside the
+    arrays, `rest` lets go of them, as there may be a tape for every step, and a piece for every step of a chunk.
     """
 
-    def __init__(self, kept: Vector, shared: SharedArrays, layers: tuple[PlacedLayer, ...], batch: int) -> None:
-        self.number = next(_numbers)
-        self._shared = shared
-        self._layers = layers
-        self._arrays = [kept.group(layer.prefix) | shared.arrays.group(layer.prefix) for layer in layers]
-        self._batch = batch
-        self._layouts: list[Layout] = []
-        self._firsts: list[int] = []
-        self.pieces: list[list[dict[str, Array]]] = []
-        """The arrays of each layer, by piece."""
-        self._uncut: dict[int, tuple[list[Layout], list[list[dict[str, Array]]]]] = {}
-        self._larger: dict[tuple[int, str], Array] = {}
-        self._ends = [
-            {name.removesuffix(ENDS): view for name, view in kept.group(layer.prefix).items() if name.endswith(ENDS)}
-            for layer in layers
-        ]
+    _views: Views | None
+    __slots__ = ("_cuts", "_flat", "_larger", "_made_by", "_steps", "_views", "_whole", "number")
+
+    def __init__(self, flat: Array, made_by: "TapeFactory") -> None:
+        self.number, self._flat, self._made_by, self._steps, self._views = next(_numbers), flat, made_by, 0, None
+        self._cuts: Array | None = None
+        """First sample, steps and samples of each piece; None where the chunk has no cut, but all of `_steps`."""
+        self._whole: dict[int, Views] | None = None
+        self._larger: dict[tuple[int, str], Array] | None = None
 
     @property
     def retention(self) -> TapeRetention:
         """How much of the tape stays with its chunk."""
-        return self._shared.retention
+        return self._made_by.shared.retention
+
+    @property
+    def pieces(self) -> list[list[dict[str, Array]]]:
+        """The arrays of each layer, by piece."""
+        return self._laid_out().pieces
 
     def begin(self, block: Block, state: Vector) -> None:
         """Lay out the arrays for the pieces of a block that starts from `state`."""
-        self._firsts = [piece.first for piece in block.pieces]
-        sizes = [piece.size for piece in block.pieces]
-        if self._firsts == [0]:
-            self._layouts, self.pieces = self._whole(sizes[0][0])
-        else:
-            self._layouts, self.pieces = self._laid_out(sizes)
-        for layer, layout in zip(self._layers, self._layouts, strict=True):
+        cuts = [(piece.first, *piece.size) for piece in block.pieces]
+        whole = len(cuts) == 1 and cuts[0][0] == 0
+        self._cuts = None if whole else np.array(cuts, np.int32).reshape(-1, 3)
+        self._views, self._steps = None, cuts[0][1] if whole else 0
+        for layer, layout in zip(self._made_by.layers, self._laid_out().layouts, strict=True):
             for name, value in state.group(layer.prefix).items():
                 layout.start[name][...] = value
 
     def end(self, state: Vector) -> None:
         """Make `state` the one after the chunk, or after a sample's end within it."""
-        for layer, layout, ends in zip(self._layers, self._layouts, self._ends, strict=True):
+        views = self._laid_out()
+        for layer, layout, ends in zip(self._made_by.layers, views.layouts, views.ends, strict=True):
             held = state.group(layer.prefix)
             for name, value in held.items():
                 self._last_rows(layout, name, value)
             for name, rows in ends.items():
                 rows[0], rows[1] = layout.start[name], held[name]
-        self._shared.holds = self.number
+        self._made_by.shared.holds = self.number
+        self.rest()
 
     def resume(self, state: Vector) -> None:
         """Make `state` again what `end` has made it, also of samples that had ended before the chunk."""
-        for layer, layout, ends in zip(self._layers, self._layouts, self._ends, strict=True):
+        views = self._laid_out()
+        for layer, layout, ends in zip(self._made_by.layers, views.layouts, views.ends, strict=True):
             for name, value in state.group(layer.prefix).items():
                 if name in ends:
                     value[...] = ends[name][1]
                 else:
                     value[...] = layout.start[name]
                     self._last_rows(layout, name, value)
+        self.rest()
+
+    def rest(self) -> None:
+        """Let go of views that weigh much beside the arrays, until they are asked for again."""
+        if not self._may_keep(1 if self._cuts is None else len(self._cuts)):
+            self._views = None
 
     @property
     def lacks_arrays(self) -> bool:
         """Whether arrays that are not kept are those of another chunk."""
-        return bool(self._shared.arrays) and self._shared.holds != self.number
+        return bool(self._made_by.shared.arrays) and self._made_by.shared.holds != self.number
 
     def begin_again(self) -> None:
         """Write the state that the chunk started from where it is not kept, so that the arrays can be rebuilt."""
-        for layout, ends in zip(self._layouts, self._ends, strict=True):
+        views = self._laid_out()
+        for layout, ends in zip(views.layouts, views.ends, strict=True):
             for name, rows in ends.items():
                 layout.start[name][...] = rows[0]
-        self._shared.holds = self.number
+        self._made_by.shared.holds = self.number
 
     def _last_rows(self, layout: Layout, name: str, value: Array) -> None:
-        for first, arrays in zip(self._firsts, layout.pieces, strict=True):
+        firsts = [0] if self._cuts is None else self._cuts[:, 0].tolist()
+        for first, arrays in zip(firsts, layout.pieces, strict=True):
             value[first:] = arrays[name][-1]
 
     @property
     def extra_bytes(self) -> int:
         """Bytes beside those planned: of states that are not in `Layer.tape`, in chunks that are cut."""
-        return sum(array.nbytes for array in self._larger.values())
+        return sum(array.nbytes for array in (self._larger or {}).values())
 
     def layers(self, steps: int) -> list[dict[str, Array]]:
         """Return the arrays of each layer for a chunk of `steps` steps without cuts; a state has one row more."""
-        return self._whole(steps)[1][0]
+        return self._of_whole(steps).pieces[0]
 
-    def _whole(self, steps: int) -> tuple[list[Layout], list[list[dict[str, Array]]]]:
-        if steps not in self._uncut:
-            self._uncut[steps] = self._laid_out([(steps, self._batch)])
-        return self._uncut[steps]
+    def _may_keep(self, pieces: int) -> bool:
+        return self._flat.nbytes >= LASTING * pieces * self._made_by.arrays
 
-    def _laid_out(self, sizes: Sequence[tuple[int, int]]) -> tuple[list[Layout], list[list[dict[str, Array]]]]:
-        """Return the layout of every layer, and the same by piece."""
-        layouts = [self._lay_out(layer, sizes) for layer in range(len(self._layers))]
-        return layouts, [[layout.pieces[n] for layout in layouts] for n in range(len(sizes))]
+    def _laid_out(self) -> Views:
+        if self._views is None:
+            self._views = self._of_whole(self._steps) if self._cuts is None else self._made(self._cuts[:, 1:].tolist())
+        return self._views
 
-    def _lay_out(self, layer: int, sizes: Sequence[tuple[int, int]]) -> Layout:
+    def _of_whole(self, steps: int) -> Views:
+        if self._whole is not None and steps in self._whole:
+            return self._whole[steps]
+        views = self._made([(steps, self._made_by.batch)])
+        self._whole = {**(self._whole or {}), steps: views} if self._may_keep(1) else None
+        return views
+
+    def _made(self, sizes: Sequence[tuple[int, int]]) -> Views:
+        """Return the views for pieces of so many steps and samples."""
+        kept, shared = self._made_by.vector(self._flat), self._made_by.shared.arrays
+        layouts, ends = [], []
+        for number, layer in enumerate(self._made_by.layers):
+            mine = kept.group(layer.prefix)
+            layouts.append(self._lay_out(number, mine | shared.group(layer.prefix), sizes))
+            ends.append({name.removesuffix(ENDS): view for name, view in mine.items() if name.endswith(ENDS)})
+        return Views(layouts, [[layout.pieces[n] for layout in layouts] for n in range(len(sizes))], ends)
+
+    def _lay_out(self, layer: int, own: dict[str, Array], sizes: Sequence[tuple[int, int]]) -> Layout:
         """Lay out one layer's arrays for pieces of so many steps and samples."""
-        at, layout = self._layers[layer], Layout({}, [{} for _ in sizes])
+        at, layout = self._made_by.layers[layer], Layout({}, [{} for _ in sizes])
         state, tape = at.state, at.tape
         for name in {**state, **tape}:
             lengths = [(steps if name in tape else 1, samples) for steps, samples in sizes]
-            end = self._batch if name in state else 0
-            rows = self._rows(layer, name, end + sum(steps * samples for steps, samples in lengths))
+            end = self._made_by.batch if name in state else 0
+            rows = self._rows((layer, name), own[name], end + sum(steps * samples for steps, samples in lengths))
             if name in state:
                 layout.start[name] = rows[:end]
             for arrays, (steps, samples) in zip(layout.pieces, lengths, strict=True):
@@ -155,15 +187,15 @@ class Tape:
                 arrays[name] = rows[begin:end].reshape(-1, samples, rows.shape[1])
         return layout
 
-    def _rows(self, layer: int, name: str, count: int) -> Array:
+    def _rows(self, key: tuple[int, str], array: Array, count: int) -> Array:
         """Return `count` rows [count, width] for an array, where it is kept or, if that is too small, elsewhere."""
-        array = self._arrays[layer][name]
         rows = array.reshape(-1, array.shape[2])
         if count <= len(rows):
             return rows
-        if len(self._larger.get((layer, name), ())) < count:
-            self._larger[layer, name] = np.empty((count, array.shape[2]), array.dtype)
-        return self._larger[layer, name]
+        larger = self._larger = {} if self._larger is None else self._larger
+        if len(larger.get(key, ())) < count:
+            larger[key] = np.empty((count, array.shape[2]), array.dtype)
+        return larger[key]
 
 
 class TapeFactory:
@@ -172,23 +204,30 @@ class TapeFactory:
     def __init__(
         self, layers: tuple[PlacedLayer, ...], steps: int, batch: int, retention: TapeRetention, dtype: np.dtype[Any]
     ) -> None:
-        self._layers, self._batch, self._dtype = layers, batch, dtype
+        self.layers, self.batch, self._dtype = layers, batch, dtype
         self._kept, shared = tape_shapes(layers, steps, batch, retention)
-        self._shared = SharedArrays(shared, retention, dtype)
+        self.shared = SharedArrays(shared, retention, dtype)
+        self.arrays = len(self._kept) + len(shared)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the shared arrays."""
-        return self._shared.nbytes
+        return self.shared.nbytes
+
+    def vector(self, flat: Array | None) -> Vector:
+        """Return what is kept of a tape by name, in new memory or in that given."""
+        return Vector(self._kept, self._dtype, flat)
 
     def make(self, room: Array | None = None) -> Tape:
         """Return an uninitialised tape, in new memory or in the `room` given."""
-        return Tape(Vector(self._kept, self._dtype, room), self._shared, self._layers, self._batch)
+        return Tape(self.vector(room).flat, self)
 
     def passing(self) -> None:
         """Any tape that is free serves for a chunk that is not reversed."""
 
 
+LASTING = 1 << 14
+"""Bytes of a tape for each of its views from which on these stay: a view takes about 200."""
 ENDS = "@ends"
 
 

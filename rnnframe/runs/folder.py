@@ -76,9 +76,9 @@ class RunFolder:
         """Return an existing run folder for reading; raises `RunError`."""
         run = cls(Path(path))
         if not run.path.is_dir():
-            raise RunError(f"there is no run folder {str(run.path)!r}; make one with `rnnframe train --out`")
+            raise RunError(f"there is not a run folder {str(run.path)!r}; make one with `rnnframe train --out`")
         if not (run.path / CONFIG).exists():
-            raise RunError(f"{str(run.path)!r} is no run folder: it has no {CONFIG}")
+            raise RunError(f"{str(run.path)!r} is not a run folder: it has no {CONFIG}")
         return run
 
     @classmethod
@@ -211,7 +211,7 @@ class RunFolder:
         try:
             self._journal = Journal.open(self.path / METRICS, size)
         except OSError as error:
-            raise RunError(f"cannot go on with {str(self.path / METRICS)!r}: {error.strerror or error}") from None
+            raise RunError(f"cannot continue {str(self.path / METRICS)!r}: {error.strerror or error}") from None
 
     def _take(self) -> None:
         self._lock = Lock.take(self.path / LOCK, f"run folder {str(self.path)!r}")

@@ -77,13 +77,13 @@ def test_the_picture_is_drawn_over_updates_steps_or_seconds(run: Run, tmp_path: 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("nowhere",), "there is no run folder"),
-        ((".",), "is no run folder: it has no config.toml"),
+        (("nowhere",), "there is not a run folder"),
+        ((".",), "is not a run folder: it has no config.toml"),
         ((), "no run is named, and there is none under 'runs'"),
-        (("run", "--plot", "x.pdf"), "--plot 'x.pdf' is no picture"),
+        (("run", "--plot", "x.pdf"), "--plot 'x.pdf' is not a picture"),
         (("run", "--over", "epochs"), "'epochs' is not one of"),
         (("empty", "--plot", "x.png"), "run 'empty' has no batch in its metrics yet"),
-        (("untimed", "--plot", "x.png", "--over", "seconds"), "the metrics of run 'untimed' do not tell seconds"),
+        (("untimed", "--plot", "x.png", "--over", "seconds"), "the metrics of run 'untimed' have no seconds"),
         (("run",) * 9 + ("--plot", "x.png"), "--plot draws up to 8 runs over each other, not 9; give fewer"),
         (("broken",), "line 1 is no record of metrics: b'?'"),
     ],

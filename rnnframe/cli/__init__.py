@@ -20,6 +20,7 @@ GROUPS = {
     "Train and use a network": {
         "train": "Train a network on a task.",
         "evaluate": "Print the loss of a trained model on data.",
+        "backtest": "Judge forecasts made at many rows, column by column and step by step.",
         "predict": "Write the predictions of a trained model to a file.",
         "sample": "Write text with a trained model.",
         "report": "Show loss, throughput and memory of runs, as a table or a picture.",

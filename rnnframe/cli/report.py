@@ -15,7 +15,8 @@ from rnnframe.cli.picture import plot_option
 from rnnframe.cli.run_argument import named_run
 from rnnframe.errors import RnnframeError, RunError, UsageError
 from rnnframe.registry.registry import default_registry
-from rnnframe.runs.folder import METRICS, RunFolder
+from rnnframe.runs.folder import RunFolder
+from rnnframe.runs.layout import METRICS
 from rnnframe.runs.metrics import Metrics, Over, read_metrics
 from rnnframe.sizes import human_bytes
 from rnnframe.storage.durable import write_whole

@@ -19,7 +19,8 @@ from rnnframe.contracts.kernels import AUTO
 from rnnframe.errors import RnnframeError, RunError, UsageError
 from rnnframe.registry.files import check_named
 from rnnframe.registry.registry import default_registry
-from rnnframe.runs.folder import CONFIG, RunFolder
+from rnnframe.runs.folder import RunFolder
+from rnnframe.runs.layout import CONFIG
 from rnnframe.runs.places import RUNS, place_for
 from rnnframe.training.options import TrainingOptions
 from rnnframe.training.session import Training

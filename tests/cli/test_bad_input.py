@@ -42,7 +42,7 @@ WRONG = [
         2,
         "--force replaces the run that --out names; give --out RUN",
     ),
-    (("train", "--resume", "nowhere"), 1, "there is not a run folder 'nowhere'; make one with `rnnframe train --out`"),
+    (("train", "--resume", "nowhere"), 1, "there is no run folder 'nowhere'; make one with `rnnframe train --out`"),
     (
         ("train", "--resume", "nowhere", "--batch", "3"),
         2,
@@ -54,8 +54,8 @@ WRONG = [
     (("train", "--data", ""), 2, "cannot read data file ''"),
     (("train", "--resume", "nowhere", "--force"), 2, "leave out --force"),
     (("evaluate",), 1, "no run is named, and there is none under 'runs'"),
-    (("evaluate", "nowhere"), 1, "there is not a run folder 'nowhere'"),
-    (("sample", "nowhere"), 1, "there is not a run folder 'nowhere'"),
+    (("evaluate", "nowhere"), 1, "there is no run folder 'nowhere'"),
+    (("sample", "nowhere"), 1, "there is no run folder 'nowhere'"),
     (("show", "lstn"), 2, "unknown name 'lstn'; did you mean 'lstm'?"),
 ]
 

@@ -77,7 +77,7 @@ def test_the_picture_is_drawn_over_updates_steps_or_seconds(run: Run, tmp_path: 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("nowhere",), "there is not a run folder"),
+        (("nowhere",), "there is no run folder"),
         ((".",), "is not a run folder: it has no config.toml"),
         ((), "no run is named, and there is none under 'runs'"),
         (("run", "--plot", "x.pdf"), "--plot 'x.pdf' is not a picture"),

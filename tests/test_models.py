@@ -154,7 +154,7 @@ def test_a_model_says_what_it_takes(folder: Path, tmp_path: Path) -> None:
 def test_what_is_no_model_is_refused_in_one_line(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"there is no '.*none'; give a run folder made by"):
         rf.load_model(tmp_path / "none")
-    with pytest.raises(RunError, match=r"is no run folder: it has no config\.toml"):
+    with pytest.raises(RunError, match=r"is not a run folder: it has no config\.toml"):
         rf.load_model(tmp_path)
     (tmp_path / "pickle").write_bytes(b"\x80\x04N.")
     with pytest.raises(RunError, match="is damaged or no safetensors file"):

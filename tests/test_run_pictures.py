@@ -156,6 +156,21 @@ def test_a_naive_forecast_is_a_line_in_the_panel_of_the_error_beside_it():
     check_layout(figure)
 
 
+def test_the_loss_of_guessing_stands_in_the_panel_of_its_own_task():
+    # given two tasks whose losses differ in unit, each with the loss of guessing
+    runs = []
+    for name, unit, value in (("copy", "nats", 0.6), ("adding", "squared error", 0.17)):
+        run = drawn(name, f"loss ({unit})", measures=["guessing"])
+        guessing = type(run.metrics.loss)()
+        guessing.extend(np.linspace(10, 50, 5), np.full(5, value))
+        run.metrics.measures["guessing"] = guessing
+        runs.append(run)
+    figure = runs_figure(runs, "updates")
+    for unit, value in (("nats", 0.6), ("squared error", 0.17)):
+        (line,) = marks(panel(figure, f"loss ({unit})"), "reference")
+        assert set(line.get_ydata()) == {value}
+
+
 def test_first_batches_do_not_squeeze_the_rest():
     loss = np.concatenate([np.full(5, 40.0), np.linspace(2, 1, 995)])
     figure = runs_figure([Drawn("run", "loss (nats)", metrics(updates=1000, loss=loss))], "updates")

@@ -52,7 +52,7 @@ class Auto(StateStore):
             smallest = _smallest(problem)
             raise OptionError(
                 f"store 'auto': no exact store fits into {human_bytes(budget)}; "
-                f"the smallest budget that would do is {human_bytes(smallest)} (budget={smallest})"
+                f"the smallest budget that is enough is {human_bytes(smallest)} (budget={smallest})"
             )
         best = min(choices, key=lambda choice: (choice.work, choice.held, len(render(choice.store))))
         return best.store, best.length  # of equal ones the simpler

@@ -33,18 +33,20 @@ TRANSFER = 0.1  # what saving and loading a state far away costs, in forward run
 
 @attrs.frozen(kw_only=True)
 class Checkpoint(StateStore):
-    """Keep some states and recompute what lies between them on the way back.
+    """Keep some states, and recompute the steps between them during the reverse.
 
-    policy=uniform: slots · state + tape · T / (slots + 1); every step but those of the last segment is run twice.
-    policy=revolve: slots · state + the tape of one chunk; the fewest recomputations that so many states allow.
-    policy=mixed: the same bytes as uniform or revolve, in which states and tapes are kept, whichever saves more.
-    policy=online: the bytes of revolve, a few more recomputations, and no need to know the length in advance.
-    With a budget in place of slots, the fewest recomputations within that many bytes; then mixed is the default.
+    - policy=uniform: slots · state + tape · T / (slots + 1); every step but those of the last segment is run twice.
+    - policy=revolve: slots · state + the tape of one chunk; the fewest recomputations with so many states.
+    - policy=mixed: the bytes of uniform or revolve, for states and tapes: those that save more recomputation.
+    - policy=online: the bytes of revolve and a few more recomputations; the length need not be known.
 
     Where no chunk length is given, chunks are shorter than usual where that saves much memory at little time.
 
-    medium: states go there, a whole segment is reversed at a time, and no step is run more than twice where the bytes
-    of a state and of one chunk's tape are there.
+    With a budget in place of slots, the store does the fewest recomputations within that many bytes, by default with
+    policy=mixed.
+
+    With a medium, the states are kept there and one whole segment is reversed at a time. No step is run more than twice
+    if there is memory for a state and for the tape of one chunk.
     """
 
     name: ClassVar[str] = "checkpoint"
@@ -164,7 +166,7 @@ class Checkpoint(StateStore):
         enough = smallest * costs.shards
         raise OptionError(
             f"store 'checkpoint'{policy} does not fit into {human_bytes(self.budget)} at this chunk length; "
-            f"the smallest budget that would do is {human_bytes(enough)} (budget={enough})"
+            f"the smallest budget that is enough is {human_bytes(enough)} (budget={enough})"
         )
 
     @classmethod

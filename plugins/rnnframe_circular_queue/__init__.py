@@ -15,14 +15,14 @@ from rnnframe.plugin import Costs, Forget, Forward, Grid, Reverse, Schedule, Sta
 
 @attrs.frozen(kw_only=True)
 class CircularQueue(StateStore):
-    """Every k1 steps carry the newest k1 losses back through up to k2 steps; then the optimizer may update.
+    """Every k1 steps, propagate the newest k1 losses back over up to k2 steps; then the optimizer may update.
 
     The losses of steps [t, t + k1) reach back to step max(0, t + k1 - k2); the state before that is a constant.
-    Memory: tape · k2, whatever the length; sources may be endless. Exact where k2 covers the whole sequence.
+    Memory: tape · k2, for any length; a source may be endless. Exact if k2 covers the whole sequence.
 
-    Updates fall while older steps still wait in the queue. weights=current reverses their tapes with today's W: the
-    usual approximation. weights=stored keeps each version of the weights as long as a tape made with it is in the
-    queue, and the gradient is exact for what was computed.
+    The weights are updated while older steps still wait in the queue. weights=current, the usual approximation,
+    reverses their tapes with the newest W. weights=stored keeps each version of the weights as long as a tape that
+    was made with it is in the queue; the gradient is then exact for what was computed.
     """
 
     name: ClassVar[str] = "circular-queue"

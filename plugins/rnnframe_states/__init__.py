@@ -10,7 +10,7 @@ from rnnframe.plugin import Costs, Forward, Grid, Reverse, Schedule, StateStore,
 
 @attrs.frozen(kw_only=True)
 class SnapshotSlots(StateStore):
-    """Keep the states of every step, and of the tapes nothing else.
+    """Keep the states of every step, and nothing else of the tapes.
 
     Memory: h · T (for an LSTM 1/6 of full history, for elman all of it). Forward steps: T; the products of a forward
     step are run once more, but for a whole chunk at once. Exact to rounding: a large product adds in another order than

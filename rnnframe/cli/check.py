@@ -88,4 +88,4 @@ def _kind_of(cls: type[Any], what: str, kinds: tuple[str, ...]) -> str:
         if issubclass(cls, BASES[kind]):
             return kind
     bases = ", ".join(f"rnnframe.plugin.{BASES[kind].__name__}" for kind in kinds)
-    raise UsageError(f"{what!r} is no subclass of any of {bases}")
+    raise UsageError(f"{what!r} is not a subclass of any of {bases}")

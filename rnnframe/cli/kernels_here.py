@@ -18,7 +18,9 @@ def remark_on_numpy(training: Training, asked: str) -> None:
     for kernels in map(registry.kernels, registry.names("kernels")):
         reason = kernels.missing()
         if reason and used & {cell.partition(":")[0] for cell in kernels.cells()}:
-            click.echo(f"rnnframe: remark: this runs on numpy; {kernels.name} kernels are faster: {reason}", err=True)
+            click.echo(
+                f"rnnframe: remark: this runs on numpy; {kernels.name} kernels would be faster, but {reason}", err=True
+            )
 
 
 def check_kernels(name: str, run: str) -> None:
@@ -26,4 +28,4 @@ def check_kernels(name: str, run: str) -> None:
     registry = default_registry()
     reason = registry.kernels(name).missing() if name in registry.names("kernels") else ""
     if reason:
-        raise UsageError(f"run {run!r} goes on with the {name} kernels only, since others round differently: {reason}")
+        raise UsageError(f"run {run!r} can continue on {name} kernels only, because others round differently; {reason}")

@@ -136,7 +136,7 @@ def _check(made: Distribution) -> None:
     names = {node.id for node in ast.walk(ast.parse(_template(f"{made.kind}.py"))) if isinstance(node, ast.Name)}
     if made.class_name in names - {"Example"} or keyword.iskeyword(made.class_name):
         raise UsageError(
-            f"{name!r} would make a class {made.class_name!r}, which means another thing there; choose another name"
+            f"{name!r} would make a class {made.class_name!r}, which has another meaning there; choose another name"
         )
 
 

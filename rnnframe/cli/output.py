@@ -57,7 +57,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def print_text(text: str) -> None:
     """Print paragraphs: on a terminal broken between words at its width, elsewhere as they are.
 
-    Paragraphs with indented lines, such as formulas, always stay as they are.
+    An item that begins with "- " is a paragraph of its own; indented lines, such as formulas, stay as they are.
     """
     if sys.stdout is not None and sys.stdout.isatty():
         columns = shutil.get_terminal_size().columns
@@ -66,9 +66,15 @@ def print_text(text: str) -> None:
 
 
 def _filled(paragraph: str, columns: int) -> str:
-    if any(line.startswith((" ", "- ")) for line in paragraph.splitlines()):
+    if paragraph.startswith("- "):
+        return "\n".join(_broken(item, columns, "  ") for item in re.split(r"\n(?=- )", paragraph))
+    if any(line.startswith(" ") for line in paragraph.splitlines()):
         return paragraph
-    return textwrap.fill(paragraph, columns, break_long_words=False, break_on_hyphens=False)
+    return _broken(paragraph, columns)
+
+
+def _broken(text: str, columns: int, indent: str = "") -> str:
+    return textwrap.fill(text, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def human_seconds(seconds: float) -> str:

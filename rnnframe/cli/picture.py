@@ -25,7 +25,7 @@ def _picture(context: click.Context, option: click.Parameter, value: str | None)
         return None
     path = Path(value)
     if path.suffix.lower() not in ENDINGS:
-        raise UsageError(f"--plot {value!r} is no picture; give a file that ends in {' or '.join(ENDINGS)}")
+        raise UsageError(f"--plot {value!r} is not a picture; give a file that ends in {' or '.join(ENDINGS)}")
     if path.is_dir():
         raise UsageError(f"--plot {value!r} is a folder; give a file in it")
     if not path.parent.is_dir():

@@ -51,7 +51,7 @@ def command(store: tuple[str, ...], steps: int, chunk: int, batch: int, out: Pat
     if len(store) > 2:
         raise UsageError(f"--store was given {len(store)} times; a page plays one store, or two side by side")
     if out.is_dir() or out.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"--out {str(out)!r} is no page; give a file that ends in .html")
+        raise UsageError(f"--out {str(out)!r} is not a page; give a file that ends in .html")
     if not out.parent.is_dir():
         raise UsageError(f"--out {str(out)!r}: there is no folder {str(out.parent)!r}; make it first")
     network = network_of(**of, usual=(CELL,))

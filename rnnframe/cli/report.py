@@ -32,7 +32,7 @@ def _page_file(context: click.Context, option: click.Parameter, value: str | Non
         return None
     path = Path(value)
     if path.is_dir() or path.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"--page {value!r} is no page; give a file that ends in .html")
+        raise UsageError(f"--page {value!r} is not a page; give a file that ends in .html")
     if not path.parent.is_dir():
         raise UsageError(f"--page {value!r}: there is no folder {str(path.parent)!r}; make it first")
     for library in ("plotly", "matplotlib"):  # the page has the looks of the picture
@@ -69,7 +69,7 @@ def command(
     """
     runs = runs or (named_run(None),)
     if follow and page is None:
-        raise UsageError("--follow goes on with a page; give --page FILE.html too")
+        raise UsageError("--follow keeps a page up to date; give --page FILE.html too")
     if plot is not None or page is not None:
         _check_number(runs)
     folders = [RunFolder.open(run) for run in runs]
@@ -180,7 +180,7 @@ def _drawn(runs: Sequence[str], units: Sequence[str], read: Sequence[Metrics], o
         if not metrics.batches:
             raise RunError(f"run {run!r} has no batch in its metrics yet; wait for one, or leave it out")
         if getattr(metrics, over) is None:
-            raise UsageError(f"the metrics of run {run!r} do not tell {over}; draw it with --over updates")
+            raise UsageError(f"the metrics of run {run!r} have no {over}; draw it with --over updates")
     return [Drawn(run, f"loss ({unit})", metrics) for run, unit, metrics in zip(runs, units, read, strict=True)]
 
 

@@ -14,7 +14,7 @@ from rnnframe.errors import DataError
 def as_array(value: Any, what: str) -> Any:
     """Leave anything sliceable that has a shape and a numpy dtype as it is; make an array of the rest."""
     if isinstance(value, np.ma.MaskedArray):
-        raise DataError(f"{what} is a masked array, and masks are not heeded; fill it or cut out what is masked")
+        raise DataError(f"{what} is a masked array, and masks are ignored; fill or remove the masked values")
     if hasattr(value, "shape") and isinstance(getattr(value, "dtype", None), np.dtype):
         return value
     try:

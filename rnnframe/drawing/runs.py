@@ -62,7 +62,9 @@ def runs_figure(runs: Sequence[Drawn], over: Over) -> Figure:
     right = _column(figure, 0.575, 0.385, foot, 4, most=1.3)
     for axes, loss in zip(left, losses, strict=False):
         _draw_loss(axes, loss, [run if run.loss == loss else None for run in runs])
-        draw_references(axes, [name for name, place in places.items() if place == loss], runs)
+        alike = [run for run in runs if run.loss == loss]  # the guessing of another task is in another unit
+        names = [name for name, place in references(alike).items() if place == loss and name in places]
+        draw_references(axes, names, alike)
     for axes, name in zip(left[len(losses) :], measures, strict=True):
         _draw_measure(axes, name, runs)
         draw_references(axes, [other for other, place in places.items() if place == name], runs)

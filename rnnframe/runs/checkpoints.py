@@ -138,7 +138,7 @@ class Checkpoints:
         match about:
             case {"progress": dict(progress), "best": int() | None as best, "model": dict(model)}:
                 return Checkpoint(number=number, best=best, groups=groups, progress=progress, model=model)
-        raise RunError(f"{str(path)!r} holds no progress; it is no checkpoint of a run")
+        raise RunError(f"{str(path)!r} holds no progress; it is not a checkpoint of a run")
 
     def readable(self) -> Checkpoint:
         """Return the newest one that can be read, for what all of a run agree on; raises `RunError`."""

@@ -80,7 +80,7 @@ class RunFolder:
             raise RunError(f"there is no run folder {str(run.path)!r}; make one with `rnnframe train --out`")
         settle_and_say(run.path)
         if not (run.path / CONFIG).exists():
-            raise RunError(f"{str(run.path)!r} is no run folder: it has no {CONFIG}")
+            raise RunError(f"{str(run.path)!r} is not a run folder: it has no {CONFIG}")
         return run
 
     @classmethod
@@ -232,7 +232,7 @@ class RunFolder:
         try:
             self._journal = Journal.open(self._files / METRICS, size)
         except OSError as error:
-            raise RunError(f"cannot go on with {str(self._files / METRICS)!r}: {error.strerror or error}") from None
+            raise RunError(f"cannot continue {str(self._files / METRICS)!r}: {error.strerror or error}") from None
 
     def _take(self) -> None:
         self._lock = Lock.take(self.path / LOCK, f"run folder {str(self.path)!r}")

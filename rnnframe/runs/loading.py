@@ -130,4 +130,4 @@ def _fill(network: Network, tensors: Arrays, file: Path) -> None:
 
 
 def _no_model(file: Path) -> RunError:
-    return RunError(f"{str(file)!r} does not say which network and task it is for; it is no file of a run")
+    return RunError(f"{str(file)!r} does not say which network and task it is for; it is not a file of a run")

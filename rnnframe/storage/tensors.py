@@ -61,7 +61,7 @@ def read_tensors(path: Path, prefix: str = "") -> tuple[dict[str, Array], dict[s
         if not isinstance(about, dict):
             raise ValueError(about)
     except (KeyError, ValueError, RecursionError):
-        raise RunError(f"{str(path)!r} does not say what it is for; it is no file of a run") from None
+        raise RunError(f"{str(path)!r} does not say what it is for; it is not a file of a run") from None
     if SUMS in about:
         _check_sums(about.pop(SUMS), arrays, about, prefix, path)
     return arrays, about

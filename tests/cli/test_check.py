@@ -114,7 +114,7 @@ def test_for_programs_there_is_json(run: Run) -> None:
         (["lstm", "--kind", "optimizer"], "unknown optimizer 'lstm'"),
         (["no_such_module:Cell"], "module 'no_such_module' cannot be imported: ModuleNotFoundError"),
         (["rnnframe_cells.lstm:LSTMs"], "unknown class of module 'rnnframe_cells.lstm': 'LSTMs'; did you mean 'LSTM'?"),
-        (["pathlib:Path"], "'pathlib:Path' is no subclass of any of rnnframe.plugin.Layer, "),
+        (["pathlib:Path"], "'pathlib:Path' is not a subclass of any of rnnframe.plugin.Layer, "),
         (["lstm:hidden=0"], "'hidden' must be >= 1: 0"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

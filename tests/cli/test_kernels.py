@@ -85,7 +85,7 @@ def test_without_numba_auto_is_numpy_and_compiled_is_an_error_that_says_what_to_
     assert json.loads(run("plan", *NETWORK, "--steps", 20, "--json").out)["kernels"] == ["numpy", "numpy"]
     trained = train("--json", "--out", tmp_path / "run")
     assert json.loads(trained.out)["kernels"] == ["numpy"]
-    assert trained.err.count("this runs on numpy; compiled kernels are faster: numba is not installed") == 1
+    assert trained.err.count("this runs on numpy; compiled kernels would be faster, but numba is not installed") == 1
     assert "faster" not in train("--kernels", "numpy", "--out", tmp_path / "asked").err
     for command in (("plan", *NETWORK), ("compare", *NETWORK), ("explain", "lstm"), ("sample", tmp_path / "run")):
         outcome = run(*command, "--kernels", "compiled")
@@ -103,7 +103,7 @@ def test_a_run_on_compiled_kernels_is_not_resumed_on_others(
     monkeypatch.setitem(sys.modules, "numba", None)
     outcome = run("train", "--resume", tmp_path / "run", "--quiet")
     assert outcome.code == 2
-    assert "goes on with the compiled kernels only, since others round differently: numba is" in outcome.err
+    assert "can continue on compiled kernels only, because others round differently; numba is" in outcome.err
     assert "pip install 'rnnframe[fast]'" in outcome.err
     assert run("evaluate", tmp_path / "run").code == 0  # by any kernels
 

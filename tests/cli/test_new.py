@@ -16,8 +16,8 @@ WRONG = [
     ("cell", "lstm", f"cell 'lstm' is already provided by plugin 'cells' of rnnframe {rnnframe.__version__}; choose"),
     ("cell", "disk", "'disk' would make a module 'rnnframe_disk', and there is one; choose another name"),
     ("cell", "rnnframe-mine", "the distribution is called rnnframe-NAME anyway; write 'mine'"),
-    ("cell", "iterable", "'iterable' would make a class 'Iterable', which means another thing there; choose another"),
-    ("medium", "none", "'none' would make a class 'None', which means another thing there; choose another name"),
+    ("cell", "iterable", "'iterable' would make a class 'Iterable', which has another meaning there; choose another"),
+    ("medium", "none", "'none' would make a class 'None', which has another meaning there; choose another name"),
     *(
         ("cell", name, f"{name!r} cannot name a plugin and its distribution; use small letters, digits and single")
         for name in (

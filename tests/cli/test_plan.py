@@ -53,7 +53,7 @@ def test_the_table_has_a_row_for_every_store_and_says_which_are_exact(run: Run) 
     ("words", "message"),
     [
         (("--budget", "lots"), "--budget 'lots' is invalid; expected bytes such as 64MiB"),
-        (("--budget", "1KiB"), "no exact store fits into 1.0 KiB; the smallest budget that would do is"),
+        (("--budget", "1KiB"), "no exact store fits into 1.0 KiB; the smallest budget that is enough is"),
         (("--cell", "gru:hidden=0"), "cell 'gru': 'hidden' must be >= 1: 0"),
         (("--steps", "0"), "0 is not in the range x>=1"),
     ],

@@ -60,7 +60,7 @@ def test_the_drawn_schedule_is_the_one_asked_for(
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("plan.pdf", "is no picture; give a file that ends in .png or .svg"),
+        ("plan.pdf", "is not a picture; give a file that ends in .png or .svg"),
         ("nowhere/plan.png", "make it first"),
         ("folder.svg", "is a folder; give a file in it"),
     ],

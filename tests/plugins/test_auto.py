@@ -114,7 +114,7 @@ def test_checkpoints_keep_to_their_own_budget_or_name_the_smallest(policy: str, 
             for bytes in (needed, needed - 1)
         )
         assert held.plan(STEPS, BATCH).predicted_bytes == needed
-        with pytest.raises(OptionError, match=rf"would do is .*\(budget={needed}\)"):
+        with pytest.raises(OptionError, match=rf"is enough is .*\(budget={needed}\)"):
             refused.plan(STEPS, BATCH)
     else:
         assert held is not None

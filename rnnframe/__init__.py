@@ -29,6 +29,7 @@ from rnnframe.engine.report import Report, Result
 from rnnframe.engine.two_passes import TwoPassRun
 from rnnframe.errors import RnnframeError
 from rnnframe.network.network import Network
+from rnnframe.network.stream import Stream
 from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.schedules import simulate
 from rnnframe.training.groups import ParameterGroup
@@ -52,6 +53,7 @@ __all__ = [
     "Report",
     "Result",
     "RnnframeError",
+    "Stream",
     "Trainer",
     "Training",
     "TrainingOptions",

@@ -22,6 +22,7 @@ from rnnframe.arrays.products import (
 from rnnframe.contracts.alphabet import Alphabet
 from rnnframe.contracts.cell import Cell
 from rnnframe.contracts.dataset import Dataset, Examples, Predicted
+from rnnframe.contracts.forecasts import Forecasts, Origins, written_times
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import Kernels
 from rnnframe.contracts.layer import BlockPass, Layer, Sizes, TapeRetention, Widths, output_of
@@ -41,6 +42,7 @@ from rnnframe.contracts.records import (
     StartRecord,
 )
 from rnnframe.contracts.step_cell import StepCell, sigmoid
+from rnnframe.contracts.steps import AdvanceStep, LayerStep, PredictionStep, ReadoutStep, StepPart
 from rnnframe.contracts.store import Costs, Problem, StateStore
 from rnnframe.contracts.task import NothingLearnt, Setting, Task
 from rnnframe.data.batch import Batch
@@ -73,6 +75,7 @@ __all__ = [
     "PIECE",
     "UNITS",
     "Action",
+    "AdvanceStep",
     "Alphabet",
     "Array",
     "Arrays",
@@ -91,12 +94,14 @@ __all__ = [
     "EpochRecord",
     "EvaluationRecord",
     "Examples",
+    "Forecasts",
     "Forget",
     "Forward",
     "Grid",
     "Head",
     "Kernels",
     "Layer",
+    "LayerStep",
     "LearningRate",
     "Load",
     "Loss",
@@ -107,10 +112,13 @@ __all__ = [
     "Observer",
     "Optimizer",
     "OptionError",
+    "Origins",
     "PluginError",
     "Predicted",
+    "PredictionStep",
     "Problem",
     "Readout",
+    "ReadoutStep",
     "Reverse",
     "RnnframeError",
     "Save",
@@ -127,6 +135,7 @@ __all__ = [
     "StartRecord",
     "StateStore",
     "StepCell",
+    "StepPart",
     "TapeRetention",
     "Task",
     "Update",
@@ -160,4 +169,5 @@ __all__ = [
     "split_evenly",
     "stretched",
     "write_input_gradient",
+    "written_times",
 ]

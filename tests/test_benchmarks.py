@@ -29,8 +29,9 @@ def measured(words: str) -> list[list[str]]:
 def test_without_a_name_every_benchmark_is_listed_with_what_it_measures() -> None:
     done = benchmarks("")
     assert done.returncode == 0, done.stderr
-    listed = dict(re.findall(r"^  (\w+) +(\S.+)$", done.stdout, re.MULTILINE))
-    files = {path.stem: path.read_text() for path in (TESTS / "benchmarks").glob("*.py") if path.stem != "__main__"}
+    listed = dict(re.findall(r"^  ([\w-]+) +(\S.+)$", done.stdout, re.MULTILINE))
+    paths = [path for path in (TESTS / "benchmarks").glob("*.py") if path.stem != "__main__"]
+    files = {path.stem.replace("_", "-"): path.read_text() for path in paths}
     assert listed.keys() == {name for name, source in files.items() if "\ndef main(words" in source}
     for name, summary in listed.items():
         assert files[name].startswith(f'"""{summary}\n')
@@ -51,6 +52,17 @@ def test_speed_prints_times_and_rates_of_a_shape_bare_and_under_a_readout() -> N
         assert float(rate) > 0
         assert float(product) > 0
         assert share.endswith("%")
+
+
+def test_steps_prints_the_time_of_a_step_of_each_batch_beside_others() -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("onnxruntime")
+    words = "steps --cell gru:hidden=8 --inputs 4 --batches 1,3 --kernels numpy --turns 2 --seconds 0.001"
+    _, _, *rows = measured(words)
+    libraries = ["rnnframe", "torch", "onnxruntime"]
+    assert [row[:2] for row in rows] == [[batch, name] for batch in ("1", "3") for name in libraries]
+    assert all(float(row[2]) > 0 for row in rows)
+    assert [row[4] for row in rows if row[1] == "rnnframe"] == ["1.0", "1.0"]
 
 
 def test_scaling_prints_a_time_for_every_length() -> None:

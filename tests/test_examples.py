@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-SEED_NETWORK = Path(__file__).parent.parent / "examples" / "seed_network.py"
+EXAMPLES = Path(__file__).parent.parent / "examples"
+SEED_NETWORK = EXAMPLES / "seed_network.py"
 
 
 def run(*arguments):
@@ -67,3 +68,11 @@ def test_the_seed_network_fails_where_a_gradient_is_wrong():
     assert done.returncode == 1
     assert "full-history: dL/d(" in done.stderr
     assert "analytic" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["training_loop", "spiking", "mingru_by_chunks"])
+def test_the_examples_of_pytorch_do_what_they_say(name):
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'rnnframe[torch]'")
+    done = run(str(EXAMPLES / "pytorch" / f"{name}.py"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "checkpoint" in done.stdout

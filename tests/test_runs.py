@@ -144,6 +144,60 @@ def test_a_second_writer_is_refused_and_a_reader_is_not(run: RunFolder, model: T
     RunFolder.resume(run.path).close()
 
 
+def replaced(run: RunFolder, model: TaskModel, number: int) -> RunFolder:
+    """Return a run that replaces another one, which has been left, up to just before its first checkpoint."""
+    run.save(checkpoint(model, number), keep=1)
+    run.close()
+    again = RunFolder.fresh(run.path, force=True)
+    again.begin({"seed": 7})
+    return again
+
+
+def test_a_run_stays_until_the_one_that_replaces_it_has_begun(run: RunFolder, model: TaskModel) -> None:
+    again = replaced(run, model, 5)
+    again.append({"first": 1})
+    assert RunFolder.open(run.path).config() == {}
+    assert RunFolder.open(run.path).load().number == 5
+    again.save(checkpoint(model, 0), keep=1)
+    again.append({"second": 2})
+    assert RunFolder.open(run.path).config() == {"seed": 7}
+    assert run.checkpoints.numbers() == [0]
+    assert (run.path / "metrics.jsonl").read_text() == '{"first": 1}\n{"second": 2}\n'
+    again.close()
+    files = {"config.toml", "metrics.jsonl", "weights.safetensors", "checkpoints", "run.lock"}
+    assert {path.name for path in run.path.iterdir()} == files
+
+
+def test_a_run_stays_where_the_one_that_replaces_it_ends_before_its_first_checkpoint(
+    run: RunFolder, model: TaskModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replaced(run, model, 5).close()
+    assert RunFolder.open(run.path).load().number == 5
+    assert not list(run.path.glob("replacement*"))
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes links as POSIX has them")
+@pytest.mark.parametrize("name", ["replacement", "replacement.new", "replacement/checkpoints"])
+def test_a_planted_replacement_leads_to_no_file_outside(
+    run: RunFolder, model: TaskModel, tmp_path: Path, name: str
+) -> None:
+    run.save(checkpoint(model, 5), keep=1)
+    run.close()
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for file in ("config.toml", "00000000.safetensors"):
+        (outside / file).write_text("dear")
+    (run.path / name).parent.mkdir(exist_ok=True)
+    (run.path / name).symlink_to(outside)
+    with pytest.raises(RunError, match="is no folder of a run; remove it"):
+        RunFolder.resume(run.path)
+    assert {path.name: path.read_text() for path in outside.iterdir()} == {
+        "config.toml": "dear",
+        "00000000.safetensors": "dear",
+    }
+
+
 def test_metrics_are_cut_where_the_checkpoint_was_made(run: RunFolder) -> None:
     run.append({"n": 1})
     size = run.metrics_size

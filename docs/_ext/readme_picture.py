@@ -22,7 +22,7 @@ NAMES = {
 def rows() -> list[tuple[str, float, float]]:
     """Return name, MiB and seconds of each row for T = 10,000."""
     page = (DOCS / "explanation" / "measured.md").read_text("utf-8")
-    found = re.findall(r"^\| (.+?) \| .+? \| .+? \| ([\d.]+) MiB \| ([\d.]+) s \|$", page, re.MULTILINE)
+    found = re.findall(r"^\| (.+?) \| .+? \| .+? \| ([\d.]+)\sMiB \| ([\d.]+)\ss \|$", page, re.MULTILINE)
     return [(name, float(memory), float(seconds)) for name, memory, seconds in found]
 
 

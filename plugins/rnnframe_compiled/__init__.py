@@ -3,6 +3,7 @@
 numba makes machine code for this processor on first use and keeps it on the disk; nothing of it is imported before.
 """
 
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, ClassVar
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from rnnframe.plugin import Head, Kernels, Layer, Loss, Readout, hookimpl
+from rnnframe.plugin import Head, Kernels, Layer, Loss, Readout, StepPart, hookimpl
 from rnnframe_heads import Affine
 
 INSTALL = "pip install 'rnnframe[fast]'"
@@ -47,6 +48,11 @@ class Compiled(Kernels):
             return None
         return Head(loss=loss_from(head.loss, dtype), readout=readout_from(head.readout, dtype))
 
+    def joined(self, parts: Sequence[StepPart]) -> Callable[[], object] | None:
+        """Return one call for twins, their readout and softmax, and for the states on their way to the next step."""
+        found: Callable[[], object] | None = _compiled().joined.joined(parts)
+        return found
+
     def is_ready(self, twin: Layer | Head, dtype: np.dtype[Any]) -> bool:
         """Tell whether a twin's code was compiled before."""
         return bool(_compiled().warm.is_ready(twin, dtype))
@@ -69,6 +75,7 @@ def _compiled() -> ModuleType:
 
     with kept():
         import rnnframe_compiled.heads
+        import rnnframe_compiled.joined
         import rnnframe_compiled.kinds
         import rnnframe_compiled.warm
 

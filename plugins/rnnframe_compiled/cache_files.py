@@ -85,6 +85,11 @@ def guard(modules: Iterable[ModuleType]) -> None:
     """Have the files of all compiled functions in these modules checked."""
     for module in modules:
         for value in vars(module).values():
-            files = getattr(getattr(value, "_cache", None), "_cache_file", None)
-            if type(files) is IndexDataCacheFile:
-                files.__class__ = CheckedFiles
+            guard_files(value)
+
+
+def guard_files(function: Any) -> None:
+    """Have the files of a compiled function checked; anything else is left as it is."""
+    files = getattr(getattr(function, "_cache", None), "_cache_file", None)
+    if type(files) is IndexDataCacheFile:
+        files.__class__ = CheckedFiles

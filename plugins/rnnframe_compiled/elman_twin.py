@@ -20,6 +20,7 @@ class CompiledElman(Twin):
     """Simple recurrent layer; formulas in `rnnframe_compiled.elman`."""
 
     name: ClassVar[str] = "elman"
+    step_arrays = ("PU", "PW", "b"), ("h",), ()
     cell: Elman
 
     @property

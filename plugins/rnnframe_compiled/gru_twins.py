@@ -25,6 +25,7 @@ class CompiledGRU(Twin):
     """Gated recurrent unit with reset=after; formulas in `rnnframe_compiled.gru_after`."""
 
     name: ClassVar[str] = "gru"
+    step_arrays = ("PU", "PW", "Pb"), ("gates", "q", "h"), ("work",)
     cell: GRU
 
     def scratch(self, inputs: int) -> Sizes:
@@ -100,6 +101,7 @@ class CompiledResetBefore(Twin):
     """Gated recurrent unit with reset=before; formulas in `rnnframe_compiled.gru_before`."""
 
     name: ClassVar[str] = "gru"
+    step_arrays = ("PUrz", "PU", "PWrz", "PWn", "b"), ("gates", "h"), ("reset",)
     cell: GRU
 
     def scratch(self, inputs: int) -> Sizes:

@@ -22,6 +22,7 @@ class CompiledLSTM(Twin):
     """Long short-term memory; formulas in `rnnframe_compiled.lstm`."""
 
     name: ClassVar[str] = "lstm"
+    step_arrays = ("PU", "PW", "Pb"), ("gates", "c", "h"), ("work",)
     cell: LSTM
 
     def scratch(self, inputs: int) -> Sizes:

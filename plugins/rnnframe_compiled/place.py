@@ -31,6 +31,7 @@ _PLAIN = (
     "__init__.py",
     "elman_twin.py",
     "gru_twins.py",
+    "joined.py",
     "kinds.py",
     "lstm_twin.py",
     "place.py",

@@ -68,3 +68,23 @@ def cross_entropy(unit: Any, o: Array, classes: Array) -> float:
                 loss += math.log(product)
                 product = 1.0
     return loss + math.log(product)
+
+
+@njit(nogil=True, cache=True)
+def probabilities(unit: Any, o: Array) -> None:
+    """Make o [rows, number of classes] softmax(o), row by row."""
+    z = bytes_of(unit)
+    L = LINE // z
+    rows, width = o.shape
+    for r in range(rows):
+        row = address_of(o) + r * width * z
+        highest = largest_of(unit, width, (row,), (), ())
+        for j in range(L, width, L):
+            highest = max(highest, largest_of(unit, width - j, (row + j * z,), (), ()))
+        total = sum_of_powers(unit, width, (row,), (highest,), (row,))
+        for j in range(L, width, L):
+            place = row + j * z
+            total += sum_of_powers(unit, width - j, (place,), (highest,), (place,))
+        for j in range(0, width, L):
+            place = row + j * z
+            keep_shares(unit, width - j, (place,), (unit / total,), (place,))

@@ -35,10 +35,17 @@ class Twin(Cell):
     name: ClassVar[str]
     cell: Cell
     dtype: np.dtype[Any]
+    step_arrays: ClassVar[tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]
+    """Names of the weights, of the tape and of the working arrays that `rnnframe_compiled.steps` is given, in order."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle what the twin is made of."""
         return twin_from, (self.cell, self.dtype)
+
+    @property
+    def kind(self) -> int:
+        """The number of an option that the code depends on; 0 where there is none."""
+        return 0
 
     @property
     def lanes(self) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 
 from rnnframe.plugin import BlockPass, Head, TapeRetention, Vector
 from rnnframe_compiled.heads import warm_up_head
+from rnnframe_compiled.joined import warm_up_step
 from rnnframe_compiled.place import place
 from rnnframe_compiled.twins import Twin
 
@@ -29,6 +30,7 @@ def warm_up(twin: Twin | Head, dtype: np.dtype[Any]) -> None:
         warm_up_head(np.dtype(dtype))
     else:
         _run(twin, np.dtype(dtype))
+    warm_up_step(type(twin).__name__, np.dtype(dtype))
     _ready.add(kind)
     if found is not None:
         with suppress(OSError):  # a full disk: the next process compiles again

@@ -22,11 +22,11 @@ def check_installed() -> None:
 @click.argument("out", metavar="MODEL.onnx")
 @click.option("--checkpoint", default="best", show_default=True, help="weights of the run: best, last or a number")
 @click.option("--lengths", is_flag=True, help="add an input with the number of real steps of each sample")
-@click.option("--looked-up", is_flag=True, help="x holds row numbers; runs on text have that by themselves")
+@click.option("--looked-up", is_flag=True, help="x holds row numbers; always so for runs on text")
 def export_command(run: str, out: str, checkpoint: str, lengths: bool, looked_up: bool) -> None:
     """Write the model of RUN, a run folder or a saved network, as MODEL.onnx.
 
-    Scales that were learnt from the data are in the graph, classes and vocabulary in the metadata.
+    The graph contains the scales that were learnt from the data; the metadata contain classes and vocabulary.
     """
     check_installed()
     import rnnframe as rf

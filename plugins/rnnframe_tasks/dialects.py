@@ -5,7 +5,8 @@ The rules, for a file that no option describes, decided on its first lines:
 - Values are parted by a tab, a semicolon, a bar or a comma, the first of these that parts every line into as many
   values; by white space where none of them does and it does.
 - The first line holds names if one of its values is a text, or if its values count on: 0, 1, 2 or 1990, 1991, 1992.
-  An empty value before such names is the unnamed index that pandas writes. Other numbers are the first row.
+  An empty value before such names is the unnamed index that pandas writes. Other numbers are the first row. Beside
+  texts, a number above numbers that does not count on, or a date above dates, may be a value of a table without names.
 - A line of names that is one value short belongs to a table whose rows begin with a name of their own, as R writes it.
 
 What can be read in two ways is refused with the option that settles it.
@@ -14,6 +15,7 @@ What can be read in two ways is refused with the option that settles it.
 import csv
 import io
 import itertools
+import re
 from collections.abc import Sequence
 
 import attrs
@@ -28,6 +30,12 @@ MARKS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": r"\s+
 """Marks that have a name, since a spec cannot hold all of them as they are."""
 
 _TRIED = ("\t", ";", "|", ",")
+_WORD = re.compile(r'"((?:[^"]|"")*)"(?=\s|$)|(\S+)')
+_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+_DATE = re.compile(
+    rf"(\d{{1,4}}([-/.])\d{{1,2}}\2\d{{1,4}}([ T].*)?)|((?=.*\d).*\b({_MONTHS})[a-z]*\b.*)", re.IGNORECASE
+)
+_YEARS = range(1000, 3000)
 
 
 @attrs.frozen(kw_only=True)
@@ -68,8 +76,8 @@ def dialect_of(text: str, path: str, sep: str | None, decimal: str | None, heade
             remarks.append("the first value of each row has no name of a column: taken as the name of the row")
     elif headed and widths and len(names) < max(widths):
         raise DataError(
-            f"data file {path!r}: the first line has {len(names)} values and a later one {max(widths)}; remove lines "
-            "above the names, or say what parts the values with sep="
+            f"data file {path!r}: the first line has {len(names)} value{'s' * (len(names) > 1)} and a later one "
+            f"{max(widths)}; remove lines above the names, or say what parts the values with sep="
         )
     for number, row in enumerate(rows, 1):
         if len(row) < (len(names) if headed else max(widths)):
@@ -92,15 +100,16 @@ def _mark_of(lines: Sequence[str]) -> str:
         widths = {len(row) for row in _cut(lines, mark)}
         if min(widths) > 1 and (len(widths) == 1 or len({len(row) for row in _cut(lines[1:], mark)}) == 1):
             return mark
-    spaced = {len(line.split()) for line in lines}
-    if not any(mark in line for mark in _TRIED for line in lines) and min(spaced) > 1 and len(spaced) == 1:
+    spaced = [len(row) for row in _cut(lines, MARKS["space"])]
+    even = set(spaced[1:]) <= {spaced[0], spaced[0] + 1} and len(set(spaced[1:])) <= 1
+    if not any(mark in line for mark in _TRIED for line in lines) and min(spaced) > 1 and even:
         return MARKS["space"]
     return max(reversed(_TRIED), key=lambda mark: max(len(row) for row in _cut(lines, mark)))
 
 
 def _cut(lines: Sequence[str], mark: str) -> list[list[str]]:
     if len(mark) > 1:
-        return [line.split() for line in lines]
+        return [[quoted or word for quoted, word in _WORD.findall(line)] for line in lines]
     try:
         return list(csv.reader(io.StringIO("\n".join(lines)), delimiter=mark, skipinitialspace=True))
     except csv.Error:  # such as a value without end; pandas will say so
@@ -111,6 +120,7 @@ def _is_header(rows: Sequence[Sequence[str]], path: str, remarks: list[str]) -> 
     """Return whether the first line holds names; raises `DataError` where nobody can tell."""
     first = [cell.strip() for cell in rows[0]]
     if not all(is_number(cell) for cell in first if cell) or not any(first):
+        _refuse_values(first, rows[1:], path)
         return True
     named = first[1:] if not first[0] else first
     counts_on = all(cell.isdecimal() for cell in named) and [int(cell) for cell in named] == [
@@ -126,6 +136,44 @@ def _is_header(rows: Sequence[Sequence[str]], path: str, remarks: list[str]) -> 
         return True
     remarks.append("the first line holds numbers: columns are named 1, 2, ... (header=yes: it holds names)")
     return False
+
+
+def _refuse_values(first: Sequence[str], body: Sequence[Sequence[str]], path: str) -> None:
+    """Raise `DataError` where a first line with texts may hold values: a number above numbers, a date above dates."""
+    if not body or any(len(row) != len(first) for row in body):
+        return
+    below = [[row[place].strip() for row in body if row[place].strip()] for place in range(len(first))]
+    numbers = [n for n, cell in enumerate(first) if _is_amount(cell) and below[n] and all(map(_is_amount, below[n]))]
+    dates = [
+        n for n, cell in enumerate(first) if _DATE.fullmatch(cell) and below[n] and all(map(_DATE.fullmatch, below[n]))
+    ]
+    if numbers and _are_names([first[n] for n in numbers], [cell for n in numbers for cell in below[n]]):
+        numbers = []
+    for places, what in ((numbers, "numbers"), (dates, "dates")):
+        if places:
+            raise DataError(
+                f"data file {path!r}: the first line holds {first[places[0]][:40]!r} above {what}, as a name or as a "
+                "value; add header=yes or header=no"
+            )
+
+
+def _is_amount(cell: str) -> bool:
+    return any(map(str.isdigit, cell)) and is_number(re.sub(r"[,\s$€£%]", "", cell))
+
+
+def _are_names(cells: Sequence[str], below: Sequence[str]) -> bool:
+    """Return whether numbers among names are names: 0, numbers that count on, years above what is no year, levels."""
+    if not all(map(is_number, cells)):
+        return False
+    values = [float(cell) for cell in cells]
+    steps = [after - before for before, after in itertools.pairwise(values)]
+    years = all(cell.isdecimal() and int(cell) in _YEARS for cell in cells)
+    if years and all(step > 0 for step in steps):
+        return not all(cell.isdecimal() and int(cell) in _YEARS for cell in below)
+    if len(values) < 3:
+        return values in ([0], [0, 1], [1, 2])
+    levels = all(0 <= value <= 1 for value in values)
+    return all(step > 0 for step in steps) and (levels or max(steps) - min(steps) < 1e-9 * abs(values[-1]))
 
 
 def _refuse_decimal_commas(rows: Sequence[Sequence[str]], headed: bool, lines: Sequence[str], path: str) -> None:

@@ -80,3 +80,8 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def quoted(text: str) -> str:
+    """Return a text as an option of a task takes it: in double quotes where a mark in it would part it."""
+    return f'"{text}"' if any(mark in text for mark in ',;"') else text

@@ -88,6 +88,7 @@ class Forecast(Task):
     stride: int = _option("steps between the starts of windows", 8, validator=ge(1))
     sep: str | None = _option("what parts the values of a text: a character, comma, semicolon, tab, bar or space")
     decimal: str | None = _option("what stands before the decimals: point or comma")
+    thousands: str | None = _option("what parts the thousands of a number: comma, point or another character")
     header: Literal["yes", "no"] | None = _option("whether the first line holds names")
     na: tuple[str, ...] | None = _option("texts that stand for no value, beside the usual ones")
     dayfirst: bool | None = _option("whether 01/02/2003 is in February")
@@ -176,7 +177,14 @@ class Forecast(Task):
         na = self.na or ()
         return read_table(
             path,
-            Reading(sep=self.sep, decimal=self.decimal, header=self.header, na=na, dayfirst=self.dayfirst),
+            Reading(
+                sep=self.sep,
+                decimal=self.decimal,
+                thousands=self.thousands,
+                header=self.header,
+                na=na,
+                dayfirst=self.dayfirst,
+            ),
         )
 
     def _asked(self) -> Asked:
@@ -222,7 +230,7 @@ class Forecast(Task):
             raise DataError(
                 f"data file {setting.data!r} has {len(series)} rows{of}, {len(series) - max(train, 0)} of them held "
                 f"out; horizon={self.horizon}, season={self.season} and difference={self._lag} need at least {needed} "
-                "to train on"
+                f"to train on{'; remove the rows of this series, or name another id=' if of else ''}"
             )
         return train
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rnnframe_tasks.files import quoted
 from rnnframe_tasks.tables import Column, Reading
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ _ISO = re.compile(r"\d{4}-\d{1,2}(-\d{1,2}([ T].*)?)?")
 _DAY_OR_MONTH = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})([ T]\d{1,2}:\d{2}(:\d{2})?)?")
 _QUARTER = re.compile(r"(\d{4})[ :-]?[Qq]([1-4])")
 _MONTH = re.compile(r"(\d{4})[ :]?[Mm](\d{1,2})")
+_MONTH_NAME = re.compile(r"(\d{4})[ -]?([A-Za-z]{3,9})|([A-Za-z]{3,9})[ -](\d{4})")
 _MARKS_IN_NUMBERS = r"[,\s$€£%'_]"
 _MOSTLY = 0.5
 """A column of texts is a column of numbers with faults where this share of them is numbers."""
@@ -63,7 +65,7 @@ def _doubt(pandas: Any, texts: "pd.Series", there: "pd.Series", numbers: "pd.Ser
         cell = there.iloc[place]
         return (
             f"holds {cell[:40]!r} in row {rows[place]} of the data among numbers; mend it, name it as no value with "
-            f"na={_quoted(cell)}, or leave the column out with exclude={_quoted(name)}"
+            f"na={quoted(cell)}, or leave the column out with exclude={quoted(name)}"
         )
     cleaned = pandas.to_numeric(there.str.replace(_MARKS_IN_NUMBERS, "", regex=True), errors="coerce")
     if cleaned.notna().mean() < _MOSTLY:
@@ -71,14 +73,12 @@ def _doubt(pandas: Any, texts: "pd.Series", there: "pd.Series", numbers: "pd.Ser
     place = int(np.flatnonzero(cleaned.notna().to_numpy())[0])
     cell = there.iloc[place]
     way_out = "add decimal=comma, or " if re.fullmatch(r"[+-]?\d+,\d+", cell) else ""
+    if there[cleaned.notna()].str.fullmatch(r"[+-]?\d{1,3}(,\d{3})*(\.\d*)?").all():
+        way_out = f"add thousands=comma, {way_out or 'or '}"
     return (
         f"holds {cell[:40]!r} in row {rows[place]} of the data, which pandas reads as a text; {way_out}write plain "
-        f"numbers, or leave the column out with exclude={_quoted(name)}"
+        f"numbers, or leave the column out with exclude={quoted(name)}"
     )
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"' if any(mark in text for mark in ',;"') else text
 
 
 def _dates(pandas: Any, there: "pd.Series", name: str, reading: Reading) -> tuple["pd.Series | None", str]:
@@ -94,6 +94,11 @@ def _dates(pandas: Any, there: "pd.Series", name: str, reading: Reading) -> tupl
     if _MONTH.fullmatch(first):
         found = pandas.to_datetime(there.str.replace(r"[ :]?[Mm]", "-", regex=True), format="%Y-%m", errors="coerce")
         return (found, "") if found.notna().all() else (None, "")
+    if _MONTH_NAME.fullmatch(first):
+        parts = there.str.replace(r"[ -]", "", regex=True)
+        order = ("%Y%b", "%Y%B") if first[0].isdigit() else ("%b%Y", "%B%Y")
+        tried = (pandas.to_datetime(parts, format=form, errors="coerce") for form in order)
+        return next((found for found in tried if found.notna().all()), None), ""
     if _DAY_OR_MONTH.fullmatch(first):
         return _day_or_month(pandas, there, name, reading)
     with warnings.catch_warnings():
@@ -125,7 +130,7 @@ def _day_or_month(pandas: Any, there: "pd.Series", name: str, reading: Reading) 
     if len(whole) == 2:
         return None, (
             f"holds dates such as {there.iloc[0]!r} of which either number may be the day; add dayfirst=yes or "
-            f"dayfirst=no, or leave the column out with exclude={_quoted(name)}"
+            f"dayfirst=no, or leave the column out with exclude={quoted(name)}"
         )
     return next(iter(whole.values()), None), ""
 

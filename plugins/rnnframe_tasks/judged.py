@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 import attrs
 import numpy as np
 
-from rnnframe.plugin import Array, Batch, Examples, Predicted
+from rnnframe.plugin import Array, Batch, Examples, Forecasts, Origins, Predicted, written_times
 from rnnframe_tasks.scales import Scale
 from rnnframe_tasks.series import Learning, Series, ahead, restored_quantiles
-from rnnframe_tasks.times import written
 
 PIECE = 4096
 """Steps that are judged or predicted at once."""
@@ -24,6 +23,11 @@ class Made:
     forecast: Array
     quantiles: Array | None
     judged: bool
+
+    def at(self, chosen: Array) -> "Made":
+        """Return those at some of the rows; `chosen` is booleans [rows]."""
+        quantiles = None if self.quantiles is None else self.quantiles[chosen]
+        return attrs.evolve(self, rows=self.rows[chosen], forecast=self.forecast[chosen], quantiles=quantiles)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -128,16 +132,54 @@ class SeriesExamples(Examples):
             if self.id:
                 columns[self.id] = np.full(len(rows), series.name)
             if series.times is not None:
-                columns[self.time] = written(series.times[rows])
+                columns[self.time] = written_times(series.times[rows])
             for k in range(self.horizon):
                 if series.times is not None and series.step is not None:
-                    columns[f"{self.time}+{k + 1}"] = written(self._later(series, rows, k + 1))
+                    columns[f"{self.time}+{k + 1}"] = written_times(self._later(series, rows, k + 1))
                 for place, name in enumerate(self.columns):
                     columns[f"{name}+{k + 1}"] = made.forecast[:, k, place]
                     if made.quantiles is not None:
                         for level, values in zip(self.quantiles, made.quantiles[:, k, place].T, strict=True):
                             columns[f"{name}+{k + 1} q{level:g}"] = values
             yield columns
+
+    def forecasts(self, predicted: Iterable[Predicted], origins: Origins) -> Iterator[Forecasts]:
+        """Forecasts beside what came; by default at the rows that are judged."""
+        spans = [self._cuts(number) for number in range(len(self.series))]
+        wanted = [
+            origins.among(series.lag, end) if origins.everywhere else origins.among(first, judged)
+            for series, (first, judged, end) in zip(self.series, spans, strict=True)
+        ]
+        for made in self._made(predicted):
+            chosen = np.isin(made.rows, wanted[made.number])
+            if chosen.any():
+                yield self._beside(made.at(chosen))
+
+    def _beside(self, made: Made) -> Forecasts:
+        """Return forecasts beside what came and what the seasonal-naive forecast says."""
+        series, rows, width = self.series[made.number], made.rows, slice(self.series[made.number].targets)
+        later = np.minimum(rows[:, None] + np.arange(1, self.horizon + 1), len(series) - 1)
+        there = series.present[later][..., width] & (rows[:, None] + np.arange(1, self.horizon + 1) == later)[..., None]
+        times = None if series.times is None else series.times[rows]
+        ahead_times = [self._later(series, rows, k + 1) for k in range(self.horizon)] if times is not None else None
+        known = self.naive.shape == (len(self.series), len(self.columns))
+        return Forecasts(
+            series=series.name,
+            columns=self.columns,
+            season=self.season,
+            rows=series.lines[rows],
+            times=times,
+            ahead=None if ahead_times is None else np.stack(ahead_times, axis=1),
+            forecast=made.forecast,
+            naive=np.where(
+                rows[:, None, None] < self.season - 1, np.nan, series.naive(rows, self.horizon, self.season)
+            ),
+            truth=np.where(there, series.values[later][..., width], np.nan),
+            scale=self.naive[made.number] if known else np.zeros(len(self.columns)),
+            unseen=rows >= self.since[made.number],
+            levels=self.quantiles,
+            quantiles=made.quantiles,
+        )
 
     @staticmethod
     def _later(series: Series, rows: Array, count: int) -> Array:
@@ -153,13 +195,18 @@ class SeriesExamples(Examples):
 
     def _pieces(self) -> Iterator[tuple[int, int, int, bool]]:
         """Yield series and spans of at most `PIECE` rows, and whether they are judged; no span crosses a cut."""
-        for number, (series, since) in enumerate(zip(self.series, self.since, strict=True)):
-            end = series.usable(self.horizon)
-            first = min(since, end)
-            judged = min(max(first, len(series) - self.horizon), end)
+        for number, series in enumerate(self.series):
+            first, judged, end = self._cuts(number)
             for low, high in itertools.pairwise((series.lag, first, judged, end)):
                 for start in range(low, high, PIECE):
                     yield number, start, min(start + PIECE, high), first <= start < judged
+
+    def _cuts(self, number: int) -> tuple[int, int, int]:
+        """Return the first row of a series that is judged, the one after the last, and the end of what can be read."""
+        series = self.series[number]
+        end = series.usable(self.horizon)
+        first = min(self.since[number], end)
+        return first, min(max(first, len(series) - self.horizon), end), end
 
     def _made(self, predicted: Iterable[Predicted]) -> Iterator[Made]:
         for (number, start, stop, judged), each in zip(self._pieces(), predicted, strict=True):

@@ -10,7 +10,8 @@ import attrs
 import numpy as np
 
 from rnnframe.plugin import Array, DataError
-from rnnframe_tasks.roles import Roles
+from rnnframe_tasks.files import quoted
+from rnnframe_tasks.roles import Roles, called
 from rnnframe_tasks.series import Series
 from rnnframe_tasks.tables import DATE, NUMBER, Table
 from rnnframe_tasks.times import step_of, times_of
@@ -23,12 +24,14 @@ class Panel:
     """Series from one table, in the order of their first rows.
 
     categories: of each column that is read, none for numbers; in the order targets, also, known. filled: how many gaps
-    each column had. sorted: whether the rows had another order; "newest first" or "rows" say which.
+    each column had. cut: rows left out at the start, where a column had no value yet. sorted: whether the rows had
+    another order; "newest first" or "rows" say which.
     """
 
     series: tuple[Series, ...]
     categories: tuple[tuple[str, ...], ...]
     filled: dict[str, int]
+    cut: int = 0
     sorted: str = ""
 
 
@@ -52,18 +55,21 @@ def panel_of(
     values = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
     times = times_of(table, roles.time) if roles.time else None
     ids = _ids(table, roles.id)
-    made, filled, disorder = [], np.zeros(len(of_channel), np.int64), ""
+    made, filled, cut, disorder = [], np.zeros(len(of_channel), np.int64), 0, ""
     for name, rows in _rows_of(ids, table.rows):
         own = None if times is None else times[rows]
         if own is not None:
             order, told = _order(own, table.path, roles, rows)
             rows, own, disorder = rows[order], own[order], disorder or told
         block = values[rows] if len(rows) != len(values) or disorder else values
+        first = _first_known(block) if missing == "last" else 0
+        if first:
+            block, rows, own, cut = block[first:], rows[first:], None if own is None else own[first:], cut + first
         own_values, future = block[:, :known_from], block[:, known_from:]
         if roles.known:
             own_values = own_values[: _end(own_values[:, : len(roles.targets)])]
-        own_values, present = _filled(own_values, of_channel, missing, table.path, rows)
-        future, _ = _filled(future, of_channel[known_from:], missing, table.path, rows)
+        own_values, present = _filled(own_values, of_channel, missing, table.path, rows, name)
+        future, _ = _filled(future, of_channel[known_from:], missing, table.path, rows, name)
         filled[:known_from] += (~present).sum(axis=0)
         made.append(
             Series(
@@ -78,8 +84,14 @@ def panel_of(
                 step=None if own is None else step_of(own),
             )
         )
+    if cut > table.rows / 2:
+        name, row = _last_to_begin(values, of_channel)
+        raise DataError(
+            f"data file {table.path!r}: column {name!r} has its first value in row {row} of the data, so that {cut} of "
+            f"{table.rows} rows would be left out; cut them off, or leave the column out with exclude={quoted(name)}"
+        )
     gaps = {name: int(count) for name, count in zip(of_channel, filled, strict=True) if count}
-    return Panel(series=tuple(made), categories=tuple(categories), filled=gaps, sorted=disorder)
+    return Panel(series=tuple(made), categories=tuple(categories), filled=gaps, cut=cut, sorted=disorder)
 
 
 def _categories(table: Table, name: str, *, target: bool) -> tuple[str, ...]:
@@ -107,7 +119,10 @@ def _channels(table: Table, name: str, categories: tuple[str, ...]) -> Array:
             raise DataError(f"data file {table.path!r}: column {name!r} {told}")
         if np.isinf(column.values).any():
             row = int(np.isinf(column.values).argmax()) + 1
-            raise DataError(f"data file {table.path!r}: column {name!r} is infinite in row {row} of the data")
+            raise DataError(
+                f"data file {table.path!r}: column {name!r} is infinite in row {row} of the data; mend it, or leave "
+                f"the column out with exclude={quoted(name)}"
+            )
         return column.values[:, None]
     places = {category: place for place, category in enumerate(categories)}
     made = np.zeros((table.rows, len(categories)))
@@ -156,7 +171,7 @@ def _order(times: Array, path: str, roles: Roles, rows: Array) -> tuple[Array, s
     if same.any():
         row = rows[order[int(same.argmax()) + 1]] + 1
         raise DataError(
-            f"data file {path!r}: row {row} of the data has the {' and '.join(roles.time)} of an earlier row; remove "
+            f"data file {path!r}: row {row} of the data has the {called(roles.time)} of an earlier row; remove "
             "one, say what tells several series apart with id=, or add time=none"
         )
     if (order == np.arange(len(order))).all():
@@ -170,16 +185,35 @@ def _end(targets: Array) -> int:
     return int(there[-1]) + 1 if len(there) else 0
 
 
-def _filled(values: Array, names: Sequence[str], missing: Missing, path: str, rows: Array) -> tuple[Array, Array]:
+def _first_known(values: Array) -> int:
+    """Return the first row by which every column has had a value; 0 where one never has."""
+    there = ~np.isnan(values)
+    return int(there.argmax(axis=0).max(initial=0)) if there.any(axis=0).all() else 0
+
+
+def _last_to_begin(values: Array, names: Sequence[str]) -> tuple[str, int]:
+    """Return the column whose first value is in the latest row, and that row, from 1."""
+    first = (~np.isnan(values)).argmax(axis=0)
+    return names[int(first.argmax())], int(first.max()) + 1
+
+
+def _filled(
+    values: Array, names: Sequence[str], missing: Missing, path: str, rows: Array, series: str
+) -> tuple[Array, Array]:
     """Return values [rows, channels] with their gaps filled where that was asked for, and which were in the file."""
     gaps = np.isnan(values)
     if not gaps.any():
         return values, ~gaps
-    row, channel = np.argwhere(gaps[:1] if gaps[0].any() else gaps)[0]
     if missing == "refuse" or gaps[0].any():
-        way_out = "fill it in" if missing == "last" else "fill it in, or add missing=last to the task"
+        row, channel = np.argwhere(gaps if missing == "refuse" else gaps & gaps.all(axis=0))[0]
+        where, known = f"in row {rows[row] + 1} of the data", ", add missing=last to the task"
+        if missing == "last":
+            where, known = "at all", ""
+        if missing == "last" and series:
+            where, known = f"in the series {series!r}", ", remove the rows of this series"
         raise DataError(
-            f"data file {path!r}: column {names[channel]!r} has no value in row {rows[row] + 1} of the data; {way_out}"
+            f"data file {path!r}: column {names[channel]!r} has no value {where}; fill it in{known}, or leave the "
+            f"column out with exclude={quoted(names[channel])}"
         )
     last = np.where(gaps, 0, np.arange(len(values))[:, None])
     return np.take_along_axis(values, np.maximum.accumulate(last), axis=0), ~gaps

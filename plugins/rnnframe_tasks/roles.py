@@ -6,24 +6,34 @@ What an option names has that role. The others are told apart by these rules, an
   never falls, or one that counts: each value as much above the one before as the next. `year` with `month` or
   `quarter` beside it is read as a date.
 - Where several rows have one time, one other column tells the series apart, and each has every time once: its id. So
-  does, without a time, a column called `id` or the like with values that repeat.
-- Numbers that are neither are forecast; further columns that count, parts of dates, and texts are left out.
+  does, without a time, a column called `id` or the like with values that repeat. A column named as a time that rises
+  in each series of such an id, as the year does in a table of countries and years, is the time.
+- Numbers that are neither are forecast; further columns that count, parts of dates, codes, ids and texts are left out.
 
 Where two columns could have a role, or a column that must be known is doubtful, the option that settles it is named.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 
 import attrs
 import numpy as np
 
 from rnnframe.plugin import Array, DataError
+from rnnframe_tasks.column_words import CODES, DATE_WORDS, PARTS, TIMES, is_id, is_key, plain_name
+from rnnframe_tasks.row_patterns import (
+    are_whole,
+    count_on,
+    fill_most,
+    go_one_way,
+    is_part,
+    is_switch,
+    repeats,
+    rise_in,
+    series_of,
+    stand_in_blocks,
+)
 from rnnframe_tasks.tables import DATE, NUMBER, TEXT, Table
 
-TIMES = ("time", "t", "date", "datetime", "timestamp", "ds", "year", "period", "index", "step", "obs", "day", "month")
-PARTS = ("year", "quarter", "month", "day", "hour", "minute")
-IDS = ("id", "unique_id", "key", "series", "group", "name", "item", "sku", "store", "station", "symbol", "ticker")
 NOBODY = "none"
 """What `time=` and `id=` say where there is none."""
 
@@ -74,24 +84,17 @@ def named(table: Table, asked: str, option: str) -> str:
     raise DataError(f"data file {table.path!r} has no column {asked!r}, which {option}= names; it has {listed(names)}")
 
 
+def called(names: Iterable[str]) -> str:
+    """Return names of columns as a sentence has them: date, year and month, column 2."""
+    return " and ".join(f"column {name}" if name.isdecimal() else name for name in names)
+
+
 def listed(names: Iterable[str], most: int = 12) -> str:
     """Return names with commas between them, the first ones of many."""
     names = list(names)
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
-
-
-def repeats(keys: Sequence[Array]) -> Array:
-    """Return the rows whose keys stand in an earlier row, too; [rows] of booleans."""
-    codes = np.zeros(len(keys[0]), np.int64)
-    for key in keys:
-        _, inverse = np.unique(key.astype(str) if key.dtype.kind == TEXT else key, return_inverse=True)
-        codes = codes * (int(inverse.max(initial=0)) + 1) + inverse
-    _, first = np.unique(codes, return_index=True)
-    twice = np.ones(len(codes), bool)
-    twice[first] = False
-    return twice
 
 
 class _Finder:
@@ -160,6 +163,7 @@ class _Finder:
             f"data file {self.table.path!r} has no column of numbers to forecast; it has {listed(self.table.columns)} "
             f"({'; '.join(f'{name}: {reason}' for name, reason in self.left_out.items()) or 'all have another role'}); "
             "name one with column="
+            + (", or say what parts the values of a line with sep=" if len(self.table.columns) == 1 else "")
         )
 
     def _not_forecast(self, name: str) -> str:
@@ -170,11 +174,13 @@ class _Finder:
             return "texts"
         if not np.isfinite(column.values).any():
             return "no values"
-        if plain_name(name) in PARTS and _whole(column.values):
+        if plain_name(name) in DATE_WORDS and are_whole(column.values):
             return "a part of a date, by its name"
-        if plain_name(name) in IDS or plain_name(name).endswith("_id"):
+        if is_id(name):
             return "an id, by its name"
-        return "counts the rows" if _counts(column.values) else ""
+        if plain_name(name) in CODES or plain_name(name).endswith(("_code", "_zip")):
+            return "a code, by its name"
+        return "counts the rows" if count_on(column.values) else ""
 
     def _dates(self) -> tuple[str, ...]:
         dates = [name for name, column in self._free.items() if column.kind == DATE]
@@ -187,8 +193,8 @@ class _Finder:
 
     def _date_parts(self) -> tuple[str, ...]:
         """Return year and what stands beside it of a date, where that tells more rows apart than the year does."""
-        by_name = {plain_name(name): name for name in self._free if self.table.columns[name].kind == NUMBER}
-        found = [part for part in PARTS if part in by_name and _whole(self.table.columns[by_name[part]].values)]
+        by_name = {plain_name(name): name for name in self._free if plain_name(name) in PARTS}
+        found = [part for part in PARTS if part in by_name and is_part(self.table.columns[by_name[part]].values, part)]
         if found[:1] != ["year"] or not {"month", "quarter"} & set(found):
             return ()
         return tuple(by_name[part] for part in found)
@@ -198,13 +204,42 @@ class _Finder:
         numbers = [name for name, column in self._free.items() if column.kind == NUMBER]
         rows = self._first_series()
         by_name = [
-            name for name in numbers if plain_name(name) in TIMES and _one_way(self.table.columns[name].values[rows])
+            name for name in numbers if plain_name(name) in TIMES and go_one_way(self.table.columns[name].values[rows])
         ]
         by_name.sort(key=lambda name: TIMES.index(plain_name(name)))
-        counting = [name for name in numbers if _counts(self.table.columns[name].values)]
+        counting = [name for name in numbers if count_on(self.table.columns[name].values)]
         if self._column is None and len(counting) == len(numbers) and not by_name:
             return ()  # nothing would be left to forecast
-        return tuple((by_name or counting)[:1])
+        return tuple((by_name or counting or self._rising_in_series(numbers))[:1])
+
+    def _rising_in_series(self, numbers: Sequence[str]) -> list[str]:
+        """Return the columns named as a time that rise in every series of some column that tells series apart."""
+        if self.asked.id is not None:
+            return []
+        whole = [name for name in numbers if are_whole(self.table.columns[name].values)]
+        named_so = [name for name in whole if plain_name(name) in TIMES]
+        return [
+            name
+            for name in sorted(named_so, key=lambda name: TIMES.index(plain_name(name)))
+            if any(
+                rise_in(self.table.columns[other].values, self.table.columns[name].values)
+                for other in self._telling_apart([name])
+            )
+        ]
+
+    def _telling_apart(self, time: Sequence[str]) -> list[str]:
+        """Return the columns with values that repeat, but in no two rows of one time."""
+        times = [self.table.columns[name].values for name in time]
+        return [
+            name
+            for name, column in self._free.items()
+            if name not in time
+            and plain_name(name) not in DATE_WORDS
+            and not column.doubt
+            and (column.kind == TEXT or (column.kind == NUMBER and are_whole(column.values)))
+            and not repeats([column.values, *times]).any()
+            and repeats([column.values]).any()
+        ]
 
     def _first_series(self) -> Array | slice:
         """Return the rows of the first series, where `id=` says which they are; else all."""
@@ -220,40 +255,69 @@ class _Finder:
         twice = repeats(times)
         if not twice.any():
             return None
-        others = [
-            name
-            for name, column in self._free.items()
-            if (column.kind == TEXT or (column.kind == NUMBER and _whole(column.values)))
-            and not repeats([column.values, *times]).any()
-            and repeats([column.values]).any()
-        ]
+        others = self._telling_apart(time)
         row = int(np.flatnonzero(twice)[0])
-        if len(others) == 1:
-            return others[0]
-        which = f"which of {listed(others)} does" if others else "the column that does"
+        likely = [name for name in others if self.table.columns[name].kind == TEXT or is_id(name)]
+        likely = likely or [name for name in others if fill_most([self.table.columns[name].values], times)]
+        if likely and all(self._deal_alike(likely[0], other) for other in likely[1:]):
+            return likely[0]
+        which = "the column that tells them apart"
+        if others:
+            which += f", such as {listed(others)},"
         raise DataError(
-            f"data file {self.table.path!r}: row {row + 1} of the data has the {' and '.join(time)} of an earlier row; "
-            f"if the rows of several series stand in it, say {which} tell them apart with id=, else add time=none"
+            f"data file {self.table.path!r}: row {row + 1} of the data has the {called(time)} of an earlier row; "
+            f"if the rows of several series stand in it, name {which} with id=, else add time=none"
         )
 
     def _that_repeats(self) -> str | None:
-        names = [name for name in self._free if plain_name(name) in IDS or plain_name(name).endswith("_id")]
-        stacked = [name for name in names if _series_of(self.table.columns[name].values) > 1]
+        names = [name for name in self._free if is_id(name)]
+        for name in names:
+            values = self.table.columns[name].values
+            if (is_key(name) and repeats([values]).any() and not series_of(values)) or is_switch(values):
+                raise DataError(
+                    self._says(name, f"holds a value in several rows; if each is a series, add id={name}, else id=none")
+                )
+        stacked = [name for name in names if series_of(self.table.columns[name].values) > 1]
         if len(stacked) > 1:
             raise DataError(
                 f"data file {self.table.path!r}: {listed(stacked)} could each be the id of a series; say which is with "
                 "id=, or id=none"
             )
-        if stacked or self._column is not None:
-            return stacked[0] if stacked else None
+        if stacked:
+            self._refuse_times_again(stacked[0])
+            return stacked[0]
+        if self._column is not None:
+            return None
         for name, column in self._free.items():
-            if column.kind == TEXT and not column.doubt and _blocks(column.values):
+            if column.kind == TEXT and not column.doubt and stand_in_blocks(column.values):
                 raise DataError(
                     self._says(
                         name, f"is the same over blocks of rows; if each is a series, add id={name}, else id=none"
                     )
                 )
         return None
+
+    def _refuse_times_again(self, id: str) -> None:
+        """Raise `DataError` where no time was found, since a column of times has one twice in a series."""
+        if self.asked.time is not None:
+            return
+        ids = self.table.columns[id].values
+        for name, column in self._free.items():
+            if plain_name(name) not in TIMES or column.kind != NUMBER or not are_whole(column.values):
+                continue
+            twice = repeats([ids, column.values])
+            if twice.any():
+                raise DataError(
+                    f"data file {self.table.path!r}: row {int(twice.argmax()) + 1} of the data has the "
+                    f"{called([name])} and the {called([id])} of an earlier row; if more than {id} tells series apart, "
+                    "name one column that does with id=, else add time=none"
+                )
+
+    def _deal_alike(self, one: str, other: str) -> bool:
+        """Return whether two columns deal the rows out to the same series."""
+        columns = [self.table.columns[name].values for name in (one, other)]
+        kinds = {int((~repeats(keys)).sum()) for keys in (columns[:1], columns[1:], columns)}
+        return len(kinds) == 1
 
     def _named(self, asked: tuple[str, ...], option: str) -> tuple[str, ...]:
         return tuple(named(self.table, name, option) for name in asked)
@@ -265,41 +329,3 @@ class _Finder:
 
     def _says(self, name: str, what: str) -> str:
         return f"data file {self.table.path!r}: column {name!r} {what}"
-
-
-def plain_name(name: str) -> str:
-    """Return a name in small letters, its words joined by underscores."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-
-
-def _whole(values: Array) -> bool:
-    return bool(np.isfinite(values).all() and (values == np.floor(values)).all())
-
-
-def _one_way(values: Array) -> bool:
-    """Return whether whole or other numbers rise from row to row, or fall; in equal rows they stand still."""
-    if len(values) < 3 or not np.isfinite(values).all():
-        return False
-    steps = np.diff(values)
-    return bool((steps > 0).all() or (steps < 0).all())
-
-
-def _counts(values: Array) -> bool:
-    """Return whether whole numbers rise or fall by as much from row to row."""
-    if len(values) < 3 or not _whole(values):
-        return False
-    steps = np.diff(values)
-    return bool(steps[0] != 0 and (steps == steps[0]).all())
-
-
-def _series_of(values: Array) -> int:
-    """Return the number of distinct values where each has at least two rows; else 0."""
-    _, counts = np.unique(values.astype(str) if values.dtype.kind == TEXT else values, return_counts=True)
-    return len(counts) if counts.min() > 1 else 0
-
-
-def _blocks(values: Array) -> bool:
-    """Return whether each of some values stands in one block of at least two rows, and in no other row."""
-    texts = values.astype(str)
-    changes = int((texts[1:] != texts[:-1]).sum())
-    return _series_of(values) > 1 and changes + 1 == _series_of(values)

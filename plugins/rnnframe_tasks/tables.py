@@ -16,7 +16,7 @@ import attrs
 import numpy as np
 
 from rnnframe.plugin import Array, DataError, PluginError
-from rnnframe_tasks.dialects import Dialect, dialect_of
+from rnnframe_tasks.dialects import MARKS, Dialect, dialect_of
 from rnnframe_tasks.files import read_npz, refuse_device
 from rnnframe_tasks.heads_of_files import COMPRESSED, first_text
 
@@ -66,12 +66,13 @@ class Table:
 class Reading:
     """How a file is to be read, where it does not say itself.
 
-    sep, decimal: characters, or their names in `MARKS`. header: "yes" or "no". na: texts that stand for no value.
-    dayfirst: whether 01/02/2003 is in February.
+    sep, decimal, thousands: characters, or their names in `MARKS`. header: "yes" or "no". na: texts that stand for no
+    value. dayfirst: whether 01/02/2003 is in February.
     """
 
     sep: str | None = None
     decimal: str | None = None
+    thousands: str | None = None
     header: str | None = None
     na: tuple[str, ...] = ()
     dayfirst: bool | None = None
@@ -141,6 +142,7 @@ def _read_csv(pandas: Any, path: str, dialect: Dialect, reading: Reading) -> "pd
             path,
             sep=dialect.sep,
             decimal=dialect.decimal,
+            thousands=MARKS.get(reading.thousands, reading.thousands) if reading.thousands else None,
             header=0 if dialect.header else None,
             names=[*dialect.names, *(["nothing"] if dialect.trailing else [])],
             index_col=None if dialect.rows_named else False,

@@ -7,7 +7,8 @@ import attrs
 import numpy as np
 
 from rnnframe.plugin import Array, DataError
-from rnnframe_tasks.roles import PARTS, plain_name
+from rnnframe_tasks.column_words import PARTS, plain_name
+from rnnframe_tasks.months import month_numbers
 from rnnframe_tasks.tables import Table
 
 UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
@@ -59,7 +60,7 @@ def _counted(size: float, unit: str) -> str:
 
 def times_of(table: Table, names: Sequence[str]) -> Array:
     """Return the time of each row from one column, or from year, quarter, month and so on; raises `DataError`."""
-    columns = [table.columns[name].values for name in names]
+    columns = [_numbers(table.columns[name].values) for name in names]
     for name, values in zip(names, columns, strict=True):
         gaps = np.isnat(values) if values.dtype.kind == "M" else ~np.isfinite(values)
         if gaps.any():
@@ -80,6 +81,10 @@ def times_of(table: Table, names: Sequence[str]) -> Array:
     assert set(parts) <= set(PARTS)
     dates: Array = made.astype("datetime64[ns]")
     return dates
+
+
+def _numbers(values: Array) -> Array:
+    return values if values.dtype.kind != "O" or (months := month_numbers(values)) is None else months
 
 
 def _as_date(values: Array, name: str) -> Array:
@@ -149,14 +154,3 @@ def _months_later(times: Array, count: int) -> Array:
     day = np.where(is_last & (day >= 27), length - 1, np.minimum(day, length - 1))
     made: Array = (later.astype("datetime64[D]") + day).astype("datetime64[ns]") + (times - days)
     return made
-
-
-def written(times: Array) -> Array:
-    """Return times as texts: dates without a clock where all are at midnight, whole numbers without a point."""
-    if times.dtype.kind != "M":
-        return np.array([f"{time:.15g}" for time in times])
-    days = times.astype("datetime64[D]")
-    if (times == days).all():
-        return days.astype(str)
-    seconds = times.astype("datetime64[s]")
-    return (seconds if (times == seconds).all() else times).astype(str)

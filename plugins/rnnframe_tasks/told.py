@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from rnnframe.plugin import written_times
 from rnnframe_tasks.panel import Panel
 from rnnframe_tasks.roles import Roles, listed
 from rnnframe_tasks.series import Series
 from rnnframe_tasks.tables import Table
-from rnnframe_tasks.times import written
 
 
 def read_remarks(table: Table, roles: Roles, panel: Panel) -> tuple[str, ...]:
@@ -23,7 +23,7 @@ def part_remark(series: Sequence[Series], train: Sequence[int]) -> str:
     if len(series) > 1:
         told += " of the series"
     if first.times is not None:
-        told += f", from {written(first.times[rows : rows + 1])[0]} on"
+        told += f", from {written_times(first.times[rows : rows + 1])[0]} on"
     return told + ("" if len(series) == 1 or first.times is None else f" in {first.name!r}")
 
 
@@ -35,7 +35,7 @@ def _of_rows(table: Table, roles: Roles, panel: Panel) -> Iterator[str]:
         yield f"{told}, in the order of the file (no column of time)"
         return
     times = [series.times for series in panel.series if series.times is not None]
-    low, high = written(np.array([min(each[0] for each in times), max(each[-1] for each in times)]))
+    low, high = written_times(np.array([min(each[0] for each in times), max(each[-1] for each in times)]))
     step = panel.series[0].step
     yield f"{told} from {low} to {high}, a step of {step} (time: {', '.join(roles.time)})"
     if panel.sorted:
@@ -44,7 +44,7 @@ def _of_rows(table: Table, roles: Roles, panel: Panel) -> Iterator[str]:
         )
     for series in panel.series:
         if series.step is not None and series.step.exceptions and series.times is not None:
-            where = written(series.times[series.step.first : series.step.first + 2])
+            where = written_times(series.times[series.step.first : series.step.first + 2])
             of = f" in {series.name!r}" if series.name else ""
             yield (
                 f"the step is irregular: {series.step.exceptions:,} of {len(series) - 1:,} are not {series.step}, the "
@@ -65,7 +65,13 @@ def _of_columns(roles: Roles) -> str:
 
 
 def _of_gaps(panel: Panel) -> Iterator[str]:
+    if panel.cut:
+        rows = "1 row" if panel.cut == 1 else f"{panel.cut:,} rows"
+        yield f"left out at the start, before every column has had a value: {rows}"
     if panel.filled:
         total = sum(panel.filled.values())
         told = listed(f"{name} {count:,}" for name, count in panel.filled.items())
-        yield f"{total:,} gaps are read as the value before them and never targets: {told}"
+        read = "1 gap is read as the value before it and never a target"
+        if total > 1:
+            read = f"{total:,} gaps are read as the value before them and never targets"
+        yield f"{read}: {told}"

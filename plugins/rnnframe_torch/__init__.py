@@ -11,6 +11,9 @@ try:
 except ImportError:
     raise ImportError('rnnframe_torch needs a package: pip install "rnnframe[torch]"') from None
 
+from rnnframe_torch.exchange import from_torch, to_torch
+from rnnframe_torch.explaining import explain
+from rnnframe_torch.planning import plan
 from rnnframe_torch.unrolling import unroll, unroll_loss
 
-__all__ = ["unroll", "unroll_loss"]
+__all__ = ["explain", "from_torch", "plan", "to_torch", "unroll", "unroll_loss"]

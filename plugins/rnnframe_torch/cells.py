@@ -4,49 +4,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import attrs
 import torch
-from torch import nn
 from torch.utils import _pytree as pytree
 
 from rnnframe.plugin import DataError, UsageError
+from rnnframe_torch.needs import ChunkBytes, Measured
+from rnnframe_torch.runner import Runner
 from rnnframe_torch.sources import Block
 from rnnframe_torch.surroundings import Autocast, denormals_flushed, devices_of, draw_from, draws_now
 from rnnframe_torch.trees import Leaves, describe, detached, form, is_float, names, nbytes, version, wants
 from rnnframe_torch.values import Gradients, Parameters, State, Tape, Tapes
-
-
-@attrs.frozen
-class ChunkBytes:
-    """Bytes of the buffers of one run, as the plan asks for them."""
-
-    state: int
-    tape: int
-    shared: int
-    scratch: int
-
-
-@attrs.frozen
-class Line:
-    """Bytes of a chunk of L steps: `fixed + step * L`."""
-
-    fixed: int = 0
-    step: int = 0
-
-    def at(self, steps: int) -> int:
-        """Return the bytes of so many steps."""
-        return self.fixed + self.step * steps
-
-
-@attrs.define
-class Measured:
-    """What a cell was found to take and to do (see `measuring`)."""
-
-    tape: Line = attrs.field(factory=Line)
-    reverse: Line = attrs.field(factory=Line)
-    draws: bool = False
-    outputs: Leaves = attrs.field(factory=list)
-    output_form: Any = None
 
 
 class Sums:
@@ -56,62 +23,6 @@ class Sums:
 
     def __init__(self) -> None:
         self.by_start: dict[int, float] = {}
-
-
-class Runner(nn.Module):
-    """A cell and a loss under one roof, so that one `functional_call` exchanges the parameters of both."""
-
-    def __init__(self, cell: Any, loss: Any, whole_chunks: bool) -> None:
-        super().__init__()
-        self.cell_module, self.loss_module = module_of(cell), module_of(loss)
-        self.call, self.loss, self.whole_chunks = (cell,), (loss,), whole_chunks
-
-    def parameters_by_name(self) -> dict[str, torch.Tensor]:
-        """Return every parameter under each name that needs an exchange: once a module, in the order of `parameters`.
-
-        A module in two places has one name, a parameter in two modules has two.
-        """
-        return {
-            f"{place}.{name}": each
-            for place, module in self.named_modules()
-            for name, each in module._parameters.items()
-            if each is not None
-        }
-
-    def forward(self, kind: str, *arguments: Any) -> Any:
-        """Run the cell over a chunk, or the loss of one."""
-        if kind == "loss":
-            return self.loss[0](*arguments)
-        x, x_form, state = arguments
-        cell = self.call[0]
-        if self.whole_chunks:
-            return _pair(cell(pytree.tree_unflatten(x, x_form), state))
-        steps = next(leaf.shape[0] for leaf in x if isinstance(leaf, torch.Tensor))
-        columns = [leaf.unbind(0) if isinstance(leaf, torch.Tensor) else [leaf] * steps for leaf in x]
-        outputs = []
-        for leaves in zip(*columns, strict=True):
-            output, state = _pair(cell(pytree.tree_unflatten(list(leaves), x_form), state))
-            outputs.append(output)
-        return pytree.tree_map(_stacked, *outputs), state
-
-
-def _stacked(*leaves: Any) -> Any:
-    return torch.stack(leaves) if isinstance(leaves[0], torch.Tensor) else leaves[0]
-
-
-def _pair(returned: Any) -> Any:
-    if not isinstance(returned, tuple) or len(returned) != 2:
-        kind = type(returned).__name__
-        raise DataError(f"the cell returned {kind}; expected a pair (output, state), such as `return h, (h, c)`")
-    return returned
-
-
-def module_of(call: Any) -> nn.Module | None:
-    """Return the module whose parameters a callable uses."""
-    owner = getattr(call, "__self__", call)
-    if isinstance(owner, nn.parallel.DistributedDataParallel):
-        raise UsageError("the cell is a DistributedDataParallel; wrap the module that calls `unroll` instead")
-    return owner if isinstance(owner, nn.Module) else None
 
 
 class CellModel:

@@ -1,22 +1,52 @@
 """What a cell takes and does, found on chunks of one and of two steps of the caller's own data."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch.utils import _pytree as pytree
 
 from rnnframe.plugin import DataError, UsageError
-from rnnframe_torch.cells import CellModel, Line
+from rnnframe_torch.cells import CellModel
+from rnnframe_torch.graphs import nodes
+from rnnframe_torch.needs import Line
 from rnnframe_torch.sources import Block
 from rnnframe_torch.surroundings import draws_now, draws_restored
-from rnnframe_torch.trees import Leaves, cut, is_float, nbytes, version
+from rnnframe_torch.trees import Leaves, cut, detached, nbytes, version
 from rnnframe_torch.values import State, Tape
 
 NODE = 700
 """Bytes of a node of a graph beside its tensors, as measured with torch 2."""
 
+TENSOR = 1000
+"""Bytes of a tensor beside its numbers, with what the C library leaves unused between two of them."""
 
-def measure(model: CellModel, x: Leaves, state: Leaves, y: Any) -> None:
+
+def measured_model(
+    cell: Any,
+    loss: Any,
+    x: Any,
+    state: Any,
+    y: Any,
+    whole_chunks: bool,
+    extra: Sequence[torch.Tensor],
+    *,
+    x_is_trained: bool = True,
+) -> tuple[CellModel, Leaves, Leaves]:
+    """Return a cell with what it takes, and the leaves of x and of the first state; raises what `unroll` raises."""
+    model = CellModel(cell, loss, x, state, whole_chunks, extra)
+    leaves = pytree.tree_leaves(x)
+    lengths = {int(leaf.shape[0]) if leaf.ndim else 0 for leaf in leaves if isinstance(leaf, torch.Tensor)}
+    if len(lengths) != 1 or 0 in lengths:
+        raise DataError(f"x has tensors of {sorted(lengths)} steps; expected one length of at least 1, time first")
+    if not x_is_trained:
+        model.x_wanted = [False] * len(leaves)
+    start = list(model.template)
+    _measure(model, detached(leaves), start, y)
+    return model, leaves, start
+
+
+def _measure(model: CellModel, x: Leaves, state: Leaves, y: Any) -> None:
     """Write into `model.measured` what the cell takes; the generators and buffers are left as they were."""
     steps = min(2, next(int(leaf.shape[0]) for leaf in x if isinstance(leaf, torch.Tensor)))
     buffers = {name: each for name, each in model.runner.named_buffers() if each is not None}
@@ -51,12 +81,12 @@ def measure(model: CellModel, x: Leaves, state: Leaves, y: Any) -> None:
 def _chunk(model: CellModel, x: Leaves, state: Leaves, y: Any, steps: int) -> tuple[int, float, Leaves]:
     """Return the bytes of the tape of a chunk, its loss and its outputs."""
     outside = [*model.weights.tensors.values(), *model.extra, *x, *state]
-    skipped = {_storage(each) for each in outside if isinstance(each, torch.Tensor)}
+    skipped = {storage(each) for each in outside if isinstance(each, torch.Tensor)}
     held: dict[int, torch.UntypedStorage] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
-        if _storage(tensor) not in skipped:
-            held[_storage(tensor)] = tensor.untyped_storage()
+        if storage(tensor) not in skipped:
+            held[storage(tensor)] = tensor.untyped_storage()
         return tensor
 
     tape = Tape(kept=True)
@@ -70,38 +100,32 @@ def _chunk(model: CellModel, x: Leaves, state: Leaves, y: Any, steps: int) -> tu
     if y is not None:
         with torch.no_grad(), model.settings(()):
             loss = float(model.loss_of(model.weights, tape.outputs, _steps(y, 0, steps)))
-    nodes = _nodes(model, tape)
-    return sum(each.nbytes() for each in held.values()) + NODE * nodes, loss, tape.outputs
+    count = _nodes(model, tape)
+    return sum(each.nbytes() + TENSOR for each in held.values()) + NODE * count, loss, tape.outputs
 
 
 def _steps(y: Any, start: int, stop: int) -> Any:
     return pytree.tree_map(lambda leaf: cut([leaf], start, stop)[0], y)
 
 
-def _storage(tensor: torch.Tensor) -> int:
+def storage(tensor: torch.Tensor) -> int:
+    """Return what tells one piece of memory from another: several tensors may share it."""
     return tensor.untyped_storage().data_ptr()
 
 
 def _nodes(model: CellModel, tape: Tape) -> int:
     """Return the number of nodes of a graph; raises `UsageError` for a trained tensor that nobody named."""
     known = {id(each) for each in (*model.weights.tensors.values(), *model.extra, *tape.before, *tape.x)}
-    graphed = [leaf for leaf in (*tape.outputs, *tape.graph_after) if is_float(leaf)]
-    waiting = [leaf.grad_fn for leaf in graphed if leaf.grad_fn is not None]
     ends = {id(each.grad_fn) for each in model.extra if each.grad_fn is not None}
-    seen: set[Any] = set()
-    while waiting:
-        node = waiting.pop()
-        if node in seen or id(node) in ends:
-            continue
-        seen.add(node)
+    found = nodes([*tape.outputs, *tape.graph_after], ends)
+    for node in found:
         variable = getattr(node, "variable", None)
         if variable is not None and id(variable) not in known:
             raise UsageError(
                 f"the cell uses a tensor {list(variable.shape)} that requires a gradient and is no parameter of its "
                 "module; name it in extra=[...]"
             )
-        waiting.extend(following for following, _ in node.next_functions if following is not None)
-    return len(seen)
+    return len(found)
 
 
 def _check_sum(model: CellModel, x: Leaves, state: Leaves, y: Any, both: float, first: float) -> None:

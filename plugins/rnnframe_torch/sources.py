@@ -89,6 +89,12 @@ class Tensors:
         """Nothing is held."""
 
 
+def batch_of(leaves: Leaves) -> int:
+    """Return how many samples tensors [T, B, ...] hold; 1 for those without a second dimension."""
+    first = next(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
+    return int(first.shape[1]) if first.ndim > 1 else 1
+
+
 class Stream:
     """Pairs (x, y) of blocks of any length; what was read is held until its chunk is reversed."""
 

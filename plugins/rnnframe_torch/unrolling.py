@@ -9,8 +9,8 @@ from torch.utils import _pytree as pytree
 from rnnframe import Engine, TwoPassRun
 from rnnframe.plugin import DataError, StateStore, UsageError
 from rnnframe_torch.cells import CellModel
-from rnnframe_torch.measuring import measure
-from rnnframe_torch.sources import Stream, Tensors
+from rnnframe_torch.measuring import measured_model
+from rnnframe_torch.sources import Stream, Tensors, batch_of
 from rnnframe_torch.surroundings import draw_from, draws_restored
 from rnnframe_torch.trees import Leaves, detached, is_float, wants
 
@@ -56,10 +56,9 @@ def unroll(
     DataError
         For a cell that returns something else.
     """
-    model, leaves, start = _model(cell, None, x, state, whole_chunks, extra)
+    model, leaves, start = measured_model(cell, None, x, state, None, whole_chunks, extra)
     trained = torch.is_grad_enabled() and any(map(wants, [*leaves, *pytree.tree_leaves(state), *model.trained]))
-    measure(model, detached(leaves), start, None)
-    model.source = source = Tensors(detached(leaves), _batch(leaves))
+    model.source = source = Tensors(detached(leaves), batch_of(leaves))
     run = _run(model, store, chunk)
     steps = source.steps or 0
     rooms = [
@@ -123,33 +122,16 @@ def unroll_loss(
         if (pair := stream.peek()) is None:
             raise DataError("the stream is empty; expected at least one block (x, y)")
         first_x, first_y = pair
-    model, leaves, start = _model(cell, loss_fn, first_x, state, whole_chunks, extra)
-    if stream is not None:
-        model.x_wanted = [False] * len(leaves)
-    measure(model, detached(leaves), start, first_y)
+    model, leaves, start = measured_model(
+        cell, loss_fn, first_x, state, first_y, whole_chunks, extra, x_is_trained=stream is None
+    )
     state_leaves = pytree.tree_leaves(state)
-    model.source = stream or Tensors(detached(leaves), _batch(leaves), y)
+    model.source = stream or Tensors(detached(leaves), batch_of(leaves), y)
     run = _run(model, store, chunk)
     if not run.plan.store.exact and any(map(wants, state_leaves)):
         raise UsageError(f"store {run.plan.store.name!r} truncates, so dL/dstate is not defined; detach the state")
     results = _Loss.apply(run, start, *([] if stream else leaves), *state_leaves, *model.trained)
     return results[0], pytree.tree_unflatten(list(results[1:]), model.state_form)
-
-
-def _model(
-    cell: Any, loss: Any, x: Any, state: Any, whole_chunks: bool, extra: Sequence[torch.Tensor]
-) -> tuple[CellModel, Leaves, Leaves]:
-    model = CellModel(cell, loss, x, state, whole_chunks, extra)
-    leaves = pytree.tree_leaves(x)
-    lengths = {int(leaf.shape[0]) if leaf.ndim else 0 for leaf in leaves if isinstance(leaf, torch.Tensor)}
-    if len(lengths) != 1 or 0 in lengths:
-        raise DataError(f"x has tensors of {sorted(lengths)} steps; expected one length of at least 1, time first")
-    return model, leaves, list(model.template)
-
-
-def _batch(leaves: Leaves) -> int:
-    first = next(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
-    return int(first.shape[1]) if first.ndim > 1 else 1
 
 
 def _run(cells: CellModel, store: str | StateStore, chunk: int | None) -> Any:

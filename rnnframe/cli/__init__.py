@@ -20,27 +20,28 @@ GROUPS = {
     "Train and use a network": {
         "train": "Train a network on a task.",
         "evaluate": "Print the loss of a trained model on data.",
-        "predict": "Write down what a trained model predicts for data.",
+        "backtest": "Judge forecasts made at many rows, column by column and step by step.",
+        "predict": "Write the predictions of a trained model to a file.",
         "sample": "Write text with a trained model.",
-        "report": "Show how runs went: loss, throughput, memory; as a table and a picture.",
+        "report": "Show loss, throughput and memory of runs, as a table or a picture.",
     },
     "Choose what is remembered of the past": {
-        "plan": "Tell bytes and time of every strategy before anything runs.",
-        "compare": "Run the strategies on one batch: bytes, time, and the gradient's difference.",
-        "play": "Write a page that plays a strategy as a moving picture.",
-        "explain": "Tell which arrays of the past the gradients of a cell need.",
+        "plan": "Predict the memory and time of every strategy.",
+        "compare": "Run the strategies on one batch; measure memory, time and gradients.",
+        "play": "Write a page that plays a strategy as a film.",
+        "explain": "Show which arrays of the past the gradients of a cell need.",
     },
     "Look up": {
-        "show": "List what there is, or explain a task, cell, store, ... and its options.",
+        "show": "List all tasks, cells, stores, ..., or explain one and its options.",
         "plugins": "List the plugins and what they provide.",
     },
     "Extend": {
-        "new": "Write a new cell, store, optimizer or medium, ready to be installed.",
-        "check": "Put a plugin through the conformance suite of its kind.",
+        "new": "Write a new plugin of any kind, ready to be installed.",
+        "check": "Run the conformance suite on a plugin.",
     },
     "Set up": {
-        "completion": "Print what makes a shell complete commands, options and values.",
-        "warmup": "Compile the kernels ahead of their first use.",
+        "completion": "Print the script that completes commands in a shell.",
+        "warmup": "Compile the kernels before their first use.",
     },
 }
 """What people do -> the subcommands for it, with their line of `rnnframe --help`; each is `command` of its module."""
@@ -53,9 +54,9 @@ COMMANDS = {name: line for commands in GROUPS.values() for name, line in command
     "--plugin",
     multiple=True,
     metavar="FILE.py",
-    help="also take the cells, stores, commands, ... of a file",
+    help="also load the plugins in a file: cells, stores, commands, ...",
 )
-@click.option("--trace", is_flag=True, help="show the hook calls on stderr")
+@click.option("--trace", is_flag=True, help="print all hook calls on stderr")
 @click.pass_context
 def cli(context: click.Context, plugin: tuple[str, ...], trace: bool) -> None:
     """Train recurrent networks by exact back-propagation through time in the memory you have.

@@ -16,13 +16,13 @@ from rnnframe.registry.specs import Spec, field_types
 UNITS = "5"  # of a cell whose option `hidden` is not given: differences are taken along every parameter
 
 
-@click.command("check", short_help="Put a plugin through the conformance suite of its kind.")
+@click.command("check", short_help="Run the conformance suite on a plugin.")
 @click.argument("what", metavar="NAME|MODULE:CLASS[:OPTIONS]")
-@click.option("--kind", metavar="KIND", help="which one, where plugins of several kinds share a name")
-@click.option("--data", metavar="FILE", help="a small file to check a task on")
+@click.option("--kind", metavar="KIND", help="kind of the plugin, if several kinds have the name")
+@click.option("--data", metavar="FILE", help="small file to check a task with")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(what: str, kind: str | None, data: str | None, as_json: bool) -> int:
-    """Put a plugin through the conformance suite of its kind: one line a check, and what is wrong in detail.
+    """Run the conformance suite on a plugin: one line for each check, and the details of what failed.
 
     NAME may have options, as in lstm:hidden=3; MODULE:CLASS need not be installed, as in my_cell:MyCell:hidden=3.
     Exit code 1 means that a check failed.

@@ -9,5 +9,5 @@ CHECKPOINT = click.option(
     default=BEST,
     show_default=True,
     metavar="NAME",
-    help="weights to take: best (by validation), last, or the number of a checkpoint",
+    help="weights to use: best (by validation), last, or the number of a checkpoint",
 )

@@ -12,7 +12,7 @@ import numpy as np
 
 from rnnframe.arrays import Array
 from rnnframe.cli.network import KERNELS, SHARDS, network_of, network_options
-from rnnframe.cli.output import print_json, print_table
+from rnnframe.cli.output import human_seconds, print_json, print_table
 from rnnframe.cli.picture import plot_option
 from rnnframe.cli.usual_stores import usual_plans
 from rnnframe.engine.engine import Engine
@@ -39,14 +39,20 @@ COLUMNS = [
 ]
 
 
-@click.command("compare", short_help="Run the strategies on one batch: bytes, time, and the gradient's difference.")
+@click.command("compare", short_help="Run the strategies on one batch; measure memory, time and gradients.")
 @network_options
-@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, metavar="N", help="samples")
-@click.option("--steps", type=click.IntRange(min=1), default=500, show_default=True, metavar="N", help="length")
-@click.option("--chunk", type=click.IntRange(min=1), metavar="N", help="steps per chunk, the same for all")
+@click.option(
+    "--batch", type=click.IntRange(min=1), default=32, show_default=True, metavar="N", help="samples in the batch"
+)
+@click.option(
+    "--steps", type=click.IntRange(min=1), default=500, show_default=True, metavar="N", help="steps of the sequence"
+)
+@click.option("--chunk", type=click.IntRange(min=1), metavar="N", help="steps per chunk, the same for all stores")
 @SHARDS
 @KERNELS
-@click.option("--store", multiple=True, metavar="SPEC", help="compare these stores instead of the usual ones")
+@click.option(
+    "--store", multiple=True, metavar="SPEC", help="compare this store instead of the usual ones; may be repeated"
+)
 @plot_option("predicted and measured bytes and times")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(
@@ -60,11 +66,11 @@ def command(
     as_json: bool,
     **of: Any,
 ) -> None:
-    """Run full history and each store on the same random batch, each in a process of its own.
+    """Run full history and each store on the same random batch, each in its own process.
 
-    By default the stores are those of `rnnframe plan`. Predicted bytes and time are those of `plan`; held bytes those
-    of the buffers; "above idle" is the peak of the process's resident set above what it held before. The gradient is
-    compared with that of full history at the same chunk length.
+    By default the stores are those of `rnnframe plan`, and so are the predictions. "held" is the memory of the buffers,
+    "above idle" how far the resident set of the process rises during the run. The gradient is compared with that of
+    full history at the same chunk length.
     """
     network = network_of(**of)
     running = Engine(network, kernels=kernels).running
@@ -145,8 +151,8 @@ def _cells(row: dict[str, Any], steps: int) -> list[str]:
         human_bytes(row["predicted_bytes"]),
         human_bytes(row["held_bytes"]),
         "?" if row["above_idle_bytes"] is None else human_bytes(row["above_idle_bytes"]),
-        f"{row['predicted_seconds']:.3g} s",
-        f"{row['seconds']:.3g} s",
+        human_seconds(row["predicted_seconds"]),
+        human_seconds(row["seconds"]),
         f"{row['forward_steps'] / steps:.2f}",
         _said(row),
     ]

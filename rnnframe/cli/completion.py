@@ -8,11 +8,11 @@ VARIABLE = "_RNNFRAME_COMPLETE"
 """What tells the program to answer a shell; click derives it from the program's name."""
 
 
-@click.command("completion", short_help="Print what makes a shell complete commands, options and values.")
+@click.command("completion", short_help="Print the script that completes commands in a shell.")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def command(context: click.Context, shell: str) -> None:
-    """Print the script that completes commands, options, names of plugins, runs and files in SHELL.
+    """Print the script that makes SHELL complete commands, options, and names of plugins, runs and files.
 
     For bash or zsh put this line into ~/.bashrc or ~/.zshrc, with the name of the shell:
 

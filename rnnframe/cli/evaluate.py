@@ -8,20 +8,17 @@ import attrs
 import click
 
 from rnnframe.cli.checkpoint import CHECKPOINT
+from rnnframe.cli.held_out import held_out, options_of
 from rnnframe.cli.network import KERNELS
-from rnnframe.cli.output import print_json, print_remarks, print_table
+from rnnframe.cli.output import print_json, print_remarks, print_table, print_text
 from rnnframe.cli.picture import plot_option
 from rnnframe.cli.run_argument import RUN, named_run
 from rnnframe.contracts.dataset import Examples
 from rnnframe.engine.inference import Inference
-from rnnframe.errors import RunError, UsageError
-from rnnframe.registry.specs import build
+from rnnframe.errors import UsageError
 from rnnframe.runs.confusion import Confusion
-from rnnframe.runs.folder import RunFolder
 from rnnframe.runs.loading import load_run
-from rnnframe.runs.model import TaskModel
 from rnnframe.runs.scoring import Score, score
-from rnnframe.training.options import TrainingOptions
 
 MATRIX = 12
 """Classes whose matrix is printed; that of more is drawn with --plot."""
@@ -30,23 +27,20 @@ MATRIX = 12
 @click.command("evaluate", short_help="Print the loss of a trained model on data.")
 @RUN
 @CHECKPOINT
-@click.option(
-    "--data", metavar="FILE", help="file to evaluate on, all of it; by default the held-out part of the run's data"
-)
-@plot_option("which class was taken for which (the confusion matrix)")
+@click.option("--data", metavar="FILE", help="file to evaluate on; by default the held-out part of the run's data")
+@plot_option("the confusion matrix of the classes")
 @KERNELS
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(run: str | None, checkpoint: str, data: str | None, plot: Path | None, kernels: str, as_json: bool) -> None:
-    """Print the loss of the model in the folder RUN, and what else its task measures.
+    """Print the loss and the other measures of the model in the folder RUN.
 
-    Without RUN it is the newest run under runs/. A model that chooses among classes is judged class by class too.
+    Without RUN, the newest run under runs/ is used. A classifier is also judged class by class.
     """
     run = named_run(run)
-    model, folder = load_run(run, checkpoint), RunFolder.open(run)
-    options = build(TrainingOptions, folder.config(), "configuration", str(Path(run) / "config.toml"))
-    examples = _held_out(folder, model, options) if data is None else model.examples(data, options.batch)
+    model = load_run(run, checkpoint)
+    examples = held_out(run, model) if data is None else model.examples(data, options_of(run).batch)
     if plot is not None and not examples.classes:
-        raise UsageError(f"--plot draws which class was taken for which; task {model.task.name!r} has no classes")
+        raise UsageError(f"--plot draws a confusion matrix of classes; task {model.task.name!r} has no classes")
     print_remarks(examples.remarks, examples.name)
     inference = Inference(model.network, kernels=kernels)
     judged, unit, counted = score(inference, examples), model.task.unit, model.task.counted
@@ -65,7 +59,7 @@ def command(run: str | None, checkpoint: str, data: str | None, plot: Path | Non
     bits = [f"{judged.loss / math.log(2):.4f} bits/{per}"] if quantity == "nats" else []
     bits += [f"{per_byte:.4f} bits/byte"] if per_byte is not None and per != "byte" else []
     told = f" ({', '.join(bits)})" if bits else ""
-    click.echo(f"{judged.loss:.4f} {unit}{told} over {_count(judged.count)} {counted} of {examples.name}")
+    print_text(f"{judged.loss:.4f} {unit}{told} over {_count(judged.count)} {counted} of {examples.name}")
     for name, value in judged.measures.items():
         click.echo(f"{name}: {value:.6g}")
     if judged.confusion is not None:
@@ -117,11 +111,3 @@ def _draw(path: Path, confusion: Confusion, name: str) -> None:
 def _count(count: float) -> str:
     """Return a sum of weights as people write it: a whole number where it is one."""
     return f"{count:,.0f}" if float(count).is_integer() else f"{count:,.2f}"
-
-
-def _held_out(folder: RunFolder, model: TaskModel, options: TrainingOptions) -> Examples:
-    dataset = model.task.open(options.setting(model.task))
-    if dataset.digest != folder.data():
-        name = dataset.valid.name
-        raise RunError(f"{name} has changed since the run was made; evaluate all of a file with --data FILE")
-    return dataset.valid

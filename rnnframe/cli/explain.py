@@ -21,19 +21,31 @@ NOTE = "Bytes are float32, per step and sample (parameters: in all)."
 STORES = ("full-history", "states", "circular-queue", "checkpoint")
 
 
-@click.command("explain", short_help="Tell which arrays of the past the gradients of a cell need.")
+@click.command("explain", short_help="Show which arrays of the past the gradients of a cell need.")
 @click.argument("cell", metavar="CELL")
-@click.option("--inputs", type=click.IntRange(min=1), default=64, show_default=True, metavar="N", help="inputs a step")
+@click.option(
+    "--inputs", type=click.IntRange(min=1), default=64, show_default=True, metavar="N", help="inputs per step"
+)
 @click.option("--outputs", type=click.IntRange(min=1), default=64, show_default=True, metavar="N", help="outputs o_t")
-@click.option("--store", multiple=True, default=STORES, metavar="SPEC", help="a store to tell the habits of")
-@click.option("--steps", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="length")
-@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, metavar="N", help="samples")
+@click.option(
+    "--store",
+    multiple=True,
+    default=STORES,
+    metavar="SPEC",
+    help="show this store instead of the usual ones; may be repeated",
+)
+@click.option(
+    "--steps", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="steps of the sequence"
+)
+@click.option(
+    "--batch", type=click.IntRange(min=1), default=32, show_default=True, metavar="N", help="samples in the batch"
+)
 @click.option(
     "--kernels",
     default=NUMPY,
     show_default=True,
     metavar="NAME",
-    help="whose code is asked: numpy for the cell as it is written, or what computes in its place, such as compiled",
+    help="kernels to examine: numpy for the cell as it is written, or those that replace it, such as compiled",
 )
 @plot_option("which gradient needs which array")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
@@ -48,11 +60,11 @@ def command(
     plot: Path | None,
     as_json: bool,
 ) -> None:
-    """List every array that a step of CELL makes or reads: which gradients need it, and what each store does with it.
+    """List the arrays of a step of CELL, the gradients that need each, and what each store does with it.
 
-    Which gradient needs an array is found out, not declared: the array is spoilt, the step reversed, and the gradients
-    that are spoilt with it are named. What a store does follows from its schedule for --steps steps of --batch samples.
-    Both work for any cell and store, from any plugin.
+    To find the gradients that need an array, the command corrupts the array, reverses the step and looks which
+    gradients change. What a store does follows from its schedule for --steps steps of --batch samples. Both work for
+    any cell and any store of a plugin.
     """
     made, chosen = default_registry().cell(cell), choose(kernels, default_registry())
     hidden = made.width(inputs)

@@ -16,7 +16,7 @@ SHARDS = click.option(
     "--shards",
     type=click.IntRange(min=1),
     metavar="N",
-    help="threads that share the batch; by default as many as cores, if each has enough to do",
+    help="threads that share the batch; by default one for each core that has enough work",
 )
 
 KERNELS = click.option(
@@ -24,7 +24,7 @@ KERNELS = click.option(
     default=AUTO,
     show_default=True,
     metavar="NAME",
-    help="what computes the cells: numpy, compiled, names with + between them, or auto for the best of each cell",
+    help="kernels that compute the cells: numpy, compiled, names joined by +, or auto for the fastest",
 )
 
 
@@ -37,19 +37,24 @@ def network_options_with(cell: str, inputs: int, head: str) -> Callable[[F], F]:
             default=(cell,),
             show_default=True,
             metavar="SPEC",
-            help="cell of a layer; several from the input upwards",
+            help="cell of a layer; repeat it for more layers, from the input upwards",
         ),
         click.option(
             "--layers",
             default="1",
             show_default=True,
             metavar="N|SPECS",
-            help="how often the cells are stacked; or all layers in one text, such as 'dropout 2*lstm:hidden=64'",
+            help="how many times to stack the cells; or all layers in one text, such as 'dropout 2*lstm:hidden=64'",
         ),
         click.option(
-            "--inputs", type=click.IntRange(min=1), default=inputs, show_default=True, metavar="N", help="inputs a step"
+            "--inputs",
+            type=click.IntRange(min=1),
+            default=inputs,
+            show_default=True,
+            metavar="N",
+            help="inputs per step",
         ),
-        click.option("--head", default=head, show_default=True, metavar="SPEC", help="readout and loss"),
+        click.option("--head", default=head, show_default=True, metavar="SPEC", help="head: a loss and its readout"),
         click.option("--dtype", default="float32", show_default=True, metavar="NAME", help="float32 or float64"),
     )
 

@@ -16,14 +16,23 @@ import click
 from rnnframe.errors import RnnframeError, UsageError, unknown_name
 from rnnframe.registry.registry import default_registry
 
-OPTIONS = {
-    "cell": "--cell {}:hidden=64",
-    "store": "--store {}",
-    "optimizer": "--optimizer {}",
-    "medium": "--store checkpoint:slots=8,medium={}",
+COMMANDS = {
+    "cell": "train --cell {}:hidden=64",
+    "kernels": "train --cell indrnn:hidden=64 --kernels {}",
+    "layer": "train --cell lstm:hidden=64 --cell {}",
+    "loss": "compare --head {}:outputs=2 --cell gru:hidden=16 --steps 200",
+    "medium": "train --store checkpoint:slots=8,medium={}",
+    "observer": "train --observer {}",
+    "optimizer": "train --optimizer {}",
+    "readout": "compare --head mse:outputs=2,readout={} --cell gru:hidden=16 --steps 200",
+    "store": "train --store {}",
+    "task": "train --task {}",
 }
+"""What can be written -> the command that uses it."""
+NEEDS = {"kernels": ("numba>=0.60",)}
+"""What the plugin imports beside rnnframe."""
 PREFIX = "rnnframe-"
-WORDS = re.compile(r"rnnframe-example|rnnframe_example|test_example|Example|example|KIND|OPTIONS")
+WORDS = re.compile(r"rnnframe-example|rnnframe_example|test_example|\b(?:Example|example|KIND|COMMAND|NEEDS)\b")
 
 
 @attrs.frozen
@@ -54,9 +63,14 @@ class Distribution:
         return "".join(word[0].upper() + word[1:] for word in self.name.split("-"))
 
     @property
-    def options(self) -> str:
-        """What makes a command use the plugin."""
-        return OPTIONS[self.kind].format(self.name)
+    def command(self) -> str:
+        """What uses the plugin."""
+        return COMMANDS[self.kind].format(self.name)
+
+    @property
+    def needs(self) -> str:
+        """What it depends on, as in pyproject.toml."""
+        return '", "'.join(("rnnframe", *NEEDS.get(self.kind, ())))
 
     def files(self) -> dict[str, str]:
         """Return path -> text."""
@@ -76,21 +90,23 @@ class Distribution:
             "Example": self.class_name,
             "example": self.name,
             "KIND": self.kind,
-            "OPTIONS": self.options,
+            "COMMAND": self.command,
+            "NEEDS": self.needs,
         }[match[0]]
 
 
-@click.command("new", short_help="Write a new cell, store, optimizer or medium, ready to be installed.")
-@click.argument("kind", metavar="cell|store|optimizer|medium")
+@click.command("new", short_help="Write a new plugin of any kind, ready to be installed.")
+@click.argument("kind", metavar="KIND")
 @click.argument("name", metavar="NAME")
-@click.option("--into", default=".", metavar="FOLDER", help="where its folder is made; by default here")
+@click.option("--into", default=".", metavar="FOLDER", help="where to create its folder; by default here")
 def command(kind: str, name: str, into: str) -> None:
-    """Write a distribution with a working plugin called NAME, its tests and a README, in the folder rnnframe-NAME.
+    """Write a package with a working plugin called NAME, its tests and a README, into the folder rnnframe-NAME.
 
-    Put your formula, strategy, rule or place in the place of the one that is there.
+    KIND is cell, kernels, layer, loss, medium, observer, optimizer, readout, store or task. Replace the formula, rule
+    or strategy in the plugin with yours.
     """
-    if kind not in OPTIONS:
-        raise unknown_name("kind", kind, OPTIONS)
+    if kind not in COMMANDS:
+        raise unknown_name("kind", kind, COMMANDS)
     made = Distribution(kind, name)
     _check(made)
     folder = Path(into, made.folder)
@@ -98,7 +114,7 @@ def command(kind: str, name: str, into: str) -> None:
     _write(folder, files)
     place = shlex.quote(str(folder) if folder.is_absolute() else f"./{folder}")
     click.echo(f"{folder} has {', '.join(files)}\n\nNext:")
-    for line in (f"pip install --editable {place}", f"pytest {place}", f"rnnframe train {made.options}"):
+    for line in (f"pip install --editable {place}", f"pytest {place}", f"rnnframe {made.command}"):
         click.echo(f"    {line}")
 
 
@@ -112,8 +128,8 @@ def _check(made: Distribution) -> None:
             f"{name!r} cannot name a plugin and its distribution; "
             "use small letters, digits and single hyphens, such as my-cell"
         )
-    if name in registry.names(made.kind):
-        owner = registry.owner(made.kind, name)
+    if name in registry.names(kind := "cell" if made.kind == "layer" else made.kind):
+        owner = registry.owner(kind, name)
         raise UsageError(f"{made.kind} {name!r} is already provided by {owner}; choose another name")
     if importlib.util.find_spec(made.module) is not None:
         raise UsageError(f"{name!r} would make a module {made.module!r}, and there is one; choose another name")

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from rnnframe.cli.network import KERNELS, SHARDS, network_of, network_options
-from rnnframe.cli.output import print_json, print_table
+from rnnframe.cli.output import human_seconds, print_json, print_table, print_text
 from rnnframe.cli.picture import plot_option
 from rnnframe.cli.usual_stores import plans_of, usual_plans
 from rnnframe.engine.engine import Engine
@@ -21,20 +21,26 @@ from rnnframe.registry.specs import read_value, render
 from rnnframe.sizes import ByteSize, human_bytes
 
 
-@click.command("plan", short_help="Tell bytes and time of every strategy before anything runs.")
+@click.command("plan", short_help="Predict the memory and time of every strategy.")
 @network_options
-@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, metavar="N", help="samples")
 @click.option(
-    "--steps", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="length of the sequence"
+    "--batch", type=click.IntRange(min=1), default=32, show_default=True, metavar="N", help="samples in the batch"
+)
+@click.option(
+    "--steps", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="steps of the sequence"
 )
 @click.option("--chunk", type=click.IntRange(min=1), metavar="N", help="steps per chunk; by default 512 rows or more")
 @SHARDS
 @KERNELS
-@click.option("--budget", metavar="BYTES", help="also what store auto would choose within so many bytes, such as 64MiB")
-@click.option("--store", multiple=True, metavar="SPEC", help="plan these stores instead of the usual ones")
+@click.option("--budget", metavar="BYTES", help="memory limit, such as 64MiB: adds the store that auto would choose")
+@click.option(
+    "--store", multiple=True, metavar="SPEC", help="plan this store instead of the usual ones; may be repeated"
+)
 @plot_option("memory and time of the strategies, and the schedule of one of them")
 @click.option(
-    "--draw", metavar="SPEC", help="the store whose schedule to draw; by default the budget's, the first, or checkpoint"
+    "--draw",
+    metavar="SPEC",
+    help="store whose schedule --plot draws; by default that of the budget, the first --store, or checkpoint",
 )
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(
@@ -50,11 +56,11 @@ def command(
     as_json: bool,
     **of: Any,
 ) -> None:
-    """Tell what every strategy would hold and how long it would take, one row each.
+    """Predict the memory and the time of every strategy, one row each.
 
-    Bytes are those of tapes, snapshots, states and working arrays of all threads; parameters and gradients come on top
-    and are told below the table. Times are predicted from a chunk that is measured on this machine, in as many threads,
-    with BLAS on one.
+    The memory is that of tapes, snapshots, states and working arrays of all threads. A line below the table adds the
+    parameters and gradients. The time is predicted from one chunk, which is measured on this machine with the same
+    number of threads and with BLAS on one.
     """
     if draw is not None and plot is None:
         raise UsageError("--draw names the schedule in a picture; give --plot FILE too")
@@ -78,7 +84,7 @@ def command(
     else:
         _print(rows, running, steps, shards)
     if within and not as_json:
-        click.echo(_reason(rows, chosen[0], within))
+        print_text(_reason(rows, chosen[0], within))
     if plot is not None and drawn is not None:
         from rnnframe.cli.plan_picture import draw_plans
 
@@ -94,7 +100,7 @@ def _print(rows: list[dict[str, Any]], running: Network, steps: int, shards: int
                 str(row["chunk"]),
                 human_bytes(row["predicted_bytes"]),
                 f"{row['forward_steps'] / steps:.2f}",
-                f"{row['predicted_seconds']:.3g} s",
+                human_seconds(row["predicted_seconds"]),
                 row["gradient"],
             ]
             for row in rows
@@ -103,7 +109,7 @@ def _print(rows: list[dict[str, Any]], running: Network, steps: int, shards: int
     each = "each thread's gradients" if shards > 1 else "gradients"
     parameters = human_bytes(running.parameters.nbytes)
     click.echo(f"\nkernels: {kernels_used(running.kernels)}")
-    click.echo(f"parameters {parameters}; as much for {each} and each optimizer slot")
+    print_text(f"parameters {parameters}; as much for {each} and each optimizer slot")
 
 
 def _reason(rows: list[dict[str, Any]], asked: str, budget: int) -> str:
@@ -116,7 +122,9 @@ def _reason(rows: list[dict[str, Any]], asked: str, budget: int) -> str:
         f"{row['store']} ({human_bytes(row['predicted_bytes'])})" for row in others if row["predicted_bytes"] > budget
     ]
     slower = [
-        f"{row['store']} ({row['predicted_seconds']:.3g} s)" for row in others if row["predicted_bytes"] <= budget
+        f"{row['store']} ({human_seconds(row['predicted_seconds'])})"
+        for row in others
+        if row["predicted_bytes"] <= budget
     ]
     reasons = [f"too large: {', '.join(large)}"] * bool(large) + [f"beside it: {', '.join(slower)}"] * bool(slower)
     chosen = f"within {human_bytes(budget)} the least work is {choice['store']}"

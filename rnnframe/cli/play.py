@@ -21,28 +21,32 @@ SMALL = 2000
 """Parameters of a network whose values are shown; nobody can look at more."""
 
 
-@click.command("play", short_help="Write a page that plays a strategy as a moving picture.")
+@click.command("play", short_help="Write a page that plays a strategy as a film.")
 @click.option(
     "--store",
     multiple=True,
     default=("full-history", "checkpoint"),
     show_default=True,
     metavar="SPEC",
-    help="the strategy to play; give two to see them side by side on one clock",
+    help="store to play; give two to see them side by side on one clock",
 )
-@click.option("--steps", type=click.IntRange(min=1), default=12, show_default=True, metavar="N", help="length")
+@click.option(
+    "--steps", type=click.IntRange(min=1), default=12, show_default=True, metavar="N", help="steps of the sequence"
+)
 @click.option("--chunk", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="steps per chunk")
-@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="samples")
+@click.option(
+    "--batch", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="samples in the batch"
+)
 @network_options_with(CELL, 3, "mse:outputs=2")
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("play.html"), show_default=True, help="where the page goes"
+    "--out", type=click.Path(path_type=Path), default=Path("play.html"), show_default=True, help="file of the page"
 )
 @click.option("--open", "show", is_flag=True, help="show the page in a browser")
 def command(store: tuple[str, ...], steps: int, chunk: int, batch: int, out: Path, show: bool, **of: Any) -> None:
     """Write one page that plays the schedule of a store on a small network, moment by moment.
 
-    The page shows which states are held, saved, dropped and recomputed, the line of the schedule that is executed,
-    bytes now and at the peak, and the gradient sums as they grow. It needs no network connection.
+    The page shows which states are held, saved, dropped and recomputed, the current line of the schedule, the bytes
+    now and at the peak, and the gradient sums as they grow. It needs no network connection.
     """
     if len(store) > 2:
         raise UsageError(f"--store was given {len(store)} times; a page plays one store, or two side by side")

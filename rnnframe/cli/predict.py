@@ -12,17 +12,17 @@ from rnnframe.runs.scoring import predictions
 from rnnframe.storage.tables import check_apart, check_suffix, write_table
 
 
-@click.command("predict", short_help="Write down what a trained model predicts for data.")
+@click.command("predict", short_help="Write the predictions of a trained model to a file.")
 @RUN
 @CHECKPOINT
-@click.option("--data", required=True, metavar="FILE", help="file to predict for, all of it")
-@click.option("--out", required=True, metavar="FILE", help="where to write, a row a prediction: .csv or .npz")
+@click.option("--data", required=True, metavar="FILE", help="file to predict for")
+@click.option("--out", required=True, metavar="FILE", help="file to write, one row for each prediction: .csv or .npz")
 @KERNELS
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(run: str | None, checkpoint: str, data: str, out: str, kernels: str, as_json: bool) -> None:
-    """Write down what the model in the folder RUN predicts for a file; its targets, if any, are not needed.
+    """Write the predictions of the model in the folder RUN for a file, which needs no targets.
 
-    Without RUN it is the newest run under runs/.
+    Without RUN, the newest run under runs/ is used.
     """
     check_suffix(out)
     run = named_run(run)

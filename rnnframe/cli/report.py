@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, get_args
 import attrs
 import click
 
-from rnnframe.cli.output import print_json, print_table
+from rnnframe.cli.output import human_seconds, print_json, print_table
 from rnnframe.cli.picture import plot_option
 from rnnframe.cli.run_argument import named_run
 from rnnframe.errors import RnnframeError, RunError, UsageError
 from rnnframe.registry.registry import default_registry
-from rnnframe.runs.folder import METRICS, RunFolder
+from rnnframe.runs.folder import RunFolder
+from rnnframe.runs.layout import METRICS
 from rnnframe.runs.metrics import Metrics, Over, read_metrics
 from rnnframe.sizes import human_bytes
 from rnnframe.storage.durable import write_whole
@@ -40,32 +41,31 @@ def _page_file(context: click.Context, option: click.Parameter, value: str | Non
     return path
 
 
-@click.command("report", short_help="Show how runs went: loss, throughput, memory; as a table and a picture.")
+@click.command("report", short_help="Show loss, throughput and memory of runs, as a table or a picture.")
 @click.argument("runs", nargs=-1, metavar="[RUN]...")
 @plot_option("loss, learning rate, gradient norm, throughput and memory of all runs")
 @click.option(
     "--page",
     callback=_page_file,
     metavar="FILE",
-    help="write a page, as .html, with the same curves to zoom and to switch on and off",
+    help="write the same curves as an interactive page, as .html",
 )
-@click.option("--follow", is_flag=True, help="write the page again and again while a run goes on; it shows what is new")
+@click.option("--follow", is_flag=True, help="keep the page up to date while a run goes on")
 @click.option(
     "--over",
     type=click.Choice(get_args(Over)),
     default="updates",
     show_default=True,
-    help="what stands on the x-axis of the picture",
+    help="x-axis of the picture and the page",
 )
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(
     runs: tuple[str, ...], plot: Path | None, page: Path | None, follow: bool, over: Over, as_json: bool
 ) -> None:
-    """Sum up one or several runs from their metrics, finished or still going on; by default the newest under runs/.
+    """Summarize the metrics of one or several runs, finished or running; by default the newest under runs/.
 
-    Losses are those of the last batch, the last epoch and the last evaluation. Time is that of the training steps, and
-    throughput counts the steps of all samples in it. The picture of --plot draws the runs over each other, and so does
-    the page of --page.
+    The losses are those of the last batch, the last epoch and the last evaluation. The time is that of the training
+    steps, and the throughput is the steps of all samples per second of it. --plot and --page draw all runs together.
     """
     runs = runs or (named_run(None),)
     if follow and page is None:
@@ -168,7 +168,7 @@ def _loss(value: float | None) -> str:
 
 def _time(seconds: float) -> str:
     if seconds < 60:
-        return f"{seconds:.3g} s"
+        return human_seconds(seconds)
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
 

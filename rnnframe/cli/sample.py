@@ -19,14 +19,18 @@ from rnnframe.runs.loading import load_run
 @RUN
 @CHECKPOINT
 @click.option(
-    "--length", type=click.IntRange(min=0), default=500, show_default=True, help="characters to write, or tokens"
+    "--length", type=click.IntRange(min=0), default=500, show_default=True, help="characters, or tokens, to write"
 )
-@click.option("--temperature", type=float, default=0.8, show_default=True, help="0: always the likeliest; 1: as learnt")
-@click.option("--top-k", type=int, help="draw from so many of the likeliest alone  [default: all]")
-@click.option("--top-p", type=float, help="draw from the likeliest with this probability together  [default: all]")
-@click.option("--prime", help="text to go on from  [default: a new line]")
-@click.option("--prime-file", metavar="FILE", help="file with text to go on from, of any length")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="of the draws")
+@click.option(
+    "--temperature", type=float, default=0.8, show_default=True, help="0: always the most likely symbol; 1: as learnt"
+)
+@click.option("--top-k", type=int, help="draw only from the K most likely symbols  [default: all]")
+@click.option(
+    "--top-p", type=float, help="draw only from the most likely symbols, up to this total probability  [default: all]"
+)
+@click.option("--prime", help="text to continue  [default: a new line]")
+@click.option("--prime-file", metavar="FILE", help="file with text to continue, of any length")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="seed of the draws")
 @KERNELS
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(
@@ -42,9 +46,9 @@ def command(
     kernels: str,
     as_json: bool,
 ) -> None:
-    """Write text with the model in the folder RUN; without RUN it is the newest run under runs/."""
+    """Write text with the model in the folder RUN; without RUN, with the newest run under runs/."""
     if prime is not None and prime_file is not None:
-        raise UsageError("--prime and --prime-file both give the text to go on from; leave one of them out")
+        raise UsageError("--prime and --prime-file both give the text to continue; leave one of them out")
     run = named_run(run)
     model = attrs.evolve(load_run(run, checkpoint), kernels=kernels)
     if prime_file is not None:
@@ -75,4 +79,4 @@ def _remark_on_unknown(alphabet: Alphabet, prime: str) -> None:
     count = 0 if unknown is None else int(np.count_nonzero(alphabet.encode(prime) == unknown))
     if count:
         many = "1 symbol of it is" if count == 1 else f"{count:,} symbols of it are"
-        print_remarks([f"{many} not in the training text and read as unknown"], "the text to go on from")
+        print_remarks([f"{many} not in the training text and read as unknown"], "the text to continue")

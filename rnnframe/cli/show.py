@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import click
 
-from rnnframe.cli.output import print_json, print_table
+from rnnframe.cli.output import print_json, print_table, print_text
 from rnnframe.contracts.cell import Cell
 from rnnframe.contracts.medium import Medium
 from rnnframe.contracts.store import StateStore
@@ -17,7 +17,7 @@ from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.registry.specs import build, describe_type, field_types, required_options
 
 
-@click.command("show", short_help="List what there is, or explain a task, cell, store, ... and its options.")
+@click.command("show", short_help="List all tasks, cells, stores, ..., or explain one and its options.")
 @click.argument("name", metavar="[NAME]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(name: str | None, as_json: bool) -> None:
@@ -38,9 +38,10 @@ def command(name: str | None, as_json: bool) -> None:
         print_json({"found": found})
         return
     for thing in found:
-        click.echo(f"{thing['name']}: {thing['kind']} of {thing['provider']}\n\n{thing['about']}\n")
+        print_text(f"{thing['name']}: {thing['kind']} of {thing['provider']}\n\n{thing['about']}")
+        click.echo()
         for fact, text in thing["facts"].items():
-            click.echo(f"{fact}: {text}")
+            print_text(f"{fact}: {text}")
         if thing["facts"]:
             click.echo()
         rows = [[o["name"], o["type"], o["default"], o["help"]] for o in thing["options"]]

@@ -19,7 +19,8 @@ from rnnframe.contracts.kernels import AUTO
 from rnnframe.errors import RnnframeError, RunError, UsageError
 from rnnframe.registry.files import check_named
 from rnnframe.registry.registry import default_registry
-from rnnframe.runs.folder import CONFIG, RunFolder
+from rnnframe.runs.folder import RunFolder
+from rnnframe.runs.layout import CONFIG
 from rnnframe.runs.places import RUNS, place_for
 from rnnframe.training.options import TrainingOptions
 from rnnframe.training.session import Training
@@ -28,15 +29,19 @@ from rnnframe.training.session import Training
 @click.command("train", short_help="Train a network on a task.")
 @options_of(TrainingOptions)
 @options_of(AroundOptions)
-@click.option("--config", metavar="FILE.toml", help="read options from a file; those on the command line come first")
 @click.option(
-    "--resume", metavar="RUN", help="go on with a run from its last checkpoint; takes --epochs and --patience only"
+    "--config", metavar="FILE.toml", help="read options from a file; options on the command line take precedence"
+)
+@click.option(
+    "--resume",
+    metavar="RUN",
+    help="continue a run from its last checkpoint; only --epochs and --patience can be changed",
 )
 def command(config: str | None, resume: str | None, **values: Any) -> int:
-    """Train a network on a task and its data; `rnnframe plugins` lists the tasks, `rnnframe show TASK` explains one.
+    """Train a network on a task and its data; `rnnframe show tasks` lists the tasks, `rnnframe show TASK` explains one.
 
-    With no options: a language model, one LSTM on the text of the Python documentation topics, for about a minute. The
-    run is kept under runs/, named after date and task, unless --out names another folder; --no-out keeps none.
+    Without options, it trains a language model for about a minute: one LSTM on the text of the Python documentation
+    topics. The run is written to a new folder under runs/, or to the folder that --out names; --no-out writes none.
     """
     asked = given(values)
     if resume is not None:

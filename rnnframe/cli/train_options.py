@@ -22,12 +22,12 @@ class AroundOptions:
 
     out: str | None = attrs.field(
         default=None,
-        metadata={"help": "new folder for config, metrics, weights and checkpoints; none: one under runs/"},
+        metadata={"help": "new folder for options, metrics, weights and checkpoints; by default one under runs/"},
     )
-    no_out: bool = attrs.field(default=False, metadata={"help": "keep nothing: no run folder, no model"})
+    no_out: bool = attrs.field(default=False, metadata={"help": "write nothing: no run folder, no model"})
     force: bool = attrs.field(default=False, metadata={"help": "replace the run in an existing folder"})
     stop_after: int | None = attrs.field(
-        default=None, validator=optional(ge(1)), metadata={"help": "save and stop after so many batches"}
+        default=None, validator=optional(ge(1)), metadata={"help": "stop after so many batches, and save"}
     )
     sample: int = attrs.field(
         default=300,
@@ -37,10 +37,10 @@ class AroundOptions:
     observer: tuple[str, ...] = attrs.field(
         default=(),
         converter=specs,
-        metadata={"help": "who receives the events of the training too"},
+        metadata={"help": "observer that receives the events of the training; may be repeated"},
     )
     tensorboard: bool = attrs.field(
-        default=False, metadata={"help": "short for --observer tensorboard: the metrics for TensorBoard, in RUN"}
+        default=False, metadata={"help": "write metrics for TensorBoard into RUN; short for --observer tensorboard"}
     )
     json: bool = attrs.field(default=False, metadata={"help": "print one JSON object at the end"})
     quiet: bool = attrs.field(default=False, metadata={"help": "show no progress"})

@@ -56,9 +56,9 @@ def _values(name: str, command: str) -> Iterable[str]:
     if name in RUN_NAMES:
         return sorted(str(path.parent) for path in RUNS.glob("*/config.toml"))
     if (name, command) == ("kind", "new"):
-        from rnnframe.cli.new import OPTIONS  # only here: this module is imported by every command
+        from rnnframe.cli.new import COMMANDS  # only here: this module is imported by every command
 
-        return sorted(OPTIONS)
+        return sorted(COMMANDS)
     kinds = [*KINDS] if name == "name" and command in ("show", "check") else [KIND_OF[name]] if name in KIND_OF else []
     registry = Registry.installed(strict=False, tell=lambda line: None) if kinds else None
     names = [known for kind in kinds if registry for known in registry.names(kind)]

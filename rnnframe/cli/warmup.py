@@ -20,9 +20,12 @@ from rnnframe.registry.registry import Registry, default_registry
 HEADS = "heads"
 
 
-@click.command("warmup", short_help="Compile the kernels ahead of their first use.")
+@click.command("warmup", short_help="Compile the kernels before their first use.")
 @click.option(
-    "--cell", multiple=True, metavar="SPEC", help="cell to compile kernels of; several; by default all that have some"
+    "--cell",
+    multiple=True,
+    metavar="SPEC",
+    help="cell to compile kernels for; may be repeated; by default all that have kernels",
 )
 @click.option(
     "--dtype",
@@ -30,14 +33,14 @@ HEADS = "heads"
     type=click.Choice(DTYPES),
     default=DTYPES,
     show_default=True,
-    help="type of parameters and states; several",
+    help="type of parameters and states; may be repeated",
 )
-@click.option("--kernels", default=AUTO, show_default=True, metavar="NAME", help="whose code to make ready")
+@click.option("--kernels", default=AUTO, show_default=True, metavar="NAME", help="kernels to compile")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(cell: tuple[str, ...], dtype: tuple[str, ...], kernels: str, as_json: bool) -> None:
-    """Compile kernels for this processor, or load what was compiled before, and tell the seconds.
+    """Compile kernels for this processor, or load those compiled before, and print the seconds.
 
-    Without it the first command that needs a kernel compiles it, and says so.
+    Otherwise, the first command that needs a kernel compiles it, and says so.
     """
     registry = default_registry()
     chosen = _chosen(kernels, registry)

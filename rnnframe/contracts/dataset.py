@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import attrs
 
 from rnnframe.arrays import Array
+from rnnframe.contracts.forecasts import Forecasts, Origins
 from rnnframe.contracts.head import Head
 from rnnframe.data.batch import Batch
 
@@ -78,6 +79,28 @@ class Examples(abc.ABC):
     def decisions(self, predicted: Predicted) -> tuple[Array, Array]:
         """Return the true and the chosen class of each example in a batch with targets, where there are `classes`."""
         raise NotImplementedError(f"{type(self).__name__} has classes, and no decisions(self, predicted)")
+
+    @property
+    def horizon(self) -> int:
+        """How many steps ahead series are forecast; 0 where they are not."""
+        return 0
+
+    def forecasts(self, predicted: Iterable[Predicted], origins: Origins) -> Iterator[Forecasts]:
+        """Yield forecasts beside what came, in the units of the data, where there is a `horizon`.
+
+        Parameters
+        ----------
+        predicted : iterable of Predicted
+            The batches with their predictions.
+        origins : Origins
+            At which rows.
+
+        Returns
+        -------
+        iterator of Forecasts
+            In pieces, each of one series; those of a series one after the other, in the order of time.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has a horizon, and no forecasts(self, predicted, origins)")
 
     def text_bytes(self) -> int | None:
         """Return how many bytes of UTF-8 the targets are, for bits per byte; None where they are no known text."""

@@ -43,7 +43,7 @@ class Head:
         Parameters
         ----------
         weights : Arrays
-            The parameters of the readout, by name.
+            The parameters and derived arrays of the readout, by name.
         h : Array
             The outputs of the top layer [L, B, inputs].
         y : Array

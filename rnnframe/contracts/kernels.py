@@ -6,7 +6,7 @@ it was written, on numpy, is the reference, and runs where there is no twin.
 """
 
 import abc
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 import attrs
@@ -14,6 +14,7 @@ import numpy as np
 
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.layer import Layer
+from rnnframe.contracts.steps import StepPart
 
 AUTO, NUMPY = "auto", "numpy"
 BOTH = "+"
@@ -66,6 +67,23 @@ class Kernels(abc.ABC):
         -------
         Head or None
             Its twin; None where there is none.
+        """
+        return None
+
+    def joined(self, parts: Sequence[StepPart]) -> Callable[[], object] | None:
+        """Return a function that runs parts of a stream's step one after the other, in one call.
+
+        It gives the bits that the parts give when each runs by itself. By default there is none.
+
+        Parameters
+        ----------
+        parts : sequence of StepPart
+            Neighbours. Their arrays stay where they are, and are there as long as the function is called.
+
+        Returns
+        -------
+        function or None
+            None where not all of them can be joined; fewer may be asked for then.
         """
         return None
 

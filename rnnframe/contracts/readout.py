@@ -42,6 +42,29 @@ class Readout(abc.ABC):
     def scratch(self, inputs: int, outputs: int) -> Sizes:
         """Return working arrays of both directions: an int is a width per step and sample, a tuple a shape."""
 
+    def derived(self, inputs: int, outputs: int) -> Mapping[str, tuple[int, ...]]:
+        """Return the shapes of arrays computed from the parameters once per update, such as a transposed V.
+
+        Parameters
+        ----------
+        inputs, outputs : int
+            As `parameters` takes them.
+
+        Returns
+        -------
+        mapping
+            Name -> shape; by default there are none.
+        """
+        return {}
+
+    def derive(self, weights: Arrays) -> None:
+        """Fill the derived arrays of `weights` (parameters and derived arrays by name) in place."""
+        return
+
+    def derive_reverse(self, weights: Arrays) -> None:
+        """Fill those that `forward` does not read, unless `derive` does; not called where nothing is reversed."""
+        return
+
     @abc.abstractmethod
     def forward(self, weights: Arrays, h: Array, scratch: Arrays) -> Array:
         """Return the outputs of a block.
@@ -49,7 +72,7 @@ class Readout(abc.ABC):
         Parameters
         ----------
         weights : Arrays
-            The parameters, by name.
+            The parameters and derived arrays, by name.
         h : Array
             The outputs of the top layer [L, B, inputs].
         scratch : Arrays
@@ -68,7 +91,7 @@ class Readout(abc.ABC):
         Parameters
         ----------
         weights : Arrays
-            The parameters, by name.
+            The parameters and derived arrays, by name.
         h : Array
             The outputs of the top layer [L, B, inputs].
         do : Array

@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
@@ -51,7 +52,7 @@ def play_page(
     player = files("rnnframe.drawing") / "player"
     parts = {
         "TITLE": html.escape(f"{heading}: rnnframe play"),
-        "HEADING": html.escape(heading),
+        "HEADING": re.sub("([,:])", r"\1<wbr>", html.escape(heading)),
         "ABOUT": html.escape(about),
         "SUMMARY": html.escape(" ".join(_summary(film) for film in films)),
         "CSS": (player / "page.css").read_text("utf-8"),

@@ -9,13 +9,13 @@ from rnnframe.contracts.store import StateStore
 from rnnframe.data.columns import split_batch
 from rnnframe.data.draws import Draw
 from rnnframe.data.source import Source
+from rnnframe.data.turn import Turn
 from rnnframe.engine.memory import Memory, Model
 from rnnframe.engine.plan import Plan, RunPlan
 from rnnframe.engine.planner import Planner
 from rnnframe.engine.report import Outcome
 from rnnframe.engine.run import Run, UpdateFn
 from rnnframe.engine.threads import ShardThreads, usual_shards
-from rnnframe.engine.turn import Turn
 from rnnframe.engine.weight_versions import WeightVersions
 from rnnframe.registry.registry import Registry
 

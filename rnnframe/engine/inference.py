@@ -14,8 +14,8 @@ from rnnframe.contracts.model import PredictingModel
 from rnnframe.data.batch import Batch
 from rnnframe.data.draws import Draw
 from rnnframe.data.source import Source
+from rnnframe.data.turn import Turn
 from rnnframe.engine.forward import ForwardPass, Passed
-from rnnframe.engine.turn import Turn
 from rnnframe.errors import NonFiniteError
 from rnnframe.registry.kernels import choose
 from rnnframe.registry.registry import Registry, default_registry

@@ -36,8 +36,7 @@ def execute(
             case Forward(start, stop, keep=keep):
                 reached = start
                 for block in reader.blocks(start, stop):  # fewer where the source ends before
-                    tape = ring.push(reached, block.retained_part(), weights) if keep else ring.spare()
-                    model.forward(weights, block, state, tape, scratch)
+                    model.forward(weights, block, state, ring.tape(reached, block, weights, keep=keep), scratch)
                     totals.ran(reached, block.steps)
                     reached += 1
                 if reached == totals.chunks:  # as far as anyone has been: perhaps after the last step
@@ -53,6 +52,7 @@ def execute(
                     if not keep:
                         ring.pop()
                         reader.release(chunk)
+                    del taped  # a tape that was released is freed before the next one is made
                 ended_at = start
             case Forget(before):
                 for chunk in ring.forget(before):

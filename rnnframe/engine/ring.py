@@ -54,6 +54,10 @@ class Ring:
         """Bytes that tapes took beside their buffers."""
         return sum(tape.extra_bytes for tape in self._tapes if tape is not None)
 
+    def tape(self, chunk: int, block: Block, weights: ModelWeights, *, keep: bool) -> ChunkTape:
+        """Return a tape for a chunk: one that is kept with it, or one that is free for the moment."""
+        return self.push(chunk, block.retained_part(), weights) if keep else self.spare()
+
     def spare(self) -> ChunkTape:
         """Return a tape that is free for the moment: what is written there is overwritten by the next chunk."""
         passing = self._passing()

@@ -60,7 +60,7 @@ class LayerModel:
         repetition = RepetitionCheck(at for at in layers if not self.registry.is_built_in(type(at.layer)))
         self._stack = Stack(layers, head, LossFeed(head, note), repetition)
         self._form = ScratchForm(layers, head)
-        self.weights = Weights(layers, self.head, self.dtype, parameters)
+        self.weights = Weights(layers, head, self.dtype, parameters)
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle no shapes of states: they are made again when one is first asked for."""

@@ -95,10 +95,10 @@ class Network(PredictingLayerModel):
             U = self.parameters["layer0.U"]
             U[...] = rng.normal(0, embedding_std, U.shape)
         if self.head is not None:
-            self.head.readout.initialize(self.weights.head, rng)
+            self.head.readout.initialize(self.parameters.group("head"), rng)
         self.weights.derive()
 
-    def on(self, kernels: Sequence[Kernels]) -> "Network":
+    def on(self, kernels: Sequence[Kernels]) -> Self:
         """Return this network with the same parameters, each layer computed by the first kernels with a twin of it."""
         if not kernels:
             return self
@@ -154,7 +154,7 @@ class Network(PredictingLayerModel):
         state_dict: Mapping[str, Any] | str | Path,
         head: str | Head | Loss | None,
         *,
-        nonlinearity: str = "tanh",
+        nonlinearity: str | Mapping[str, str] = "tanh",
         rnn: str | Iterable[str] | None = None,
         readout: str | None = None,
         embedding: str | None = None,
@@ -173,7 +173,7 @@ class Network(PredictingLayerModel):
             The loss that the Linear is for, such as "softmax" or "mse:at=last"; its width may be left out. None for a
             model without a Linear.
         nonlinearity
-            That of nn.RNN, "tanh" or "relu", which its arrays do not tell.
+            That of nn.RNN, "tanh" or "relu", which its arrays do not tell; or of several, by the names of the modules.
         rnn
             The recurrent module, or several from the inputs upwards. By default those that there are.
         readout, embedding

@@ -1,10 +1,12 @@
 """What inference runs of a network: forward alone, to evaluate and to predict."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Self
 
 import numpy as np
 
 from rnnframe.arrays import Array
+from rnnframe.contracts.kernels import AUTO, Kernels
 from rnnframe.data.batch import Batch
 from rnnframe.data.draws import Draw
 from rnnframe.data.opening import open_inputs
@@ -12,12 +14,48 @@ from rnnframe.data.pieces import Block, Piece
 from rnnframe.data.source import Source
 from rnnframe.network.chunk_model import LayerModel
 from rnnframe.network.scratch import Scratch
+from rnnframe.network.stream import Stream
+from rnnframe.network.stream_parts import StepBuffers
 from rnnframe.network.tapes import Tape
 from rnnframe.network.weights import Weights
 
 
 class PredictingLayerModel(LayerModel):
     """A stack of layers and a head that is run forward."""
+
+    kernels_used: tuple[Kernels, ...]
+
+    def on(self, kernels: Sequence[Kernels]) -> Self:
+        """Return this network with the same parameters, computed by kernels."""
+        raise NotImplementedError
+
+    def stream(self, batch: int = 1, kernels: str | Kernels = AUTO) -> Stream:
+        """Return what runs this network step by step, with the parameters as they are now.
+
+        Parameters
+        ----------
+        batch
+            Samples side by side.
+        kernels
+            What computes the layers, as `Engine` takes it.
+
+        Returns
+        -------
+        Stream
+            With a state of zeros. It is for one thread: make one for each.
+
+        Raises
+        ------
+        OptionError
+            For a batch that is no number of samples, and kernels that cannot be used here.
+        """
+        return Stream(self, batch, kernels)
+
+    def step_buffers(self, batch: int) -> StepBuffers:
+        """Return what a stream works in, with a copy of the weights and all that is derived for going forward."""
+        weights, tape = self.weights.copy(), self.new_tapes(1, batch, "whole").make()
+        weights.derive_forward()
+        return StepBuffers(self.layers, self._stack.head, weights, tape, self.new_scratch(1, batch), batch)
 
     @property
     def outputs_width(self) -> int:
@@ -65,6 +103,6 @@ class PredictingLayerModel(LayerModel):
     def predict(self, weights: Weights, h: Array, scratch: Scratch) -> Array:
         """Return what is predicted [l, n, outputs] for a block of the top layer's outputs, in a working array."""
         outputs = self.readout(weights, h, scratch)
-        if self.head is not None:
-            self.head.loss.prediction(outputs)
+        if self._stack.head is not None:
+            self._stack.head.loss.prediction(outputs)
         return outputs

@@ -54,10 +54,14 @@ class Found:
     parameters: Arrays
 
 
-def read_state_dict(given: Mapping[str, Any], modules: Modules, nonlinearity: str, *, wants_readout: bool) -> Found:
+def read_state_dict(
+    given: Mapping[str, Any], modules: Modules, nonlinearity: str | Mapping[str, str], *, wants_readout: bool
+) -> Found:
     """Return what a state dict describes; raises `UsageError` for names that are missing, left over or doubtful."""
-    if nonlinearity not in FUNCTIONS:
-        raise OptionError(f"nonlinearity={nonlinearity!r} is invalid; expected {' or '.join(FUNCTIONS)}, as of nn.RNN")
+    by_module = nonlinearity if isinstance(nonlinearity, Mapping) else {"": nonlinearity}
+    for function in by_module.values():
+        if function not in FUNCTIONS:
+            raise OptionError(f"nonlinearity={function!r} is invalid; expected {' or '.join(FUNCTIONS)}, as of nn.RNN")
     names = StateNames(given)
     rnn, readout, embedding = modules.rnn, modules.readout, modules.embedding
     cells: list[str] = []
@@ -65,7 +69,7 @@ def read_state_dict(given: Mapping[str, Any], modules: Modules, nonlinearity: st
     for module in recurrent_modules(names.left) if rnn is None else [rnn] if isinstance(rnn, str) else rnn:
         number = 0
         while number == 0 or within(module, f"weight_hh_l{number}") in names.left:
-            spec, arrays = _layer(names, module, number, nonlinearity)
+            spec, arrays = _layer(names, module, number, by_module.get(module, by_module.get("", FUNCTIONS[0])))
             parameters |= {f"layer{len(cells)}.{name}": array for name, array in arrays.items()}
             cells.append(spec)
             number += 1

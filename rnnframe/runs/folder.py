@@ -10,6 +10,7 @@ Every file is complete at any time, also on the disk (`rnnframe.storage.durable`
 one describes one moment, and records the size of the metrics at that moment. The weights are a copy for use elsewhere.
 """
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,13 +19,12 @@ from typing import Any, Self
 
 from rnnframe.errors import RunError
 from rnnframe.runs.checkpoints import Checkpoint, Checkpoints
-from rnnframe.storage.durable import BESIDE, Journal, check_plain, make_folder, remove, write_whole
-from rnnframe.storage.locks import Lock, is_lock, says_in_use
+from rnnframe.runs.layout import CHECKPOINTS, CONFIG, LOCK, METRICS, WEIGHTS, already_a_run, check_free
+from rnnframe.runs.replacement import put_in_place, settle, settle_and_say, stage
+from rnnframe.storage.durable import Journal, check_plain, make_folder, remove, write_whole
+from rnnframe.storage.locks import Lock, says_in_use
 from rnnframe.storage.tensors import read_tensors, tensor_bytes
 from rnnframe.storage.toml import read_toml, to_comments, to_toml
-
-CONFIG, METRICS, WEIGHTS = "config.toml", "metrics.jsonl", "weights.safetensors"
-CHECKPOINTS, LOCK = "checkpoints", "run.lock"
 
 
 class RunFolder:
@@ -32,7 +32,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.checkpoints = Checkpoints(path / CHECKPOINTS)
+        self._write_to(path)
         self._lock: Lock | None = None
         self._journal: Journal | None = None
         self._force = False
@@ -51,18 +51,19 @@ class RunFolder:
     def begin(self, config: Mapping[str, Any], remarks: Iterable[str] = ()) -> None:
         """Make and lock the folder, and write the options of the run with remarks on its data; raises `RunError`.
 
-        The run that was there before is removed where `force` was given.
+        A run that was there before, where `force` was given, stays until the new one has `save`d its first checkpoint.
         """
         try:
             make_folder(self.path)
             self._take()
-            if not self._force and (self.path / CONFIG).exists():
-                raise _already(self.path)
-            self.checkpoints.clear()  # first, so that none is ever found beside the configuration of another run
-            for name in (WEIGHTS, METRICS):
-                remove(self.path / name)
+            if (self.path / CONFIG).exists():
+                if not self._force:
+                    raise already_a_run(self.path)
+                self._write_to(stage(self.path))
+            self.checkpoints.clear()
+            remove(self._files / WEIGHTS)
             self.write_config(config, remarks)
-            write_whole(self.path / METRICS, b"")
+            write_whole(self._files / METRICS, b"")
             self.cut_metrics(0)
         except OSError as error:
             self.close()
@@ -77,6 +78,7 @@ class RunFolder:
         run = cls(Path(path))
         if not run.path.is_dir():
             raise RunError(f"there is no run folder {str(run.path)!r}; make one with `rnnframe train --out`")
+        settle_and_say(run.path)
         if not (run.path / CONFIG).exists():
             raise RunError(f"{str(run.path)!r} is no run folder: it has no {CONFIG}")
         return run
@@ -88,6 +90,7 @@ class RunFolder:
         try:
             run._take()
         except OSError as error:
+            run.close()
             raise RunError(f"cannot write run folder {str(run.path)!r}: {error.strerror or error}") from None
         return run
 
@@ -109,9 +112,12 @@ class RunFolder:
 
     def close(self) -> None:
         """Release the lock, so that other processes can train here."""
+        self._write_to(self.path)
         if self._journal is not None:
             self._journal.close()
         if self._lock is not None:
+            with contextlib.suppress(OSError):  # the next one to open the folder tries again
+                settle(self.path)
             self._lock.release()
         self._journal = self._lock = None
 
@@ -154,8 +160,25 @@ class RunFolder:
         try:
             self.checkpoints.write(checkpoint, keep)
         except OSError as error:
-            where = str(self.checkpoints.path(checkpoint.number))
-            raise RunError(f"cannot write {where!r}: {error.strerror or error}") from None
+            raise _not_written(self.checkpoints.path(checkpoint.number), error) from None
+        if self._files != self.path:
+            self._replace_old()
+
+    def _replace_old(self) -> None:
+        """Put the new run, whose first checkpoint is there, into the place of the old one."""
+        assert self._journal is not None
+        size = self.metrics_size
+        self._journal.close()
+        try:
+            put_in_place(self.path)
+        except OSError as error:
+            raise RunError(f"cannot replace the run in {str(self.path)!r}: {error.strerror or error}") from None
+        self._write_to(self.path)
+        self.cut_metrics(size)
+
+    def _write_to(self, files: Path) -> None:
+        self._files = files
+        self.checkpoints = Checkpoints(files / CHECKPOINTS)
 
     def _write_weights(self, checkpoint: Checkpoint) -> None:
         about = {"model": checkpoint.model, "number": checkpoint.number, "data": checkpoint.progress.get("data")}
@@ -164,11 +187,7 @@ class RunFolder:
     def mend_weights(self, newest: Checkpoint) -> None:
         """Restore the best weights if a run was killed after it wrote others; raises `RunError`."""
         number = newest.number if newest.best is None else newest.best
-        try:
-            _, about = read_tensors(self.path / WEIGHTS, prefix="none of them")
-        except RunError:
-            about = {}
-        if about.get("number") != number and number in self.checkpoints.numbers():
+        if self._about_weights().get("number") != number and number in self.checkpoints.numbers():
             best = newest if number == newest.number else self.checkpoints.read(number)
             if "parameters" in best.groups:
                 self._write_weights(best)
@@ -179,11 +198,13 @@ class RunFolder:
         The best weights tell it as well as the checkpoints: a training writes its first weights before its first
         checkpoint, and someone may look between them.
         """
-        try:
-            _, about = read_tensors(self.path / WEIGHTS, prefix="none of them")
-        except RunError:
-            about = {}
+        about = self._about_weights()
         return about["data"] if "data" in about else self.checkpoints.readable().progress.get("data")
+
+    def _about_weights(self) -> dict[str, Any]:
+        with contextlib.suppress(RunError):
+            return read_tensors(self.path / WEIGHTS, prefix="none of them")[1]
+        return {}
 
     def load(self) -> Checkpoint:
         """Return the newest checkpoint; raises `RunError`."""
@@ -195,7 +216,7 @@ class RunFolder:
         try:
             self._journal.add(json.dumps(record))
         except OSError as error:
-            raise RunError(f"cannot write {str(self.path / METRICS)!r}: {error.strerror or error}") from None
+            raise _not_written(self._files / METRICS, error) from None
 
     @property
     def metrics_size(self) -> int:
@@ -204,46 +225,25 @@ class RunFolder:
         try:
             return self._journal.sync()
         except OSError as error:
-            raise RunError(f"cannot write {str(self.path / METRICS)!r}: {error.strerror or error}") from None
+            raise _not_written(self._files / METRICS, error) from None
 
     def cut_metrics(self, size: int) -> None:
         """Remove the lines that were written after a checkpoint that recorded `size` bytes, and continue from there."""
         try:
-            self._journal = Journal.open(self.path / METRICS, size)
+            self._journal = Journal.open(self._files / METRICS, size)
         except OSError as error:
-            raise RunError(f"cannot go on with {str(self.path / METRICS)!r}: {error.strerror or error}") from None
+            raise RunError(f"cannot go on with {str(self._files / METRICS)!r}: {error.strerror or error}") from None
 
     def _take(self) -> None:
         self._lock = Lock.take(self.path / LOCK, f"run folder {str(self.path)!r}")
-        self.checkpoints.sweep()
-        for name in (CONFIG, METRICS, WEIGHTS):
-            remove(self.path / (name + BESIDE))
+        settle(self.path)
 
     def _write(self, name: str, data: bytes) -> None:
         try:
-            write_whole(self.path / name, data)
+            write_whole(self._files / name, data)
         except OSError as error:
-            raise RunError(f"cannot write {str(self.path / name)!r}: {error.strerror or error}") from None
+            raise _not_written(self._files / name, error) from None
 
 
-def check_free(folder: Path, *, force: bool) -> None:
-    """Raise `RunError` unless a run can be written into `folder`."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise RunError(f"{str(folder)!r} is a file; give another folder to --out")
-    if is_lock(folder / LOCK) or _begun(folder):
-        if not force:
-            raise _already(folder)
-    elif any(folder.iterdir()):
-        raise RunError(f"{str(folder)!r} is not empty and holds no run; give another folder to --out")
-
-
-def _begun(folder: Path) -> bool:
-    """Return whether a folder contains only the remains of a process that was killed while it locked the folder."""
-    lock = folder / LOCK
-    return [path.name for path in folder.iterdir()] == [LOCK] and lock.is_file() and not lock.stat().st_size
-
-
-def _already(folder: Path) -> RunError:
-    return RunError(f"{str(folder)!r} already holds a run; resume it with --resume, or replace it with --force")
+def _not_written(path: Path, error: OSError) -> RunError:
+    return RunError(f"cannot write {str(path)!r}: {error.strerror or error}")

@@ -13,7 +13,8 @@ from rnnframe.network.network import Network
 from rnnframe.registry.files import check_named
 from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.runs.checkpoints import Checkpoints
-from rnnframe.runs.folder import CHECKPOINTS, CONFIG, WEIGHTS, RunFolder
+from rnnframe.runs.folder import RunFolder
+from rnnframe.runs.layout import CHECKPOINTS, CONFIG, WEIGHTS
 from rnnframe.runs.model import Model, TaskModel
 from rnnframe.storage.tensors import read_tensors, restore
 

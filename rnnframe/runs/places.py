@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rnnframe.errors import RunError
-from rnnframe.runs.folder import CONFIG, METRICS, WEIGHTS
+from rnnframe.runs.layout import CONFIG, METRICS, WEIGHTS
 
 RUNS = Path("runs")
 """The folder of runs without a name of their own."""

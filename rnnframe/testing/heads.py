@@ -29,6 +29,7 @@ class Bench:
         self.weights = Guarded("weights", shapes, kind)
         for array in self.weights.values():
             array[...] = rng.normal(scale=0.5, size=array.shape)
+        self.derived = Guarded("derived", head.readout.derived(UNITS, head.width), kind)
         sizes = head.readout.scratch(UNITS, head.width).items()
         working = {name: size if isinstance(size, tuple) else (*lead, size) for name, size in sizes}
         self.scratch = Guarded("scratch", working, kind)
@@ -41,17 +42,25 @@ class Bench:
         self.y = head.loss.targets(y, kind)
         self.factors = rng.uniform(0, 2, lead).astype(kind) if weighted else None
 
+    def _handed_weights(self) -> dict[str, Array]:
+        """Return the parameters and what the readout derives from them as they are now."""
+        self.derived.fill(np.nan)
+        weights = {**self.weights.handed(), **self.derived.handed()}
+        self.head.readout.derive(weights)
+        self.head.readout.derive_reverse(weights)
+        return weights
+
     def loss(self) -> float:
         """Return the sum of the losses of the block."""
         self.scratch.fill(np.nan)
-        return self.head.sum_of_losses(self.weights.handed(), self.h, self.y, self.factors, self.scratch.handed())
+        return self.head.sum_of_losses(self._handed_weights(), self.h, self.y, self.factors, self.scratch.handed())
 
     def reverse(self) -> float:
         """Reverse the head and return the sum of the losses."""
         self.scratch.fill(np.nan)
         self.dh.fill(np.nan)
         gradients, scratch = self.gradients.handed(), self.scratch.handed()
-        return self.head.reverse(self.weights.handed(), self.h, self.y, self.factors, self.dh, gradients, scratch)
+        return self.head.reverse(self._handed_weights(), self.h, self.y, self.factors, self.dh, gradients, scratch)
 
     def slopes(self) -> dict[str, Array]:
         """Return copies of what `reverse` computes."""
@@ -125,7 +134,7 @@ class HeadTests(Suite):
             expect_same_bits(f"{what} after reverse", now, before, ("after", "before"))
         for name, array in weights.items():
             expect_same_bits(f"weights[{name!r}] after reverse", bench.weights[name], array, ("after", "before"))
-        for arrays in (bench.weights, bench.scratch, bench.gradients):
+        for arrays in (bench.weights, bench.derived, bench.scratch, bench.gradients):
             arrays.verify("reverse")
 
     def test_float32_gives_the_numbers_of_float64_to_its_precision(self) -> None:

@@ -12,7 +12,9 @@ from rnnframe.arrays import Array
 from rnnframe.contracts.kernels import NUMPY, Kernels
 from rnnframe.contracts.layer import Layer
 from rnnframe.engine.engine import Engine
+from rnnframe.engine.inference import Inference
 from rnnframe.network.network import Network
+from rnnframe.network.stream import Stream
 from rnnframe.registry.registry import default_registry
 from rnnframe.registry.specs import Spec, field_types
 from rnnframe.testing.cells import CellTests
@@ -126,6 +128,18 @@ class KernelsTests(Suite):
                         place = f"{what} of {name} on {cell.name!r}, {dtype},"
                         expect_same_bits(place, getattr(again, what)[name], value, ("recomputed", "kept"))
 
+    def test_a_stream_gives_the_bits_of_predicting_a_step_at_a_time(self) -> None:
+        """What `joined` returns computes what the parts of a step compute one by one."""
+        for dtype in self.tolerances:
+            for cell, _ in self.twins(dtype):
+                for head in HEADS:
+                    network = _network(cell, head, dtype)
+                    for x, _, lengths in _inputs(network):
+                        if lengths is None:
+                            stream, inference = network.stream(BATCH, self.subject), Inference(network, 1, self.subject)
+                            where = f"on {cell.name!r} with {head}, {dtype}, {_kind(x, lengths)}"
+                            _compare_steps(stream, inference, x, where)
+
     def test_twins_can_be_copied_and_pickled(self) -> None:
         """Engines are, and networks of worker processes."""
         for cell, _ in self.twins("float64"):
@@ -194,6 +208,15 @@ def _inputs(network: Network) -> Iterator[tuple[Array, Array, Array | None]]:
     yield x, y, None
     yield rng.integers(0, INPUTS, (STEPS, BATCH)), y, None
     yield x, y, rng.integers(1, STEPS + 1, BATCH)
+
+
+def _compare_steps(stream: Stream, inference: Inference[Network], x: Array, where: str) -> None:
+    state = None
+    for values in x:
+        outputs, state = inference.predict(values[None], state)
+        expect_same_bits(f"a step {where}", stream.step(values), outputs[0], ("stream", "predict"))
+    assert state is not None
+    expect_same_bits(f"the state {where}", stream.state.flat, state.flat, ("stream", "predict"))
 
 
 def _kind(x: Array, lengths: Array | None) -> str:

@@ -27,37 +27,39 @@ def specs(value: Any) -> Any:
 class TrainingOptions:
     """The options of `rnnframe train`, on the command line and in a configuration file."""
 
-    task: str = attrs.field(default="characters", metadata={"help": "what is trained for; `rnnframe show` explains it"})
+    task: str = attrs.field(
+        default="characters", metadata={"help": "task to train for; `rnnframe show tasks` lists them"}
+    )
     data: str | None = attrs.field(
         default=None,
-        metadata={"help": "file to train on; by default what the task has of its own"},
+        metadata={"help": "file to train on; by default the data that comes with the task"},
     )
     cell: tuple[str, ...] = attrs.field(
         default=USUAL,
         converter=specs,
-        metadata={"help": "cell of a layer; several from the input upwards"},
+        metadata={"help": "cell of a layer; repeat it for more layers, from the input upwards"},
     )
     layers: int | str = attrs.field(
         default=1,
         validator=check_layers,
         metadata={
-            "help": "how often the cells are stacked; or all layers in one text, such as 'dropout 2*lstm:hidden=64'",
+            "help": "how many times to stack the cells; or all layers in one text, such as 'dropout 2*lstm:hidden=64'",
             "metavar": "N|SPECS",
         },
     )
-    store: str = attrs.field(default="full-history", metadata={"help": "what is remembered of the past"})
-    optimizer: str = attrs.field(default="adam:lr=5e-3", metadata={"help": "rule of the updates"})
+    store: str = attrs.field(default="full-history", metadata={"help": "state store: what is kept of the past"})
+    optimizer: str = attrs.field(default="adam:lr=5e-3", metadata={"help": "optimizer that updates the parameters"})
     freeze: tuple[str, ...] = attrs.field(
         default=(),
         converter=specs,
-        metadata={"help": "parameters that stay as they are, such as layer0.*; may be repeated", "metavar": "PATTERN"},
+        metadata={"help": "parameters that are not trained, such as layer0.*; may be repeated", "metavar": "PATTERN"},
     )
     group: tuple[str, ...] = attrs.field(
         default=(),
         converter=specs,
         validator=_readable,
         metadata={
-            "help": "parameters with lr times the learning rate, or another weight decay; may be repeated",
+            "help": "factor of the learning rate and weight decay of some parameters; may be repeated",
             "metavar": "PATTERN:lr=X,decay=Y",
         },
     )
@@ -65,62 +67,62 @@ class TrainingOptions:
     clip: float | None = attrs.field(
         default=1.0,
         validator=_ABOVE_ZERO,
-        metadata={"help": "largest global norm of the gradient; none: no limit"},
+        metadata={"help": "limit of the gradient's global norm; none: no limit"},
     )
-    batch: int = attrs.field(default=32, validator=ge(1), metadata={"help": "samples read side by side"})
+    batch: int = attrs.field(default=32, validator=ge(1), metadata={"help": "samples in a batch"})
     steps: int = attrs.field(
-        default=64, validator=ge(1), metadata={"help": "of a training sequence, where the data has no ends of its own"}
+        default=64, validator=ge(1), metadata={"help": "length of a training sequence, if the data is one long stream"}
     )
     epochs: int = attrs.field(default=6, validator=ge(1), metadata={"help": "passes over the data"})
     held_out: float = attrs.field(
-        default=0.1, validator=and_(gt(0), lt(1)), metadata={"help": "part of the data kept for validation"}
+        default=0.1, validator=and_(gt(0), lt(1)), metadata={"help": "share of the data that is kept for validation"}
     )
-    seed: int = attrs.field(default=0, validator=ge(0), metadata={"help": "of the starting values and every draw"})
+    seed: int = attrs.field(
+        default=0, validator=ge(0), metadata={"help": "seed of the initial parameters and all random draws"}
+    )
     embedding_std: float = attrs.field(
         default=2.0,
         validator=and_(gt(0.0), le(1e6)),
-        metadata={"help": "spread of the starting rows of U, where inputs are looked up there"},
+        metadata={"help": "standard deviation of the initial rows of U, if inputs select rows"},
     )
     dtype: Literal["float32", "float64"] = attrs.field(
-        default="float32", validator=in_(("float32", "float64")), metadata={"help": "of parameters and states"}
+        default="float32", validator=in_(("float32", "float64")), metadata={"help": "type of parameters and states"}
     )
     chunk: int | None = attrs.field(
         default=None,
         validator=optional(ge(1)),
-        metadata={"help": "steps per chunk; none: 512 rows with the batch or more"},
+        metadata={"help": "steps per chunk; none: enough for 512 rows (steps times batch)"},
     )
     shards: int | None = attrs.field(
         default=None,
         validator=optional(ge(1)),
-        metadata={"help": "threads that share the batch; none: as many as cores, if each has enough to do"},
+        metadata={"help": "threads that share the batch; none: one for each core that has enough work"},
     )
     kernels: str = attrs.field(
         default="auto",
         metadata={
-            "help": "what computes the cells: numpy, compiled, names with + between them, or auto for the best of each"
+            "help": "kernels that compute the cells: numpy, compiled, names joined by +, or auto for the fastest"
         },
     )
     accumulate: int = attrs.field(
-        default=1, validator=ge(1), metadata={"help": "batches whose gradients make one update together"}
+        default=1, validator=ge(1), metadata={"help": "batches whose gradients are added up for one update"}
     )
     on_nonfinite: Literal["stop", "skip"] = attrs.field(
         default="stop",
         validator=in_(("stop", "skip")),
-        metadata={"help": "what a loss or gradient that is NaN or infinite does: stop the run, or skip the batch"},
+        metadata={"help": "what to do if a loss or gradient is NaN or infinite: stop the run, or skip the batch"},
     )
     evaluate_every: int | None = attrs.field(
-        default=None, validator=optional(ge(1)), metadata={"help": "batches between evaluations; none: an epoch"}
+        default=None, validator=optional(ge(1)), metadata={"help": "batches between evaluations; none: one epoch"}
     )
     patience: int | None = attrs.field(
         default=None,
         validator=optional(ge(1)),
-        metadata={"help": "evaluations without a better one before the run stops; none: to the last epoch"},
+        metadata={"help": "stop after so many evaluations without a better one; none: train to the last epoch"},
     )
-    keep: int = attrs.field(
-        default=2, validator=ge(1), metadata={"help": "checkpoints that stay, the best one not counted"}
-    )
+    keep: int = attrs.field(default=2, validator=ge(1), metadata={"help": "checkpoints to keep, beside the best one"})
     save_every: int | None = attrs.field(
-        default=None, validator=optional(ge(1)), metadata={"help": "batches between checkpoints; none: an epoch"}
+        default=None, validator=optional(ge(1)), metadata={"help": "batches between checkpoints; none: one epoch"}
     )
     plugin: tuple[str, ...] = attrs.field(default=(), converter=specs)
     """Plugin files and modules that are used and not installed; `rnnframe --plugin` names them."""

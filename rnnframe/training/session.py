@@ -18,7 +18,8 @@ from rnnframe.errors import UsageError
 from rnnframe.registry.files import check_named
 from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.registry.specs import build, chosen_options
-from rnnframe.runs.folder import CONFIG, RunFolder
+from rnnframe.runs.folder import RunFolder
+from rnnframe.runs.layout import CONFIG
 from rnnframe.runs.recording import MetricsFile
 from rnnframe.runs.scoring import Score
 from rnnframe.training.checkpointing import resume_training

@@ -2,7 +2,19 @@
 
 import sys
 
-from tests.benchmarks import classification, epoch, lengths, long, memory, scaling, speed, stream
+from tests.benchmarks import (
+    classification,
+    epoch,
+    lengths,
+    long,
+    memory,
+    public_tables,
+    scaling,
+    speed,
+    steps,
+    stream,
+    torch_cells,
+)
 
 BENCHMARKS = {
     "speed": speed,
@@ -12,7 +24,10 @@ BENCHMARKS = {
     "lengths": lengths,
     "long": long,
     "stream": stream,
+    "steps": steps,
     "classification": classification,
+    "torch-cells": torch_cells,
+    "public-tables": public_tables,
 }
 
 

@@ -16,7 +16,7 @@ from .test_resume import same
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills as POSIX does")
 
-PROGRAM = Path(__file__).parent / "killed.py"
+KILLED, REPLACED = (Path(__file__).parent / name for name in ("killed.py", "replaced.py"))
 WORDS = (
     "--cell",
     "lstm:hidden=24",
@@ -34,10 +34,10 @@ WORDS = (
 WORDS += ("--keep", 1, "--accumulate", 2, "--quiet", "--sample", 0, "--kernels", "numpy")
 
 
-def try_operations(tmp_path: Path, first: int, step: int) -> list[int]:
+def try_operations(tmp_path: Path, first: int, step: int, program: Path = KILLED) -> list[int]:
     text = tmp_path / "text.txt"
     text.write_text(TEXT[:200])
-    command = [sys.executable, PROGRAM, text, tmp_path, str(first), str(step)]
+    command = [sys.executable, program, text, tmp_path, str(first), str(step)]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
@@ -54,6 +54,13 @@ def test_a_run_that_is_killed_between_two_operations_on_files_goes_on_bit_for_bi
 def test_a_run_that_is_killed_between_any_two_operations_on_files_goes_on_bit_for_bit(tmp_path: Path) -> None:
     operations, tried, _ = try_operations(tmp_path, 1, 1)
     assert tried == operations - 1 > 100
+
+
+def test_a_run_is_replaced_as_a_whole_or_not_at_all_whatever_operation_a_kill_comes_before(tmp_path: Path) -> None:
+    operations, kept, begun = try_operations(tmp_path, 1, 1, REPLACED)
+    assert kept + begun == operations > 40
+    assert kept > 15
+    assert begun > 5
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 import rnnframe as rf
 from rnnframe.errors import DataError
 from rnnframe.plugin import Setting
+from rnnframe_tasks.tables import Reading, read_table
 
 pandas = pytest.importorskip("pandas", reason="tables are read with pandas")
 
@@ -39,12 +40,25 @@ DOUBTFUL = {
     "a decimal comma or two columns": (body("0,V25"), "is one number with a decimal comma, or two", "decimal=comma"),
     "a decimal comma under one name": ("v\n" + body("0,V25"), "is one number with a decimal comma", "decimal=comma"),
     "decimal commas in quotes": ('v,w\n' + body('"N,25","V,5"'), "column 'v' holds '0,25' in row 1", "decimal=comma"),
+    "thousands in quotes": ('v,w\n' + body('"N,250","V,500"'), "column 'v' holds '0,250' in row 1", "thousands=comma"),
     "a first line of 0": ("0\n" + body("V.5"), "the first line is 0, a name", "header=yes"),
     "nothing but an index": ("i\n" + body("N"), "i: counts the rows", "column="),
     "two columns of dates": ("a,b,v\n" + body("2020-01-01,2020-02-01,V"), "has dates in a, b", "time="),
     "equal times": ("date,v\n" + body("2020-01-01,V"), "row 2 of the data has the date of an earlier row", "id="),
     "texts in blocks": ("firm,v\n" + "a,1\na,2\na,4\n" * 9 + "b,1\nb,3\n" * 9, "over blocks of rows", "id=firm"),
     "day or month first": (DAYS, "either number may be the day", "dayfirst="),
+    "a first line of values and texts": ("ham,7.5,a\n" + body("spam,V.5,b"), "holds '7.5' above numbers", "header=no"),
+    "a first line with a date": (body("x,Jul N 2000", count=9), "holds 'Jul 0 2000' above dates", "header=no"),
+    "an id with a single row": ("id,v\n" + body("N,1", "N,V") + "99,1\n", "'id' holds a value in several", "id=id"),
+    "a key that is 0 or 1": ("group,v\n1,3\n0,4\n" + body("1,V"), "'group' holds a value in several", "id=none"),
+    "a key beside another": (
+        "LocID,year,sex,v\n" + body("1,N,a,V", "1,N,b,V", "2,N,a,V", "2,N,b,V"),
+        "row 2 of the data has the year and the LocID of an earlier row",
+        "time=none",
+    ),
+    "a gap": ("v\n1\n2\nNA\n" + body("V"), "no value in row 3", "missing=last"),
+    "an infinite value": ("v\n1\ninf\n" + body("V"), "is infinite in row 2", "exclude=v"),
+    "a line of words": ("some words\n" + body("more of them in line N"), "of numbers to forecast", "sep="),
     "a title above the names": ("title\n" + "a,b\n" + body("V,N.5"), "the first line has 1 value", "sep="),
 }  # fmt: skip
 
@@ -177,6 +191,7 @@ def test_without_pandas_a_table_names_the_command_and_npz_is_read(tmp_path: Path
 import sys; sys.modules["pandas"] = None
 import rnnframe as rf
 from rnnframe.plugin import Setting
+from rnnframe_tasks.tables import Reading, read_table
 print(rf.task("forecast:horizon=1").open(Setting(data={str(tmp_path / "t.npz")!r}, batch=2, steps=5)).inputs)
 try: rf.task("forecast:horizon=1").open(Setting(data={str(tmp_path / "table.csv")!r}))
 except rf.errors.RnnframeError as error: print(error)
@@ -195,3 +210,68 @@ def test_a_frame_is_read_cell_by_cell_as_pandas_reads_it(tmp_path: Path) -> None
     for name in "ab":
         assert np.array_equal(ours[name].values, theirs[name].to_numpy(), equal_nan=True)
     assert ours["c"].values.tolist() == ["x", None, "y z"]
+
+
+def test_numbers_among_the_names_are_names_where_they_count_on(tmp_path: Path) -> None:
+    """Years as pandas pivots them, and `inf`, the rate of inflation, are no values."""
+    names = ("country,1960,1965", "i,inf,nan", "model,0.1,0.5,0.9", "date,0")
+    rows = ("x,1.5,V", "x,1.5,V", "x,1,2,V.5", "2000-01-0N,V")
+    for line, row in zip(names, rows, strict=True):
+        table = read_table(str(saved(tmp_path, line + "\n" + body(row, count=9))), Reading())
+        assert tuple(table.columns) == tuple(line.split(",")), line
+
+
+def test_a_year_that_rises_in_every_series_is_the_time(tmp_path: Path) -> None:
+    """Whether the rows of a country stand together or those of a year, and whether countries are texts or numbers."""
+    by_year = [(country, 1950 + n) for n in range(30) for country in (7, 9)]
+    for pairs in (by_year, sorted(by_year)):
+        text = "country,year,v\n" + "".join(f"{country},{year},{year % 5}\n" for country, year in pairs)
+        for path in (saved(tmp_path, text), saved(tmp_path, text.replace("\n7", "\nUS").replace("\n9", "\nUK"))):
+            data = opened(path)
+            assert (data.learnt.id, data.learnt.time, data.learnt.columns) == ("country", ("year",), ("v",))
+            assert "60 rows of 2 series (id: country) from 1950 to 1979, a step of 1 (time: year)" in data.remarks
+
+
+@pytest.mark.parametrize("form", ["1991 Jul", "Jul 1991", "July-1991", "1991-July", "JUL 1991"])
+def test_months_with_names_are_dates(tmp_path: Path, form: str) -> None:
+    names = ("Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+    full = dict(zip(names, ("July", "August", "September", "October", "November", "December"), strict=True))
+    texts = [form.replace("July", full[name]).replace("Jul", name).replace("JUL", name.upper()) for name in names]
+    text = "Month,v\n" + "".join(f"{month},{n * n}\n" for n, month in enumerate(texts))
+    assert (
+        "6 rows from 1991-07-01 to 1991-12-01, a step of 1 month (time: Month)" in opened(saved(tmp_path, text)).remarks
+    )
+
+
+def test_names_of_months_beside_years_are_dates(tmp_path: Path) -> None:
+    text = "year,month,v\n" + "".join(
+        f"19{n},{m},{len(m) * n}\n" for n in (90, 91, 92) for m in ("JAN", "Feb", "March", "sept")
+    )
+    assert any("from 1990-01-01 to 1992-09-01" in remark for remark in opened(saved(tmp_path, text)).remarks)
+
+
+def test_white_space_parts_values_in_quotes_and_rows_with_a_name(tmp_path: Path) -> None:
+    path = saved(tmp_path, '"v"  "w of x"\n' + body('"a b"  V   N.5'))
+    assert list(read_table(str(path), Reading()).columns) == ["row name", "v", "w of x"]
+
+
+def test_rows_before_the_first_values_are_left_out_where_gaps_are_filled(tmp_path: Path) -> None:
+    path = saved(tmp_path, "v,change\n1,\n2,\n" + body("V,N.5"))
+    data = opened(path, "missing=last")
+    assert "left out at the start, before every column has had a value: 2 rows" in data.remarks
+    assert data.valid.series[0].lines[0] == 3
+    late = saved(tmp_path, "v,late\n" + body("V,", count=40) + body("V,N.5"))
+    with pytest.raises(DataError, match=r"'late' has its first value in row 41 .* exclude=late"):
+        opened(late, "missing=last")
+
+
+def test_thousands_and_decimals_have_marks_of_their_own(tmp_path: Path) -> None:
+    path = saved(tmp_path, "v;w\n1.234,5;2\n-12.345.678;0,25\n")
+    columns = read_table(str(path), Reading(decimal="comma", thousands="point")).columns
+    assert [column.values.tolist() for column in columns.values()] == [[1234.5, -12345678], [2, 0.25]]
+
+
+def test_codes_and_ids_are_left_out(tmp_path: Path) -> None:
+    data = opened(saved(tmp_path, "AirportID,Postal Code,decade,v\n" + body("4N,VN7,199V,V")))
+    assert data.learnt.columns == ("v",)
+    assert any("Postal Code (a code, by its name)" in remark for remark in data.remarks)

@@ -137,11 +137,11 @@ def test_a_beginning_may_stand_in_a_file(run: Path, tmp_path: Path) -> None:
     assert (from_file["top_k"], from_file["top_p"], len(from_file["text"])) == (5, 0.9, 20)
     strange = typed("sample", run, "--prime", "Ünknown", "--length", 3)
     assert strange.returncode == 0
-    assert "the text to go on from: 1 symbol of it is not in the training text and read as unknown" in strange.stderr
+    assert "the text to continue: 1 symbol of it is not in the training text and read as unknown" in strange.stderr
 
 
 WRONG = {
-    "two beginnings": (("--prime", "a", "--prime-file", "b"), "both give the text to go on from"),
+    "two beginnings": (("--prime", "a", "--prime-file", "b"), "both give the text to continue"),
     "no file": (("--prime-file", "nothing.txt"), "cannot read --prime-file 'nothing.txt': No such file or directory"),
     "no share": (("--top-p", "0"), "top_p=0.0 is out of range; expected more than 0 and at most 1"),
 }

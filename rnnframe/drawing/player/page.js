@@ -130,7 +130,8 @@ class Panel {
     this.root = document.getElementById("film").content.firstElementChild.cloneNode(true);
     document.getElementById("films").append(this.root);
     const find = (selector) => this.root.querySelector(selector);
-    find("h2").textContent = film.title;
+    // a spec may go on in the next line after a comma or a colon
+    find("h2").append(...film.title.split(/(?<=[,:])/).flatMap((part) => [part, document.createElement("wbr")]));
     this.caption = find(".caption");
     this.scroll = find(".scroll");
     this.buffers = find(".buffers");

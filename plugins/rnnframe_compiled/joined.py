@@ -1,0 +1,99 @@
+"""Which parts of a stream's step run in one compiled call, and the table that tells it where everything is."""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from rnnframe.plugin import AdvanceStep, Array, LayerStep, PredictionStep, ReadoutStep, StepPart
+from rnnframe_compiled import steps
+from rnnframe_compiled.heads import CompiledAffine, CompiledSoftmax
+from rnnframe_compiled.steps import FIELDS, address_of_step, run
+from rnnframe_compiled.twins import Twin
+
+STEPS = {
+    "CompiledLSTM": steps.lstm_step,
+    "CompiledGRU": steps.gru_after_step,
+    "CompiledResetBefore": steps.gru_before_step,
+    "CompiledElman": steps.elman_step,
+}
+"""What runs one step of a twin, by the name of its class."""
+_NO_NUMBERS = np.zeros(1, np.int64)
+
+
+def joined(parts: Sequence[StepPart]) -> Callable[[], object] | None:
+    """Return a function that runs all parts in one call; None where one of them is not compiled."""
+    rows = []
+    for part in parts:
+        of_part = _rows(part)
+        if of_part is None:
+            return None
+        rows += of_part
+    table = np.zeros((len(rows), FIELDS), np.int64)
+    dtype = _dtype(parts[0])
+    for n, (step, *fields) in enumerate(rows):
+        table[n, 0] = address_of_step(step, str(dtype))
+        table[n, 1 : 1 + len(fields)] = fields
+    return functools.partial(run, dtype.type(1), table)
+
+
+def _dtype(part: StepPart) -> np.dtype[Any]:
+    if isinstance(part, LayerStep):
+        return np.dtype(part.block.tape[part.layer.output].dtype)
+    return np.dtype((part.states[0][0] if isinstance(part, AdvanceStep) else part.outputs).dtype)
+
+
+def _rows(part: StepPart) -> list[tuple[Any, ...]] | None:
+    """Return the rows of a part: a function of `rnnframe_compiled.steps`, and the fields behind its address."""
+    if isinstance(part, LayerStep):
+        return _layer(part)
+    if isinstance(part, AdvanceStep):
+        return [(steps.move_step, after.size, _at(after), _at(before)) for before, after in part.states]
+    rows = part.outputs.shape[0] * part.outputs.shape[1]
+    if isinstance(part, PredictionStep):
+        compiled = isinstance(part.loss, CompiledSoftmax)
+        return [(steps.softmax_step, rows, part.outputs.shape[2], _at(part.outputs))] if compiled else None
+    if not isinstance(part, ReadoutStep) or not isinstance(part.readout, CompiledAffine):
+        return None
+    H, width, weights = part.h.shape[2], part.outputs.shape[2], part.weights
+    places = _at(part.h), _at(weights["PV"]), _at(weights["c"]), _at(part.outputs)
+    return [(steps.readout_step, rows, H, width, *places)]
+
+
+def _layer(part: LayerStep) -> list[tuple[Any, ...]] | None:
+    """Return the row of a twin's step; None for other layers, and for inputs too wide to be packed."""
+    layer, block = part.layer, part.block
+    if not isinstance(layer, Twin):
+        return None
+    lookup, U = block.x.dtype.kind in "iu", block.weights["U"]
+    if not lookup and not block.weights["PU"].size:
+        return None
+    x, numbers, count = (0, _at(block.x), block.x.size) if lookup else (_at(block.x), _at(_NO_NUMBERS), 0)
+    width = 0 if lookup else block.inputs
+    fields = [block.batch, width, layer.hidden, layer.kind, x, numbers, count, _at(U), len(U)]
+    return [(STEPS[type(layer).__name__], *fields, *_arrays(layer, part))]
+
+
+def _arrays(layer: Twin, part: LayerStep) -> Iterator[int]:
+    """Yield the addresses of the arrays that a twin's step names, and last the length of its working array."""
+    weights, tape, scratch = layer.step_arrays
+    block = part.block
+    for arrays, names in ((block.weights, weights), (block.tape, tape), (block.scratch, scratch)):
+        yield from (_at(arrays[name]) for name in names)
+    yield from (block.scratch[name].size for name in scratch)
+
+
+def _at(array: Array) -> int:
+    if not array.flags.c_contiguous:
+        raise ValueError(f"an array of a step has the shape {array.shape} and is not contiguous")
+    return int(array.ctypes.data)
+
+
+def warm_up_step(name: str, dtype: np.dtype[Any]) -> None:
+    """Make the code ready of a step of twins of a class, or of a head, and of what goes around it."""
+    of_head = (steps.readout_step, steps.softmax_step)
+    for step in (STEPS[name],) if name in STEPS else of_head:
+        address_of_step(step, str(dtype))
+    address_of_step(steps.move_step, str(dtype))
+    run(dtype.type(1), np.zeros((0, FIELDS), np.int64))

@@ -1,0 +1,174 @@
+"""One step of a stack in one call: a table of addresses, and a loop that calls a function for each of its rows.
+
+A row of the table is what one part of a step needs: the address of the function that runs it, and sizes and addresses
+of arrays which stay where they are. A cell's step is its block kernel, run for a block of one step.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import carray, njit, types
+from numba.core.ccallback import CFunc
+from numba.extending import intrinsic
+
+from rnnframe.plugin import Array
+from rnnframe_compiled import elman, gru_after, gru_before, lstm
+from rnnframe_compiled.cache_files import guard_files
+from rnnframe_compiled.groups import Matrix
+from rnnframe_compiled.lanes import BYTES, INT64, address_of, bytes_of
+from rnnframe_compiled.place import kept
+from rnnframe_compiled.products import copy, multiply
+from rnnframe_compiled.softmax import probabilities
+
+FIELDS = 24
+"""Numbers in a row of the table: 192 bytes, three lines of memory."""
+ARRAYS = 10
+"""The field of a cell's row where the addresses of its arrays begin."""
+
+
+@intrinsic
+def pointer(typingctx: Any, unit: Any, place: Any) -> Any:
+    """Return an address as a pointer to values of the type of `unit`."""
+
+    def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.inttoptr(values[1], context.get_value_type(signature.return_type))
+
+    return types.CPointer(unit)(unit, types.intp), emit
+
+
+@intrinsic
+def call(typingctx: Any, unit: Any, function: Any, place: Any) -> Any:
+    """Call the function at an address, as `address_of_step` returns it, with the address of its row."""
+
+    def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [context.get_value_type(unit), INT64])
+        builder.call(builder.inttoptr(values[1], kind.as_pointer()), [values[0], values[2]])
+        return INT64(0)
+
+    return types.intp(unit, types.intp, types.intp), emit
+
+
+@njit(nogil=True, cache=True)
+def run(unit: Any, table: Array) -> None:
+    """Run every row of a table [rows, FIELDS], one after the other."""
+    for n in range(len(table)):
+        call(unit, table[n, 0], address_of(table) + n * FIELDS * 8)
+
+
+@njit(nogil=True, cache=True)
+def inputs_of_row(unit: Any, f: Array, width: int) -> Any:
+    """Return the members of `groups.Inputs` from the fields of a cell's row; `width` is that of U's rows."""
+    numbers = carray(pointer(f[0], f[6]), f[7])
+    return f[5], 0, f[2], numbers, carray(pointer(unit, f[8]), (f[9], width))
+
+
+def lstm_step(unit: Any, place: int) -> None:
+    """Run one step of an LSTM: PU, PW, Pb; gates, c, h; the working array and its length."""
+    f = carray(pointer(place, place), FIELDS)
+    B, I, H, V = f[1], f[2], f[3], BYTES // bytes_of(unit)
+    panels = -(-H // V)
+    packed = (
+        carray(pointer(unit, f[ARRAYS]), (panels, I, 4 * V)),
+        carray(pointer(unit, f[ARRAYS + 1]), (panels, H, 4 * V)),
+        carray(pointer(unit, f[ARRAYS + 2]), (panels, 1, 4 * V)),
+    )
+    tape = (
+        carray(pointer(unit, f[ARRAYS + 3]), (1, B, 4 * H)),
+        carray(pointer(unit, f[ARRAYS + 4]), (2, B, H)),
+        carray(pointer(unit, f[ARRAYS + 5]), (2, B, H)),
+    )
+    work = carray(pointer(unit, f[ARRAYS + 6]), f[ARRAYS + 7])
+    lstm.forward(unit, inputs_of_row(unit, f, 4 * H), packed, tape, work)
+
+
+def gru_after_step(unit: Any, place: int) -> None:
+    """Run one step of a GRU with reset=after: PU, PW, Pb; gates, q, h; the working array and its length."""
+    f = carray(pointer(place, place), FIELDS)
+    B, I, H, V = f[1], f[2], f[3], BYTES // bytes_of(unit)
+    panels = -(-H // V)
+    packed = (
+        carray(pointer(unit, f[ARRAYS]), (panels, I, 3 * V)),
+        carray(pointer(unit, f[ARRAYS + 1]), (panels, H, 3 * V)),
+        carray(pointer(unit, f[ARRAYS + 2]), (panels, 1, 4 * V)),
+    )
+    tape = (
+        carray(pointer(unit, f[ARRAYS + 3]), (1, B, 3 * H)),
+        carray(pointer(unit, f[ARRAYS + 4]), (1, B, H)),
+        carray(pointer(unit, f[ARRAYS + 5]), (2, B, H)),
+    )
+    work = carray(pointer(unit, f[ARRAYS + 6]), f[ARRAYS + 7])
+    gru_after.forward(unit, inputs_of_row(unit, f, 3 * H), packed, tape, work)
+
+
+def gru_before_step(unit: Any, place: int) -> None:
+    """Run one step of a GRU with reset=before: PUrz, PU, PWrz, PWn, b; gates, h; r h."""
+    f = carray(pointer(place, place), FIELDS)
+    B, I, H, V = f[1], f[2], f[3], BYTES // bytes_of(unit)
+    of_rz, of_n = -(-2 * H // V) * V, -(-H // V) * V
+    packed = (
+        carray(pointer(unit, f[ARRAYS]), I * of_rz),
+        carray(pointer(unit, f[ARRAYS + 1]), I * of_n),
+        carray(pointer(unit, f[ARRAYS + 2]), H * of_rz),
+        carray(pointer(unit, f[ARRAYS + 3]), H * of_n),
+        carray(pointer(unit, f[ARRAYS + 4]), 3 * H),
+    )
+    tape = (
+        carray(pointer(unit, f[ARRAYS + 5]), (1, B, 3 * H)),
+        carray(pointer(unit, f[ARRAYS + 6]), (2, B, H)),
+    )
+    reset = carray(pointer(unit, f[ARRAYS + 7]), (1, B, H))
+    gru_before.forward(unit, inputs_of_row(unit, f, 3 * H), packed, tape, reset)
+
+
+def elman_step(unit: Any, place: int) -> None:
+    """Run one step of a simple recurrent layer, whose activation is field 4: PU, PW, b; h."""
+    f = carray(pointer(place, place), FIELDS)
+    B, I, H, V = f[1], f[2], f[3], BYTES // bytes_of(unit)
+    across = -(-H // V) * V
+    packed = (
+        carray(pointer(unit, f[ARRAYS]), I * across),
+        carray(pointer(unit, f[ARRAYS + 1]), H * across),
+        carray(pointer(unit, f[ARRAYS + 2]), H),
+    )
+    h = carray(pointer(unit, f[ARRAYS + 3]), (2, B, H))
+    elman.forward(unit, f[4], inputs_of_row(unit, f, H), packed, h)
+
+
+def readout_step(unit: Any, place: int) -> None:
+    """Run a readout: rows, H, outputs; the addresses of h, packed V, c, and the outputs."""
+    f = carray(pointer(place, place), FIELDS)
+    bias = (f[6], 0, BYTES // bytes_of(unit))
+    multiply(unit, Matrix(f[4], f[1], f[2], f[2]), f[5], f[3], bias, f[7])
+
+
+def softmax_step(unit: Any, place: int) -> None:
+    """Make probabilities of outputs: rows, width; their address."""
+    f = carray(pointer(place, place), FIELDS)
+    probabilities(unit, carray(pointer(unit, f[3]), (f[1], f[2])))
+
+
+def move_step(unit: Any, place: int) -> None:
+    """Copy values: how many; from which address to which."""
+    f = carray(pointer(place, place), FIELDS)
+    z = bytes_of(unit)
+    for j in range(0, f[1], BYTES // z):
+        copy(unit, f[1] - j, (f[2] + j * z,), (f[3] + j * z,))
+
+
+@functools.cache
+def address_of_step(step: Callable[..., None], dtype: str) -> Any:
+    """Return the address of the machine code of a step, which it compiles or loads where that is still to be done."""
+    unit = {"float32": types.float32, "float64": types.float64}[dtype]
+    with kept():
+        compiled = CFunc(step, ((unit, types.intp), types.void), {}, {"nopython": True})
+        compiled.enable_caching()
+        guard_files(compiled)
+        compiled.compile()
+    _compiled.append(compiled)
+    return compiled.address
+
+
+_compiled: list[CFunc] = []
+"""Machine code lasts as long as these objects."""

@@ -1,0 +1,177 @@
+"""`Stream`: a network at work step by step, as values arrive."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rnnframe.arrays import Array, Arrays, Vector, outside
+from rnnframe.contracts.kernels import AUTO, Kernels
+from rnnframe.data.foreign import as_array
+from rnnframe.data.state import fill_state
+from rnnframe.data.turn import Turn
+from rnnframe.errors import DataError, OptionError, UsageError
+from rnnframe.network.stream_parts import Runner, runners
+from rnnframe.registry.kernels import choose
+
+if TYPE_CHECKING:
+    from rnnframe.network.prediction import PredictingLayerModel
+
+
+class Stream:
+    """A network that is handed one time step after the other: `network.stream()`.
+
+    It has the parameters that the network had when the stream was made, packed once, and all its arrays; a step makes
+    nothing but its result. The layers that compiled kernels have twins of run in one call, others each by itself as
+    they were written. With compiled kernels a step gives the bits that `Inference.predict` gives of the whole sequence;
+    numpy multiplies a matrix of one row and of many with other roundings, so that there it gives those of `predict` for
+    one step at a time.
+
+    A stream is for one thread: while a call is at work another one raises `BusyError`. Make one for each thread, from
+    the same network; compiled steps run at the same time.
+
+    Parameters
+    ----------
+    network : Network
+        What is run.
+    batch : int
+        Samples side by side, such as sessions.
+    kernels : Kernels or str
+        What computes the layers, as `Engine` takes it.
+
+    Raises
+    ------
+    OptionError
+        For a batch that is no number of samples.
+    """
+
+    def __init__(self, network: "PredictingLayerModel", batch: int = 1, kernels: str | Kernels = AUTO) -> None:
+        if not isinstance(batch, int | np.integer) or isinstance(batch, bool) or batch < 1:
+            raise OptionError(f"batch={batch!r} is invalid; expected a number of samples of at least 1")
+        running = network.on(choose(kernels, network.registry))
+        self.network, self.batch = network, int(batch)
+        self._running = running
+        self._buffers = running.step_buffers(self.batch)
+        self._lookup = running.data_format.lookup
+        self._state = running.new_state(self.batch)
+        self._states = {name: before for name, before, _ in self._buffers.states()}
+        self._x = np.zeros((1, self.batch, network.inputs), network.dtype)
+        self._flat, self._zeros = self._x.reshape(-1), np.zeros(self._x.size, network.dtype)
+        self._numbers = np.zeros((1, self.batch), np.int64)
+        self._unsigned = self._numbers.view(np.uint64).reshape(-1)
+        self._dense = self._made(self._x)
+        self._by_number: list[Runner] = []
+        self._outputs = self._buffers.outputs[0]
+        self._turn = Turn("stream")
+        self.reset()
+
+    def __reduce__(self) -> Any:
+        """Refuse to be copied or pickled: compiled steps work at the addresses of these arrays."""
+        raise UsageError("a stream cannot be copied or pickled; make another one: network.stream()")
+
+    def _made(self, x: Array) -> list[Runner]:
+        return runners(self._buffers.parts(x), self._running.kernels_used, self._running.registry)
+
+    def step(self, x: Any) -> Array:
+        """Run one time step and return what is predicted.
+
+        Parameters
+        ----------
+        x : Array
+            The inputs of each sample [B, inputs], or row numbers [B] that are looked up.
+
+        Returns
+        -------
+        Array
+            The predictions [B, outputs], a new array.
+
+        Raises
+        ------
+        DataError
+            For what does not fit; the state stays as it was.
+        BusyError
+            While another call is at work.
+        """
+        with self._turn.take():
+            for run in self._taken(x):
+                run()
+            made: Array = self._outputs.copy()
+            return made
+
+    def _taken(self, x: Any) -> list[Runner]:
+        """Copy the inputs to where they are read, and return what runs the step."""
+        if type(x) is not np.ndarray:
+            x = as_array(x, "x")
+        if x.ndim == 1 and self._lookup:
+            return self._looked_up(x)
+        if x.dtype == self._x.dtype and x.shape == self._x.shape[1:]:
+            self._x[0] = x
+        else:
+            if tuple(x.shape) != self._x.shape[1:] or x.dtype.kind not in "fiub":
+                raise self._refused(x)
+            with np.errstate(over="ignore"):  # what becomes infinite is refused below
+                np.copyto(self._x[0], x, casting="unsafe")
+        if np.vdot(self._flat, self._zeros) != 0:  # zero times what is not finite is no number
+            raise DataError("x holds NaN or infinite values; remove or replace them")
+        return self._dense
+
+    def _looked_up(self, x: Any) -> list[Runner]:
+        if tuple(x.shape) != self._unsigned.shape or x.dtype.kind not in "iu":
+            raise self._refused(x)
+        np.copyto(self._numbers[0], x, casting="unsafe")
+        if np.maximum.reduce(self._unsigned) >= self.network.inputs:  # below zero is far above it
+            wrong, count = outside(np.asarray(x), self.network.inputs), self.network.inputs
+            raise DataError(f"x holds {wrong}; a network with inputs={count} takes 0 to {count - 1}")
+        if not self._by_number:
+            self._by_number = self._made(self._numbers)
+        return self._by_number
+
+    def _refused(self, x: Any) -> DataError:
+        wanted = f"numbers [{self.batch}, {self.network.inputs}]"
+        wanted += f" or row numbers (integers [{self.batch}])" if self._lookup else ""
+        return DataError(f"x has shape {list(x.shape)} and holds {x.dtype}; a step of this stream takes {wanted}")
+
+    def reset(self, samples: Iterable[int] | None = None) -> None:
+        """Begin again with a state of zeros.
+
+        Parameters
+        ----------
+        samples : iterable of int, or None
+            The samples that begin again; None for all.
+
+        Raises
+        ------
+        DataError
+            For what is no number of a sample.
+        """
+        with self._turn.take():
+            chosen: Any = slice(None) if samples is None else self._places(samples)
+            for before in self._states.values():
+                before[chosen] = 0
+
+    def _places(self, samples: Iterable[int]) -> Array:
+        places = np.asarray(as_array(samples if isinstance(samples, Sequence) else [*samples], "samples"))
+        if not places.size:
+            return np.zeros(0, np.int64)
+        if places.ndim != 1 or places.dtype.kind not in "iu" or places.min() < 0 or places.max() >= self.batch:
+            raise DataError(f"samples={samples!r} is invalid; expected a list of numbers from 0 to {self.batch - 1}")
+        return places
+
+    @property
+    def state(self) -> Vector:
+        """The state after the last step, a copy: name -> [B, width], as `Inference.predict` takes and returns it.
+
+        What is assigned to it is the state that the next step begins with; None is one of zeros.
+        """
+        with self._turn.take():
+            state = self._running.new_state(self.batch)
+            for name, before in self._states.items():
+                state[name][...] = before
+            return state
+
+    @state.setter
+    def state(self, given: Arrays | None) -> None:
+        with self._turn.take():
+            fill_state(self._state, given, self.batch, slice(None))
+            for name, before in self._states.items():
+                before[...] = self._state[name]

@@ -49,6 +49,7 @@ from rnnframe.contracts.store import Problem, StateStore
 from rnnframe.contracts.task import NothingLearnt, Setting, Task
 from rnnframe.data.batch import Batch
 from rnnframe.data.draws import Draw
+from rnnframe.data.foreign import as_array
 from rnnframe.errors import DataError, OptionError, PluginError, RnnframeError, ScheduleError, UsageError
 from rnnframe.registry.hooks import hookimpl
 from rnnframe.registry.specs import Spec, build, chosen_options, describe_type, field_types, render, required_options
@@ -151,6 +152,7 @@ __all__ = [
     "add_product",
     "aligned_bytes",
     "aligned_empty",
+    "as_array",
     "build",
     "chosen_options",
     "describe_type",

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from itertools import takewhile
 from pathlib import Path
 from textwrap import dedent
@@ -17,6 +18,7 @@ from rnnframe.cli import with_commands
 ROOT = Path(__file__).parent.parent
 PAGES = {str(page.relative_to(ROOT)): page.read_text() for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]}
 COMMAND = re.compile(r"^    (?:\$ )?rnnframe( [^\n#]*?)?(?: +#[^\n]*)?$", re.MULTILINE)
+SHELL = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(rnnframe [^`]*)`")
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TOML = re.compile(r"^    \w+ = .*\n", re.MULTILINE)
@@ -118,6 +120,23 @@ def test_every_command_of_a_page_works(page: str, tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text(dedent("".join(TOML.findall(PAGES[page]))))
     for command in commands_of(PAGES[page]):
         assert typed(command, tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the scripts are for bash")
+@pytest.mark.parametrize(
+    ("page", "script"), [(page, script) for page in sorted(PAGES) for script in SHELL.findall(PAGES[page])]
+)
+def test_every_script_of_a_page_works(page: str, script: str, tmp_path: Path) -> None:
+    for library in ("mlflow", "wandb"):
+        if f"--observer {library}" in script and find_spec(library) is None:
+            pytest.skip(f"{library} is not installed")
+    if "sqlite:" in script and find_spec("sqlalchemy") is None:
+        pytest.skip("a local database of MLflow needs SQLAlchemy")
+    lay_out(tmp_path)
+    program = f'set -eu\nrnnframe() {{ "{sys.executable}" -m rnnframe "$@"; }}\n{script}'
+    done = subprocess.run(["bash", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "is left out" not in done.stderr
 
 
 def test_every_command_that_is_made_shorter_stands_on_a_page() -> None:

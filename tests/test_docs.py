@@ -39,7 +39,12 @@ from constants import explanation  # noqa: E402
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MODULE = re.compile(r"\b(?:[a-z_]+\.)+(?=[A-Z])")
-NEEDED = {"serve.md": ("onnx", "onnxruntime"), "scikit-learn.md": ("sklearn",), "from-pytorch.md": ("torch",)}
+NEEDED = {
+    "serve.md": ("onnx", "onnxruntime"),
+    "scikit-learn.md": ("sklearn",),
+    "from-pytorch.md": ("torch",),
+    "track.md": ("optuna",),
+}
 """What the blocks of a page need beyond the test installation."""
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
 

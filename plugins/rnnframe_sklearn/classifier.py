@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from rnnframe_sklearn.estimator import RNNEstimator
-from rnnframe_sklearn.sequences import Array, sequences_of
+from rnnframe_sklearn.sequences import Array, readable, sequences_of
 
 
 class RNNClassifier(ClassifierMixin, RNNEstimator):
@@ -85,7 +85,7 @@ class RNNClassifier(ClassifierMixin, RNNEstimator):
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         self._validate_params()
         data = sequences_of(self, X, reset=fresh)
-        y = column_or_1d(y, warn=True)
+        y = column_or_1d(readable(y, "y"), warn=True)
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         check_consistent_length(data.values, y)

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 import rnnframe as rf
-from rnnframe_sklearn.sequences import Array, Sequences
+from rnnframe_sklearn.sequences import Array, Sequences, readable
 
 PREDICTED = 256
 """Samples that are predicted at once."""
@@ -201,7 +201,9 @@ class RNNEstimator(BaseEstimator):
     def _weights(self, sample_weight: Any, data: Sequences) -> Array | None:
         if sample_weight is None:
             return None
-        weights: Array = _check_sample_weight(sample_weight, np.empty((len(data), 1)), ensure_non_negative=True)
+        weights: Array = _check_sample_weight(
+            readable(sample_weight, "sample_weight"), np.empty((len(data), 1)), ensure_non_negative=True
+        )
         if not weights.any():
             raise ValueError("sample_weight has no value above zero; expected at least one")
         return weights

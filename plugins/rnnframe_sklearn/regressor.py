@@ -7,7 +7,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
 from rnnframe_sklearn.estimator import RNNEstimator
-from rnnframe_sklearn.sequences import Array, sequences_of
+from rnnframe_sklearn.sequences import Array, readable, sequences_of
 
 
 class RNNRegressor(RegressorMixin, RNNEstimator):
@@ -34,7 +34,7 @@ class RNNRegressor(RegressorMixin, RNNEstimator):
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         self._validate_params()
         data = sequences_of(self, X, reset=fresh)
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        y = check_array(readable(y, "y"), ensure_2d=False, dtype=np.float64, input_name="y")
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         check_consistent_length(data.values, y)

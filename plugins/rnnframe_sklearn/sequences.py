@@ -6,6 +6,8 @@ import attrs
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
+from rnnframe.plugin import as_array
+
 Array = np.ndarray[Any, Any]
 
 
@@ -60,11 +62,24 @@ class Sequences:
         return x, lengths
 
 
+def readable(given: Any, what: str) -> Any:
+    """Return what scikit-learn may read: tensors as arrays, and tables as they are, since it knows their columns.
+
+    Raises `rnnframe.plugin.DataError`, a `ValueError`, for masked arrays and for tensors that are not in main memory.
+    """
+    if isinstance(given, list | tuple):
+        return [readable(each, what) for each in given] if any(hasattr(each, "__array__") for each in given) else given
+    if isinstance(given, np.ndarray) or not hasattr(given, "__array__") or hasattr(given, "__dlpack__"):
+        return as_array(given, what) if hasattr(given, "shape") or hasattr(given, "__arrow_c_stream__") else given
+    return given
+
+
 def sequences_of(estimator: Any, X: Any, *, reset: bool) -> Sequences:
     """Return the samples of X: [n, T, C], [n, T] (one channel), or a list or object array of [T_i, C] or [T_i].
 
     With `reset` the estimator remembers what it is fitted to; without, X must agree with that.
     """
+    X = readable(X, "X")
     found = _ragged(X) if is_ragged(X) else _dense(estimator, X, reset)
     if reset:
         estimator.n_channels_in_ = found.channels

@@ -4,6 +4,8 @@ from typing import Any
 
 import attrs
 
+from rnnframe.data.foreign import as_array, is_stream
+
 
 @attrs.frozen(eq=False)
 class Batch:
@@ -13,7 +15,7 @@ class Batch:
     ----------
     x : array
         Integers [T, B] that are looked up, or numbers [T, B, inputs]; anything that can be sliced along time, or an
-        iterator of blocks.
+        iterator of blocks. This and the other arrays may be those of other libraries (`as_array`).
     y : array or None
         Targets as the loss takes them; None where there are none and the network runs for its state and predictions.
     lengths : array or None
@@ -33,6 +35,13 @@ class Batch:
     resets: Any | None = None
     carry: bool = attrs.field(default=False, kw_only=True)
     weights: Any | None = attrs.field(default=None, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        """Read arrays of other libraries once, here; iterators of blocks stay."""
+        for name in ("x", "y", "lengths", "resets", "weights"):
+            given = getattr(self, name)
+            if not is_stream(given) and (given is not None or name == "x"):
+                object.__setattr__(self, name, as_array(given, name))
 
     @property
     def samples(self) -> int:

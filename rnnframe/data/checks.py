@@ -6,24 +6,10 @@ from typing import Any
 import numpy as np
 
 from rnnframe.arrays import Array, outside
+from rnnframe.data.foreign import as_array
 from rnnframe.data.format import DataFormat, TargetFormat
 from rnnframe.data.pieces import Targets
 from rnnframe.errors import DataError
-
-
-def as_array(value: Any, what: str) -> Any:
-    """Leave anything sliceable that has a shape and a numpy dtype as it is; make an array of the rest."""
-    if isinstance(value, np.ma.MaskedArray):
-        raise DataError(f"{what} is a masked array, and masks are ignored; fill or remove the masked values")
-    if hasattr(value, "shape") and isinstance(getattr(value, "dtype", None), np.dtype):
-        return value
-    try:
-        return np.asarray(value)
-    except ValueError as error:
-        raise DataError(f"{what} is no rectangular array: {error}") from None
-    except (TypeError, RuntimeError) as error:  # such as a tensor of another device, or one that has a gradient
-        line = str(error).partition("\n")[0]
-        raise DataError(f"{what} is a {type(value).__name__} that is no array in main memory: {line}") from None
 
 
 class Checker:

@@ -1,10 +1,11 @@
 """Choosing the source for a batch: `Sequence` over arrays, `Stream` over iterators of blocks."""
 
 from rnnframe.data.batch import Batch
+from rnnframe.data.foreign import is_stream
 from rnnframe.data.format import DataFormat
 from rnnframe.data.sequence import Sequence
 from rnnframe.data.source import Source
-from rnnframe.data.stream import Stream, is_stream
+from rnnframe.data.stream import Stream
 from rnnframe.errors import DataError
 
 

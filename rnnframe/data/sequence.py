@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnframe.arrays import Array
 from rnnframe.data.batch import Batch
-from rnnframe.data.checks import Checker, as_array, check_lengths, check_resets
+from rnnframe.data.checks import Checker, check_lengths, check_resets
 from rnnframe.data.columns import Columns, count_of, deal_by_length, split_batch
 from rnnframe.data.format import DataFormat
 from rnnframe.data.pieces import Block, Piece, Span, Targets, cut
@@ -44,12 +44,12 @@ class Sequence:
     def __init__(self, batch: Batch, data_format: DataFormat) -> None:
         x, y, lengths, resets = batch.x, batch.y, batch.lengths, batch.resets
         self._checker = Checker(data_format)
-        self._x = as_array(x, "x")
+        self._x = x
         self._checker.check_inputs(self._x)
         self._input_dtype = self._checker.input_dtype(self._x)
         self._apart = data_format.strided
         self._last_only = self._checker.last_only
-        self._y = None if y is None else self._checker.check_pair(self._x, as_array(y, "y"))
+        self._y = None if y is None else self._checker.check_pair(self._x, y)
         self._weights = None if batch.weights is None else self._checker.check_weights(batch.weights, self._x)
         ends = None if lengths is None else check_lengths(lengths, self._x)
         self._resets = None if resets is None else check_resets(resets, self._x)

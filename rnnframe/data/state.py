@@ -6,6 +6,7 @@ import numpy as np
 
 from rnnframe.arrays import Arrays, Vector
 from rnnframe.data.columns import Columns, count_of
+from rnnframe.data.foreign import as_array
 from rnnframe.errors import DataError
 
 
@@ -19,7 +20,7 @@ def fill_state(target: Vector, given: Arrays | None, batch: int, columns: Column
     if set(given) != set(target):
         raise DataError(f"state has the arrays {sorted(given)}; this network's state has {sorted(target)}")
     for name, view in target.items():
-        value = np.asarray(given[name])
+        value = np.asarray(as_array(given[name], f"state {name!r}"))
         wanted = (batch, view.shape[1])
         if value.shape != wanted:
             raise DataError(f"state {name!r} has shape {list(value.shape)}; expected {list(wanted)}")

@@ -9,18 +9,13 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.data.checks import Checker, as_array, check_resets
+from rnnframe.data.checks import Checker, check_resets
 from rnnframe.data.columns import Columns, count_of, split_batch
+from rnnframe.data.foreign import as_array, is_stream
 from rnnframe.data.format import DataFormat
 from rnnframe.data.pieces import Block, Piece, Span, Targets, cut
 from rnnframe.data.staging import Staging
 from rnnframe.errors import DataError, ScheduleError
-
-
-def is_stream(x: Any) -> bool:
-    """Whether x is read once, from its beginning, and cannot be sliced."""
-    return isinstance(x, Iterator) or (isinstance(x, Iterable) and not hasattr(x, "__getitem__"))
-
 
 _END = object()
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from rnnframe.arrays import Array
 from rnnframe.data.columns import Columns
+from rnnframe.data.foreign import as_array
 from rnnframe.errors import DataError
 
 
@@ -80,7 +81,7 @@ class SweepClient:
 
     def pull(self, part: Part, outputs: Array) -> Array:
         """Return dL/d(outputs); raises `DataError` for another shape."""
-        given = np.asarray(self.pull_fn(part, outputs))
+        given = np.asarray(as_array(self.pull_fn(part, outputs), "what pull returned"))
         if given.shape != outputs.shape or given.dtype.kind not in "fiu":
             raise DataError(
                 f"pull returned {list(given.shape)} of {given.dtype} for steps {part.start} to {part.stop - 1}; "

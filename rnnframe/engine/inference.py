@@ -189,9 +189,10 @@ class Inference(Generic[P]):
             For what does not fit.
         """
         with self._turn.take():
-            source = self.network.open_inputs(Batch(x, None, lengths, resets))
+            batch = Batch(x, None, lengths, resets)
+            source = self.network.open_inputs(batch)
             parts = [self._pass.predicted(passed) for passed in self._forward(source, state)]
-            return self._joined(parts, x, source), self._pass.final(source)
+            return self._joined(parts, batch.x, source), self._pass.final(source)
 
     def _evaluation(self, loss: float, count: float, source: Source) -> Evaluation:
         if not math.isfinite(loss):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rnnframe.arrays import Array
+from rnnframe.data.foreign import as_array
 from rnnframe.errors import UsageError
 
 RECURRENT = re.compile(r"(?:(.*)\.)?weight_hh_l0")
@@ -22,7 +23,7 @@ class StateNames:
     """The arrays of a state dict, each taken once."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
-        self.left = {name: _as_array(value, name) for name, value in given.items()}
+        self.left = {name: np.asarray(as_array(value, f"the state dict's {name!r}")) for name, value in given.items()}
         self.dtype = self._dtype()
 
     def _dtype(self) -> str:
@@ -94,13 +95,3 @@ def embedding_module(names: StateNames, top: int, width: int, has_readout: bool)
     if len(found) == 1 and (has_readout or top != width):
         return found[0]
     raise UsageError(f"{', '.join(sorted(found))} can be the Embedding or a Linear; name it, as embedding={found[0]!r}")
-
-
-def _as_array(value: Any, name: str) -> Array:
-    try:
-        return np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        line = str(error).splitlines()[0]
-        raise UsageError(
-            f"the state dict's {name!r} is no array in main memory, but {type(value).__name__}: {line}"
-        ) from None

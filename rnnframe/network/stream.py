@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnframe.arrays import Array, Arrays, Vector, outside
 from rnnframe.contracts.kernels import AUTO, Kernels
-from rnnframe.data.checks import as_array
+from rnnframe.data.foreign import as_array
 from rnnframe.data.state import fill_state
 from rnnframe.data.turn import Turn
 from rnnframe.errors import DataError, OptionError, UsageError

@@ -168,7 +168,7 @@ class Trainer:
         batch = Batch(x, y, lengths, resets, weights=weights)
         if self.accumulation is None:
             self._batch = batch
-            result = self.engine.run(x, y, state, self._take, lengths, resets, weights)
+            result = self.engine.run(batch.x, batch.y, state, self._take, batch.lengths, batch.resets, batch.weights)
             self._batch = None
         else:
             result = self._accumulate(self.accumulation, batch, state)

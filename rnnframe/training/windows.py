@@ -8,8 +8,7 @@ import numpy as np
 from rnnframe.arrays import Array
 from rnnframe.contracts.loss import Loss
 from rnnframe.data.batch import Batch
-from rnnframe.data.checks import as_array
-from rnnframe.data.stream import is_stream
+from rnnframe.data.foreign import is_stream
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.plan import Plan
 from rnnframe.network.network import Network
@@ -88,8 +87,8 @@ class RealUpdates:
 
 def _everywhere(loss: Loss, batch: Batch, steps: int, samples: int) -> Callable[[int, int], float]:
     """Return what counts the losses of steps [start, stop) where every step has one."""
-    y, lengths = as_array(batch.y, "y"), None if batch.lengths is None else np.asarray(batch.lengths)
-    weights = None if batch.weights is None else as_array(batch.weights, "weights")
+    y, lengths = batch.y, None if batch.lengths is None else np.asarray(batch.lengths)
+    weights = batch.weights
 
     def count(start: int, stop: int) -> float:
         factors: Array | None = None

@@ -49,6 +49,8 @@ class _Path:
 
     known: dict[str, Array]
     axes: dict[str, tuple[str, ...] | None]
+    shapes: dict[str, list[int]]
+    """Sizes of the tensors whose sizes are all numbers."""
     cells: list[str] = attrs.field(factory=list)
     parameters: dict[str, Array] = attrs.field(factory=dict)
     rows: Array | None = None
@@ -62,7 +64,7 @@ class _Path:
 def read_model(model: onnx.ModelProto) -> Read:
     """Return what a model is made of; raises `OptionError` for what no network here computes."""
     known = {array.name: numpy_helper.to_array(array) for array in model.graph.initializer}
-    path = _Path(known, {})
+    path = _Path(known, {}, _shapes(model))
     data = [each.name for each in model.graph.input if each.name not in known]
     beside: set[str] = set(data)
     first = _first_input(model, known, data)
@@ -81,6 +83,17 @@ def read_model(model: onnx.ModelProto) -> Read:
     if not path.cells:
         raise OptionError("the model has no RNN, LSTM or GRU on the path of its input; there is nothing to read")
     return _read(path, model)
+
+
+def _shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
+    """Return what onnx infers of the shapes of tensors, where they are numbers throughout."""
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    shapes = {each.name: each.type.tensor_type.shape.dim for each in (*inferred.value_info, *inferred.output)}
+    return {
+        name: [int(each.dim_value) for each in dimensions]
+        for name, dimensions in shapes.items()
+        if all(each.HasField("dim_value") for each in dimensions)
+    }
 
 
 def _read(path: _Path, model: onnx.ModelProto) -> Read:
@@ -156,6 +169,8 @@ def _follow(path: _Path, node: Any, source: str) -> None:
         if [axes[axis] for axis in dropped] != ["1"]:
             raise _refused(node, "takes away an axis other than that of the directions")
         path.axes[node.output[0]] = tuple(name for name in axes if name != "1")
+    elif op == "Reshape" and axes and "1" in axes:
+        path.axes[node.output[0]] = _reshaped(path, node, axes, known[1])
     elif op in ("MatMul", "Gemm", *SCALING, *HEADS):
         _head(path, node, about, axes, known)
     else:
@@ -171,6 +186,17 @@ def _transposed(path: _Path, node: Any, axes: tuple[str, ...] | None, perm: list
     if not perm or made[-1] != "features":
         raise _refused(node, f"has perm={perm}, which moves the features")
     return made
+
+
+def _reshaped(path: _Path, node: Any, axes: tuple[str, ...], shape: Array | None) -> tuple[str, ...]:
+    """Return the axes behind a Reshape, which may take away the axis of the directions and nothing else."""
+    kept = [place for place, name in enumerate(axes) if name != "1"]
+    sizes = path.shapes.get(node.input[0])
+    if shape is None or sizes is None:
+        raise _refused(node, "has a shape that is no constant; export the model with fixed sizes, or with dynamo=False")
+    if [int(size) for size in shape] != [sizes[place] for place in kept]:
+        raise _refused(node, "does more than take away the axis of the directions")
+    return tuple(axes[place] for place in kept)
 
 
 def _recurrent(path: _Path, node: Any, about: dict[str, Any]) -> None:

@@ -19,18 +19,31 @@ from rnnframe.runs.loading import load_run
 @RUN
 @CHECKPOINT
 @click.option(
-    "--length", type=click.IntRange(min=0), default=500, show_default=True, help="characters, or tokens, to write"
+    "--length",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=500,
+    show_default=True,
+    help="characters, or tokens, to write",
 )
 @click.option(
-    "--temperature", type=float, default=0.8, show_default=True, help="0: always the most likely symbol; 1: as learnt"
+    "--temperature",
+    metavar="NUMBER",
+    type=float,
+    default=0.8,
+    show_default=True,
+    help="0: always the most likely symbol; 1: as learnt",
 )
-@click.option("--top-k", type=int, help="draw only from the K most likely symbols  [default: all]")
+@click.option("--top-k", metavar="K", type=int, help="draw only from the K most likely symbols  [default: all]")
 @click.option(
-    "--top-p", type=float, help="draw only from the most likely symbols, up to this total probability  [default: all]"
+    "--top-p",
+    metavar="NUMBER",
+    type=float,
+    help="draw only from the most likely symbols, up to this total probability  [default: all]",
 )
-@click.option("--prime", help="text to continue  [default: a new line]")
+@click.option("--prime", metavar="TEXT", help="text to continue  [default: a new line]")
 @click.option("--prime-file", metavar="FILE", help="file with text to continue, of any length")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="seed of the draws")
+@click.option("--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True, help="seed of the draws")
 @KERNELS
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(

@@ -23,6 +23,7 @@ from rnnframe.runs.serving import Service
 @CHECKPOINT
 @click.option(
     "--port",
+    metavar="N",
     type=click.IntRange(0, 65535),
     help=f"listen on this port of {LOOPBACK}, 0 for any that is free  [default: standard input]",
 )

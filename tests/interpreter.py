@@ -37,6 +37,8 @@ class Record:
     most_steps_of_tape: int = 0
     most_snapshots: int = 0
     most_far: int = 0
+    far_saves: int = 0
+    far_loads: int = 0
     peaks: set[tuple[int, int]] = attrs.field(factory=set)  # tapes and snapshots in RAM
     most_versions: int = 0
     forwards: Counter[int] = attrs.field(factory=Counter)
@@ -95,6 +97,7 @@ def follow(schedule: Schedule, length: list[int], *, stored_weights: bool = Fals
             assert action.slot not in snapshots, "no snapshot is overwritten"
             snapshots[action.slot] = here
             far |= {action.slot} if action.far else set()
+            seen.far_saves += action.far
             seen.peaks.add((len(ring), len(snapshots) - len(far)))
             seen.slots_used.add(action.slot)
         elif isinstance(action, Load) and action.slot is None:
@@ -103,6 +106,7 @@ def follow(schedule: Schedule, length: list[int], *, stored_weights: bool = Fals
         elif isinstance(action, Load):
             assert action.slot in snapshots, "nothing is loaded that was not saved"
             here = snapshots[action.slot]
+            seen.far_loads += action.slot in far
         elif isinstance(action, Drop):
             assert action.slot in snapshots, "nothing is dropped that was not saved"
             del snapshots[action.slot]

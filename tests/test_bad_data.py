@@ -145,7 +145,7 @@ def test_chunk_and_shards_are_whole_numbers_above_zero(option):
 def test_a_masked_array_is_refused_since_its_mask_would_be_lost():
     network = rf.Network(cells=["elman:hidden=2"], head="mse:outputs=1", inputs=2)
     y = np.ma.masked_greater(np.ones((3, 1, 1)), 0)
-    with pytest.raises(DataError, match="y is a masked array, and masks are ignored; fill or remove"):
+    with pytest.raises(DataError, match="y is a masked array, and masks are not heeded; fill it or cut out"):
         rf.Engine(network).gradients(np.zeros((3, 1, 2)), y)
 
 

@@ -85,7 +85,7 @@ def test_a_plan_names_its_axes_with_units_its_strategies_and_what_is_drawn():
         "budget 2 MiB",
         "snapshot",
         "tape",
-        "1,000 steps in chunks of 86, batch 16",
+        "1,000 steps in chunks of 22, batch 16",
     }
     assert any(text.startswith("predicted peak ") for text in said)
 

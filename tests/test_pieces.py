@@ -183,7 +183,7 @@ X, Y = np.zeros((4, 3, 2)), np.zeros((4, 3, 1))
         ),
         ("resets", [True], "resets has shape [1] and holds bool; expected booleans [4, 3], as x has"),
         ("resets", "yes", "resets has shape [] and holds <U3; expected booleans [4, 3], as x has"),
-        ("resets", np.ma.zeros((4, 3), bool), "resets is a masked array, and masks are ignored; "),
+        ("resets", np.ma.zeros((4, 3), bool), "resets is a masked array, and masks are not heeded; "),
     ],
 )
 def test_lengths_and_resets_of_the_wrong_kind_are_refused_in_one_line(name, value, message):

@@ -83,6 +83,8 @@ def test_a_simulation_reports_what_following_the_schedule_action_by_action_count
     assert rf.simulate(store.schedule(grid, costs), grid, stored_weights=store.stores_weights) == Simulation(
         peaks=seen.most_together(),
         far_snapshots=seen.most_far,
+        far_saves=seen.far_saves,
+        far_loads=seen.far_loads,
         versions=seen.most_versions,
         forward_chunks=seen.forwards.total(),
         forward_steps=sum(length[chunk] * times for chunk, times in seen.forwards.items()),

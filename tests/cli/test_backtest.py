@@ -212,7 +212,7 @@ def test_a_picture_shows_forecasts_beside_what_came_on_the_dates_of_the_file(
         ((), "nothing is asked for; write predictions with --out FILE, or draw forecasts with --plot FILE"),
         (("--out", "out.csv"), "--out writes predictions for a file; name it with --data FILE"),
         (("--plot", "out.png"), "--plot draws forecasts of series; task 'characters' makes none"),
-        (("--plot", "out.txt"), "--plot 'out.txt' is no picture"),
+        (("--plot", "out.txt"), "--plot 'out.txt' is not a picture"),
     ],
 )
 def test_predictions_go_to_a_table_or_a_picture(run: Run, train: Run, words: tuple[str, ...], message: str) -> None:

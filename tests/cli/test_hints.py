@@ -35,7 +35,7 @@ HINTS = [
     ("train", "--gpu", "rnnframe computes on the CPU only; leave it out"),
     ("train", "--dropout", "dropout is a layer between the cells: --cell dropout:rate=0.2"),
     ("train", "--device", "rnnframe computes on the CPU only; leave it out"),
-    ("train", "--plot", "it is an option of rnnframe evaluate, report, plan, compare, explain"),
+    ("train", "--plot", "it is an option of rnnframe evaluate, predict, report, plan, compare, explain"),
     ("evaluate", "--batch", "it is an option of rnnframe train, plan, compare, play, explain"),
     ("train", "--plugin", "it stands before the command: rnnframe --plugin ... COMMAND"),
     ("train", "--stor", "did you mean --store?"),

@@ -83,7 +83,7 @@ def test_a_budget_is_kept_with_shorter_chunks_before_it_is_refused(network):
     assert made.predicted_bytes <= 2**20
     with pytest.raises(rf.RnnframeError, match="at this chunk length"):
         plan(network, "checkpoint:budget=1MiB", 103)
-    with pytest.raises(rf.RnnframeError, match=r"smallest budget that would do is .* \(budget=") as refused:
+    with pytest.raises(rf.RnnframeError, match=r"smallest budget that is enough is .* \(budget=") as refused:
         plan(network, "checkpoint:budget=3KiB")
     smallest = int(str(refused.value).rpartition("=")[2].rstrip(")"))
     assert plan(network, f"checkpoint:budget={smallest}").predicted_bytes <= smallest

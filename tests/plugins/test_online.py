@@ -155,7 +155,7 @@ def test_slots_are_those_asked_for_or_those_that_fit(options, snapshots):
 
 def test_a_budget_without_room_for_a_state_is_refused():
     store = rf.store("checkpoint:policy=online,budget=299")
-    with pytest.raises(OptionError, match=r"does not fit into 299 B at .* do is 300 B \(budget=300\)"):
+    with pytest.raises(OptionError, match=r"does not fit into 299 B at .* is enough is 300 B \(budget=300\)"):
         next(store.schedule(Grid(None, (1,)), Costs(snapshot=100, tape=150, fixed=50)))
 
 

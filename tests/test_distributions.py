@@ -122,7 +122,7 @@ def test_what_new_writes_passes_its_tests_untouched_and_works(environment, kind)
         losses = environment.train(use.removeprefix("rnnframe train "))
         assert losses[-1] < losses[0]
     else:
-        assert "bit-identical" in environment.type(f"{use} --batch 4")
+        assert "bit-identical" in environment.type(f"{use} --batch 4 --steps 100 --store checkpoint")
 
 
 @pytest.mark.parametrize("options", ["--cell ugrnn:hidden=16", "--store checkpoint:slots=2,medium=zlib:level=6"])

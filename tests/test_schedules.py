@@ -71,7 +71,7 @@ def test_every_store_that_rnnframe_brings_is_tested_here():
     assert brought == set(STORES) | {"auto"}  # which has no schedule of its own: it chooses another store
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(cases(*STORES))
 def test_a_simulation_reports_what_following_the_schedule_action_by_action_counts(case):
     store, steps, chunk, costs = case

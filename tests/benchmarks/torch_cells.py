@@ -5,10 +5,9 @@
 
 An LSTM of 128 on 64 inputs, batch 32, a linear readout with squared error inside the loss, float32, one thread: as
 `nn.LSTMCell` step by step ("step") and as `nn.LSTM` by chunks ("chunk"). "above idle" is the peak of the resident set
-above what the process holds with its data in memory and after a warm-up (Linux). "in use" is the same of what malloc
-has handed out, sampled every millisecond: small tensors that come and go leave holes between those that stay, which the
-C library keeps (glibc). Times are CPU seconds, medians of the turns. With `--grid`: other cells, stores and budgets,
-and how far each peak is above its budget.
+above what the process holds with its data in memory and after a warm-up (Linux). Times are CPU seconds, medians of the
+turns. With `--grid`: other cells, stores and budgets, and how far each peak is above its budget. "in use" is there what
+malloc has handed out at the peak (glibc): small tensors that come and go leave holes between those that stay.
 """
 
 import argparse
@@ -46,7 +45,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args(words)
     if options.one:
-        print(json.dumps(measure(options.one, options.cells[0], options.steps[0])))
+        print(json.dumps(measure(options.one, options.cells[0], options.steps[0], grid=options.grid)))
         return
     print(f"{machine_line()}; 1 thread")
     for steps in options.steps:
@@ -64,14 +63,12 @@ def print_pairs(cell: str, steps: int, subjects: list[str], turns: int) -> None:
         for subject in rows:
             rows[subject].append(in_a_process(subject, cell, steps))
     print(f"\n{cell}, T={steps}, B={BATCH}, inputs={INPUTS}, H={HIDDEN}")
-    print(f"{'':36}{'above idle':>12}{'in use':>12}{'CPU time':>12}{'beside torch':>14}")
+    print(f"{'':36}{'above idle':>12}{'CPU time':>12}{'beside torch':>14}")
     for subject, found in rows.items():
-        above, used, seconds = (
-            statistics.median(each[name] for each in found) for name in ("above_idle", "in_use", "seconds")
-        )
+        above, seconds = (statistics.median(each[name] for each in found) for name in ("above_idle", "seconds"))
         beside = [mine["seconds"] / plain["seconds"] for mine, plain in zip(found, rows.get("torch", []), strict=False)]
         print(
-            f"{subject:36}{mebibytes(above):>12}{mebibytes(used):>12}{seconds:>10.2f} s"
+            f"{subject:36}{mebibytes(above):>12}{seconds:>10.2f} s"
             f"{f'{statistics.median(beside):.2f}' if beside else '-':>14}"
         )
 
@@ -82,7 +79,7 @@ def print_grid(steps: int) -> None:
     worst = {"above_idle": 0.0, "in_use": 0.0}
     for cell, store, budget in itertools.product(CELLS, STORES, BUDGETS):
         spec = store.format(budget)
-        found = in_a_process(spec, cell, steps, may_fail=True)
+        found = in_a_process(spec, cell, steps, grid=True)
         if not found:
             print(f"{cell + ', ' + spec:60}{'refused':>12}")
             continue
@@ -95,19 +92,20 @@ def print_grid(steps: int) -> None:
     print(f"the most above a budget: {mebibytes(worst['above_idle'])}; in use: {mebibytes(worst['in_use'])}")
 
 
-def in_a_process(subject: str, cell: str, steps: int, *, may_fail: bool = False) -> dict:
-    """Measure one subject in a fresh process; empty for a budget that is refused, where that may be."""
+def in_a_process(subject: str, cell: str, steps: int, *, grid: bool = False) -> dict:
+    """Measure one subject in a fresh process; empty for a budget of the grid that is refused."""
     command = [sys.executable, "-m", "tests.benchmarks", "torch-cells", str(steps), "--cells", cell, "--one", subject]
+    command += ["--grid"] * grid
     done = subprocess.run(command, env=surroundings(1), capture_output=True, text=True, check=False)
     if done.returncode:
-        if may_fail and "does not fit" in done.stderr:
+        if grid and "does not fit" in done.stderr:
             return {}
         sys.exit(done.stderr)
     return json.loads(done.stdout)
 
 
-def measure(subject: str, cell: str, steps: int) -> dict:
-    """Measure one subject in this process."""
+def measure(subject: str, cell: str, steps: int, *, grid: bool) -> dict:
+    """Measure one subject in this process; what is in use as well, for the grid: to ask for it takes time."""
     import torch
 
     torch.set_num_threads(1)
@@ -117,12 +115,12 @@ def measure(subject: str, cell: str, steps: int) -> dict:
     gradient(200)
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-    idle, used = status("VmRSS"), handed_out()
+    idle, used = status("VmRSS"), handed_out() if grid else 0
     begun = time.process_time()
     gradient(steps)
     seconds = time.process_time() - begun
-    above = status("VmHWM") - idle
-    return {"above_idle": above, "in_use": peak_of(handed_out, lambda: gradient(steps)) - used, "seconds": seconds}
+    found = {"above_idle": status("VmHWM") - idle, "seconds": seconds}
+    return found | ({"in_use": peak_of(handed_out, lambda: gradient(steps)) - used} if grid else {})
 
 
 class MallocInfo(ctypes.Structure):

@@ -1,4 +1,4 @@
-"""How long the chunks of a checkpointing store are, where the caller has not said.
+"""The default chunk length of a checkpointing store.
 
 A state can only be saved between chunks, so a sequence of one chunk or two leaves nothing to save. Halving the chunks
 of a sequence that has few frees up to half of the bytes; in a long one it frees nearly nothing, since equal segments

@@ -7,47 +7,23 @@ import numpy as np
 from attrs.validators import ge, in_, optional
 
 from rnnframe.plugin import Array, DataError, Setting, Task, UsageError
+from rnnframe_tasks.columns import Asked, Roles, listed
 from rnnframe_tasks.files import digest
 from rnnframe_tasks.judged import SeriesExamples
+from rnnframe_tasks.learnt import Learnt, naive_errors, scale_of
 from rnnframe_tasks.panel import Panel, panel_of
-from rnnframe_tasks.roles import Asked, Roles, find_roles, listed
-from rnnframe_tasks.row_blocks import blocks_of
-from rnnframe_tasks.scales import ROUNDING, Scale, numbers
-from rnnframe_tasks.sequences import Shuffled, scalar_texts
+from rnnframe_tasks.roles import find_roles
+from rnnframe_tasks.scales import Scale
+from rnnframe_tasks.sequences import Shuffled
 from rnnframe_tasks.series import Learning, Series, Windows, windows_of
 from rnnframe_tasks.single_steps import ForecastSteps
 from rnnframe_tasks.tables import SUFFIXES, Reading, Table, read_table
 from rnnframe_tasks.told import part_remark, read_remarks
 
 
-def _category_lists(values: Any) -> tuple[tuple[str, ...], ...]:
-    return tuple(map(scalar_texts, values))
-
-
 def _quantiles(_: Any, __: Any, values: tuple[float, ...] | None) -> None:
     if values is not None and (not all(0 < value < 1 for value in values) or list(values) != sorted(set(values))):
         raise ValueError(f"'quantiles' must rise between 0 and 1: {values}")
-
-
-@attrs.frozen(kw_only=True)
-class Learnt:
-    """The columns that are read, those forecast first; and the scale of each channel in each series.
-
-    targets: how many columns are forecast; None in old models, whose option `also` says it. known: how many of the last
-    ones are known ahead. categories: of each column, none for numbers. naive: the mean error of the seasonal-naive
-    forecast in training, of each series and target, 0 where it says nothing.
-    """
-
-    columns: tuple[str, ...] = attrs.field(converter=scalar_texts)
-    mean: tuple[float, ...] = attrs.field(converter=numbers)
-    spread: tuple[float, ...] = attrs.field(converter=numbers)
-    targets: int | None = None
-    known: int = 0
-    categories: tuple[tuple[str, ...], ...] = attrs.field(default=(), converter=_category_lists)
-    time: tuple[str, ...] = attrs.field(default=(), converter=scalar_texts)
-    id: str = ""
-    series: tuple[str, ...] = attrs.field(default=(), converter=scalar_texts)
-    naive: tuple[float, ...] = attrs.field(default=(), converter=numbers)
 
 
 def _option(help: str, default: Any = None, **more: Any) -> Any:
@@ -111,7 +87,7 @@ class Forecast(Task):
         train = [self._train_rows(each, setting) for each in series]
         for each, rows in zip(series, train, strict=True):
             _check_values(each, rows, self._lag, setting.data)
-        scales = tuple(_scale(each, rows, panel) for each, rows in zip(series, train, strict=True))
+        scales = tuple(scale_of(each, rows, panel) for each, rows in zip(series, train, strict=True))
         learnt = self._learnt(roles, panel, scales, train)
         parts = [
             Learning.of(each, scale, self.horizon, direct=bool(self.quantiles)).until(rows)
@@ -270,7 +246,7 @@ class Forecast(Task):
             time=roles.time,
             id=roles.id or "",
             series=tuple(series.name for series in panel.series) if roles.id else (),
-            naive=np.concatenate([_naive_errors(series, rows, self.season) for series, rows in pairs]),
+            naive=np.concatenate([naive_errors(series, rows, self.season) for series, rows in pairs]),
         )
 
     def _examples(
@@ -307,31 +283,6 @@ def _check_values(series: Series, train: int, lag: int, path: str) -> None:
                 f"data file {path!r} has no value to forecast among the rows{of} that are {part}; give more rows, or "
                 "change --held-out"
             )
-
-
-def _scale(series: Series, train: int, panel: Panel) -> Scale:
-    """Return the scale of each channel, values first; categories keep their zeros and ones."""
-    own = Scale.of(series.differenced()[series.lag : train], series.present[series.lag : train])
-    future = Scale.of(series.future[:train]) if series.future.shape[1] else Scale.none(0)
-    mean, spread = np.concatenate([own.mean, future.mean]), np.concatenate([own.spread, future.spread])
-    plain = np.concatenate([np.full(max(1, len(each)), bool(each)) for each in panel.categories])
-    return Scale(np.where(plain, 0.0, mean), np.where(plain, 1.0, spread))
-
-
-def _naive_errors(series: Series, train: int, season: int) -> Array:
-    """Return the mean error of the seasonal-naive forecast over the training part, for each target."""
-    width, season = slice(series.targets), min(season, train - 1)
-    values, present = series.values[:train, width], series.present[:train, width]
-    total, count, largest = np.zeros((3, series.targets))
-    for rows in blocks_of(train - season, values[:1].nbytes):
-        later = slice(rows.start + season, rows.stop + season)
-        both = present[later] & present[rows]
-        total += np.abs(values[later] - values[rows]).sum(axis=0, where=both)
-        count += both.sum(axis=0)
-        largest = np.maximum(largest, np.abs(values[rows]).max(axis=0))
-    largest = np.maximum(largest, np.abs(values[-season:]).max(axis=0))
-    mean: Array = total / np.maximum(1, count)
-    return np.where(mean > ROUNDING * largest, mean, 0.0)
 
 
 def _digest(panel: Panel, learnt: Learnt) -> str:

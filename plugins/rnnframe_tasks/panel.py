@@ -10,8 +10,8 @@ import attrs
 import numpy as np
 
 from rnnframe.plugin import Array, DataError
+from rnnframe_tasks.columns import Roles, called
 from rnnframe_tasks.files import quoted
-from rnnframe_tasks.roles import Roles, called
 from rnnframe_tasks.row_blocks import side_by_side
 from rnnframe_tasks.series import Series
 from rnnframe_tasks.tables import DATE, NUMBER, Table

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from rnnframe.plugin import written_times
+from rnnframe_tasks.columns import Roles, listed
 from rnnframe_tasks.panel import Panel
-from rnnframe_tasks.roles import Roles, listed
 from rnnframe_tasks.series import Series
 from rnnframe_tasks.tables import Table
 

@@ -57,8 +57,8 @@ class Tape:
     """What one chunk leaves for its reverse, of all layers: what is kept in one flat vector, the rest in `shared`.
 
     Of a state that is not kept, the rows before and after the chunk are (`Views.ends`). The tape remembers how the
-    chunk was cut that was run last. Views are laid out when they are asked for; where they would weigh much beside the
-    arrays, `rest` lets go of them, as there may be a tape for every step, and a piece for every step of a chunk.
+    chunk was cut that was run last. Views of the arrays are made when they are first used. `rest` drops them again
+    where they take much memory compared with the arrays: there may be one tape for every step of the sequence.
     """
 
     _views: Views | None
@@ -116,7 +116,7 @@ class Tape:
         self.rest()
 
     def rest(self) -> None:
-        """Let go of views that weigh much beside the arrays, until they are asked for again."""
+        """Drop the views if they take much memory compared with the arrays; they are made again when needed."""
         if not self._may_keep(1 if self._cuts is None else len(self._cuts)):
             self._views = None
 

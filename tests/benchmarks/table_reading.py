@@ -109,7 +109,8 @@ def reader_of(subject: str) -> Callable[[str], object]:
 
     import rnnframe as rf
     from rnnframe.plugin import Setting
-    from rnnframe_tasks.roles import Asked, find_roles
+    from rnnframe_tasks.columns import Asked
+    from rnnframe_tasks.roles import find_roles
     from rnnframe_tasks.tables import Reading, read_table
 
     def columns(path: str) -> object:

@@ -11,8 +11,9 @@ from benchmarks.public_subjects import SUBJECTS
 from wheels import NoWheelError, unpacked
 
 from rnnframe.errors import RnnframeError
+from rnnframe_tasks.columns import Asked
 from rnnframe_tasks.panel import panel_of
-from rnnframe_tasks.roles import Asked, find_roles
+from rnnframe_tasks.roles import find_roles
 from rnnframe_tasks.tables import Reading, Table, read_table
 from rnnframe_tasks.told import read_remarks
 

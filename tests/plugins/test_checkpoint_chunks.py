@@ -1,4 +1,4 @@
-"""The chunks that a checkpointing store takes where nobody has said how long they are."""
+"""The default chunk length of a checkpointing store."""
 
 import numpy as np
 import pytest

@@ -68,20 +68,11 @@ class Tracking(Watcher):
         number = known.experiment_id if known else self._client.create_experiment(self.experiment)
         made = self._client.create_run(number, run_name=None if self.run is None else self.run.name)
         self._id = made.info.run_id
-        options = {**start.options, "task": start.task, "parameters": start.parameters, "kernels": start.kernels}
-        self._client.log_batch(self._id, params=[Param(name, str(value)) for name, value in options.items()])
+        self._client.log_batch(self._id, params=[Param(name, str(value)) for name, value in start.settings().items()])
 
     def on_batch(self, batch: BatchRecord) -> None:
         """Record what the batch gave."""
-        self._add(
-            batch.update,
-            {
-                "loss/training": batch.loss,
-                "training/learning_rate": batch.learning_rate,
-                "training/gradient_norm": batch.gradient_norm,
-                "training/bytes_held": batch.peak_bytes,
-            },
-        )
+        self._add(batch.update, batch.curves())
 
     def on_evaluation(self, evaluation: EvaluationRecord) -> None:
         """Record the validation."""

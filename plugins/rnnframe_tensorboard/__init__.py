@@ -83,12 +83,7 @@ class Events(Watcher):
 
     def on_batch(self, batch: BatchRecord) -> None:
         """Write what the batch gave."""
-        values = {
-            "loss/training": batch.loss,
-            "training/learning_rate": batch.learning_rate,
-            "training/gradient_norm": batch.gradient_norm,
-            "training/bytes_held": batch.peak_bytes,
-        }
+        values = batch.curves()
         if batch.seconds > 0:
             values["training/steps_per_second"] = batch.steps / batch.seconds
         self._add(batch.update, values)

@@ -54,24 +54,17 @@ class Recording(Watcher):
         import wandb
 
         self._artifact = wandb.Artifact
-        options = {**start.options, "task": start.task, "parameters": start.parameters, "kernels": start.kernels}
         self._recorded = wandb.init(
             project=self.project,
             name=None if self.run is None else self.run.name,
             dir=os.environ.get("WANDB_DIR") or self.run,
-            config=options,
+            config=start.settings(),
             settings=wandb.Settings(console="off", silent=True),
         )
 
     def on_batch(self, batch: BatchRecord) -> None:
         """Record what the batch gave."""
-        values = {
-            "loss/training": batch.loss,
-            "training/learning_rate": batch.learning_rate,
-            "training/gradient_norm": batch.gradient_norm,
-            "training/bytes_held": batch.peak_bytes,
-        }
-        self._recorded.log(values, step=batch.update)
+        self._recorded.log(batch.curves(), step=batch.update)
 
     def on_evaluation(self, evaluation: EvaluationRecord) -> None:
         """Record the validation."""

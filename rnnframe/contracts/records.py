@@ -36,6 +36,10 @@ class StartRecord:
     valid_loss: float | None
     measures: Mapping[str, float]
 
+    def settings(self) -> dict[str, Any]:
+        """Return what tools note of a training: its options, task, size and kernels, by name."""
+        return {**self.options, "task": self.task, "parameters": self.parameters, "kernels": self.kernels}
+
 
 @attrs.frozen(kw_only=True)
 class BatchRecord:
@@ -56,6 +60,15 @@ class BatchRecord:
     steps: int
     seconds: float
     peak_bytes: int
+
+    def curves(self) -> dict[str, float]:
+        """Return the numbers that tools draw over the updates, under the names that they group them by."""
+        return {
+            "loss/training": self.loss,
+            "training/learning_rate": self.learning_rate,
+            "training/gradient_norm": self.gradient_norm,
+            "training/bytes_held": self.peak_bytes,
+        }
 
 
 @attrs.frozen(kw_only=True)

@@ -81,9 +81,9 @@ def _panel(axes: Axes, pieces: Sequence[Forecasts], place: int, *, alone: bool) 
             if horizon > 1:
                 axes.axvline(at[0], color=ORANGE, linewidth=0.6, alpha=0.6, zorder=0)
     if times.dtype.kind == "M":
-        locator = AutoDateLocator(minticks=3, maxticks=8 if alone else 4)  # type: ignore[no-untyped-call]
+        locator = AutoDateLocator(minticks=3, maxticks=8 if alone else 4)
         axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         axes.xaxis.get_offset_text().set_fontsize(SMALL)
     else:
         axes.xaxis.set_major_locator(MaxNLocator(8 if alone else 4))

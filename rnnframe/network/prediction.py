@@ -27,7 +27,7 @@ class PredictingLayerModel(LayerModel):
 
     def on(self, kernels: Sequence[Kernels]) -> Self:
         """Return this network with the same parameters, computed by kernels."""
-        raise NotImplementedError
+        raise NotImplementedError  # a network knows what it is made of, and makes another one
 
     def stream(self, batch: int = 1, kernels: str | Kernels = AUTO) -> Stream:
         """Return what runs this network step by step, with the parameters as they are now.

@@ -3,15 +3,19 @@
 import socketserver
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, BinaryIO
+from io import BufferedIOBase
+from typing import Any, BinaryIO, TypeAlias
 
 from rnnframe.errors import UsageError
 from rnnframe.runs.serving import LONGEST, Service
 
 LOOPBACK = "127.0.0.1"
 
+Lines: TypeAlias = BinaryIO | BufferedIOBase
+"""Standard streams are the one, those of a connection the other."""
 
-def answer_lines(service: Service, lines: BinaryIO, answers: BinaryIO) -> None:
+
+def answer_lines(service: Service, lines: Lines, answers: Lines) -> None:
     """Answer every line until the end of the input; who no longer reads the answers ends it too."""
     with suppress(BrokenPipeError, ConnectionResetError):
         while line := lines.readline(LONGEST + 1):
@@ -29,7 +33,7 @@ def _answer(service: Service, line: bytes) -> str:
     return service.answer(line)
 
 
-def _pass_over(lines: BinaryIO) -> None:
+def _pass_over(lines: Lines) -> None:
     """Read the rest of a line, in pieces."""
     while (rest := lines.readline(LONGEST)) and not rest.endswith(b"\n"):
         pass
@@ -66,4 +70,4 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         """Answer the lines of one connection."""
-        answer_lines(self.server.make_service(), self.rfile, self.wfile)  # type: ignore[arg-type]
+        answer_lines(self.server.make_service(), self.rfile, self.wfile)

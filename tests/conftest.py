@@ -31,6 +31,13 @@ def each_kernels(request):
         yield request.param
 
 
+@pytest.fixture
+def numpy_where_numba_is_missing(monkeypatch):
+    """No training remarks on stderr that compiled kernels would be faster."""
+    if find_spec("numba") is None:
+        monkeypatch.setenv("RNNFRAME_KERNELS", "numpy")
+
+
 @pytest.fixture(scope="session")
 def everything_compiled():
     """Kernels are compiled on first use, which is told on stderr: before tests that read it."""

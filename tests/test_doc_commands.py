@@ -97,6 +97,8 @@ def typed(command: str, folder: Path) -> str:
     words = shlex.split(f"{command} {SHORTER.get(command, '')}")
     if "--plot" in words:
         pytest.importorskip("matplotlib")
+    if any(word.startswith("subwords") for word in words):
+        pytest.importorskip("tokenizers")
     if "warmup" in words or "indrnn-loops" in words:
         pytest.importorskip("numba")
     done = subprocess.run(

@@ -12,7 +12,7 @@ import pytest
 
 from rnnframe.cli import main
 
-pytestmark = pytest.mark.usefixtures("everything_compiled")
+pytestmark = pytest.mark.usefixtures("everything_compiled", "numpy_where_numba_is_missing")
 EXAMPLES = Path(__file__).parent.parent / "examples" / "plugins"
 STEPS, BATCH = 12, 8
 TASK = '''"""y = x + noise, and one y in twenty far away; the head is an option."""

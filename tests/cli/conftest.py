@@ -1,7 +1,6 @@
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,8 @@ SMALL = ("--cell", "elman:hidden=8", "--batch", "4", "--steps", "16", "--epochs"
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left_to_compile(everything_compiled: None) -> None:
-    """No command says that it compiles."""
+def _nothing_is_said_of_kernels(everything_compiled: None, numpy_where_numba_is_missing: None) -> None:
+    """No command says that it compiles, or that it could."""
 
 
 class Outcome:
@@ -35,13 +34,6 @@ def _runs_are_kept_elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypat
 def _lines_are_as_long_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some terminals and tools export their width, which progress lines keep to."""
     monkeypatch.delenv("COLUMNS", raising=False)
-
-
-@pytest.fixture(autouse=True)
-def _numpy_is_chosen_where_numba_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No training remarks that compiled kernels would be faster."""
-    if find_spec("numba") is None:
-        monkeypatch.setenv("RNNFRAME_KERNELS", "numpy")
 
 
 @pytest.fixture

@@ -228,6 +228,7 @@ def test_evaluate_tells_of_every_class_what_the_predictions_say(trained, run_com
 
 
 def test_evaluate_prints_classes_and_draws_them(trained, run_command, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason='the picture needs: pip install "rnnframe[plot]"')
     run, data = trained
     for picture in (tmp_path / "c.svg", tmp_path / "c.png"):
         said = run_command("evaluate", run, "--data", data, "--plot", picture)

@@ -33,6 +33,7 @@ _PLAIN = (
     "gru_twins.py",
     "joined.py",
     "kinds.py",
+    "linear_twins.py",
     "lstm_twin.py",
     "place.py",
     "trust.py",

@@ -14,7 +14,7 @@ from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
 
 from rnnframe.plugin import Array
-from rnnframe_compiled import elman, gru_after, gru_before, lstm
+from rnnframe_compiled import elman, gru_after, gru_before, linear, lstm
 from rnnframe_compiled.cache_files import guard_files
 from rnnframe_compiled.groups import Matrix
 from rnnframe_compiled.lanes import BYTES, INT64, address_of, bytes_of
@@ -160,6 +160,25 @@ def elman_step(unit: Any, place: int) -> int:
     )
     h = carray(pointer(unit, f[ARRAYS + 3]), (2, B, H))
     elman.forward(unit, f[4], inputs_of_row(unit, f, H), packed, h)
+    return 0
+
+
+def linear_step(unit: Any, place: int) -> int:
+    """Run one step of a mingru or minlstm, whose number of gates is field 4: PU, Pb; gates, h; the working array and
+    its length."""
+    f = carray(pointer(place, place), FIELDS)
+    B, I, H, count, V = f[1], f[2], f[3], f[4], BYTES // bytes_of(unit)
+    panels = -(-H // V)
+    packed = (
+        carray(pointer(unit, f[ARRAYS]), (panels, I, count * V)),
+        carray(pointer(unit, f[ARRAYS + 1]), (panels, 1, count * V)),
+    )
+    tape = (
+        carray(pointer(unit, f[ARRAYS + 2]), (1, B, count * H)),
+        carray(pointer(unit, f[ARRAYS + 3]), (2, B, H)),
+    )
+    work = carray(pointer(unit, f[ARRAYS + 4]), f[ARRAYS + 5])
+    linear.forward(unit, count, inputs_of_row(unit, f, count * H), packed, tape, work)
     return 0
 
 

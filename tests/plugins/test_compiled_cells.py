@@ -11,6 +11,8 @@ from rnnframe.testing import check_gradients
 pytest.importorskip("numba", reason="numba is not installed")
 
 CELLS = ["lstm", "gru", "gru:reset=before", "elman", "elman:activation=sigmoid", "elman:activation=identity"]
+CELLS += ["mingru", "minlstm"]
+NOT_RECURRENT = "layer0.U", "layer0.b", "head.V"
 HEADS = ["softmax:classes=5", "mse:outputs=3", "bernoulli:outputs=2", "softmax:classes=70,at=last"]
 DTYPES = ["float32", "float64"]
 NEAR = {"float32": 2e-5, "float64": 1e-12}  # relative to the largest value of an array
@@ -154,7 +156,7 @@ def contrary(x):
 
 @pytest.mark.parametrize("shards", [1, 2])
 @pytest.mark.parametrize("lookup", [False, True])
-@pytest.mark.parametrize("cell", ["lstm", "gru", "elman"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "elman", "mingru"])
 def test_inputs_may_lie_in_memory_as_they_like(cell, lookup, shards, tmp_path):
     network = network_of([cell], 7, 6, "float32")
     x, y, state = data_of(network, 9, 5, lookup=lookup)
@@ -178,8 +180,11 @@ def test_parameters_written_between_runs_are_seen_by_the_packed_weights():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("where", ["layer0.U", "layer0.W", "layer0.b", "head.V"])
-@pytest.mark.parametrize("cell", ["lstm", "gru", "elman", "elman:activation=relu"])
+@pytest.mark.parametrize(
+    ("cell", "where"),
+    [(cell, w) for cell in ("lstm", "gru", "elman", "elman:activation=relu") for w in ("layer0.W", *NOT_RECURRENT)]
+    + [(cell, w) for cell in ("mingru", "minlstm") for w in NOT_RECURRENT],
+)
 @np.errstate(all="ignore")
 def test_what_is_not_finite_spreads_as_it_does_with_numpy(cell, where, value):
     network = network_of([cell], 9, 3, "float64")
@@ -193,13 +198,13 @@ def test_what_is_not_finite_spreads_as_it_does_with_numpy(cell, where, value):
     assert np.allclose(ends[0].flat, ends[1].flat, equal_nan=True)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "gru:reset=before", "elman"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru:reset=before", "elman", "mingru"])
 def test_no_run_compiles_anything(cell):
-    from rnnframe_compiled import elman, gru_after, gru_before, heads, lstm, packing, products
+    from rnnframe_compiled import elman, gru_after, gru_before, heads, linear, lstm, packing, products
 
     functions = [
         function
-        for module in (elman, gru_after, gru_before, heads, lstm, packing, products)
+        for module in (elman, gru_after, gru_before, heads, linear, lstm, packing, products)
         for function in vars(module).values()
         if hasattr(function, "signatures")
     ]

@@ -17,6 +17,7 @@ STEPS = {
     "CompiledGRU": steps.gru_after_step,
     "CompiledResetBefore": steps.gru_before_step,
     "CompiledElman": steps.elman_step,
+    "CompiledLRU": steps.lru_step,
     "CompiledMinGRU": steps.linear_step,
     "CompiledMinLSTM": steps.linear_step,
 }
@@ -74,7 +75,7 @@ def _layer(part: LayerStep) -> list[tuple[Any, ...]] | None:
     layer, block = part.layer, part.block
     if not isinstance(layer, Twin):
         return None
-    lookup, U = block.x.dtype.kind in "iu", block.weights["U"]
+    lookup, U = block.x.dtype.kind in "iu", block.weights[layer.matrix]
     if not lookup and not block.weights["PU"].size:
         return None
     x, numbers, count = (0, _at(block.x), block.x.size) if lookup else (_at(block.x), _at(_NO_NUMBERS), 0)

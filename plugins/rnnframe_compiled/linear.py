@@ -1,7 +1,6 @@
-"""Block kernels of mingru and minlstm: no product but x U, whose tiles go through the gates and the recurrence at once.
+"""Block kernels of mingru and minlstm: one product for all steps, then gates and recurrence in one pass.
 
-A unit's h needs its own sums alone, so units go through all steps of a block a vector at a time. The formulas are those
-of `rnnframe_cells.linear`, on lanes.
+The formulas are those of `rnnframe_cells.linear`, on lanes.
 """
 
 from typing import Any, NamedTuple
@@ -11,21 +10,19 @@ from numba import njit
 
 from rnnframe.plugin import Array
 from rnnframe_compiled.functions import sigmoid
-from rnnframe_compiled.gradients import add_gradients, add_looked_up
-from rnnframe_compiled.groups import Inputs, Matrix, Steps, Targets
+from rnnframe_compiled.groups import Inputs
 from rnnframe_compiled.lanes import BYTES, Lanes, address_of, bytes_of, lanewise
-from rnnframe_compiled.products import ROWS4, add_gates, most_rows
-from rnnframe_compiled.tiles import tile2, tile3
+from rnnframe_compiled.sums import Gradients, add_sums_gradients, write_sums
 
 GRU, LSTM = 2, 3
 """Columns of U for every unit, which tell the two cells apart."""
 
 
 class Packed(NamedTuple):
-    """Packed U and b, each [panels, terms, gates·V]: a panel for every vector of V units, its gates side by side."""
+    """U, packed by `pack_columns`, and b [gates·H]."""
 
     PU: Array
-    Pb: Array
+    b: Array
 
 
 class Tape(NamedTuple):
@@ -40,13 +37,6 @@ class Scratch(NamedTuple):
 
     work: Array
     dz: Array
-
-
-class Gradients(NamedTuple):
-    """The gradients of U [inputs, gates·H] and b [gates·H], which are added to."""
-
-    U: Array
-    b: Array
 
 
 def _positive(v: Lanes) -> Lanes:
@@ -113,44 +103,22 @@ def lstm_reverse(f: Any, i: Any, v: Any, h_old: Any, dh: Any, carried: Any) -> A
 
 
 @njit(nogil=True, cache=True)
-def forward(unit: Any, count: int, inputs: Inputs, packed: Packed, tape: Tape, work: Array) -> None:
+def forward(unit: Any, count: int, inputs: Inputs, packed: Packed, tape: Tape) -> None:
     """Run the block of a cell with `count` gates: write the gates, and h from its row 1 on."""
-    inputs, packed, tape = Inputs(*inputs), Packed(*packed), Tape(*tape)
+    packed, tape = Packed(*packed), Tape(*tape)
     z = bytes_of(unit)
-    V = BYTES // z
-    L, B, H = tape.gates.shape[0], tape.gates.shape[1], tape.h.shape[2]
-    x, I, numbers, u = inputs.address, inputs.width, inputs.numbers, address_of(inputs.rows)
-    pu, pb, at_gates, at_h = (
-        address_of(packed.PU),
-        address_of(packed.Pb),
-        address_of(tape.gates),
-        address_of(tape.h),
-    )
-    buffer = address_of(work) + (len(work) - ROWS4 * 4 * V) * z
-    rows, width = L * B, count * H
-    tiles = -(-rows // most_rows(count))
-    for p in range(-(-H // V)):
-        n, column = min(V, H - p * V), p * V
-        start, weights = (pb + p * count * V * z, 0, V), pu + p * I * count * V * z
-        for i in range(tiles):
-            first = rows * i // tiles
-            tall = rows * (i + 1) // tiles - first
-            into, product = (buffer, count * V, V), (x + first * I * z, I, 1, weights, count * V, I)
+    B, H = tape.h.shape[1], tape.h.shape[2]
+    at_gates, at_h = address_of(tape.gates), address_of(tape.h)
+    write_sums(unit, inputs, packed.PU, packed.b, tape.gates)
+    for row in range(tape.gates.shape[0] * B):
+        for j in range(0, H, BYTES // z):
+            q, before = at_gates + (row * count * H + j) * z, at_h + (row * H + j) * z
+            after = before + B * H * z
             if count == GRU:
-                tile2(unit, tall, V, start, into, product)
+                gru_step(unit, H - j, (q, q + H * z, before), (q, q + H * z, after))
             else:
-                tile3(unit, tall, V, start, into, product)
-            for r in range(tall):
-                row = first + r
-                a, q = buffer + r * count * V * z, at_gates + (row * width + column) * z
-                before = at_h + (row * H + column) * z
-                after = before + B * H * z
-                if len(numbers):
-                    add_gates(unit, n, count, u + (numbers[row] * width + column) * z, H, a)
-                if count == GRU:
-                    gru_step(unit, n, (a, a + V * z, before), (q, q + H * z, after))
-                else:
-                    lstm_step(unit, n, (a, a + V * z, a + 2 * V * z, before), (q, q + H * z, q + 2 * H * z, after))
+                three = q, q + H * z, q + 2 * H * z
+                lstm_step(unit, H - j, (*three, before), (*three, after))
 
 
 @njit(nogil=True, cache=True)
@@ -204,16 +172,5 @@ def backward(
                         (q, q + H * z, q + 2 * H * z, h, dh_t, c),
                         (d, d + H * z, d + 2 * H * z, c),
                     )
-    add_sums_gradients(unit, inputs, scratch.dz, gradients, scratch.work)
-
-
-@njit(nogil=True, cache=True)
-def add_sums_gradients(unit: Any, inputs: Inputs, dz: Array, gradients: Gradients, work: Array) -> None:
-    """Add to the gradients of U and b, whose columns are those of dz [L, B, columns]."""
-    L, B, width = dz.shape
-    x, u = inputs.address, address_of(gradients.U)
-    sums = Matrix(address_of(dz), L * B, width, width)
-    to = Targets(u if x else 0, 0, address_of(gradients.b), width)
-    add_gradients(unit, Steps(x, inputs.step_bytes, B, inputs.width), Matrix(0, L * B, 0, 0), sums, to, work)
-    if len(inputs.numbers):
-        add_looked_up(unit, inputs.numbers, sums, u, width)
+    u, b = address_of(gradients.U), address_of(gradients.b)
+    add_sums_gradients(unit, inputs, scratch.dz, u, b, scratch.work)

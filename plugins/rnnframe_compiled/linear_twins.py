@@ -1,26 +1,60 @@
-"""The twins of mingru and minlstm."""
+"""The twins of cells without a recurrent product."""
 
 from collections.abc import Mapping
 from typing import ClassVar
 
 import attrs
 
-from rnnframe.plugin import Array, Arrays, BlockPass, Sizes, TapeRetention, write_input_gradient
+from rnnframe.plugin import Array, Arrays, BlockPass, Sizes, TapeRetention, rows, write_input_gradient
 from rnnframe_cells.linear import MinGRU
 from rnnframe_compiled import linear
 from rnnframe_compiled.groups import taker
-from rnnframe_compiled.packing import pack, vectors_for
+from rnnframe_compiled.packing import pack_columns, pack_transposed
+from rnnframe_compiled.sums import Gradients, multiply_rows
 from rnnframe_compiled.twins import Twin, inputs_of, packed_inputs
 
-_packed, _tape, _scratch, _gradients = map(taker, (linear.Packed, linear.Tape, linear.Scratch, linear.Gradients))
+_packed, _tape, _scratch, _gradients = map(taker, (linear.Packed, linear.Tape, linear.Scratch, Gradients))
 
 
 @attrs.frozen(kw_only=True)
-class CompiledMinGRU(Twin):
+class LinearTwin(Twin):
+    """The twin of a cell whose sums are b + x U alone; U and Uᵀ are packed, where inputs are not too many.
+
+    U is the weight that `matrix` names.
+    """
+
+    def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
+        """U and Uᵀ in panels."""
+        columns, few = self.parameters(inputs)["U"][1], packed_inputs(inputs)
+        return {"PU": self.packed(few, columns), "PUT": self.packed(columns, few)}
+
+    def derive(self, weights: Arrays) -> None:
+        """Pack."""
+        U = weights[self.matrix]
+        if weights["PU"].size:
+            pack_columns(self.dtype.type(1), U, 0, U.shape[1], weights["PU"])
+
+    def derive_reverse(self, weights: Arrays) -> None:
+        """Pack the transpose of U."""
+        U = weights[self.matrix]
+        if weights["PUT"].size:
+            pack_transposed(self.dtype.type(1), U, 0, U.shape[1], weights["PUT"])
+
+    def write_input_gradient(self, block: BlockPass, dz: Array, dx: Array | None) -> None:
+        """Write dz·Uᵀ into `dx`, unless it is None."""
+        weights = block.weights
+        if dx is None or not weights["PUT"].size:
+            write_input_gradient(dz, weights[self.matrix], dx)
+        else:
+            multiply_rows(self.dtype.type(1), rows(dz), weights["PUT"], block.scratch["work"], rows(dx))
+
+
+@attrs.frozen(kw_only=True)
+class CompiledMinGRU(LinearTwin):
     """Minimal gated recurrent unit; formulas in `rnnframe_compiled.linear`."""
 
     name: ClassVar[str] = "mingru"
-    step_arrays = ("PU", "Pb"), ("gates", "h"), ("work",)
+    step_arrays = ("PU", "b"), ("gates", "h"), ()
     cell: MinGRU
 
     @property
@@ -32,23 +66,11 @@ class CompiledMinGRU(Twin):
         """The working array first, where it is aligned, and dz."""
         return {"work": self.work(self.cell.columns, inputs), "dz": self.cell.columns}
 
-    def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
-        """U and b, a panel for every vector of units with its gates side by side."""
-        panels, width = vectors_for(self.cell.hidden, self.dtype), self.kind * self.lanes
-        return {"PU": (panels, packed_inputs(inputs), width), "Pb": (panels, 1, width)}
-
-    def derive(self, weights: Arrays) -> None:
-        """Pack."""
-        H, unit = self.cell.hidden, self.dtype.type(1)
-        if weights["PU"].size:
-            pack(unit, weights["U"], 0, H, self.kind, H, weights["PU"])
-        pack(unit, weights["b"][None], 0, H, self.kind, H, weights["Pb"])
-
     def forward(self, block: BlockPass) -> None:
         """Run the block."""
         weights, tape = block.weights, block.tape
         inputs = self.inputs(block.x, weights, block.scratch["dz"])
-        linear.forward(self.dtype.type(1), self.kind, inputs, _packed(weights), _tape(tape), block.scratch["work"])
+        linear.forward(self.dtype.type(1), self.kind, inputs, _packed(weights), _tape(tape))
 
     def rebuild(self, block: BlockPass, retention: TapeRetention) -> None:
         """Make h again, or the gates, and h as it is."""
@@ -59,18 +81,18 @@ class CompiledMinGRU(Twin):
 
     def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
         """Reverse the block."""
-        weights, scratch = block.weights, block.scratch
+        scratch = block.scratch
         linear.backward(
             self.dtype.type(1),
             self.kind,
-            inputs_of(block.x, weights["U"]),
+            inputs_of(block.x, block.weights["U"]),
             _tape(block.tape),
             dh,
             dstate["h"],
             _scratch(scratch),
             _gradients(gradients),
         )
-        write_input_gradient(scratch["dz"], weights["U"], dx)
+        self.write_input_gradient(block, scratch["dz"], dx)
 
 
 @attrs.frozen(kw_only=True)

@@ -34,6 +34,7 @@ _PLAIN = (
     "joined.py",
     "kinds.py",
     "linear_twins.py",
+    "lru_twin.py",
     "lstm_twin.py",
     "place.py",
     "trust.py",

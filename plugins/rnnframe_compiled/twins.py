@@ -37,6 +37,8 @@ class Twin(Layer):
     dtype: np.dtype[Any]
     sizes: ClassVar[tuple[str, ...]] = ("hidden",)
     """Options of the cell that say how large it is."""
+    matrix: ClassVar[str] = "U"
+    """What x is multiplied by: a parameter or a derived array."""
     step_arrays: ClassVar[tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]
     """Names of the weights, of the tape and of the working arrays that `rnnframe_compiled.steps` is given, in order."""
 
@@ -100,7 +102,7 @@ class Twin(Layer):
         with these numbers. x too wide to be packed is multiplied here for all steps, into `sums`, whose rows are then
         added.
         """
-        U = weights["U"]
+        U = weights[self.matrix]
         if is_lookup(x) or weights["PU"].size:
             return inputs_of(x, U)
         project(x, U, sums)

@@ -70,3 +70,8 @@ class TestMinGRU(CompiledTests):
 class TestMinLSTM(CompiledTests):
     __test__ = True
     cell = twin("minlstm:hidden=9")
+
+
+class TestLRU(CompiledTests):
+    __test__ = True
+    cell = twin("lru:units=9,states=5")

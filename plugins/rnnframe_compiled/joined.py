@@ -9,7 +9,7 @@ import numpy as np
 from rnnframe.plugin import AdvanceStep, Array, InputStep, LayerStep, PredictionStep, ReadoutStep, StepPart
 from rnnframe_compiled import steps
 from rnnframe_compiled.heads import CompiledAffine, CompiledSoftmax
-from rnnframe_compiled.steps import FIELDS, address_of_step, run
+from rnnframe_compiled.steps import FIELDS, address_of_step, code_of_run
 from rnnframe_compiled.twins import Twin
 
 STEPS = {
@@ -38,7 +38,8 @@ def joined(parts: Sequence[StepPart]) -> Callable[[], object] | None:
     for n, (step, *fields) in enumerate(rows):
         table[n, 0] = address_of_step(step, str(dtype))
         table[n, 1 : 1 + len(fields)] = fields
-    return functools.partial(run, dtype.type(1), table)
+    unit = dtype.type(1)
+    return functools.partial(code_of_run(unit, table), unit, table)
 
 
 def _dtype(part: StepPart) -> np.dtype[Any] | None:
@@ -106,4 +107,4 @@ def warm_up_step(name: str, dtype: np.dtype[Any]) -> None:
         address_of_step(step, str(dtype))
     for step in (steps.finite_step, steps.known_step, steps.move_step):
         address_of_step(step, str(dtype))
-    run(dtype.type(1), np.zeros((0, FIELDS), np.int64))
+    code_of_run(dtype.type(1), np.zeros((0, FIELDS), np.int64))

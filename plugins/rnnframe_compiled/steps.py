@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import carray, njit, typeof, types
 from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
 
@@ -59,6 +59,13 @@ def run(unit: Any, table: Array) -> Any:
         if found != 0:
             return found
     return 0
+
+
+def code_of_run(unit: Any, table: Array) -> Callable[[Any, Array], int]:
+    """Return `run` for arguments of the types of these, without the look at types that numba takes at every call."""
+    run(unit, table[:0])
+    code: Callable[[Any, Array], int] = run.overloads[typeof(unit), typeof(table)].entry_point
+    return code
 
 
 def finite_step(unit: Any, place: int) -> int:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proofs import examples
 
 import rnnframe as rf
 from rnnframe.testing import check_gradients
@@ -97,7 +98,7 @@ def test_few_samples_and_matrices_that_are_larger_than_the_nearest_cache(hidden,
     store=st.sampled_from(["full-history", "full-history:keep=lean", "states", "checkpoint:slots=2"]),
     seed=st.integers(0, 999),
 )
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_any_network_and_batch(cells, head, dtype, hidden, inputs, steps, batch, chunk, shards, lookup, store, seed):
     network = network_of(cells, hidden, inputs, dtype, head, seed, spread=1 / np.sqrt(hidden + inputs))
     data = data_of(network, steps, batch, lookup=lookup, seed=seed)
@@ -114,7 +115,7 @@ def test_any_network_and_batch(cells, head, dtype, hidden, inputs, steps, batch,
     store=st.sampled_from(["full-history", "full-history:keep=lean", "states", "checkpoint:slots=2"]),
     seed=st.integers(0, 999),
 )
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_samples_that_end_and_begin_anew(cells, dtype, lengths, often, lookup, shards, store, seed):
     network = network_of(cells, 9, 5, dtype, seed=seed)
     x, y, state = data_of(network, max(lengths), len(lengths), lookup=lookup, seed=seed)

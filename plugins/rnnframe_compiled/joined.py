@@ -17,6 +17,9 @@ STEPS = {
     "CompiledGRU": steps.gru_after_step,
     "CompiledResetBefore": steps.gru_before_step,
     "CompiledElman": steps.elman_step,
+    "CompiledLRU": steps.lru_step,
+    "CompiledMinGRU": steps.linear_step,
+    "CompiledMinLSTM": steps.linear_step,
 }
 """What runs one step of a twin, by the name of its class."""
 _NO_NUMBERS = np.zeros(1, np.int64)
@@ -73,12 +76,12 @@ def _layer(part: LayerStep) -> list[tuple[Any, ...]] | None:
     layer, block = part.layer, part.block
     if not isinstance(layer, Twin):
         return None
-    lookup, U = block.x.dtype.kind in "iu", block.weights["U"]
+    lookup, U = block.x.dtype.kind in "iu", block.weights[layer.matrix]
     if not lookup and not block.weights["PU"].size:
         return None
     x, numbers, count = (0, _at(block.x), block.x.size) if lookup else (_at(block.x), _at(_NO_NUMBERS), 0)
     width = 0 if lookup else block.inputs
-    fields = [block.batch, width, layer.hidden, layer.kind, x, numbers, count, _at(U), len(U)]
+    fields = [block.batch, width, layer.width(block.inputs), layer.kind, x, numbers, count, _at(U), len(U)]
     return [(STEPS[type(layer).__name__], *fields, *_arrays(layer, part))]
 
 

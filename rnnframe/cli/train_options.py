@@ -62,6 +62,8 @@ def resolve(config: str | None, asked: Mapping[str, Any]) -> tuple[TrainingOptio
         if option in file:
             raise OptionError(f"configuration {config!r} gives {option!r} twice, also as {name!r}; leave one out")
         file[option], keys[option] = value, f"{name} = "
+    if "valid" in asked:
+        file.pop("valid_digest", None)  # it is that of the file's own
     _both(file, "configuration", config, keys)
     for name, other in (("out", "no_out"), ("no_out", "out")):
         if name in asked:

@@ -26,7 +26,8 @@ def save_training(run: RunFolder, prepared: Prepared, progress: Progress, state:
     number = progress.number(data.batches)
     checkpoint = checkpoint_of(prepared.model, prepared.trainer, progress, state, number)
     run.save(checkpoint, keep=prepared.options.keep)
-    return CheckpointRecord(number=number, path=str(run.checkpoints.path(number)), best=checkpoint.best == number)
+    best = checkpoint.best == number or data.valid is None  # then the newest weights are the ones to keep
+    return CheckpointRecord(number=number, path=str(run.checkpoints.path(number)), best=best)
 
 
 def _check_finite(prepared: Prepared) -> None:

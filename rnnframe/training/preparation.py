@@ -18,6 +18,7 @@ from rnnframe.registry.specs import render, with_inner_layers
 from rnnframe.registry.stacks import stacked
 from rnnframe.runs.model import TaskModel
 from rnnframe.training.course import Course
+from rnnframe.training.opening import open_data, with_valid_file
 from rnnframe.training.options import TrainingOptions
 from rnnframe.training.trainer import Trainer
 from rnnframe.training.windows import RealUpdates
@@ -55,8 +56,8 @@ class Prepared:
 def prepare(options: TrainingOptions, task: Task | None, data: Dataset | None, registry: Registry) -> Prepared:
     """Open what is not given, settle the options, and make the network and its trainer of them; raises `UsageError`."""
     named = registry.task(options.task) if task is None else task
-    with registry.blame("task", type(named)):
-        opened = named.open(options.setting(named)) if data is None else data
+    opened = open_data(options, named, registry) if data is None else data
+    options = with_valid_file(options)
     network = Network(
         cells=stacked(options.cell, options.layers),
         head=opened.head,

@@ -19,7 +19,7 @@ from rnnframe.network.weights import Weights
 from rnnframe.plugin import Layer
 
 INPUTS, STEPS = 5, 12
-CELLS = ["elman", "gru", "indrnn", "lstm", "mingru", "minlstm", "peephole-lstm"]
+CELLS = ["elman", "gru", "indrnn", "lstm", "mingru", "minlstm", "peephole-lstm", "slstm"]
 STACKS = [
     *([f"{cell}:hidden=7"] for cell in CELLS),
     ["gru:hidden=7,reset=before"],

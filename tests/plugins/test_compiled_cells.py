@@ -11,7 +11,7 @@ from rnnframe.testing import check_gradients
 pytest.importorskip("numba", reason="numba is not installed")
 
 CELLS = ["lstm", "gru", "gru:reset=before", "elman", "elman:activation=sigmoid", "elman:activation=identity"]
-CELLS += ["mingru", "minlstm", "lru"]
+CELLS += ["mingru", "minlstm", "lru", "indrnn", "indrnn:activation=tanh"]
 NOT_RECURRENT = "layer0.U", "layer0.b", "head.V"
 HEADS = ["softmax:classes=5", "mse:outputs=3", "bernoulli:outputs=2", "softmax:classes=70,at=last"]
 DTYPES = ["float32", "float64"]
@@ -188,7 +188,7 @@ def test_parameters_written_between_runs_are_seen_by_the_packed_weights():
 @pytest.mark.parametrize(
     ("cell", "where"),
     [(cell, w) for cell in ("lstm", "gru", "elman", "elman:activation=relu") for w in ("layer0.W", *NOT_RECURRENT)]
-    + [(cell, w) for cell in ("mingru", "minlstm") for w in NOT_RECURRENT],
+    + [(cell, w) for cell in ("mingru", "minlstm", "indrnn") for w in NOT_RECURRENT],
 )
 @np.errstate(all="ignore")
 def test_what_is_not_finite_spreads_as_it_does_with_numpy(cell, where, value):
@@ -203,13 +203,13 @@ def test_what_is_not_finite_spreads_as_it_does_with_numpy(cell, where, value):
     assert np.allclose(ends[0].flat, ends[1].flat, equal_nan=True)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "gru:reset=before", "elman", "mingru", "lru"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru:reset=before", "elman", "mingru", "lru", "indrnn"])
 def test_no_run_compiles_anything(cell):
-    from rnnframe_compiled import elman, gru_after, gru_before, heads, linear, lru, lstm, packing, products
+    from rnnframe_compiled import elman, gru_after, gru_before, heads, independent, linear, lru, lstm, packing, products
 
     functions = [
         function
-        for module in (elman, gru_after, gru_before, heads, linear, lru, lstm, packing, products)
+        for module in (elman, gru_after, gru_before, heads, independent, linear, lru, lstm, packing, products)
         for function in vars(module).values()
         if hasattr(function, "signatures")
     ]

@@ -83,6 +83,12 @@ def test_few_samples_and_matrices_that_are_larger_than_the_nearest_cache(hidden,
         expect_same_as_numpy(network, *data_of(network, 9, batch))
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_single_step_of_some_samples_of_a_wider_batch(cell):
+    network = network_of([cell], 5, 28, "float32")
+    expect_same_as_numpy(network, *data_of(network, 1, 40), chunk=1, shards=3)
+
+
 @given(
     cells=st.lists(st.sampled_from(CELLS), min_size=1, max_size=3),
     head=st.sampled_from(HEADS),

@@ -19,7 +19,7 @@ from rnnframe.network.weights import Weights
 from rnnframe.plugin import Layer
 
 INPUTS, STEPS = 5, 12
-CELLS = ["elman", "gru", "indrnn", "lstm", "mingru", "minlstm", "peephole-lstm"]
+CELLS = ["elman", "gru", "indrnn", "lstm", "mingru", "minlstm", "peephole-lstm", "slstm"]
 STACKS = [
     *([f"{cell}:hidden=7"] for cell in CELLS),
     ["gru:hidden=7,reset=before"],
@@ -90,7 +90,7 @@ def test_so_it_does_with_any_head(head, each_kernels) -> None:
     assert is_same(streamed(network.stream(3), x), step_by_step(network, x))
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "gru:reset=before", "elman", "mingru", "minlstm", "lru"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru:reset=before", "elman", "mingru", "minlstm", "lru", "indrnn"])
 def test_compiled_steps_give_the_bits_of_predict_over_the_whole_sequence(cell) -> None:
     pytest.importorskip("numba")
     hidden = f"{cell}{',' if ':' in cell else ':'}{'units' if cell == 'lru' else 'hidden'}=37"

@@ -10,7 +10,7 @@ from rnnframe_cells.elman import Elman
 from rnnframe_compiled import elman
 from rnnframe_compiled.groups import Gradients, taker
 from rnnframe_compiled.packing import pack_columns, pack_transposed
-from rnnframe_compiled.twins import RecurrentTwin, inputs_of, packed_inputs
+from rnnframe_compiled.twins import ACTIVATIONS, RecurrentTwin, inputs_of, packed_inputs
 
 _packed, _scratch, _gradients = map(taker, (elman.Packed, elman.Scratch, Gradients))
 
@@ -26,7 +26,7 @@ class CompiledElman(RecurrentTwin):
     @property
     def kind(self) -> int:
         """The number of the activation."""
-        return ("tanh", "sigmoid", "relu", "identity").index(self.cell.activation)
+        return ACTIVATIONS.index(self.cell.activation)
 
     def scratch(self, inputs: int) -> Sizes:
         """The working array first, where it is aligned, and dz."""

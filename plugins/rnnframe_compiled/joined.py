@@ -17,6 +17,7 @@ STEPS = {
     "CompiledGRU": steps.gru_after_step,
     "CompiledResetBefore": steps.gru_before_step,
     "CompiledElman": steps.elman_step,
+    "CompiledIndRNN": steps.independent_step,
     "CompiledLRU": steps.lru_step,
     "CompiledMinGRU": steps.linear_step,
     "CompiledMinLSTM": steps.linear_step,

@@ -6,14 +6,16 @@ from typing import ClassVar
 import attrs
 
 from rnnframe.plugin import Array, Arrays, BlockPass, Sizes, TapeRetention, rows, write_input_gradient
+from rnnframe_cells.independent import IndRNN
 from rnnframe_cells.linear import MinGRU
-from rnnframe_compiled import linear
+from rnnframe_compiled import independent, linear
 from rnnframe_compiled.groups import taker
 from rnnframe_compiled.packing import pack_columns, pack_transposed
 from rnnframe_compiled.sums import Gradients, multiply_rows
-from rnnframe_compiled.twins import Twin, inputs_of, packed_inputs
+from rnnframe_compiled.twins import ACTIVATIONS, Twin, inputs_of, packed_inputs
 
 _packed, _tape, _scratch, _gradients = map(taker, (linear.Packed, linear.Tape, linear.Scratch, Gradients))
+_packed_own, _gradients_own = map(taker, (independent.Packed, independent.Gradients))
 
 
 @attrs.frozen(kw_only=True)
@@ -100,3 +102,43 @@ class CompiledMinLSTM(CompiledMinGRU):
     """Minimal long short-term memory."""
 
     name: ClassVar[str] = "minlstm"
+
+
+@attrs.frozen(kw_only=True)
+class CompiledIndRNN(LinearTwin):
+    """Independently recurrent layer; formulas in `rnnframe_compiled.independent`."""
+
+    name: ClassVar[str] = "indrnn"
+    step_arrays = ("PU", "w", "b"), ("h",), ()
+    cell: IndRNN
+
+    @property
+    def kind(self) -> int:
+        """The number of the activation."""
+        return ACTIVATIONS.index(self.cell.activation)
+
+    def scratch(self, inputs: int) -> Sizes:
+        """The working array first, where it is aligned, and dz."""
+        return {"work": self.work(self.cell.hidden, inputs), "dz": self.cell.hidden}
+
+    def forward(self, block: BlockPass) -> None:
+        """Run the block."""
+        weights = block.weights
+        inputs = self.inputs(block.x, weights, block.scratch["dz"])
+        independent.forward(self.dtype.type(1), self.kind, inputs, _packed_own(weights), block.tape["h"])
+
+    def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
+        """Reverse the block."""
+        weights, scratch = block.weights, block.scratch
+        independent.backward(
+            self.dtype.type(1),
+            self.kind,
+            inputs_of(block.x, weights["U"]),
+            weights["w"],
+            block.tape["h"],
+            dh,
+            dstate["h"],
+            _scratch(scratch),
+            _gradients_own(gradients),
+        )
+        self.write_input_gradient(block, scratch["dz"], dx)

@@ -14,7 +14,7 @@ from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
 
 from rnnframe.plugin import Array
-from rnnframe_compiled import elman, gru_after, gru_before, linear, lru, lstm
+from rnnframe_compiled import elman, gru_after, gru_before, independent, linear, lru, lstm
 from rnnframe_compiled.cache_files import guard_files
 from rnnframe_compiled.groups import Matrix
 from rnnframe_compiled.lanes import BYTES, INT64, address_of, bytes_of
@@ -181,6 +181,19 @@ def linear_step(unit: Any, place: int) -> int:
         carray(pointer(unit, f[ARRAYS + 3]), (2, B, H)),
     )
     linear.forward(unit, count, inputs_of_row(unit, f, width), packed, tape)
+    return 0
+
+
+def independent_step(unit: Any, place: int) -> int:
+    """Run one step of an indrnn, whose activation is field 4: PU, w, b; h."""
+    f = carray(pointer(place, place), FIELDS)
+    B, I, H, V = f[1], f[2], f[3], BYTES // bytes_of(unit)
+    packed = (
+        carray(pointer(unit, f[ARRAYS]), -(-H // V) * V * I),
+        carray(pointer(unit, f[ARRAYS + 1]), H),
+        carray(pointer(unit, f[ARRAYS + 2]), H),
+    )
+    independent.forward(unit, f[4], inputs_of_row(unit, f, H), packed, carray(pointer(unit, f[ARRAYS + 3]), (2, B, H)))
     return 0
 
 

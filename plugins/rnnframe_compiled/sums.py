@@ -35,9 +35,10 @@ def add_sums_gradients(unit: Any, inputs: Inputs, dz: Array, U: int, b: int, wor
     """Add to the gradients U [inputs, columns] and b [columns] from dz [L, B, columns]; both at addresses, 0: no b."""
     inputs = Inputs(*inputs)
     B, width = dz.shape[1], dz.shape[2]
+    step_bytes = B * inputs.width * bytes_of(unit)  # x is dense, whatever numpy says of the stride of a single step
     rows, x = dz.shape[0] * B, inputs.address
     sums, to = Matrix(address_of(dz), rows, width, width), Targets(U if x else 0, 0, b, width)
-    add_gradients(unit, Steps(x, inputs.step_bytes, B, inputs.width), Matrix(0, rows, 0, 0), sums, to, work)
+    add_gradients(unit, Steps(x, step_bytes, B, inputs.width), Matrix(0, rows, 0, 0), sums, to, work)
     if len(inputs.numbers):
         add_looked_up(unit, inputs.numbers, sums, U, width)
 

@@ -25,6 +25,8 @@ PACKED = 1024
 Measure another number with `python -m tests.benchmarks speed --only compiled --shapes 1,4`: set below 200, both shapes
 are left to BLAS.
 """
+ACTIVATIONS = "tanh", "sigmoid", "relu", "identity"
+"""In the order of the numbers that kernels know them by."""
 _NO_ROWS = np.empty(0, np.int64)
 
 

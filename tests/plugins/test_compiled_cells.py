@@ -12,7 +12,7 @@ from rnnframe.testing import check_gradients
 pytest.importorskip("numba", reason="numba is not installed")
 
 CELLS = ["lstm", "gru", "gru:reset=before", "elman", "elman:activation=sigmoid", "elman:activation=identity"]
-CELLS += ["mingru", "minlstm", "lru"]
+CELLS += ["mingru", "minlstm", "lru", "indrnn", "indrnn:activation=tanh"]
 NOT_RECURRENT = "layer0.U", "layer0.b", "head.V"
 HEADS = ["softmax:classes=5", "mse:outputs=3", "bernoulli:outputs=2", "softmax:classes=70,at=last"]
 DTYPES = ["float32", "float64"]
@@ -82,6 +82,12 @@ def test_few_samples_and_matrices_that_are_larger_than_the_nearest_cache(hidden,
     for batch in range(1, 5):
         network = network_of(["lstm"], hidden, 3, dtype, spread=0.1)
         expect_same_as_numpy(network, *data_of(network, 9, batch))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_single_step_of_some_samples_of_a_wider_batch(cell):
+    network = network_of([cell], 5, 28, "float32")
+    expect_same_as_numpy(network, *data_of(network, 1, 40), chunk=1, shards=3)
 
 
 @given(
@@ -189,7 +195,7 @@ def test_parameters_written_between_runs_are_seen_by_the_packed_weights():
 @pytest.mark.parametrize(
     ("cell", "where"),
     [(cell, w) for cell in ("lstm", "gru", "elman", "elman:activation=relu") for w in ("layer0.W", *NOT_RECURRENT)]
-    + [(cell, w) for cell in ("mingru", "minlstm") for w in NOT_RECURRENT],
+    + [(cell, w) for cell in ("mingru", "minlstm", "indrnn") for w in NOT_RECURRENT],
 )
 @np.errstate(all="ignore")
 def test_what_is_not_finite_spreads_as_it_does_with_numpy(cell, where, value):
@@ -204,13 +210,13 @@ def test_what_is_not_finite_spreads_as_it_does_with_numpy(cell, where, value):
     assert np.allclose(ends[0].flat, ends[1].flat, equal_nan=True)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "gru:reset=before", "elman", "mingru", "lru"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru:reset=before", "elman", "mingru", "lru", "indrnn"])
 def test_no_run_compiles_anything(cell):
-    from rnnframe_compiled import elman, gru_after, gru_before, heads, linear, lru, lstm, packing, products
+    from rnnframe_compiled import elman, gru_after, gru_before, heads, independent, linear, lru, lstm, packing, products
 
     functions = [
         function
-        for module in (elman, gru_after, gru_before, heads, linear, lru, lstm, packing, products)
+        for module in (elman, gru_after, gru_before, heads, independent, linear, lru, lstm, packing, products)
         for function in vars(module).values()
         if hasattr(function, "signatures")
     ]

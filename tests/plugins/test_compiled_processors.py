@@ -65,6 +65,7 @@ def test_code_of_any_vectors_gives_the_same_bits_for_every_cell(other, dtype):
         "elman:hidden=37",
         "mingru:hidden=37",
         "minlstm:hidden=37",
+        "indrnn:hidden=37",
         "lru:units=37,states=21",
     )
 

@@ -14,6 +14,7 @@ except ImportError:
 from rnnframe_torch.exchange import from_torch, to_torch
 from rnnframe_torch.explaining import explain
 from rnnframe_torch.planning import plan
+from rnnframe_torch.recurrent import GRU, LSTM, RNN
 from rnnframe_torch.unrolling import unroll, unroll_loss
 
-__all__ = ["explain", "from_torch", "plan", "to_torch", "unroll", "unroll_loss"]
+__all__ = ["GRU", "LSTM", "RNN", "explain", "from_torch", "plan", "to_torch", "unroll", "unroll_loss"]

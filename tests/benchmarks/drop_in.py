@@ -5,9 +5,9 @@
 
 The modules of both libraries are in processes of their own and take turns; figures are medians of wall-clock
 milliseconds, and of the ratios of the turns: above 1 ours is faster. dL/dx is among the gradients unless `--no-dx`.
-`--packed`: 16 sequences of up to 1,000 steps. `--long`: 10,000 steps with store=auto:budget=16MiB, without dL/dx; "above
-idle" is the peak of the resident set (Linux) above what the process holds with its data, which the gradient of the
-outputs belongs to, and after a warm-up; the bytes of the outputs are left out.
+`--packed`: 16 sequences of up to 1,000 steps. `--long`: 10,000 steps with store=auto:budget=16MiB, without dL/dx;
+"above idle" is the peak of the resident set (Linux) above what the process holds after a warm-up with its data, which
+the gradient of the outputs belongs to; the bytes of the outputs are left out.
 """
 
 import argparse

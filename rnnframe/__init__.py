@@ -26,6 +26,7 @@ from rnnframe.data.prefetch import Prefetch
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.inference import Inference
 from rnnframe.engine.report import Report, Result
+from rnnframe.engine.two_pass_sweep import TwoPassEngine, TwoPassSweep
 from rnnframe.engine.two_passes import TwoPassRun
 from rnnframe.errors import RnnframeError
 from rnnframe.network.network import Network
@@ -57,7 +58,9 @@ __all__ = [
     "Trainer",
     "Training",
     "TrainingOptions",
+    "TwoPassEngine",
     "TwoPassRun",
+    "TwoPassSweep",
     "Vector",
     "cell",
     "default_registry",

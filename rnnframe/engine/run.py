@@ -16,6 +16,7 @@ from rnnframe.engine.report import Outcome, Report
 from rnnframe.engine.threads import ShardThreads
 from rnnframe.engine.totals import RunTotals
 from rnnframe.engine.weight_versions import WeightVersions
+from rnnframe.schedules import Schedule
 
 UpdateFn: TypeAlias = Callable[[Any, float], None]
 """Receives the mean gradient and the mean loss at an update, and changes the parameters."""
@@ -65,28 +66,46 @@ class Run:
 
         Return what came out.
         """
+        self.begin(state)
+        self.arrive(state_gradient)
+        self.model.derive(self.draw)
+        self.versions.most = 0
+        self.go(threads, [plan.schedule() for plan in self.plan.shards])
+        return self.end()
+
+    def begin(self, state: Any | None) -> None:
+        """Have all shards begin from `state`."""
         for part, memory in zip(self.columns, self.memories, strict=True):
             memory.reset()
             self.model.fill_state(memory.state, state, self.source.batch, part)
+
+    def arrive(self, state_gradient: Any | None) -> None:
+        """Take dL/d(final state), for the way back."""
+        for part, memory in zip(self.columns, self.memories, strict=True):
             if state_gradient is not None:
                 memory.arriving = self.model.new_state(memory.plan.batch)
                 self.model.fill_state(memory.arriving, state_gradient, self.source.batch, part)
-        self.model.derive(self.draw)
-        self.versions.most = 0
-        threads.run(self._run_shard, len(self.columns), self._update_between)
+
+    def go(self, threads: ShardThreads, schedules: Sequence[Schedule]) -> None:
+        """Execute a schedule in every shard."""
+
+        def run_shard(n: int, barrier: Callable[[], None], check: Callable[[], None]) -> None:
+            memory = self.memories[n]
+            reader = Reader(self.source, self.plan.shards[n].grid, self.columns[n], memory.staging, check, self.draw)
+            execute(schedules[n], reader, self.model, memory, self.totals.shards[n], barrier)
+
+        threads.run(run_shard, len(self.columns), self._update_between)
+
+    def end(self) -> Outcome:
+        """Make the last update or the last sums, and return what came out."""
         if not self._update() and self.on_update is None:
             self._reduce()
-        return Outcome(
-            loss=self.totals.mean_loss,
-            count=self.totals.count,
-            state=self.model.join_states([memory.final for memory in self.memories], self.columns),
-            report=self._report(),
-        )
+        return Outcome(loss=self.totals.mean_loss, count=self.totals.count, state=self.state, report=self.report)
 
-    def _run_shard(self, n: int, barrier: Callable[[], None], check: Callable[[], None]) -> None:
-        plan, memory = self.plan.shards[n], self.memories[n]
-        reader = Reader(self.source, plan.grid, self.columns[n], memory.staging, check, self.draw)
-        execute(plan.schedule(), reader, self.model, memory, self.totals.shards[n], barrier)
+    @property
+    def state(self) -> Any:
+        """The state of the whole batch after the last step."""
+        return self.model.join_states([memory.final for memory in self.memories], self.columns)
 
     def _update(self) -> bool:
         """Pass on the sums since the last update; return whether there was an update."""
@@ -111,7 +130,9 @@ class Run:
             self.totals.begin()
         self.model.derive(self.draw)
 
-    def _report(self) -> Report:
+    @property
+    def report(self) -> Report:
+        """What the run held and did."""
         first, plan, memories = self.totals.shards[0], self.plan.shards[0], self.memories
         return Report(
             store=self.plan.store,

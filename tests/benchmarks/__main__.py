@@ -4,6 +4,7 @@ import sys
 
 from tests.benchmarks import (
     classification,
+    drop_in,
     epoch,
     forecasts,
     lengths,
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "classification": classification,
     "forecasts": forecasts,
     "torch-cells": torch_cells,
+    "drop-in": drop_in,
     "public-tables": public_tables,
     "table-reading": table_reading,
 }

@@ -107,7 +107,8 @@ def test_exact_stores_give_the_same_bits(cells, shards, lengths):
     weights = np.arange(1.0, BATCH + 1)
 
     def run(store):
-        engine = rf.Engine(made, store, chunk=2, shards=shards, seed=3)
+        kernels = "auto" if cells == STACKS["ends"] else "numpy"
+        engine = rf.Engine(made, store, chunk=2, shards=shards, kernels=kernels, seed=3)
         return engine.gradients(x, y, lengths=lengths, weights=weights)
 
     first, *others = map(run, STORES)

@@ -21,6 +21,7 @@ from rnnframe.data.pieces import Block
 from rnnframe.data.source import Source
 from rnnframe.data.state import fill_state, join_states
 from rnnframe.data.sweep import SweepClient
+from rnnframe.errors import DataError, UsageError
 from rnnframe.network.feeds import LossFeed, OutsideFeed
 from rnnframe.network.placed import PlacedLayer
 from rnnframe.network.repetition import RepetitionCheck
@@ -70,10 +71,20 @@ class LayerModel:
 
     def swept_by(self, client: SweepClient) -> Self:
         """Return this network with the same parameters, and an outside loss in place of its own."""
+        if self.both_ways:
+            raise UsageError(
+                "a sweep hands out outputs step by step, and the halves of two directions reach a step at different "
+                "times; take Engine.gradients, with a head at the last step"
+            )
         swept = copy.copy(self)
         swept._stack = attrs.evolve(self._stack, feed=OutsideFeed(self._stack.head, client))
         swept._form = ScratchForm(self.layers, self._stack.head, client.wants_inputs)
         return swept
+
+    @property
+    def both_ways(self) -> bool:
+        """Whether a layer reads sequences from their end, too."""
+        return any(at.layer.both_ways for at in self.layers)
 
     @property
     def buffers_key(self) -> bool:
@@ -90,6 +101,7 @@ class LayerModel:
             strided=first.accepts_strided_steps(self.inputs),
             targets=targets,
             lookup=looks_up(first, self.inputs),
+            both_ways=first.both_ways,
         )
 
     def open(self, batch: Batch) -> Source:
@@ -162,6 +174,10 @@ class LayerModel:
 
     def fill_state(self, state: Vector, given: Arrays | None, batch: int, columns: Columns) -> None:
         """Write some columns of a given state of `batch` samples into `state`; zeros where none is given."""
+        if given is not None and self.both_ways:
+            raise DataError(
+                "a state is given; a network of two directions begins at both ends of x, so give whole sequences"
+            )
         fill_state(state, given, batch, columns)
 
     def join_states(self, parts: Sequence[Vector], columns: Sequence[Columns], factor: float = 1.0) -> Vector:

@@ -13,6 +13,7 @@ from rnnframe.data.draws import Draw
 from rnnframe.data.opening import open_inputs
 from rnnframe.data.pieces import Block, Piece
 from rnnframe.data.source import Source
+from rnnframe.errors import OptionError
 from rnnframe.network.chunk_model import LayerModel
 from rnnframe.network.scratch import Scratch
 from rnnframe.network.stream import Stream
@@ -55,8 +56,14 @@ class PredictingLayerModel(LayerModel):
         Raises
         ------
         OptionError
-            For a batch that is no number of samples, and kernels that cannot be used here.
+            For a batch that is no number of samples, kernels that cannot be used here, and a layer of two directions.
         """
+        for at in self.layers:
+            if at.layer.both_ways:
+                raise OptionError(
+                    f"{at.prefix}, {at.layer.name}, needs the end of a sequence before its first step; "
+                    "predict whole sequences, or take layers of one direction for a stream"
+                )
         return Stream(self, batch, kernels)
 
     def step_buffers(self, batch: int) -> StepBuffers:

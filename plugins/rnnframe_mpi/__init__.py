@@ -32,9 +32,7 @@ class MPI(Reducer):
     )
     native: bool = attrs.field(
         default=False,
-        metadata={
-            "help": "add up by the Allreduce of the library: the last bits depend on the number of ranks"
-        },
+        metadata={"help": "add up by the Allreduce of the library: the last bits depend on the number of ranks"},
     )
 
     def join(self) -> Group:

@@ -1,10 +1,11 @@
 """Evaluating the network on the held-out part while it trains."""
 
 import math
+import zlib
 
 from rnnframe.contracts.kernels import NUMPY
 from rnnframe.engine.inference import Inference
-from rnnframe.errors import NonFiniteError
+from rnnframe.errors import GroupError, NonFiniteError
 from rnnframe.runs.scoring import Score, score
 from rnnframe.training.preparation import Prepared
 from rnnframe.training.progress import Progress
@@ -15,13 +16,39 @@ class Validation:
 
     def __init__(self, prepared: Prepared) -> None:
         self._network = prepared.trainer.engine.running  # whose kernels were chosen
+        self._group = prepared.trainer.engine.group
         self._chunk = prepared.options.chunk
         self._examples = prepared.data.valid
         self._goes_on = prepared.options.on_nonfinite == "skip"
 
     def score(self) -> Score:
-        """Return how well the network does now; raises `NonFiniteError`."""
-        return score(Inference(self._network, self._chunk, NUMPY), self._examples)
+        """Return how well the network does now; raises `NonFiniteError`. In a group, rank 0 judges for all.
+
+        Raises `GroupError` where the parameters of a rank are others, as on processors that round otherwise.
+        """
+        group = self._group
+        self._check_parameters()
+        found: Score | NonFiniteError | None = None
+        if group.rank == 0:
+            try:
+                found = score(Inference(self._network, self._chunk, NUMPY), self._examples)
+            except NonFiniteError as error:
+                found = error
+        found = group.tell(found)
+        if isinstance(found, NonFiniteError):
+            raise found
+        assert found is not None  # rank 0 has told it
+        return found
+
+    def _check_parameters(self) -> None:
+        group = self._group
+        sums = group.gather(zlib.crc32(self._network.parameters.flat.tobytes()) if group.size > 1 else 0)
+        other = next((rank for rank, each in enumerate(sums) if each != sums[0]), None)
+        if other is not None:
+            raise GroupError(
+                f"the parameters of {group.where(other)} are not those of {group.where(0)}, as where processors or "
+                "versions of numpy differ; train on machines of one kind"
+            )
 
     def judge(self, progress: Progress, number: int, place: str) -> bool:
         """Evaluate after `number` batches in all; return whether no evaluation was better. `place` is for the error."""

@@ -103,6 +103,8 @@ def checkpoint_of(
 ) -> Checkpoint:
     """Return all that a training needs to go on after `number` batches."""
     groups = {"parameters": dict(model.network.parameters), "slots": dict(trainer.slots)}
+    if trainer.average is not None:  # what evaluates and predicts reads "parameters"
+        groups |= {"parameters": dict(trainer.average.values), "trained": groups["parameters"]}
     if state is not None:
         groups["state"] = dict(state)
     progress.updates, progress.draws = trainer.updates, trainer.engine.draws
@@ -127,7 +129,10 @@ def restore_training(
     Raises `RunError` where the arrays are others.
     """
     groups = checkpoint.groups
-    restore(model.network.parameters, groups.get("parameters", {}), where)
+    if trainer.average is not None:
+        restore(trainer.average.values, groups.get("parameters", {}), where)
+    trained = "parameters" if trainer.average is None else "trained"
+    restore(model.network.parameters, groups.get(trained, {}), where)
     restore(trainer.slots, groups.get("slots", {}), where)
     waiting = trainer.accumulation
     if waiting is not None:

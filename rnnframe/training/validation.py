@@ -15,7 +15,7 @@ class Validation:
     """Evaluates a network, and notes in the progress whether it is the best so far."""
 
     def __init__(self, prepared: Prepared) -> None:
-        self._network = prepared.trainer.engine.running  # whose kernels were chosen
+        self._trainer = prepared.trainer
         self._group = prepared.trainer.engine.group
         self._chunk = prepared.options.chunk
         self._examples = prepared.data.valid
@@ -31,7 +31,8 @@ class Validation:
         found: Score | NonFiniteError | None = None
         if group.rank == 0:
             try:
-                found = score(Inference(self._network, self._chunk, NUMPY), self._examples)
+                network = self._trainer.averaged  # whose kernels were chosen
+                found = score(Inference(network, self._chunk, NUMPY), self._examples)
             except NonFiniteError as error:
                 found = error
         found = group.tell(found)
@@ -41,8 +42,8 @@ class Validation:
         return found
 
     def _check_parameters(self) -> None:
-        group = self._group
-        sums = group.gather(zlib.crc32(self._network.parameters.flat.tobytes()) if group.size > 1 else 0)
+        group, parameters = self._group, self._trainer.engine.network.parameters
+        sums = group.gather(zlib.crc32(parameters.flat.tobytes()) if group.size > 1 else 0)
         other = next((rank for rank, each in enumerate(sums) if each != sums[0]), None)
         if other is not None:
             raise GroupError(

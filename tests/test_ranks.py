@@ -16,7 +16,8 @@ from tests.rank_groups import each_rank
 CUTS = [(2, 2), (3, 1), (4, 1)]
 """Ranks, and parts of each."""
 ALL_CUTS = [*CUTS, (2, 1), (3, 2), (4, 2), (5, 1)]
-CELLS = ["elman", "gru", "lstm", "peephole-lstm", "mingru", "minlstm", "indrnn", "lru", "rglru"]
+CELLS = [f"{cell}:hidden=5" for cell in ("elman", "gru", "lstm", "peephole-lstm", "mingru", "minlstm", "indrnn")]
+CELLS += ["lru:units=5", "rglru"]
 EXACT = ["full-history", "checkpoint:slots=2", "checkpoint:policy=revolve,slots=2", "states"]
 STEPS, BATCH, WIDTH = 13, 11, 3
 
@@ -76,7 +77,7 @@ def test_ranks_give_the_bits_of_one_process_with_as_many_shards(case: str) -> No
 @pytest.mark.parametrize("store", [*EXACT, "circular-queue:k1=4,k2=8", "circular-queue:k1=4,k2=12,weights=stored"])
 @pytest.mark.parametrize("cell", CELLS)
 def test_all_cells_and_stores_give_them_at_every_cut(cell: str, store: str) -> None:
-    cells = [f"{cell}:hidden=5", "dropout:rate=0.3"]
+    cells = [cell, "dropout:rate=0.3"]
     check(ALL_CUTS, cells, store, carry=True, batches=[BATCH, BATCH, BATCH])
     if store in EXACT:
         check(ALL_CUTS, cells, store, carry=True, lengths=True, accumulate=2, weights=True)

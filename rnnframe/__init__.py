@@ -19,6 +19,7 @@ from rnnframe.contracts.learning_rate import LearningRate
 from rnnframe.contracts.medium import Medium
 from rnnframe.contracts.observer import Observer
 from rnnframe.contracts.optimizer import Optimizer
+from rnnframe.contracts.reducer import Reducer
 from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
 from rnnframe.data.batch import Batch
@@ -70,6 +71,7 @@ __all__ = [
     "medium",
     "observer",
     "optimizer",
+    "reducer",
     "simulate",
     "store",
     "task",
@@ -122,6 +124,11 @@ def observer(spec: str) -> Observer:
 def optimizer(spec: str) -> Optimizer:
     """Return an optimizer from a spec such as "adam:lr=2e-3"."""
     return default_registry().optimizer(spec)
+
+
+def reducer(spec: str) -> Reducer:
+    """Return a reducer of several processes from a spec such as "mpi:timeout=60"."""
+    return default_registry().reducer(spec)
 
 
 def store(spec: str) -> StateStore:

@@ -42,6 +42,7 @@ from rnnframe.contracts.records import (
     SkippedRecord,
     StartRecord,
 )
+from rnnframe.contracts.reducer import Group, Reducer
 from rnnframe.contracts.step_cell import StepCell, sigmoid
 from rnnframe.contracts.step_units import StepUnits
 from rnnframe.contracts.steps import AdvanceStep, InputStep, LayerStep, PredictionStep, ReadoutStep, StepPart
@@ -50,7 +51,7 @@ from rnnframe.contracts.task import NothingLearnt, Setting, Task
 from rnnframe.data.batch import Batch
 from rnnframe.data.draws import Draw
 from rnnframe.data.foreign import as_array
-from rnnframe.errors import DataError, OptionError, PluginError, RnnframeError, ScheduleError, UsageError
+from rnnframe.errors import DataError, GroupError, OptionError, PluginError, RnnframeError, ScheduleError, UsageError
 from rnnframe.registry.hooks import hookimpl
 from rnnframe.registry.specs import Spec, build, chosen_options, describe_type, field_types, render, required_options
 from rnnframe.schedules import (
@@ -100,6 +101,8 @@ __all__ = [
     "Forget",
     "Forward",
     "Grid",
+    "Group",
+    "GroupError",
     "Head",
     "InputStep",
     "Kernels",
@@ -122,6 +125,7 @@ __all__ = [
     "Problem",
     "Readout",
     "ReadoutStep",
+    "Reducer",
     "Reverse",
     "RnnframeError",
     "Save",

@@ -26,6 +26,10 @@ class AroundOptions:
     )
     no_out: bool = attrs.field(default=False, metadata={"help": "write nothing: no run folder, no model"})
     force: bool = attrs.field(default=False, metadata={"help": "replace the run in an existing folder"})
+    reducer: str | None = attrs.field(
+        default=None,
+        metadata={"help": "train with all processes that mpiexec, srun (mpi) or torchrun (gloo) has started"},
+    )
     stop_after: int | None = attrs.field(
         default=None, validator=optional(ge(1)), metadata={"help": "stop after so many batches, and save"}
     )

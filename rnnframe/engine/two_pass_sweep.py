@@ -14,6 +14,7 @@ from rnnframe.engine.engine import Engine
 from rnnframe.engine.memory import Memory
 from rnnframe.engine.plan import RunPlan
 from rnnframe.engine.planner import Planner
+from rnnframe.engine.ranks import ALONE, Share
 from rnnframe.engine.report import SweepResult
 from rnnframe.engine.run import Run
 from rnnframe.engine.threads import ShardThreads, usual_shards
@@ -108,12 +109,12 @@ class TwoPassEngine:
         batch = source.batch
         most = usual_shards(batch, model.recurrent_work) if threads is None else threads
         parts = split_batch(batch, self.shards or min(most, usual_shards(batch, model.recurrent_work)))
-        columns = source.deal(len(parts))
-        plan = self._planner.plan(model, source.steps, parts, [source.ends(part) for part in columns])
+        share = Share(ALONE, None, source.deal(len(parts)))
+        plan = self._planner.plan(model, source.steps, parts, [source.ends(part) for part in share.columns])
         memories, shard_threads = self._room(model, plan)
         draw = Draw(self.seed, self.draws)
         self.draws += 1
-        run = Run(model, source, columns, plan, memories, WeightVersions(), None, draw)
+        run = Run(model, source, share, plan, memories, WeightVersions(), None, draw)
         sweep = TwoPassSweep(self, client, run, shard_threads)
         sweep.forward(state, goes_back=goes_back)
         return sweep
@@ -207,7 +208,7 @@ class TwoPassSweep:
         result = SweepResult(
             state=self.state,
             gradients=memories[0].gradients.copy(),
-            state_gradient=model.join_states([memory.dstate for memory in memories], run.columns),
+            state_gradient=run.state_gradient(),
             report=run.report,
         )
         self._engine.latest = self._token

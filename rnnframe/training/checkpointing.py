@@ -7,6 +7,7 @@ import numpy as np
 
 from rnnframe.arrays import Array, Vector
 from rnnframe.contracts.records import CheckpointRecord
+from rnnframe.contracts.reducer import Group
 from rnnframe.engine import blas
 from rnnframe.errors import NonFiniteError, RunError
 from rnnframe.runs.checkpoints import Checkpoint
@@ -60,6 +61,20 @@ def resume_training(run: RunFolder, prepared: Prepared) -> tuple[Progress, Vecto
     run.mend_weights(checkpoint)
     _remark_on_blas(progress, where)
     return progress, state
+
+
+def begin_together(
+    group: Group, prepared: Prepared, progress: Progress, state: Vector | None
+) -> tuple[Progress, Vector | None]:
+    """Give all ranks the parameters, the slots, the progress and the carried state of rank 0; return the last two."""
+    if group.size == 1:
+        return progress, state
+    made = checkpoint_of(prepared.model, prepared.trainer, progress, state, 0) if group.rank == 0 else None
+    told = group.tell(made)
+    if group.rank == 0:
+        return progress, state
+    progress = Progress.read(told.progress, "what rank 0 told")
+    return progress, restore_training(told, progress, prepared.model, prepared.trainer, "what rank 0 told")
 
 
 def _remark_on_blas(progress: Progress, where: str) -> None:

@@ -82,8 +82,7 @@ class Network(PredictingLayerModel):
         self._initialize(np.random.default_rng(seed), embedding_std)
 
     def _initialize(self, rng: np.random.Generator, embedding_std: float | None) -> None:
-        for at in self.layers:
-            at.layer.initialize(self.parameters.group(at.prefix), rng)
+        self.weights.initialize_layers(rng)
         if embedding_std is not None:
             if not embedding_std > 0:
                 raise OptionError(f"embedding_std={embedding_std!r} is invalid; expected a number above 0")
@@ -94,8 +93,7 @@ class Network(PredictingLayerModel):
                 )
             U = self.parameters["layer0.U"]
             U[...] = rng.normal(0, embedding_std, U.shape)
-        if self.head is not None:
-            self.head.readout.initialize(self.parameters.group("head"), rng)
+        self.weights.initialize_readout(rng)
         self.weights.derive()
 
     def on(self, kernels: Sequence[Kernels]) -> Self:

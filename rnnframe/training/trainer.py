@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import attrs
-import numpy as np
 
 from rnnframe.arrays import Arrays, Vector
 from rnnframe.contracts.learning_rate import LearningRate
@@ -16,10 +15,12 @@ from rnnframe.engine.engine import Engine
 from rnnframe.engine.report import Outcome, Report
 from rnnframe.errors import NonFiniteError, OptionError
 from rnnframe.network.network import Network
+from rnnframe.registry.blame import BlameNote
 from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.training.accumulation import Accumulation
 from rnnframe.training.course import Course
 from rnnframe.training.groups import ParameterGroup
+from rnnframe.training.norm import first_non_finite_array, global_norm
 from rnnframe.training.updates import updates_of
 from rnnframe.training.windows import RealUpdates
 
@@ -67,7 +68,7 @@ class Trainer:
     rate
         A learning-rate schedule such as "cosine:updates=1000,warmup=50".
     registry
-        Where names are looked up; by default what is installed.
+        Where names are looked up; by default the network's own.
     accumulate
         Sequences whose gradients make one update together, as if they were one batch; `finish` makes the update early.
         Not for stores that update after every window.
@@ -111,7 +112,7 @@ class Trainer:
         accumulate: int = 1,
         groups: Iterable[ParameterGroup | str] = (),
     ) -> None:
-        registry = registry or default_registry()
+        registry = registry or engine.network.registry or default_registry()
         if accumulate < 1:
             raise OptionError(f"accumulate={accumulate!r} is out of range; expected at least 1 sequence")
         if clip is not None and not clip > 0:
@@ -123,7 +124,8 @@ class Trainer:
         self.updates = 0
         self.course: Course | None = None
         parameters = engine.network.parameters
-        self._applied, self.frozen = updates_of(self.optimizer, parameters.shapes, groups)
+        self._applied, self.frozen = updates_of(self.optimizer, parameters.shapes, groups, registry.describe)
+        self._rate_note = BlameNote("an update", "learning rate", type(self.rate), registry.describe)
         self.slots = self._applied.new_slots(parameters)
         self.accumulation = Accumulation(parameters, accumulate) if accumulate > 1 else None
         self._norm = self._lr = 0.0
@@ -218,7 +220,7 @@ class Trainer:
         if not math.isfinite(norm):
             raise NonFiniteError(
                 f"the gradient's norm is {norm} at update {self.updates + 1} (loss {loss:.6g}, "
-                f"first in {_first_non_finite(gradients)}); lower the learning rate or set clip"
+                f"first in {first_non_finite_array(gradients)}); lower the learning rate or set clip"
             )
         return norm
 
@@ -227,23 +229,10 @@ class Trainer:
         if self.clip is not None and norm > self.clip:
             gradients.flat *= gradients.flat.dtype.type(self.clip / norm)
         share = None if self.course is None else self.course.share(self.updates + 1, self.rate.warmup)
-        lr = self.optimizer.lr * self.rate.factor(self.updates + 1, share)
+        with self._rate_note:
+            lr = self.optimizer.lr * self.rate.factor(self.updates + 1, share)
         self.updates += 1
         self._applied.apply(self.engine.network.parameters, gradients, self.slots, self.updates, lr)
         self._norm, self._lr = norm, lr
         if self.course and self._batch:
             self.course.advance(partial(self._real.of, self._batch))
-
-
-@np.errstate(over="ignore", invalid="ignore")  # what is not finite is an error of its own
-def global_norm(gradients: Vector) -> float:
-    """Return the Euclidean norm over all gradients; summed in float64, so that float32 squares cannot overflow."""
-    flat = gradients.flat
-    square = float(np.dot(flat, flat))
-    if not math.isfinite(square) or square < np.finfo(flat.dtype).tiny:
-        return math.sqrt(float(np.einsum("i,i->", flat, flat, dtype=np.float64)))
-    return math.sqrt(square)
-
-
-def _first_non_finite(gradients: Vector) -> str:
-    return next((name for name, view in gradients.items() if not np.isfinite(view).all()), "no array")

@@ -64,6 +64,12 @@ def read_whole(path: Path) -> bytes:
         return file.read()
 
 
+def check_replaceable(path: Path) -> None:
+    """Raise `OSError` if there is a folder, a pipe or a device in the place of a file, or a link to one."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no file, and is not replaced")
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that it is there whole or not at all; a link of its name is replaced, not followed.
 
@@ -79,8 +85,7 @@ def write_whole(path: Path, data: bytes) -> None:
     OSError
         If it cannot be written, or the path is a folder, a pipe or a device; what was there remains.
     """
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "it is no file, and is not replaced")
+    check_replaceable(path)
     beside = path.with_name(path.name + BESIDE)
     try:
         beside.unlink(missing_ok=True)  # of a process that was killed; or a link, which must not be written through

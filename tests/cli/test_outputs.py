@@ -66,7 +66,7 @@ def test_where_an_output_cannot_be_written_the_old_one_stays_whole(
     assert (out.read_text(), os.listdir(out.parent)) == ("old", [out.name])
 
 
-@pytest.mark.parametrize("name", ["play", "export", "predict csv", "report"])
+@pytest.mark.parametrize("name", ["play", "export"])
 def test_an_output_is_never_written_through_a_link(
     run: Run, trained: Path, text: Path, tmp_path: Path, name: str
 ) -> None:
@@ -89,6 +89,16 @@ def test_a_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
         rf.Network(["elman:hidden=2"], "mse", 2).save(out)
     assert out.lstat() == before
     assert os.listdir(tmp_path) == ["null"]
+
+
+@pytest.mark.parametrize("name", ["predict csv", "picture"])
+def test_a_pipe_is_not_replaced_by_a_file(run: Run, trained: Path, text: Path, tmp_path: Path, name: str) -> None:
+    words, out = typed(name, trained, text, tmp_path / "outputs")
+    os.mkfifo(out)
+    outcome = run(*words)
+    assert outcome.code
+    assert outcome.err.endswith("it is no file, and is not replaced\n")
+    assert out.is_fifo()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")

@@ -6,6 +6,7 @@ import pytest
 from cut_cases import PLAIN, cases, near, one_by_one
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proofs import examples
 
 import rnnframe as rf
 from rnnframe.data.columns import deal_by_length, split_batch
@@ -145,7 +146,7 @@ class Fading(type(rf.cell("elman:hidden=3"))):
 
 
 @given(cases(cells=[Fading(hidden=3), "gru:hidden=3"]))
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_a_state_of_which_no_step_is_kept_is_cut_as_well(case):
     case = attrs.evolve(case, lookup=False)
     network = case.network()

@@ -37,7 +37,7 @@ def report(training: Training, *, done: bool, sample_length: int, as_json: bool)
 def _sample(training: Training, alphabet: Alphabet, length: int) -> str:
     """Return text of the model that is kept: the best one, where there is a run folder."""
     run, seed = training.run, training.options.seed
-    network = training.trainer.engine.running if run is None else load_run(run.path).network
+    network = training.trainer.averaged if run is None else load_run(run.path).network
     return sample_text(network, alphabet, length, seed=seed, kernels=NUMPY)
 
 

@@ -45,6 +45,9 @@ class Report:
         The most bytes of blocks of a stream that were held at once, each until its chunk was reversed for the last
         time, and of copies of one chunk's data: for shards, or where inputs have another dtype than the network. Memory
         that an earlier run needed for them counts too. 0 for arrays that can be used as they are.
+    average_bytes : int
+        Bytes of the averaged parameters, which a trainer with an average holds beside the others and beside
+        `peak_bytes`; 0 without one.
     """
 
     store: str
@@ -61,6 +64,7 @@ class Report:
     predicted_bytes: int | None
     peak_bytes: int
     data_bytes: int
+    average_bytes: int = 0
 
 
 @attrs.frozen(kw_only=True, eq=False)

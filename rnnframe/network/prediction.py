@@ -1,11 +1,12 @@
 """What inference runs of a network: forward alone, to evaluate and to predict."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Self
 
 import numpy as np
 
-from rnnframe.arrays import Array
+from rnnframe.arrays import Array, Vector
 from rnnframe.contracts.kernels import AUTO, Kernels
 from rnnframe.data.batch import Batch
 from rnnframe.data.draws import Draw
@@ -28,6 +29,13 @@ class PredictingLayerModel(LayerModel):
     def on(self, kernels: Sequence[Kernels]) -> Self:
         """Return this network with the same parameters, computed by kernels."""
         raise NotImplementedError  # a network knows what it is made of, and makes another one
+
+    def with_parameters(self, parameters: Vector) -> Self:
+        """Return this network with other parameters of the same names and shapes, which are not copied."""
+        other = copy.copy(self)
+        other._place(self.layers, self._stack.head, parameters)
+        other.derive()
+        return other
 
     def stream(self, batch: int = 1, kernels: str | Kernels = AUTO) -> Stream:
         """Return what runs this network step by step, with the parameters as they are now.

@@ -13,7 +13,7 @@ from rnnframe.runs.checkpoints import Checkpoint
 from rnnframe.runs.folder import RunFolder
 from rnnframe.runs.model import TaskModel
 from rnnframe.storage.tensors import restore
-from rnnframe.training.norm import first_non_finite_array
+from rnnframe.training.norms import first_non_finite_name
 from rnnframe.training.preparation import Prepared
 from rnnframe.training.progress import Progress
 from rnnframe.training.trainer import Trainer
@@ -37,7 +37,7 @@ def _check_finite(prepared: Prepared) -> None:
         if not np.isfinite(written.flat).all():
             raise NonFiniteError(
                 f"{prepared.registry.describe('optimizer', type(trainer.optimizer))} wrote NaN or infinite values into "
-                f"{what}{first_non_finite_array(written)}; "
+                f"{what}{first_non_finite_name(written)}; "
                 "no checkpoint is saved: lower the learning rate, or mend the optimizer"
             )
 
@@ -90,6 +90,8 @@ def checkpoint_of(
 ) -> Checkpoint:
     """Return all that a training needs to go on after `number` batches."""
     groups = {"parameters": dict(model.network.parameters), "slots": dict(trainer.slots)}
+    if trainer.average is not None:  # what evaluates and predicts reads "parameters"
+        groups |= {"parameters": dict(trainer.average.values), "trained": groups["parameters"]}
     if state is not None:
         groups["state"] = dict(state)
     progress.updates, progress.draws = trainer.updates, trainer.engine.draws
@@ -114,7 +116,10 @@ def restore_training(
     Raises `RunError` where the arrays are others.
     """
     groups = checkpoint.groups
-    restore(model.network.parameters, groups.get("parameters", {}), where)
+    if trainer.average is not None:
+        restore(trainer.average.values, groups.get("parameters", {}), where)
+    trained = "parameters" if trainer.average is None else "trained"
+    restore(model.network.parameters, groups.get(trained, {}), where)
     restore(trainer.slots, groups.get("slots", {}), where)
     waiting = trainer.accumulation
     if waiting is not None:

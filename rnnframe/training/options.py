@@ -8,6 +8,7 @@ from attrs.validators import and_, ge, gt, in_, le, lt, optional
 from rnnframe.contracts.task import Setting, Task
 from rnnframe.errors import OptionError
 from rnnframe.registry.stacks import USUAL, check_layers
+from rnnframe.training.averaging import ExponentialAverage
 from rnnframe.training.groups import ParameterGroup
 
 _ABOVE_ZERO: Any = optional(gt(0))
@@ -16,6 +17,10 @@ _ABOVE_ZERO: Any = optional(gt(0))
 def _readable(_: Any, __: Any, texts: tuple[str, ...]) -> None:
     for text in texts:
         ParameterGroup.parse(text)
+
+
+def _is_average(_: Any, __: Any, text: str) -> None:
+    ExponentialAverage.parse(text)
 
 
 def specs(value: Any) -> Any:
@@ -61,6 +66,13 @@ class TrainingOptions:
         metadata={
             "help": "factor of the learning rate and weight decay of some parameters; may be repeated",
             "metavar": "PATTERN:lr=X,decay=Y",
+        },
+    )
+    average: str | None = attrs.field(
+        default=None,
+        validator=optional(_is_average),
+        metadata={
+            "help": "average of the parameters that is evaluated and kept, such as ema:decay=0.999; none: the last ones"
         },
     )
     rate: str = attrs.field(default="cosine:floor=0.05", metadata={"help": "learning-rate schedule"})

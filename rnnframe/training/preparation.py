@@ -72,7 +72,16 @@ def prepare(options: TrainingOptions, task: Task | None, data: Dataset | None, r
     options = settled(options, network, max(shapes), registry)
     engine = Engine(network, options.store, options.chunk, options.shards, registry, options.kernels, options.seed)
     rate = registry.learning_rate(options.rate)
-    trainer = Trainer(engine, options.optimizer, options.clip, rate, registry, options.accumulate, options.groups)
+    trainer = Trainer(
+        engine,
+        options.optimizer,
+        options.clip,
+        rate,
+        registry,
+        options.accumulate,
+        options.groups,
+        options.average,
+    )
     trainer.course = _course(options, opened, engine)
     if options.accumulate > 1 and any(engine.plan(*shape).simulation.updates > 1 for shape in shapes):
         trainer.check_accumulation(opened.batch(0, 0), *opened.shape(0))  # its weights say where losses are

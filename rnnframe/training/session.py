@@ -6,6 +6,7 @@ thread makes the next batch while one is trained on.
 """
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +21,7 @@ from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.registry.specs import build, chosen_options
 from rnnframe.runs.folder import RunFolder
 from rnnframe.runs.layout import CONFIG
+from rnnframe.runs.model import TaskModel
 from rnnframe.runs.recording import MetricsFile
 from rnnframe.runs.scoring import Score
 from rnnframe.training.checkpointing import resume_training
@@ -54,7 +56,8 @@ class Training:
     options
         The options as they were settled: with the store, the shards and the kernels that are really used.
     model
-        The network with its task and what was learnt from the data; its parameters change while it is trained.
+        The network with its task and what was learnt from the data; its parameters change while it is trained. With
+        the option `average`, they are the averages.
     trainer
         What updates the parameters.
     progress
@@ -88,7 +91,7 @@ class Training:
             watchers = Watchers.open(observers, folder.path if folder else None, registry)
             self._prepared = prepared = prepare(options or TrainingOptions(), task, data, registry)
             self.options, self.data = prepared.options, prepared.data
-            self.model, self.trainer = prepared.model, prepared.trainer
+            self.trainer = prepared.trainer
             self.progress, state = Progress(), None
             if folder is not None:
                 watchers.own.append(MetricsFile(folder))
@@ -168,6 +171,14 @@ class Training:
         """Free the run folder, so that others may train there."""
         if self.run is not None:
             self.run.close()
+
+    @cached_property
+    def model(self) -> TaskModel:
+        """The network with its task, with averaged parameters where the options ask for an average."""
+        model, average = self._prepared.model, self.trainer.average
+        if average is None:
+            return model
+        return attrs.evolve(model, network=model.network.with_parameters(average.values))
 
     @property
     def plugins(self) -> tuple[str, ...]:

@@ -18,39 +18,13 @@ from rnnframe.network.network import Network
 from rnnframe.registry.blame import BlameNote
 from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.training.accumulation import Accumulation
+from rnnframe.training.averaging import AveragedParameters, ExponentialAverage
 from rnnframe.training.course import Course
 from rnnframe.training.groups import ParameterGroup
-from rnnframe.training.norm import first_non_finite_array, global_norm
+from rnnframe.training.norms import first_non_finite_name, global_norm
+from rnnframe.training.step_result import StepResult
 from rnnframe.training.updates import updates_of
 from rnnframe.training.windows import RealUpdates
-
-
-@attrs.frozen(kw_only=True, eq=False)
-class StepResult:
-    """What one training step gives back.
-
-    Attributes
-    ----------
-    loss
-        Mean over counted steps and samples, before the update.
-    count
-        How many losses that is a mean over.
-    state
-        After the last step, for the sequence that follows.
-    gradient_norm
-        Global norm of the last update's gradients before clipping, without those of frozen parameters.
-    learning_rate
-        Of the last update, before the factors of groups.
-    report
-        What the store did and how much memory it took.
-    """
-
-    loss: float
-    count: float
-    state: Vector
-    gradient_norm: float
-    learning_rate: float
-    report: Report
 
 
 class Trainer:
@@ -75,6 +49,8 @@ class Trainer:
     groups
         Parameters that are frozen, or have a learning rate or weight decay of their own: each a `ParameterGroup` or a
         text such as "head.*:lr=0.1,decay=0".
+    average
+        An average of the parameters over the updates, such as "ema:decay=0.999", for `averaged`; None for none.
 
     Attributes
     ----------
@@ -84,6 +60,8 @@ class Trainer:
         What the optimizer remembers, by name: "mean", or "layer0.W.mean" where it takes named parameters.
     accumulation
         Gradients that wait for an update; None with one sequence an update.
+    average
+        The averaged parameters; None without an average.
     frozen
         Names of the parameters that are frozen.
     course
@@ -98,8 +76,8 @@ class Trainer:
 
     Notes
     -----
-    `updates`, `slots`, `accumulation`, `engine.draws`, the parameters and the carried state are all that a later
-    trainer with the same arguments needs to go on bit for bit.
+    `updates`, `slots`, `accumulation`, `average`, `engine.draws`, the parameters and the carried state are all that a
+    later trainer with the same arguments needs to go on bit for bit.
     """
 
     def __init__(
@@ -111,6 +89,7 @@ class Trainer:
         registry: Registry | None = None,
         accumulate: int = 1,
         groups: Iterable[ParameterGroup | str] = (),
+        average: str | None = None,
     ) -> None:
         registry = registry or engine.network.registry or default_registry()
         if accumulate < 1:
@@ -128,6 +107,7 @@ class Trainer:
         self._rate_note = BlameNote("an update", "learning rate", type(self.rate), registry.describe)
         self.slots = self._applied.new_slots(parameters)
         self.accumulation = Accumulation(parameters, accumulate) if accumulate > 1 else None
+        self.average = None if average is None else AveragedParameters(ExponentialAverage.parse(average), parameters)
         self._norm = self._lr = 0.0
         self._real = RealUpdates(engine)
         self._batch: Batch | None = None
@@ -180,8 +160,20 @@ class Trainer:
             state=result.state,
             gradient_norm=self._norm,
             learning_rate=self._lr,
-            report=result.report,
+            report=self._with_average(result.report),
         )
+
+    def _with_average(self, report: Report) -> Report:
+        return report if self.average is None else attrs.evolve(report, average_bytes=self.average.nbytes)
+
+    @property
+    def averaged(self) -> Network:
+        """The network to evaluate and keep, on the engine's kernels: with an average that of the parameters.
+
+        A new object each time, whose parameters follow the training; the network that is trained, without an average.
+        """
+        running = self.engine.running
+        return running if self.average is None else running.with_parameters(self.average.values)
 
     def _accumulate(self, waiting: Accumulation, batch: Batch, state: Arrays | None) -> Outcome:
         result = self.engine.gradients(batch.x, batch.y, state, batch.lengths, batch.resets, batch.weights)
@@ -220,7 +212,7 @@ class Trainer:
         if not math.isfinite(norm):
             raise NonFiniteError(
                 f"the gradient's norm is {norm} at update {self.updates + 1} (loss {loss:.6g}, "
-                f"first in {first_non_finite_array(gradients)}); lower the learning rate or set clip"
+                f"first in {first_non_finite_name(gradients)}); lower the learning rate or set clip"
             )
         return norm
 
@@ -233,6 +225,8 @@ class Trainer:
             lr = self.optimizer.lr * self.rate.factor(self.updates + 1, share)
         self.updates += 1
         self._applied.apply(self.engine.network.parameters, gradients, self.slots, self.updates, lr)
+        if self.average is not None:
+            self.average.add(self.engine.network.parameters, self.updates)
         self._norm, self._lr = norm, lr
         if self.course and self._batch:
             self.course.advance(partial(self._real.of, self._batch))

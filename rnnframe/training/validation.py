@@ -14,14 +14,15 @@ class Validation:
     """Evaluates a network, and notes in the progress whether it is the best so far."""
 
     def __init__(self, prepared: Prepared) -> None:
-        self._network = prepared.trainer.engine.running  # whose kernels were chosen
+        self._trainer = prepared.trainer
         self._chunk = prepared.options.chunk
         self._examples = prepared.data.valid
         self._goes_on = prepared.options.on_nonfinite == "skip"
 
     def score(self) -> Score:
         """Return how well the network does now; raises `NonFiniteError`."""
-        return score(Inference(self._network, self._chunk, NUMPY), self._examples)
+        network = self._trainer.averaged  # whose kernels were chosen
+        return score(Inference(network, self._chunk, NUMPY), self._examples)
 
     def judge(self, progress: Progress, number: int, place: str) -> bool:
         """Evaluate after `number` batches in all; return whether no evaluation was better. `place` is for the error."""

@@ -22,6 +22,7 @@ def test_every_option_of_train_can_stand_in_a_file(run: Run, text: Path, tmp_pat
         "optimizer": "sgd:lr=0.1",
         "freeze": ["layer0.b"],
         "group": ["head.*:lr=0.5", "*.W:decay=0.1"],
+        "average": "ema:decay=0.9",
         "rate": "constant",
         "clip": "none",
         "batch": 2,

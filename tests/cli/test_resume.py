@@ -43,7 +43,7 @@ def same(a: Path, b: Path) -> bool:
     [
         ("--optimizer", "adam:lr=1e-2", "--rate", "cosine:warmup=9", "--clip", "0.05"),
         ("--optimizer", "sgd:lr=0.5,momentum=0.9", "--store", "circular-queue:k1=5,k2=12,weights=stored"),
-        ("--optimizer", "muon:lr=0.01", "--freeze", "layer0.U", "--accumulate", "2"),
+        ("--optimizer", "muon:lr=0.01", "--freeze", "layer0.U", "--accumulate", "2", "--average", "ema:decay=0.9"),
         (
             "--optimizer",
             "adamw:lr=1e-2",

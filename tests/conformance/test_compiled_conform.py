@@ -60,3 +60,18 @@ class TestGRU(CompiledTests):
 class TestGRUWithResetBefore(CompiledTests):
     __test__ = True
     cell = twin("gru:hidden=9,reset=before")
+
+
+class TestMinGRU(CompiledTests):
+    __test__ = True
+    cell = twin("mingru:hidden=9")
+
+
+class TestMinLSTM(CompiledTests):
+    __test__ = True
+    cell = twin("minlstm:hidden=9")
+
+
+class TestLRU(CompiledTests):
+    __test__ = True
+    cell = twin("lru:units=9,states=5")

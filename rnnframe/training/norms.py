@@ -1,4 +1,4 @@
-"""The norm of gradients, and where they are not finite."""
+"""The norm of a gradient, and where it is not finite."""
 
 import math
 
@@ -17,6 +17,6 @@ def global_norm(gradients: Vector) -> float:
     return math.sqrt(square)
 
 
-def first_non_finite_array(gradients: Vector) -> str:
+def first_non_finite_name(gradients: Vector) -> str:
     """Return the name of the first array with a value that is not finite."""
     return next((name for name, view in gradients.items() if not np.isfinite(view).all()), "no array")

@@ -68,11 +68,10 @@ def test_signals_once_and_twice_leave_runs_that_go_on(tmp_path: Path, capsys: py
 def test_outputs_are_whole_or_not_there_whenever_a_command_is_killed_or_interrupted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for extra in ("onnx", "plotly", "matplotlib"):
-        pytest.importorskip(extra)
+    pytest.importorskip("onnx")
     found = json.loads(tried(capsys, TESTS / "attack" / "written.py", tmp_path))
     assert [each["failed"] for each in found.values()] == [[], []]
-    assert min(each["tried"] for each in found.values()) >= 20
+    assert min(each["tried"] for each in found.values()) >= 15
 
 
 def test_arrays_of_every_kind_are_taken_as_plain_ones_or_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,6 +71,7 @@ from rnnframe.schedules import (
     stretched,
 )
 from rnnframe.sizes import UNITS, ByteSize, human_bytes
+from rnnframe.storage.durable import write_whole
 
 __all__ = [
     "ALIGNMENT",
@@ -177,5 +178,6 @@ __all__ = [
     "split_evenly",
     "stretched",
     "write_input_gradient",
+    "write_whole",
     "written_times",
 ]

@@ -66,7 +66,7 @@ def test_a_sample_that_has_ended_costs_nothing_and_no_cell_is_called_for_nobody(
     lengths = np.array([5, 31, 12, 1, 12, 30])
     x, y = np.ones((40, 6, 2)), np.ones((40, 6, 1))
     engine = rf.Engine(network, chunk=7, kernels="numpy")
-    engine.gradients(x, y, lengths=lengths)  # the first chunk of a layer from elsewhere is run twice, as a check
+    engine.gradients(x, y, lengths=lengths)  # the first chunks of a layer from elsewhere are run twice, as a check
     Counting.forward_sizes.clear()
     Counting.backward_sizes.clear()
     engine.gradients(x, y, lengths=lengths)

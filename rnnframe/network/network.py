@@ -84,8 +84,7 @@ class Network(PredictingLayerModel):
         self._initialize(np.random.default_rng(seed), embedding_std)
 
     def _initialize(self, rng: np.random.Generator, embedding_std: float | None) -> None:
-        for at in self.layers:
-            at.layer.initialize(self.parameters.group(at.prefix), rng)
+        self.weights.initialize_layers(rng)
         if embedding_std is not None:
             if not embedding_std > 0:
                 raise OptionError(f"embedding_std={embedding_std!r} is invalid; expected a number above 0")
@@ -97,8 +96,7 @@ class Network(PredictingLayerModel):
                 )
             for name in names:
                 self.parameters[name][...] = rng.normal(0, embedding_std, self.parameters.shapes[name])
-        if self.head is not None:
-            self.head.readout.initialize(self.parameters.group("head"), rng)
+        self.weights.initialize_readout(rng)
         self.weights.derive()
 
     def on(self, kernels: Sequence[Kernels]) -> Self:

@@ -34,7 +34,7 @@ class Stack:
     feed : Feed
         Where dL/dh of the top layer comes from.
     repetition : RepetitionCheck
-        Runs the first chunk of some layers twice.
+        Runs the first chunks of some layers twice.
     """
 
     layers: tuple[PlacedLayer, ...]

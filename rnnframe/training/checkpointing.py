@@ -14,6 +14,7 @@ from rnnframe.runs.checkpoints import Checkpoint
 from rnnframe.runs.folder import RunFolder
 from rnnframe.runs.model import TaskModel
 from rnnframe.storage.tensors import restore
+from rnnframe.training.norms import first_non_finite_name
 from rnnframe.training.preparation import Prepared
 from rnnframe.training.progress import Progress
 from rnnframe.training.trainer import Trainer
@@ -33,13 +34,14 @@ def save_training(run: RunFolder, prepared: Prepared, progress: Progress, state:
 
 def _check_finite(prepared: Prepared) -> None:
     """Raise `NonFiniteError` where an optimizer has written what no training can go on from."""
-    parameters, optimizer = prepared.model.network.parameters, prepared.trainer.optimizer
-    if not np.isfinite(parameters.flat).all():
-        wrong = next(name for name, values in parameters.items() if not np.isfinite(values).all())
-        raise NonFiniteError(
-            f"{prepared.registry.describe('optimizer', type(optimizer))} wrote NaN or infinite values into {wrong}; "
-            "no checkpoint is saved: lower the learning rate, or mend the optimizer"
-        )
+    trainer = prepared.trainer
+    for written, what in (prepared.model.network.parameters, ""), (trainer.slots, "its slot "):
+        if not np.isfinite(written.flat).all():
+            raise NonFiniteError(
+                f"{prepared.registry.describe('optimizer', type(trainer.optimizer))} wrote NaN or infinite values into "
+                f"{what}{first_non_finite_name(written)}; "
+                "no checkpoint is saved: lower the learning rate, or mend the optimizer"
+            )
 
 
 def resume_training(run: RunFolder, prepared: Prepared) -> tuple[Progress, Vector | None]:

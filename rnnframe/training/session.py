@@ -60,9 +60,6 @@ class Training:
     ----------
     options
         The options as they were settled: with the store, the shards and the kernels that are really used.
-    model
-        The network with its task and what was learnt from the data; its parameters change while it is trained. With
-        the option `average`, they are the averages.
     trainer
         What updates the parameters.
     progress
@@ -182,7 +179,10 @@ class Training:
 
     @cached_property
     def model(self) -> TaskModel:
-        """The network with its task, with averaged parameters where the options ask for an average."""
+        """The network with its task and what was learnt from the data; its parameters change while it is trained.
+
+        With the option `average`, they are the averages.
+        """
         model, average = self._prepared.model, self.trainer.average
         if average is None:
             return model

@@ -11,6 +11,7 @@ from rnnframe.contracts.kernels import BOTH, NUMPY
 from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
 from rnnframe.engine.engine import Engine
+from rnnframe.inspection.gradients import check_watchable
 from rnnframe.network.network import Network
 from rnnframe.registry.kinds import kind_of
 from rnnframe.registry.registry import Registry
@@ -71,6 +72,8 @@ def prepare(options: TrainingOptions, task: Task | None, data: Dataset | None, r
         options = attrs.evolve(options, task=render(named))  # which may know better where its files are
     options = settled(options, network, max(shapes), registry)
     engine = Engine(network, options.store, options.chunk, options.shards, registry, options.kernels, options.seed)
+    if options.watch_gradients:
+        check_watchable(engine.store)
     rate = registry.learning_rate(options.rate)
     trainer = Trainer(
         engine,

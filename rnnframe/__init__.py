@@ -19,6 +19,7 @@ from rnnframe.contracts.learning_rate import LearningRate
 from rnnframe.contracts.medium import Medium
 from rnnframe.contracts.observer import Observer
 from rnnframe.contracts.optimizer import Optimizer
+from rnnframe.contracts.reducer import Reducer
 from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
 from rnnframe.data.batch import Batch
@@ -26,6 +27,7 @@ from rnnframe.data.prefetch import Prefetch
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.inference import Inference
 from rnnframe.engine.report import Report, Result
+from rnnframe.engine.two_pass_sweep import TwoPassEngine, TwoPassSweep
 from rnnframe.engine.two_passes import TwoPassRun
 from rnnframe.errors import RnnframeError
 from rnnframe.network.network import Network
@@ -57,7 +59,9 @@ __all__ = [
     "Trainer",
     "Training",
     "TrainingOptions",
+    "TwoPassEngine",
     "TwoPassRun",
+    "TwoPassSweep",
     "Vector",
     "cell",
     "default_registry",
@@ -67,6 +71,7 @@ __all__ = [
     "medium",
     "observer",
     "optimizer",
+    "reducer",
     "simulate",
     "store",
     "task",
@@ -119,6 +124,11 @@ def observer(spec: str) -> Observer:
 def optimizer(spec: str) -> Optimizer:
     """Return an optimizer from a spec such as "adam:lr=2e-3"."""
     return default_registry().optimizer(spec)
+
+
+def reducer(spec: str) -> Reducer:
+    """Return a reducer of several processes from a spec such as "mpi:timeout=60"."""
+    return default_registry().reducer(spec)
 
 
 def store(spec: str) -> StateStore:

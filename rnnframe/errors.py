@@ -44,6 +44,10 @@ class NonFiniteError(RnnframeError):
     """A loss or a gradient became NaN or infinite; no update was made from it."""
 
 
+class GroupError(RnnframeError):
+    """The ranks of a group cannot go on together: one has ended, does not answer, or has other data or parameters."""
+
+
 class RunError(RnnframeError):
     """A run folder cannot be written, read or continued."""
 

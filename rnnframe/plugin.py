@@ -43,6 +43,7 @@ from rnnframe.contracts.records import (
     SkippedRecord,
     StartRecord,
 )
+from rnnframe.contracts.reducer import Group, Reducer
 from rnnframe.contracts.step_cell import StepCell, sigmoid
 from rnnframe.contracts.step_units import StepUnits
 from rnnframe.contracts.steps import AdvanceStep, InputStep, LayerStep, PredictionStep, ReadoutStep, StepPart
@@ -51,7 +52,7 @@ from rnnframe.contracts.task import NothingLearnt, Setting, Task
 from rnnframe.data.batch import Batch
 from rnnframe.data.draws import Draw
 from rnnframe.data.foreign import as_array
-from rnnframe.errors import DataError, OptionError, PluginError, RnnframeError, ScheduleError, UsageError
+from rnnframe.errors import DataError, GroupError, OptionError, PluginError, RnnframeError, ScheduleError, UsageError
 from rnnframe.registry.hooks import hookimpl
 from rnnframe.registry.specs import Spec, build, chosen_options, describe_type, field_types, render, required_options
 from rnnframe.schedules import (
@@ -71,6 +72,7 @@ from rnnframe.schedules import (
     stretched,
 )
 from rnnframe.sizes import UNITS, ByteSize, human_bytes
+from rnnframe.storage.durable import write_whole
 
 __all__ = [
     "ALIGNMENT",
@@ -102,6 +104,8 @@ __all__ = [
     "Forward",
     "GradientRecord",
     "Grid",
+    "Group",
+    "GroupError",
     "Head",
     "InputStep",
     "Kernels",
@@ -124,6 +128,7 @@ __all__ = [
     "Problem",
     "Readout",
     "ReadoutStep",
+    "Reducer",
     "Reverse",
     "RnnframeError",
     "Save",
@@ -175,5 +180,6 @@ __all__ = [
     "split_evenly",
     "stretched",
     "write_input_gradient",
+    "write_whole",
     "written_times",
 ]

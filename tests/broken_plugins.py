@@ -71,8 +71,8 @@ BROKEN = {
         """,
         "unknown hook 'rnnframe_cell'; did you mean 'rnnframe_cells'? "
         "(known: rnnframe_cells, rnnframe_commands, rnnframe_kernels, rnnframe_learning_rates, rnnframe_losses, "
-        "rnnframe_media, rnnframe_observers, rnnframe_optimizers, rnnframe_readouts, rnnframe_state_stores, "
-        "rnnframe_tasks)",
+        "rnnframe_media, rnnframe_observers, rnnframe_optimizers, rnnframe_readouts, rnnframe_reducers, "
+        "rnnframe_state_stores, rnnframe_tasks)",
     ),
     "that asks for what a hook does not give": (
         """

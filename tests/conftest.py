@@ -9,11 +9,12 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from hypothesis import settings
+from proofs import examples
 
 pytest.register_assert_rewrite("interpreter", "layout")
 
 # Machines are shared: how long an example takes says nothing about the code.
-settings.register_profile("local", deadline=None, print_blob=True)
+settings.register_profile("local", deadline=None, print_blob=True, max_examples=examples(100))
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 

@@ -116,6 +116,10 @@ class ListModel:
         return 3
 
     @property
+    def both_ways(self):
+        return False
+
+    @property
     def least_rows(self):
         return None
 

@@ -222,3 +222,8 @@ def test_a_source_that_yields_another_shape_than_it_announced_is_refused(
     given[name] = Announced(given[name], LIES[lie])
     with pytest.raises(DataError, match=f"^{name} was announced as .* expected"):
         rf.Engine(network, chunk=8, shards=shards, kernels=kernels).gradients(**given)
+
+
+def test_objects_are_refused_in_any_order_of_memory():
+    y = np.asfortranarray(np.ones((6, 2, 2), object))
+    assert refused(make_network("mse:outputs=2"), X, y) == "y holds object; head mse takes numbers"

@@ -65,6 +65,25 @@ def test_steps_prints_the_time_of_a_step_of_each_batch_beside_others() -> None:
     assert [row[4] for row in rows if row[1] == "rnnframe"] == ["1.0", "1.0"]
 
 
+LINEAR = "linear-cells --cells mingru --threads 1 --shapes 3 --turns 1 --seconds 0.01"
+
+
+def test_linear_cells_prints_how_many_times_as_long_the_lstm_takes() -> None:
+    pytest.importorskip("numba")
+    layer, model = [row for row in measured(f"{LINEAR} --only rnnframe") if row[0] == "1000, 16, 64, 128"]
+    assert layer[2] == model[2] == "mingru"
+    assert all(float(number) > 0 for row in (layer, model) for number in row[3:5])
+
+
+@pytest.mark.slow
+def test_linear_cells_compares_the_gradients_with_torchs_forms_and_prints_the_fastest() -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("numba")
+    layer, _ = [row for row in measured(f"{LINEAR} --forms loop,scan") if row[0] == "1000, 16, 64, 128"]
+    assert layer[5] in ("loop", "scan")
+    assert all(float(number) > 0 for number in layer[6:])
+
+
 def test_scaling_prints_a_time_for_every_length() -> None:
     titles, _, row = measured(SCALING)
     assert len(titles) == len(row)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from proofs import examples
 
 import rnnframe as rf
 from rnnframe.errors import NonFiniteError
@@ -104,7 +105,7 @@ def nearly_equal(one, other, dtype):
 
 
 @given(cases(), st.integers(1, 8), st.integers(0, 30), st.integers(0, 30))
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_all_exact_stores_give_equal_bits(case, slots, longer, window):
     network = case.network()
     x, y, state = case.data(network)

@@ -9,6 +9,7 @@ import pytest
 from cut_cases import PLAIN, cases, near, one_by_one
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proofs import examples
 from surrogate import arrays_of, cross_entropy, slope, step, stepped, windows
 
 import rnnframe as rf
@@ -33,7 +34,7 @@ BIT_IDENTICAL = (
 
 
 @given(cases(), st.sampled_from([*BIT_IDENTICAL, "states"]))
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_a_batch_gives_what_its_samples_give_one_by_one(case, store):
     network = case.network()
     batch = case.batch(network)
@@ -48,7 +49,7 @@ def test_a_batch_gives_what_its_samples_give_one_by_one(case, store):
 
 
 @given(cases(dtypes=("float32", "float64")))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_all_exact_stores_give_equal_bits_with_lengths_and_resets(case):
     network = case.network()
     batch = case.batch(network)
@@ -128,7 +129,7 @@ def surrogate_gradient(case, network, batch, k1, k2):
 @given(
     cases(heads=["softmax:classes=3"], cells=["elman:hidden=3", "lstm:hidden=2"]), st.integers(1, 9), st.integers(0, 9)
 )
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_a_truncated_gradient_is_that_of_each_samples_own_windows(case, k1, longer):
     network = case.network()
     batch = case.batch(network)
@@ -140,7 +141,7 @@ TRAINED = cases(heads=["softmax:classes=5"], cells=["elman:hidden=4", "lstm:hidd
 
 
 @given(TRAINED, st.integers(1, 9), st.integers(0, 9), st.sampled_from(["current", "stored"]))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_updates_on_the_way_are_those_of_the_samples_one_by_one(case, k1, longer, weights):
     # given a run in which the parameters change after every window
     store = f"circular-queue:k1={k1},k2={k1 + longer},weights={weights}"
@@ -187,7 +188,7 @@ def test_with_lengths_and_resets_the_gradients_are_those_of_finite_differences(h
 
 
 @given(cases())
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_evaluation_and_prediction_are_those_of_the_samples_one_by_one(case):
     network = case.network()
     batch, engine = case.batch(network), case.engine(network)
@@ -207,7 +208,7 @@ def test_evaluation_and_prediction_are_those_of_the_samples_one_by_one(case):
 
 
 @given(cases(heads=["softmax:classes=5", "mse:outputs=2"]), st.lists(st.integers(1, 9), min_size=1, max_size=5))
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_a_stream_with_resets_equals_the_array(case, blocks):
     case = attrs.evolve(case, cut="resets")
     network = case.network()

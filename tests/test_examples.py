@@ -76,3 +76,19 @@ def test_the_examples_of_pytorch_do_what_they_say(name):
     done = run(str(EXAMPLES / "pytorch" / f"{name}.py"))
     assert (done.returncode, done.stderr) == (0, "")
     assert "checkpoint" in done.stdout
+
+
+def test_a_model_is_exchanged_in_the_middle_of_its_training():
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'rnnframe[torch]'")
+    pytest.importorskip("numba", reason="numba is not installed: pip install 'rnnframe[fast]'")
+    done = run(str(EXAMPLES / "pytorch" / "accelerated_tagger.py"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "rnn: on compiled kernels" in done.stdout
+
+
+@pytest.mark.slow
+def test_windows_in_lightning_learn_an_echo():
+    pytest.importorskip("lightning", reason="lightning is not installed: pip install lightning")
+    done = run(str(EXAMPLES / "pytorch" / "lightning_windows.py"))
+    assert done.returncode == 0, done.stderr
+    assert "squared error" in done.stdout

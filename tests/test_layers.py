@@ -110,7 +110,7 @@ def test_what_a_cell_is_handed_says_where_it_is():
     network = rf.Network([Watching(hidden=2)], "mse", 3)
     x, y = np.zeros((5, 6, 3)), np.zeros((5, 6, 1))
     engine = rf.Engine(network, chunk=3, shards=2, kernels="numpy", seed=7)
-    engine.gradients(x, y)  # of the first chunk ever, a shard is run twice
+    engine.gradients(x, y)  # the first chunks of a layer from elsewhere are run twice
     seen.clear()
     engine.gradients(x, y)
     assert sorted(seen) == [

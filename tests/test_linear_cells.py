@@ -7,7 +7,7 @@ import rnnframe as rf
 
 STEPS, BATCH, INPUTS = 9, 3, 4
 CELLS = ["mingru:hidden=5", "minlstm:hidden=5", "indrnn:hidden=5", "indrnn:hidden=5,activation=tanh"]
-CELLS += ["lru:units=3,states=4", "rglru", "peephole-lstm:hidden=3"]
+CELLS += ["lru:units=3,states=4", "rglru", "peephole-lstm:hidden=3", "slstm:hidden=3"]
 STORES = [
     "full-history",
     "full-history:keep=lean",
@@ -27,9 +27,9 @@ def formula(torch, spec, p, x):
     """Return the outputs [T, B, width] of the papers' formulas."""
     s, name = torch.sigmoid, spec.partition(":")[0]
     g = lambda v: torch.where(v > 0, v + 0.5, s(v))  # noqa: E731
-    width = {"rglru": INPUTS, "lru": 4}.get(name, 3 if name == "peephole-lstm" else 5)
+    width = {"rglru": INPUTS, "lru": 4}.get(name, 3 if name in ("peephole-lstm", "slstm") else 5)
     h = torch.zeros(BATCH, width, dtype=torch.complex128 if name == "lru" else x.dtype)
-    c, outputs = torch.zeros_like(h), []
+    c, n, outputs = torch.zeros_like(h), torch.zeros_like(h), []
     for x_t in x:
         match name:
             case "mingru":
@@ -56,6 +56,10 @@ def formula(torch, spec, p, x):
                 p_i, p_f, p_o = p["p"].chunk(3)
                 c_new = s(f + p_f * c) * c + s(i + p_i * c) * torch.tanh(u)
                 h, c = s(o + p_o * c_new) * torch.tanh(c_new), c_new
+            case "slstm":  # without m, which changes nothing but the range of numbers
+                z, i, f, o = (x_t @ p["U"] + h @ p["W"] + p["b"]).chunk(4, dim=1)
+                c, n = s(f) * c + torch.exp(i) * torch.tanh(z), s(f) * n + torch.exp(i)
+                h = s(o) * c / n
         outputs.append(h)
     return torch.stack(outputs)
 
@@ -102,7 +106,7 @@ def test_every_exact_store_gives_the_same_bits_and_holds_what_was_planned(spec):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("bias", [-200.0, 200.0])
-@pytest.mark.parametrize("spec", ["mingru:hidden=5", "minlstm:hidden=5", "rglru"])
+@pytest.mark.parametrize("spec", ["mingru:hidden=5", "minlstm:hidden=5", "rglru", "slstm:hidden=5"])
 def test_gates_that_are_exactly_zero_or_one_leave_gradients_finite(spec, bias, dtype):
     made = network(spec, "mse:outputs=2", dtype)
     made.parameters["layer0.b"].fill(bias)

@@ -19,7 +19,7 @@ from rnnframe.network.weights import Weights
 from rnnframe.plugin import Layer
 
 INPUTS, STEPS = 5, 12
-CELLS = ["elman", "gru", "indrnn", "lstm", "mingru", "minlstm", "peephole-lstm"]
+CELLS = ["elman", "gru", "indrnn", "lstm", "mingru", "minlstm", "peephole-lstm", "slstm"]
 STACKS = [
     *([f"{cell}:hidden=7"] for cell in CELLS),
     ["gru:hidden=7,reset=before"],
@@ -90,10 +90,10 @@ def test_so_it_does_with_any_head(head, each_kernels) -> None:
     assert is_same(streamed(network.stream(3), x), step_by_step(network, x))
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "gru:reset=before", "elman"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru:reset=before", "elman", "mingru", "minlstm", "lru", "indrnn"])
 def test_compiled_steps_give_the_bits_of_predict_over_the_whole_sequence(cell) -> None:
     pytest.importorskip("numba")
-    hidden = f"{cell}{',' if ':' in cell else ':'}hidden=37"
+    hidden = f"{cell}{',' if ':' in cell else ':'}{'units' if cell == 'lru' else 'hidden'}=37"
     for batch in (1, 5):
         network = network_of([hidden, hidden])
         for looked_up in (False, True):
@@ -109,8 +109,13 @@ def test_a_compiled_stack_runs_in_one_call_and_packs_nothing(monkeypatch: pytest
     from rnnframe_compiled import joined
 
     calls: list[int] = []
-    run = joined.run
-    monkeypatch.setattr(joined, "run", lambda unit, table: calls.append(len(table)) or run(unit, table))
+    code_of_run = joined.code_of_run
+
+    def counted(*types):
+        code = code_of_run(*types)
+        return lambda unit, table: calls.append(len(table)) or code(unit, table)
+
+    monkeypatch.setattr(joined, "code_of_run", counted)
     stream = network.stream(kernels="compiled")
     monkeypatch.setattr(Weights, "derive_forward", lambda *_: pytest.fail("it packs again"))
     for values in inputs_for(network, 1):

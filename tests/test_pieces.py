@@ -6,6 +6,7 @@ import pytest
 from cut_cases import PLAIN, cases, near, one_by_one
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proofs import examples
 
 import rnnframe as rf
 from rnnframe.data.columns import deal_by_length, split_batch
@@ -65,7 +66,7 @@ def test_a_sample_that_has_ended_costs_nothing_and_no_cell_is_called_for_nobody(
     lengths = np.array([5, 31, 12, 1, 12, 30])
     x, y = np.ones((40, 6, 2)), np.ones((40, 6, 1))
     engine = rf.Engine(network, chunk=7, kernels="numpy")
-    engine.gradients(x, y, lengths=lengths)  # the first chunk of a layer from elsewhere is run twice, as a check
+    engine.gradients(x, y, lengths=lengths)  # the first chunks of a layer from elsewhere are run twice, as a check
     Counting.forward_sizes.clear()
     Counting.backward_sizes.clear()
     engine.gradients(x, y, lengths=lengths)
@@ -145,7 +146,7 @@ class Fading(type(rf.cell("elman:hidden=3"))):
 
 
 @given(cases(cells=[Fading(hidden=3), "gru:hidden=3"]))
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_a_state_of_which_no_step_is_kept_is_cut_as_well(case):
     case = attrs.evolve(case, lookup=False)
     network = case.network()

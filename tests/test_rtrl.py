@@ -21,6 +21,7 @@ CELLS = [
     "gru:hidden=3",
     "gru:hidden=3,reset=before",
     "peephole-lstm:hidden=3",
+    "slstm:hidden=3",
     "mingru:hidden=4",
     "minlstm:hidden=4",
     "indrnn:hidden=4,activation=tanh",

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from interpreter import Record, follow, lengths
+from proofs import examples
 
 import rnnframe as rf
 from rnnframe.plugin import Costs, StateStore
@@ -71,7 +72,7 @@ def test_every_store_that_rnnframe_brings_is_tested_here():
     assert brought == set(STORES) | {"auto"}  # which has no schedule of its own: it chooses another store
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(cases(*STORES))
 def test_a_simulation_reports_what_following_the_schedule_action_by_action_counts(case):
     store, steps, chunk, costs = case

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proofs import examples
 from step_cells import BUILT_IN, EVERY_CELL, AutoElman, AutoGRU, AutoLSTM, StepElman, StepGRU, StepLSTM
 
 import rnnframe as rf
@@ -83,7 +84,7 @@ def test_step_cells_are_stacked_with_each_other_and_with_built_in_ones(lookup):
     slots=st.integers(1, 5),
     lookup=st.booleans(),
 )
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_all_exact_stores_give_equal_bits(cells, dtype, steps, batch, chunk, shards, slots, lookup):
     network = network_of(*cells, dtype=dtype)
     x, y, state = data_of(network, steps, batch, lookup=lookup)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from proofs import examples
 from surrogate import arrays_of, slope, step, stepped, window_loss, windows
 
 import rnnframe as rf
@@ -82,7 +83,7 @@ def close(ours, theirs):
 @example(Case(steps=11, k1=3, longer=2, chunk=2))  # T and k2 no multiples of k1, a chunk that does not divide
 @example(Case(steps=5, k1=2, longer=12, chunk=3))  # a queue longer than the sequence
 @example(Case(steps=9, k1=1, longer=0, chunk=8))  # no step back at all
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_the_gradient_of_a_circular_queue_is_that_of_its_surrogate(case):
     network = case.network()
     x, y, state = case.data(network)
@@ -91,7 +92,7 @@ def test_the_gradient_of_a_circular_queue_is_that_of_its_surrogate(case):
 
 
 @given(cases())
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_a_window_longer_than_the_sequence_is_full_history(case):
     network = case.network()
     x, y, state = case.data(network)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proofs import examples
 from surrogate import arrays_of, slope, step, stepped, window_loss, windows
 
 import rnnframe as rf
@@ -95,7 +96,7 @@ WINDOWS = st.tuples(st.integers(1, 5), st.integers(0, 9)).map(lambda w: (w[0], w
     st.integers(1, 6),
     st.integers(0, 1000),
 )
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_stored_weights_make_every_update_the_exact_gradient_of_what_was_computed(cells, steps, window, chunk, seed):
     network = make_network(cells, seed)
     k1, k2 = window
@@ -106,7 +107,7 @@ def test_stored_weights_make_every_update_the_exact_gradient_of_what_was_compute
 
 
 @given(st.integers(1, 14), WINDOWS, st.integers(1, 6), st.integers(0, 1000))
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_current_weights_reverse_old_steps_with_what_the_weights_are_now(steps, window, chunk, seed):
     network = make_network(("elman",), seed)
     k1, k2 = window

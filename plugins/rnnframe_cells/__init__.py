@@ -11,9 +11,10 @@ from rnnframe_cells.linear import MinGRU, MinLSTM
 from rnnframe_cells.lru import LRU
 from rnnframe_cells.lstm import LSTM
 from rnnframe_cells.peephole import PeepholeLSTM
+from rnnframe_cells.slstm import SLSTM
 
 
 @hookimpl
 def rnnframe_cells() -> Iterable[type[Layer]]:
     """Provide the built-in cells."""
-    return [Elman, LSTM, GRU, PeepholeLSTM, MinGRU, MinLSTM, IndRNN, LRU, RGLRU]
+    return [Elman, LSTM, GRU, PeepholeLSTM, MinGRU, MinLSTM, IndRNN, LRU, RGLRU, SLSTM]

@@ -88,16 +88,16 @@ class LRU(Layer):
         """ds, the product λ s, dλ, the gradient of γ U, and a panel for products."""
         N = 2 * self.states
         panel = panel_shape(max(inputs, N), max(N, self.units))
-        return {"ds": N, "product": N, "dlambda": (N,), "dscaled": (inputs, N), "panel": panel}
+        return {"ds": N, "product": N, "dfactor": (N,), "dscaled": (inputs, N), "panel": panel}
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """λ, its real parts first, and U times γ."""
-        return {"lambda": (2 * self.states,), "scaled": (inputs, 2 * self.states)}
+        return {"factor": (2 * self.states,), "scaled": (inputs, 2 * self.states)}
 
     def derive(self, weights: Arrays) -> None:
         """λ = exp(-exp ν + i exp θ)."""
         N, size, angle = self.states, np.exp(-np.exp(weights["nu"])), np.exp(weights["theta"])
-        weights["lambda"][:N], weights["lambda"][N:] = size * np.cos(angle), size * np.sin(angle)
+        weights["factor"][:N], weights["factor"][N:] = size * np.cos(angle), size * np.sin(angle)
         np.multiply(weights["U"], np.tile(np.exp(weights["gamma"]), 2), out=weights["scaled"])
 
     def forward(self, block: BlockPass) -> None:
@@ -105,7 +105,7 @@ class LRU(Layer):
         s, product = block.tape["s"], block.scratch["product"][0]
         project(block.x, block.weights["scaled"], s[1:])
         for t in range(block.steps):
-            _rotate(block.weights["lambda"], s[t], s[t + 1], product)
+            _rotate(block.weights["factor"], s[t], s[t + 1], product)
         self._read(block)
 
     def _read(self, block: BlockPass) -> None:
@@ -116,7 +116,7 @@ class LRU(Layer):
         """ds_t = C dy_t + conj(λ) ds_(t+1), with real and imaginary parts as two numbers."""
         N, weights, s = self.states, block.weights, block.tape["s"]
         ds, carried, panel = block.scratch["ds"], dstate["s"], block.scratch["panel"]
-        back = weights["lambda"] * np.repeat(np.array([1, -1], ds.dtype), N)
+        back = weights["factor"] * np.repeat(np.array([1, -1], ds.dtype), N)
         add_product(s[1:], dh, gradients["C"], panel)
         add_column_sums(dh, gradients["b"])
         np.matmul(rows(dh), weights["C"].T, out=rows(ds))
@@ -124,24 +124,33 @@ class LRU(Layer):
             ds[t] += carried
             carried.fill(0)
             _rotate(back, ds[t], carried, block.scratch["product"][0])
-        self._add_of_circle(block, gradients)
+        self._write_of_factor(block, block.scratch["dfactor"])
+        self.add_of_factor(weights, block.scratch["dfactor"], gradients)
         dscaled = block.scratch["dscaled"]
         dscaled.fill(0)
         add_input_product(block.x, ds, dscaled, panel)
-        gradients["U"][...] += dscaled * np.tile(np.exp(weights["gamma"]), 2)
-        of_gamma = np.einsum("ij,ij->j", dscaled, weights["scaled"])
-        gradients["gamma"][...] += of_gamma[:N] + of_gamma[N:]
+        self.add_of_scaled(weights, dscaled, gradients)
         write_input_gradient(ds, weights["scaled"], dx)
 
-    def _add_of_circle(self, block: BlockPass, gradients: Arrays) -> None:
-        """Add dν = -exp ν Re(conj(λ) dλ) and dθ = exp θ Im(conj(λ) dλ)."""
-        N, weights, ds, before = self.states, block.weights, block.scratch["ds"], block.tape["s"][:-1]
-        total = block.scratch["dlambda"]
+    def _write_of_factor(self, block: BlockPass, total: Array) -> None:
+        """Write dλ, the sum of ds_t conj(s_(t-1)), real parts first."""
+        N, ds, before = self.states, block.scratch["ds"], block.tape["s"][:-1]
         total[:N] = np.einsum("lbn,lbn->n", ds[..., :N], before[..., :N])
         total[:N] += np.einsum("lbn,lbn->n", ds[..., N:], before[..., N:])
         total[N:] = np.einsum("lbn,lbn->n", ds[..., N:], before[..., :N])
         total[N:] -= np.einsum("lbn,lbn->n", ds[..., :N], before[..., N:])
-        real, imaginary = np.split(weights["lambda"], 2)
+
+    def add_of_scaled(self, weights: Arrays, dscaled: Array, gradients: Arrays) -> None:
+        """Add dU and dγ, from the gradient of γ U."""
+        N = self.states
+        gradients["U"][...] += dscaled * np.tile(np.exp(weights["gamma"]), 2)
+        of_gamma = np.einsum("ij,ij->j", dscaled, weights["scaled"])
+        gradients["gamma"][...] += of_gamma[:N] + of_gamma[N:]
+
+    def add_of_factor(self, weights: Arrays, total: Array, gradients: Arrays) -> None:
+        """Add dν = -exp ν Re(conj(λ) dλ) and dθ = exp θ Im(conj(λ) dλ), from dλ."""
+        N = self.states
+        real, imaginary = np.split(weights["factor"], 2)
         gradients["nu"][...] -= np.exp(weights["nu"]) * (total[:N] * real + total[N:] * imaginary)
         gradients["theta"][...] += np.exp(weights["theta"]) * (total[N:] * real - total[:N] * imaginary)
 

@@ -40,7 +40,7 @@ class Compiled(Kernels):
 
     def cells(self) -> tuple[str, ...]:
         """Return a cell of every kind of code."""
-        return "lstm", "gru", "gru:reset=before", "elman"
+        return "lstm", "gru", "gru:reset=before", "elman", "indrnn", "mingru", "minlstm", "lru:units=5,states=5"
 
     def head(self, head: Head, dtype: np.dtype[Any]) -> Head | None:
         """Return a head with an affine readout in machine code, and a loss too where there is one."""

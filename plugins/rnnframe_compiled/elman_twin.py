@@ -10,13 +10,13 @@ from rnnframe_cells.elman import Elman
 from rnnframe_compiled import elman
 from rnnframe_compiled.groups import Gradients, taker
 from rnnframe_compiled.packing import pack_columns, pack_transposed
-from rnnframe_compiled.twins import Twin, inputs_of, packed_inputs
+from rnnframe_compiled.twins import ACTIVATIONS, RecurrentTwin, inputs_of, packed_inputs
 
 _packed, _scratch, _gradients = map(taker, (elman.Packed, elman.Scratch, Gradients))
 
 
 @attrs.frozen(kw_only=True)
-class CompiledElman(Twin):
+class CompiledElman(RecurrentTwin):
     """Simple recurrent layer; formulas in `rnnframe_compiled.elman`."""
 
     name: ClassVar[str] = "elman"
@@ -26,11 +26,11 @@ class CompiledElman(Twin):
     @property
     def kind(self) -> int:
         """The number of the activation."""
-        return ("tanh", "sigmoid", "relu", "identity").index(self.cell.activation)
+        return ACTIVATIONS.index(self.cell.activation)
 
     def scratch(self, inputs: int) -> Sizes:
         """The working array first, where it is aligned, and dz."""
-        return {"work": self.work(1, inputs), "dz": self.hidden}
+        return {"work": self.work(self.hidden, inputs), "dz": self.hidden}
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """U, W and Wᵀ in panels."""

@@ -11,7 +11,7 @@ from rnnframe_cells.gru import GRU
 from rnnframe_compiled import gru_after, gru_before
 from rnnframe_compiled.groups import Gradients, taker
 from rnnframe_compiled.packing import pack, pack_columns, pack_transposed, vectors_for
-from rnnframe_compiled.twins import Twin, inputs_of, packed_inputs
+from rnnframe_compiled.twins import RecurrentTwin, inputs_of, packed_inputs
 
 _packed, _tape, _scratch = map(taker, (gru_after.Packed, gru_after.Tape, gru_after.Scratch))
 _gradients = taker(gru_after.Gradients)
@@ -21,7 +21,7 @@ _gradients_before = taker(Gradients)
 
 
 @attrs.frozen(kw_only=True)
-class CompiledGRU(Twin):
+class CompiledGRU(RecurrentTwin):
     """Gated recurrent unit with reset=after; formulas in `rnnframe_compiled.gru_after`."""
 
     name: ClassVar[str] = "gru"
@@ -30,7 +30,7 @@ class CompiledGRU(Twin):
 
     def scratch(self, inputs: int) -> Sizes:
         """The working array first, where it is aligned, and the gradients of the sums of r and z, of q and n's sum."""
-        return {"work": self.work(2, inputs), "d": 4 * self.hidden}
+        return {"work": self.work(2 * self.hidden, inputs), "d": 4 * self.hidden}
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """U, W and the biases, a panel for every vector of hidden units with its gates side by side; Wᵀ in panels."""
@@ -97,7 +97,7 @@ class CompiledGRU(Twin):
 
 
 @attrs.frozen(kw_only=True)
-class CompiledResetBefore(Twin):
+class CompiledResetBefore(RecurrentTwin):
     """Gated recurrent unit with reset=before; formulas in `rnnframe_compiled.gru_before`."""
 
     name: ClassVar[str] = "gru"
@@ -106,7 +106,7 @@ class CompiledResetBefore(Twin):
 
     def scratch(self, inputs: int) -> Sizes:
         """The working array first, where it is aligned, the gradients of the sums, and r h."""
-        return {"work": self.work(2, inputs), "d": 3 * self.hidden, "reset": self.hidden}
+        return {"work": self.work(2 * self.hidden, inputs), "d": 3 * self.hidden, "reset": self.hidden}
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """U, W and Wᵀ in panels, of r and z and of n apart."""

@@ -9,7 +9,7 @@ import numpy as np
 from rnnframe.plugin import AdvanceStep, Array, InputStep, LayerStep, PredictionStep, ReadoutStep, StepPart
 from rnnframe_compiled import steps
 from rnnframe_compiled.heads import CompiledAffine, CompiledSoftmax
-from rnnframe_compiled.steps import FIELDS, address_of_step, run
+from rnnframe_compiled.steps import FIELDS, address_of_step, code_of_run
 from rnnframe_compiled.twins import Twin
 
 STEPS = {
@@ -17,6 +17,10 @@ STEPS = {
     "CompiledGRU": steps.gru_after_step,
     "CompiledResetBefore": steps.gru_before_step,
     "CompiledElman": steps.elman_step,
+    "CompiledIndRNN": steps.independent_step,
+    "CompiledLRU": steps.lru_step,
+    "CompiledMinGRU": steps.linear_step,
+    "CompiledMinLSTM": steps.linear_step,
 }
 """What runs one step of a twin, by the name of its class."""
 _NO_NUMBERS = np.zeros(1, np.int64)
@@ -35,7 +39,8 @@ def joined(parts: Sequence[StepPart]) -> Callable[[], object] | None:
     for n, (step, *fields) in enumerate(rows):
         table[n, 0] = address_of_step(step, str(dtype))
         table[n, 1 : 1 + len(fields)] = fields
-    return functools.partial(run, dtype.type(1), table)
+    unit = dtype.type(1)
+    return functools.partial(code_of_run(unit, table), unit, table)
 
 
 def _dtype(part: StepPart) -> np.dtype[Any] | None:
@@ -72,12 +77,12 @@ def _layer(part: LayerStep) -> list[tuple[Any, ...]] | None:
     layer, block = part.layer, part.block
     if not isinstance(layer, Twin):
         return None
-    lookup, U = block.x.dtype.kind in "iu", block.weights["U"]
+    lookup, U = block.x.dtype.kind in "iu", block.weights[layer.matrix]
     if not lookup and not block.weights["PU"].size:
         return None
     x, numbers, count = (0, _at(block.x), block.x.size) if lookup else (_at(block.x), _at(_NO_NUMBERS), 0)
     width = 0 if lookup else block.inputs
-    fields = [block.batch, width, layer.hidden, layer.kind, x, numbers, count, _at(U), len(U)]
+    fields = [block.batch, width, layer.width(block.inputs), layer.kind, x, numbers, count, _at(U), len(U)]
     return [(STEPS[type(layer).__name__], *fields, *_arrays(layer, part))]
 
 
@@ -103,4 +108,4 @@ def warm_up_step(name: str, dtype: np.dtype[Any]) -> None:
         address_of_step(step, str(dtype))
     for step in (steps.finite_step, steps.known_step, steps.move_step):
         address_of_step(step, str(dtype))
-    run(dtype.type(1), np.zeros((0, FIELDS), np.int64))
+    code_of_run(dtype.type(1), np.zeros((0, FIELDS), np.int64))

@@ -7,10 +7,15 @@ import numpy as np
 from rnnframe.plugin import Layer
 from rnnframe_cells.elman import Elman
 from rnnframe_cells.gru import GRU
+from rnnframe_cells.independent import IndRNN
+from rnnframe_cells.linear import MinGRU, MinLSTM
+from rnnframe_cells.lru import LRU
 from rnnframe_cells.lstm import LSTM
 from rnnframe_cells.masks import MaskedCell
 from rnnframe_compiled.elman_twin import CompiledElman
 from rnnframe_compiled.gru_twins import CompiledGRU, CompiledResetBefore
+from rnnframe_compiled.linear_twins import CompiledIndRNN, CompiledMinGRU, CompiledMinLSTM
+from rnnframe_compiled.lru_twin import CompiledLRU
 from rnnframe_compiled.lstm_twin import CompiledLSTM
 from rnnframe_compiled.twins import Twin
 
@@ -23,10 +28,18 @@ def twin_of(cell: Layer, dtype: np.dtype[Any]) -> Twin | None:
     if isinstance(cell, MaskedCell) and cell.mask_scratch():
         return None
     if type(cell) is LSTM:
-        return CompiledLSTM(hidden=cell.hidden, cell=cell, dtype=dtype)
+        return CompiledLSTM(cell=cell, dtype=dtype)
     if type(cell) is GRU:
         kind = CompiledGRU if cell.reset == "after" else CompiledResetBefore
-        return kind(hidden=cell.hidden, cell=cell, dtype=dtype)
+        return kind(cell=cell, dtype=dtype)
     if type(cell) is Elman:
-        return CompiledElman(hidden=cell.hidden, cell=cell, dtype=dtype)
+        return CompiledElman(cell=cell, dtype=dtype)
+    if type(cell) is LRU:
+        return CompiledLRU(cell=cell, dtype=dtype)
+    if type(cell) is IndRNN:
+        return CompiledIndRNN(cell=cell, dtype=dtype)
+    if type(cell) is MinGRU:
+        return CompiledMinGRU(cell=cell, dtype=dtype)
+    if type(cell) is MinLSTM:
+        return CompiledMinLSTM(cell=cell, dtype=dtype)
     return None

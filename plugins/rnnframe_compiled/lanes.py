@@ -156,7 +156,11 @@ class Lanes:
 
     def above_zero(self) -> "Lanes":
         """Return 1 where a lane is above zero, else 0."""
-        return self._where("<", self.number(0), self.number(1), self.number(0))
+        return self.if_positive(self.number(1), self.number(0))
+
+    def if_positive(self, then: "Lanes", otherwise: "Lanes") -> "Lanes":
+        """Return `then` where a lane is above zero, else `otherwise`."""
+        return self._where("<", self.number(0), then, otherwise)
 
     def _where(self, relation: str, left: "Lanes", then: "Lanes", otherwise: "Lanes") -> "Lanes":
         """Return `then` where `left` stands in the relation to the lane, else `otherwise`."""

@@ -11,14 +11,14 @@ from rnnframe_cells.lstm import LSTM
 from rnnframe_compiled import lstm
 from rnnframe_compiled.groups import Gradients, taker
 from rnnframe_compiled.packing import pack, pack_transposed, vectors_for
-from rnnframe_compiled.twins import Twin, inputs_of, packed_inputs
+from rnnframe_compiled.twins import RecurrentTwin, inputs_of, packed_inputs
 
 _packed, _tape, _state, _scratch = map(taker, (lstm.Packed, lstm.Tape, lstm.State, lstm.Scratch))
 _gradients = taker(Gradients)
 
 
 @attrs.frozen(kw_only=True)
-class CompiledLSTM(Twin):
+class CompiledLSTM(RecurrentTwin):
     """Long short-term memory; formulas in `rnnframe_compiled.lstm`."""
 
     name: ClassVar[str] = "lstm"
@@ -27,7 +27,7 @@ class CompiledLSTM(Twin):
 
     def scratch(self, inputs: int) -> Sizes:
         """The working array first, where it is aligned, and dz."""
-        return {"work": self.work(4, inputs), "dz": 4 * self.hidden}
+        return {"work": self.work(4 * self.hidden, inputs), "dz": 4 * self.hidden}
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """U, W and b, a panel for every vector of hidden units with its four gates side by side; Wᵀ in panels."""

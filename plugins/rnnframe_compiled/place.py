@@ -33,6 +33,8 @@ _PLAIN = (
     "gru_twins.py",
     "joined.py",
     "kinds.py",
+    "linear_twins.py",
+    "lru_twin.py",
     "lstm_twin.py",
     "place.py",
     "trust.py",

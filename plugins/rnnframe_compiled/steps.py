@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import carray, njit, typeof, types
 from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
 
 from rnnframe.plugin import Array
-from rnnframe_compiled import elman, gru_after, gru_before, lstm
+from rnnframe_compiled import elman, gru_after, gru_before, independent, linear, lru, lstm
 from rnnframe_compiled.cache_files import guard_files
 from rnnframe_compiled.groups import Matrix
 from rnnframe_compiled.lanes import BYTES, INT64, address_of, bytes_of
@@ -59,6 +59,13 @@ def run(unit: Any, table: Array) -> Any:
         if found != 0:
             return found
     return 0
+
+
+def code_of_run(unit: Any, table: Array) -> Callable[[Any, Array], int]:
+    """Return `run` for arguments of the types of these, without the look at types that numba takes at every call."""
+    run(unit, table[:0])
+    code: Callable[[Any, Array], int] = run.overloads[typeof(unit), typeof(table)].entry_point
+    return code
 
 
 def finite_step(unit: Any, place: int) -> int:
@@ -160,6 +167,52 @@ def elman_step(unit: Any, place: int) -> int:
     )
     h = carray(pointer(unit, f[ARRAYS + 3]), (2, B, H))
     elman.forward(unit, f[4], inputs_of_row(unit, f, H), packed, h)
+    return 0
+
+
+def linear_step(unit: Any, place: int) -> int:
+    """Run one step of a mingru or minlstm, whose number of gates is field 4: PU, b; gates, h."""
+    f = carray(pointer(place, place), FIELDS)
+    B, I, H, count, V = f[1], f[2], f[3], f[4], BYTES // bytes_of(unit)
+    width = count * H
+    packed = carray(pointer(unit, f[ARRAYS]), -(-width // V) * V * I), carray(pointer(unit, f[ARRAYS + 1]), width)
+    tape = (
+        carray(pointer(unit, f[ARRAYS + 2]), (1, B, width)),
+        carray(pointer(unit, f[ARRAYS + 3]), (2, B, H)),
+    )
+    linear.forward(unit, count, inputs_of_row(unit, f, width), packed, tape)
+    return 0
+
+
+def independent_step(unit: Any, place: int) -> int:
+    """Run one step of an indrnn, whose activation is field 4: PU, w, b; h."""
+    f = carray(pointer(place, place), FIELDS)
+    B, I, H, V = f[1], f[2], f[3], BYTES // bytes_of(unit)
+    packed = (
+        carray(pointer(unit, f[ARRAYS]), -(-H // V) * V * I),
+        carray(pointer(unit, f[ARRAYS + 1]), H),
+        carray(pointer(unit, f[ARRAYS + 2]), H),
+    )
+    independent.forward(unit, f[4], inputs_of_row(unit, f, H), packed, carray(pointer(unit, f[ARRAYS + 3]), (2, B, H)))
+    return 0
+
+
+def lru_step(unit: Any, place: int) -> int:
+    """Run one step of a linear recurrent unit of as many states as field 4 says: PU, PC, zeros, factor, b; s, y."""
+    f = carray(pointer(place, place), FIELDS)
+    B, I, units, N, V = f[1], f[2], f[3], 2 * f[4], BYTES // bytes_of(unit)
+    packed = (
+        carray(pointer(unit, f[ARRAYS]), -(-N // V) * V * I),
+        carray(pointer(unit, f[ARRAYS + 1]), -(-units // V) * V * N),
+        carray(pointer(unit, f[ARRAYS + 2]), N),
+        carray(pointer(unit, f[ARRAYS + 3]), N),
+        carray(pointer(unit, f[ARRAYS + 4]), units),
+    )
+    tape = (
+        carray(pointer(unit, f[ARRAYS + 5]), (2, B, N)),
+        carray(pointer(unit, f[ARRAYS + 6]), (1, B, units)),
+    )
+    lru.forward(unit, inputs_of_row(unit, f, N), packed, tape)
     return 0
 
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from rnnframe.plugin import Array, Arrays, Cell, TapeRetention, Widths, is_lookup, project, rows
+from rnnframe.plugin import Array, Arrays, Cell, Layer, TapeRetention, Widths, is_lookup, project, rows
 from rnnframe_compiled import twin_from
 from rnnframe_compiled.gradients import TERMS
 from rnnframe_compiled.packing import lanes, vectors_for
@@ -25,16 +25,22 @@ PACKED = 1024
 Measure another number with `python -m tests.benchmarks speed --only compiled --shapes 1,4`: set below 200, both shapes
 are left to BLAS.
 """
+ACTIVATIONS = "tanh", "sigmoid", "relu", "identity"
+"""In the order of the numbers that kernels know them by."""
 _NO_ROWS = np.empty(0, np.int64)
 
 
 @attrs.frozen(kw_only=True)
-class Twin(Cell):
+class Twin(Layer):
     """What twins share: they declare what their cell declares. `lanes` is the number of values in a vector."""
 
     name: ClassVar[str]
-    cell: Cell
+    cell: Layer
     dtype: np.dtype[Any]
+    sizes: ClassVar[tuple[str, ...]] = ("hidden",)
+    """Options of the cell that say how large it is."""
+    matrix: ClassVar[str] = "U"
+    """What x is multiplied by: a parameter or a derived array."""
     step_arrays: ClassVar[tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]
     """Names of the weights, of the tape and of the working arrays that `rnnframe_compiled.steps` is given, in order."""
 
@@ -51,6 +57,10 @@ class Twin(Cell):
     def lanes(self) -> int:
         """Values in a vector."""
         return lanes(self.dtype)
+
+    def width(self, inputs: int) -> int:
+        """As the cell."""
+        return self.cell.width(inputs)
 
     def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """As the cell."""
@@ -76,14 +86,10 @@ class Twin(Cell):
         """As the cell."""
         return self.cell.retained_arrays(inputs, retention)
 
-    def accepts_strided_steps(self, inputs: int) -> bool:
-        """Whether inputs are few."""
-        return inputs <= COLUMNS
-
-    def work(self, gates: int, inputs: int) -> tuple[int]:
-        """Return the shape of the working array: a one, a panel of the gradients of all gates, rows of x that are not
-        dense, and a tile of sums."""
-        across = min(WIDE, vectors_for(gates * self.hidden, self.dtype))
+    def work(self, columns: int, inputs: int) -> tuple[int]:
+        """Return the shape of the working array: a one, a panel of the gradients of the sums in so many columns, rows
+        of x that are not dense, and a tile of sums."""
+        across = min(WIDE, vectors_for(columns, self.dtype))
         x = vectors_for(TERMS * inputs, self.dtype) if self.accepts_strided_steps(inputs) else 0
         return (self.lanes * (1 + TERMS * across + x + rows_of(4) * 4),)
 
@@ -96,20 +102,44 @@ class Twin(Cell):
 
         Dense x is multiplied by packed weights as the block runs (and no row is added). Looked-up rows are those of U
         with these numbers. x too wide to be packed is multiplied here for all steps, into `sums`, whose rows are then
-        added. So is x of so few samples that each step would read all of U for them, but there the block goes on with
-        b + x U as if it had computed it: the terms of every sum have one order, however many samples there are.
+        added.
         """
-        U, PU = weights["U"], weights["PU"]
-        few = x.shape[1] < FEW and PU.ndim == 3  # packed with gates side by side
-        if is_lookup(x) or (PU.size and not few):
+        U = weights[self.matrix]
+        if is_lookup(x) or weights["PU"].size:
             return inputs_of(x, U)
-        count = sums.shape[0] * sums.shape[1]
-        if PU.size:
-            x = np.ascontiguousarray(x)
-            project_gates(self.dtype.type(1), x.ctypes.data, PU, weights["Pb"], self.hidden, count, sums)
-            return 0, 0, 0, _NO_ROWS, rows(sums)
         project(x, U, sums)
-        return 0, 0, 0, np.arange(count), rows(sums)
+        return 0, 0, 0, np.arange(sums.shape[0] * sums.shape[1]), rows(sums)
+
+
+@attrs.frozen(kw_only=True)
+class RecurrentTwin(Twin):
+    """The twin of a cell whose sums have a recurrent product."""
+
+    cell: Cell
+
+    @property
+    def hidden(self) -> int:
+        """Units H."""
+        return self.cell.hidden
+
+    def accepts_strided_steps(self, inputs: int) -> bool:
+        """Whether inputs are few."""
+        return inputs <= COLUMNS
+
+    def inputs(self, x: Array, weights: Arrays, sums: Array) -> tuple[int, int, int, Array, Array]:
+        """Return the members of `groups.Inputs`, as any twin, but where x has so few samples that each step would read
+        all of U for them.
+
+        It is multiplied here for all steps, and the block goes on with b + x U as if it had computed it: the terms of
+        every sum have one order, however many samples there are.
+        """
+        PU, gates_apart = weights["PU"], weights["PU"].ndim < 3
+        if is_lookup(x) or not PU.size or x.shape[1] >= FEW or gates_apart:
+            return super().inputs(x, weights, sums)
+        x = np.ascontiguousarray(x)
+        count = sums.shape[0] * sums.shape[1]
+        project_gates(self.dtype.type(1), x.ctypes.data, PU, weights["Pb"], self.hidden, count, sums)
+        return 0, 0, 0, _NO_ROWS, rows(sums)
 
 
 def packed_inputs(inputs: int) -> int:

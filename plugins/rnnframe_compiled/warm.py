@@ -42,7 +42,7 @@ def _kind(twin: Twin | Head, dtype: np.dtype[Any]) -> str:
 
 
 def _run(cell: Twin, dtype: np.dtype[Any]) -> None:
-    small: Twin = attrs.evolve(cell, hidden=2, cell=attrs.evolve(cell.cell, hidden=2))
+    small: Twin = attrs.evolve(cell, cell=attrs.evolve(cell.cell, **dict.fromkeys(cell.sizes, 2)))
     steps, batch, inputs = 2, 1, 1
     parameters, derived = (Vector.zeros(shapes, dtype) for shapes in (small.parameters(inputs), small.derived(inputs)))
     weights = {**parameters, **derived}
@@ -52,7 +52,7 @@ def _run(cell: Twin, dtype: np.dtype[Any]) -> None:
     shapes = {name: (steps + (name in state), batch, width) for name, width in {**state, **widths}.items()}
     sizes = small.scratch(inputs).items()
     scratch = Vector({name: size if isinstance(size, tuple) else (steps, batch, size) for name, size in sizes}, dtype)
-    x, dh = np.zeros((steps, batch, inputs), dtype), np.zeros((steps, batch, small.hidden), dtype)
+    x, dh = np.zeros((steps, batch, inputs), dtype), np.zeros((steps, batch, small.width(inputs)), dtype)
     tape, gradients = Vector.zeros(shapes, dtype), Vector.zeros(small.parameters(inputs), dtype)
     dstate = Vector.zeros({name: (batch, width) for name, width in state.items()}, dtype)
     block = BlockPass(weights, x, tape, scratch, inputs)

@@ -1,8 +1,9 @@
-"""The layers without recurrent weights that come with rnnframe: dropout, units, norm, convolution, pools."""
+"""The layers beside cells that come with rnnframe: dropout, units, norm, convolution, pools, layers made of layers."""
 
 from collections.abc import Iterable
 
 from rnnframe.plugin import Layer, hookimpl
+from rnnframe_layers.bidirectional import Bidirectional
 from rnnframe_layers.blocks import Highway, Residual
 from rnnframe_layers.convolution import CausalConvolution
 from rnnframe_layers.dense import Dense, Embedding, GatedUnits
@@ -15,4 +16,5 @@ from rnnframe_layers.pools import AttentionPool, MaxPool, MeanPool
 def rnnframe_cells() -> Iterable[type[Layer]]:
     """Provide the built-in layers."""
     pools = [MeanPool, MaxPool, AttentionPool]
-    return [Dropout, Embedding, Dense, GatedUnits, LayerNorm, CausalConvolution, Residual, Highway, *pools]
+    plain: list[type[Layer]] = [Dropout, Embedding, Dense, GatedUnits, LayerNorm, CausalConvolution]
+    return [*plain, Residual, Highway, Bidirectional, *pools]

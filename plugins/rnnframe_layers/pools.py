@@ -36,6 +36,7 @@ class MeanPool(Plain):
 
     name: ClassVar[str] = "mean-pool"
     output: ClassVar[str] = "h"
+    order_free: ClassVar[bool] = True
 
     def state(self, inputs: int) -> Widths:
         """The pooled values, and how many steps there were."""
@@ -100,6 +101,7 @@ class AttentionPool(MeanPool):
     """A mean of all inputs until now, weighted by what is in them; K [inputs, units], b [units], v [units]."""
 
     name: ClassVar[str] = "attention-pool"
+    order_free: ClassVar[bool] = False
     units: int = units_option(64, "values that a weight is computed from")
 
     def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:

@@ -92,7 +92,8 @@ class Tracking(Watcher):
 
     def _add_validation(self, record: EvaluationRecord | EpochRecord) -> None:
         measures = {"validation/" + re.sub(r"[^\w.-]", "_", name): value for name, value in record.measures.items()}
-        self._add(record.update, {"loss/validation": record.valid_loss, **measures})
+        if record.valid_loss is not None:  # something is held out
+            self._add(record.update, {"loss/validation": record.valid_loss, **measures})
 
     def _add(self, update: int, values: Mapping[str, float]) -> None:
         now = int(time.time() * 1000)

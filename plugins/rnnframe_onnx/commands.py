@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from rnnframe.plugin import RnnframeError, UsageError
+from rnnframe.plugin import RnnframeError, UsageError, write_whole
 
 LOOKING_UP = ("characters", "bytes")
 """The tasks whose inputs are row numbers."""
@@ -37,7 +37,7 @@ def export_command(run: str, out: str, checkpoint: str, lengths: bool, looked_up
     looked_up = looked_up or getattr(task, "name", None) in LOOKING_UP
     made = to_onnx(model.network, task, learnt, looked_up=looked_up, lengths=lengths).SerializeToString()
     try:
-        Path(out).write_bytes(made)
+        write_whole(Path(out), made)
     except OSError as error:
         raise RnnframeError(f"cannot write {out!r}: {error.strerror or error}") from None
     click.echo(f"{out}: {len(made):,} bytes")

@@ -13,10 +13,12 @@ from rnnframe.plugin import Array, Arrays, OptionError
 
 OPSET, IR_VERSION = 18, 9
 """Of the models that are written: old enough for the runtimes in use, new enough for the attribute layout."""
-OPERATORS = {"elman": "RNN", "lstm": "LSTM", "gru": "GRU"}
-CELLS = {operator: cell for cell, operator in OPERATORS.items()}
+OPERATORS = {"elman": "RNN", "lstm": "LSTM", "gru": "GRU", "peephole-lstm": "LSTM"}
+RECURRENT = ("RNN", "LSTM", "GRU")
 ORDER = {"RNN": (0,), "LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2)}
 """The gates of ONNX as numbers of ours."""
+PEEPHOLES = (0, 2, 1)
+"""The parts i, o, f of ONNX's peepholes as numbers of ours; they exchange two, so this is their way back too."""
 STATES = {"RNN": ("h",), "LSTM": ("h", "c"), "GRU": ("h",)}
 """The states in the order of an operator's inputs and outputs."""
 ACTIVATIONS = {"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu", "identity": "Affine"}
@@ -30,11 +32,12 @@ PREFIX = "rnnframe."
 
 @attrs.frozen(eq=False)
 class OperatorWeights:
-    """The arrays W [1, gates·H, inputs], R [1, gates·H, H] and B [1, 2·gates·H] of an operator."""
+    """The arrays W [1, gates·H, inputs], R [1, gates·H, H] and B [1, 2·gates·H] of an operator; P [1, 3H] or None."""
 
     W: Array
     R: Array
     B: Array
+    P: Array | None = None
 
 
 def to_operator(operator: str, parameters: Arrays) -> OperatorWeights:
@@ -45,7 +48,8 @@ def to_operator(operator: str, parameters: Arrays) -> OperatorWeights:
         second[-len(parameters["bn"]) :] = parameters["bn"]
     biases = np.concatenate([_reordered(b, order), _reordered(second, order)])
     W, R = (_reordered(parameters[name], order).T for name in ("U", "W"))
-    return OperatorWeights(np.ascontiguousarray(W)[None], np.ascontiguousarray(R)[None], biases[None])
+    P = _reordered(parameters["p"], PEEPHOLES)[None] if "p" in parameters else None
+    return OperatorWeights(np.ascontiguousarray(W)[None], np.ascontiguousarray(R)[None], biases[None], P)
 
 
 def to_parameters(operator: str, weights: OperatorWeights, *, reset_after: bool) -> dict[str, Array]:
@@ -57,7 +61,19 @@ def to_parameters(operator: str, weights: OperatorWeights, *, reset_after: bool)
     if reset_after:
         H = weights.R.shape[2]
         b[2 * H :], made["bn"] = first[2 * H :], second[2 * H :]
+    if weights.P is not None:
+        made["p"] = _reordered(weights.P[0], PEEPHOLES)
     return made
+
+
+def cell_of(operator: str, weights: OperatorWeights, *, activation: str, reset_after: bool) -> str:
+    """Return the spec of the cell that computes what an operator does; the activation is that of an RNN."""
+    hidden = f"hidden={weights.R.shape[2]}"
+    if operator == "RNN":
+        return f"elman:{hidden},activation={activation}"
+    if operator == "GRU":
+        return f"gru:{hidden},reset={'after' if reset_after else 'before'}"
+    return f"lstm:{hidden}" if weights.P is None else f"peephole-lstm:{hidden}"
 
 
 def options_of(layer: Any, number: int) -> tuple[str, dict[str, Any]]:

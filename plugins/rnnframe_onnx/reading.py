@@ -14,7 +14,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from rnnframe.plugin import Array, Arrays, OptionError
-from rnnframe_onnx.operators import ACTIVATIONS, CELLS, PREFIX, OperatorWeights, to_parameters
+from rnnframe_onnx.operators import ACTIVATIONS, PREFIX, RECURRENT, OperatorWeights, cell_of, to_parameters
 
 PLAIN = {"clip": None, "input_forget": 0, "direction": b"forward"}
 """Attributes that must have these values: no cell has what others mean."""
@@ -131,7 +131,7 @@ def _first_input(model: onnx.ModelProto, known: Arrays, data: list[str]) -> str:
     """Return the input that the first recurrent operator reads, through any operators that lie between."""
     made_by = {name: node for node in model.graph.node for name in node.output}
     for node in model.graph.node:
-        if node.op_type in CELLS:
+        if node.op_type in RECURRENT:
             name = node.input[0]
             while name in made_by:
                 maker = made_by[name]
@@ -150,7 +150,7 @@ def _follow(path: _Path, node: Any, source: str) -> None:
     axes, about = path.axes[source], {each.name: helper.get_attribute_value(each) for each in node.attribute}
     known = [path.known.get(name) for name in node.input]
     op = node.op_type
-    if op in CELLS:
+    if op in RECURRENT:
         _recurrent(path, node, about)
     elif op in KEPT:
         path.axes[node.output[0]] = axes
@@ -217,19 +217,17 @@ def _recurrent(path: _Path, node: Any, about: dict[str, Any]) -> None:
         raise _refused(node, f"has activations={functions}, which no cell here has")
     arrays = [path.known.get(name) if name else None for name in node.input]
     arrays += [None] * (8 - len(arrays))
-    if arrays[1] is None or arrays[2] is None or (len(node.input) > 3 and node.input[3] and arrays[3] is None):
+    W, R, optional = arrays[1], arrays[2], (place for place in (3, 7) if place < len(node.input) and node.input[place])
+    if W is None or R is None or any(arrays[place] is None for place in optional):
         raise _refused(node, "has weights that are not constants")
-    if len(node.input) > 7 and node.input[7] and (arrays[7] is None or np.any(arrays[7])):
-        raise _refused(node, "has peepholes, which no cell here has")
     if any(state is not None and np.any(state) for state in arrays[5:7]):
         raise _refused(node, "has a constant initial state that is not zero")
-    W, R = arrays[1], arrays[2]
     B = np.zeros((1, 2 * R.shape[1]), R.dtype) if arrays[3] is None else arrays[3]
+    weights = OperatorWeights(W, R, B, arrays[7])
     after = op == "GRU" and bool(about.get("linear_before_reset", 0))
-    made = to_parameters(op, OperatorWeights(W, R, B), reset_after=after)
+    made = to_parameters(op, weights, reset_after=after)
     path.parameters |= {f"layer{number}.{name}": value for name, value in made.items()}
-    option = {"RNN": f",activation={names.get(functions[0])}", "GRU": f",reset={'after' if after else 'before'}"}
-    path.cells.append(f"{CELLS[op]}:hidden={R.shape[2]}{option.get(op, '')}")
+    path.cells.append(cell_of(op, weights, activation=names.get(functions[0], ""), reset_after=after))
     directions = (("T", "1", "B", "features"), ("B", "T", "1", "features"))[layout]
     finals = (("1", "B", "features"), ("B", "1", "features"))[layout]
     for output, axes in zip(node.output, (directions, finals, finals), strict=False):

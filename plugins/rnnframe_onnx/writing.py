@@ -5,7 +5,8 @@
     outputs  "predictions" [T, B, outputs], [B, outputs] of the last step where the head is at=last;
              "next.layer0.h" and so on, the states to go on from
 
-T and B are free. Where a task has learnt scales, x is float64 in the units of the data, and so are forecasts: values as
+T and B are free. A forecast of differences at a lag also takes "before" [lag, B, inputs], the rows before x, and gives
+"next.before". Where a task has learnt scales, x is float64 in the units of the data, and so are forecasts: values as
 large as dates keep their digits until the mean is taken off.
 """
 
@@ -29,6 +30,9 @@ from rnnframe_onnx.operators import (
     to_operator,
 )
 
+END = 2**63 - 1
+"""Behind the last row, for an operator that takes a part."""
+
 
 class Graph:
     """Nodes in the order of their making, the arrays that they read, and what goes in and out."""
@@ -49,6 +53,12 @@ class Graph:
         self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
         return output
 
+    def part(self, source: str, output: str, start: int, stop: int, *, axis: int) -> str:
+        """Add a node that takes `start` to `stop` of an axis, and return its output's name."""
+        numbers = {"start": start, "stop": stop, "axis": axis}
+        names = [self.constant(f"{name} {value}", np.array([value])) for name, value in numbers.items()]
+        return self.add("Slice", [source, *names], output)
+
     def model(self, metadata: dict[str, str]) -> onnx.ModelProto:
         """Return the whole, checked by onnx."""
         arrays = [numpy_helper.from_array(array, name) for name, array in self.arrays.items()]
@@ -68,7 +78,7 @@ def to_onnx(
     Parameters
     ----------
     network
-        An `rnnframe.Network` of layers elman, lstm and gru.
+        An `rnnframe.Network` of layers elman, lstm, gru and peephole-lstm.
     task, learnt
         Those of a `TaskModel`: scales go into the graph, classes and vocabulary into the metadata.
     looked_up
@@ -89,7 +99,8 @@ def to_onnx(
     _check_expressible(network, task)
     graph, kind = Graph(), helper.np_dtype_to_tensor_dtype(network.dtype)
     scale = _scale(learnt, network)
-    x = _read(graph, network, kind, scale, looked_up)
+    lag = getattr(task, "difference", None) or 0
+    x = _read(graph, network, kind, scale, looked_up=looked_up, lag=lag)
     if lengths:
         graph.inputs.append(helper.make_tensor_value_info("lengths", TensorProto.INT32, ["B"]))
     graph.constant("axis 0", np.array([0]))
@@ -114,11 +125,6 @@ def _check_expressible(network: Any, task: Any) -> None:
         raise OptionError(f"predictions of loss {head.loss.name!r} cannot be written as ONNX; those of {known} can")
     if head is not None and head.readout.name != "affine":
         raise OptionError(f"readout {head.readout.name!r} cannot be written as ONNX; affine can")
-    if getattr(task, "difference", None) is not None:
-        raise OptionError(
-            f"task {render(task)!r} learns differences, which a model of single steps cannot take; train without "
-            "difference=, or export the network alone"
-        )
 
 
 def _scale(learnt: Any, network: Any) -> tuple[Array, Array] | None:
@@ -131,7 +137,9 @@ def _scale(learnt: Any, network: Any) -> tuple[Array, Array] | None:
     return mean, spread
 
 
-def _read(graph: Graph, network: Any, kind: int, scale: tuple[Array, Array] | None, looked_up: bool) -> str:
+def _read(
+    graph: Graph, network: Any, kind: int, scale: tuple[Array, Array] | None, *, looked_up: bool, lag: int
+) -> str:
     """Declare x and return the name of what the first layer reads."""
     if looked_up:
         graph.inputs.append(helper.make_tensor_value_info("x", TensorProto.INT64, ["T", "B"]))
@@ -141,21 +149,46 @@ def _read(graph: Graph, network: Any, kind: int, scale: tuple[Array, Array] | No
     graph.inputs.append(helper.make_tensor_value_info("x", of_x, ["T", "B", network.inputs]))
     if scale is None:
         return "x"
-    centred = graph.add("Sub", ["x", graph.constant("mean", scale[0])], "centred")
+    read = _differenced(graph, network.inputs, lag) if lag else "x"
+    centred = graph.add("Sub", [read, graph.constant("mean", scale[0])], "centred")
     scaled = graph.add("Div", [centred, graph.constant("spread", scale[1])], "scaled")
     return graph.add("Cast", [scaled], "standardized", to=kind)
+
+
+def _differenced(graph: Graph, width: int, lag: int) -> str:
+    """Declare the rows before x and those to go on from, and return the name of x less the rows `lag` before."""
+    for name, declared in (("before", graph.inputs), ("next.before", graph.outputs)):
+        declared.append(helper.make_tensor_value_info(name, TensorProto.DOUBLE, [lag, "B", width]))
+    graph.add("Concat", ["before", "x"], "rows", axis=0)
+    graph.part("rows", "next.before", -lag, END, axis=0)
+    return graph.add("Sub", ["x", graph.part("rows", "rows before", 0, -lag, axis=0)], "differences")
+
+
+def _restored(graph: Graph, ahead: str, width: int, horizon: int, lag: int) -> str:
+    """Return the name of the values that differences forecast for 1 to `horizon` rows ahead, `width` of each, make."""
+    made: list[str] = []
+    for k in range(horizon):
+        if k < lag:
+            rows = graph.part("rows", f"rows for {k + 1} ahead", k + 1, k + 1 - lag or END, axis=0)
+            base = graph.part(rows, f"base {k + 1} ahead", 0, width, axis=2)
+        else:
+            base = made[k - lag]
+        change = graph.part(ahead, f"change {k + 1} ahead", k * width, (k + 1) * width, axis=2)
+        made.append(graph.add("Add", [base, change], f"value {k + 1} ahead"))
+    return graph.add("Concat", made, "values ahead", axis=2)
 
 
 def _add_layer(graph: Graph, number: int, cell: Any, parameters: Any, x: str, kind: int, lengths: str) -> str:
     operator, attributes = options_of(cell, number)
     at, weights = f"layer{number}", to_operator(operator, parameters)
-    names = [graph.constant(f"{at}.{name}", value) for name, value in attrs.asdict(weights, recurse=False).items()]
+    arrays = {name: value for name, value in attrs.asdict(weights, recurse=False).items() if value is not None}
+    W, R, B, *P = [graph.constant(f"{at}.{name}", value) for name, value in arrays.items()]
     states = [f"{at}.{name}" for name in STATES[operator]]
     for state in states:
         graph.inputs.append(helper.make_tensor_value_info(state, kind, ["B", cell.hidden]))
         graph.outputs.append(helper.make_tensor_value_info(f"next.{state}", kind, ["B", cell.hidden]))
         graph.add("Unsqueeze", [state, "axis 0"], f"first.{state}")
-    given = [x, *names, lengths, *(f"first.{state}" for state in states)]
+    given = [x, W, R, B, lengths, *(f"first.{state}" for state in states), *P]
     made = [f"{at}.Y", *(f"last.{state}" for state in states)]
     graph.nodes.append(helper.make_node(operator, given, made, name=at, **attributes))
     for state in states:
@@ -180,6 +213,8 @@ def _predict(
         mean, spread = (np.tile(each[: width // task.horizon], task.horizon) for each in scale)
         spreads = graph.add("Mul", [ahead, graph.constant("spread ahead", spread)], "spread out")
         h = graph.add("Add", [spreads, graph.constant("mean ahead", mean)], "restored")
+        if task.difference:
+            h = _restored(graph, h, width // task.horizon, task.horizon, task.difference)
     graph.add("Identity", [h], "predictions")
     sizes = ["B", width] if at_last else ["T", "B", width]
     graph.outputs.insert(0, helper.make_tensor_value_info("predictions", kind, sizes))

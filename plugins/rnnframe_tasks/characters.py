@@ -10,7 +10,7 @@ from attrs.validators import ge
 from rnnframe.plugin import ByteSize, DataError, Setting, Task
 from rnnframe_tasks.byte_sources import ByteSource, HeldBytes, open_bytes
 from rnnframe_tasks.standard_input import NAME, STDIN, StandardInput, TextCharacters, open_input
-from rnnframe_tasks.streams import Numbers, Streams, Text, TextExamples, parted
+from rnnframe_tasks.streams import TEXT_TAKES, Numbers, Streams, Text, TextExamples, parted
 from rnnframe_tasks.text import EMBEDDED, Vocabulary, embedded_text
 from rnnframe_tasks.text_files import TextFile
 
@@ -48,6 +48,7 @@ class Characters(Task):
     name: ClassVar[str] = "characters"
     unit: ClassVar[str] = "nats/char"
     counted: ClassVar[str] = "characters"
+    takes: ClassVar[tuple[str, ...]] = TEXT_TAKES
     learns: ClassVar[type[Any]] = Vocabulary
 
     def open(self, setting: Setting) -> Text | StandardInput:
@@ -63,13 +64,16 @@ class Characters(Task):
             only = text.vocabulary.characters
             raise DataError(f"{name} has only the character {only!r}; a model needs at least two to choose from")
         numbers = self._numbers(text)
+        valid = None
+        if held_out:
+            valid = _examples(f"the held-out part of {name}", Streams(numbers, held_out, split), text.vocabulary)
         return Text(
             inputs=size,
             looked_up=True,
             head=f"softmax:classes={size}",
             learnt=text.vocabulary,
             train=Streams(numbers, setting.batch, 0, split),
-            valid=_examples(f"the held-out part of {name}", Streams(numbers, held_out, split), text.vocabulary),
+            valid=valid,
             digest=text.digest,
             remarks=text.strange.remarks,
             steps=setting.steps,

@@ -93,7 +93,9 @@ class Classify(WholeSequences):
             head=f"softmax:classes={len(labels)},at=last{self._weights(y[train], len(labels))}",
             learnt=Learnt(labels=labels, mean=scale.mean, spread=scale.spread, fill=mean),
             digest=digest_of(read, targets),
-            valid=SequenceExamples(
+            valid=None
+            if not len(kept)
+            else SequenceExamples(
                 name=f"{len(kept)} held-out samples of {setting.data}",
                 sequences=self.ready(read.sequences.take(kept), scale, mean),
                 y=y[kept],
@@ -163,6 +165,8 @@ def _lost(read: Labelled, labels: tuple[str, ...], kept: Array) -> Iterator[str]
     absent = [label for label in read.classes if label not in labels]
     if absent:
         yield f"no sample is of {_named(absent)}, which its header names; the model will not know it"
+    if not len(kept):
+        return
     alone = [label for number, label in enumerate(labels) if number not in kept]
     if alone:
         yield f"nothing is held out of {_named(alone)}, with too few samples: no validation tells how it is learnt"

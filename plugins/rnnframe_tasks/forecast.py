@@ -42,6 +42,7 @@ class Forecast(Task):
 
     name: ClassVar[str] = "forecast"
     unit: ClassVar[str] = "squared error"
+    takes: ClassVar[tuple[str, ...]] = ("data", "steps", "held_out", "all")
     learns: ClassVar[type[Any]] = Learnt
     column: tuple[str, ...] | None = _option("columns to forecast; none: all that hold numbers and have no other role")
     also: tuple[str, ...] | None = _option("further columns to read, numbers or texts")
@@ -100,19 +101,13 @@ class Forecast(Task):
         starts, lasts, lengths = windows_of(firsts, ends, steps, self.stride)
         learning = Learning.joined(parts)
         held = sum(map(len, series)) - sum(train)
+        name = f"{held} held-out rows of {setting.data}"
         return Windows(
             inputs=learning.x(np.array(firsts[:1])).shape[-1],
             head=self._head(len(roles.targets)),
             learnt=learnt,
             digest=_digest(panel, learnt),
-            valid=self._examples(
-                series,
-                scales,
-                learnt,
-                tuple(rows - 1 for rows in train),
-                f"{held} held-out rows of {setting.data}",
-                (),
-            ),
+            valid=self._examples(series, scales, learnt, tuple(rows - 1 for rows in train), name, ()) if held else None,
             remarks=(*remarks, part_remark(series, train)),
             learning=learning,
             steps=steps,
@@ -223,7 +218,8 @@ class Forecast(Task):
 
     def _train_rows(self, series: Series, setting: Setting) -> int:
         """Return how many rows of a series are trained on; raises `DataError` for too few."""
-        train = len(series) - max(self.horizon, round(len(series) * setting.held_out))
+        held = max(self.horizon, round(len(series) * setting.held_out)) if setting.held_out else 0
+        train = len(series) - held
         needed = max(self._lag + self.horizon + 2, self.season)
         if train < needed:
             of = f" in the series {series.name!r}" if series.name else ""
@@ -277,7 +273,7 @@ class Forecast(Task):
 
 def _check_values(series: Series, train: int, lag: int, path: str) -> None:
     for part, rows in (("trained on", slice(lag + 1, train)), ("held out", slice(train, None))):
-        if not series.present[rows, : series.targets].any():
+        if rows.start != len(series) and not series.present[rows, : series.targets].any():
             of = f" of the series {series.name!r}" if series.name else ""
             raise DataError(
                 f"data file {path!r} has no value to forecast among the rows{of} that are {part}; give more rows, or "

@@ -36,7 +36,7 @@ def held_out_of_each(y: Array, share: float, seed: int, what: str) -> tuple[Arra
     """
     sizes = np.bincount(y)
     kept = min(kept_of(len(y), share, what), int((sizes - 1).sum()))
-    if not kept:
+    if not kept and share:
         raise DataError(f"{what} has one sample of each class; none can be held out, give more samples")
     wanted = sizes * share
     of_class = np.minimum(np.floor(wanted).astype(int), sizes - 1)
@@ -54,6 +54,8 @@ def held_out_of_each(y: Array, share: float, seed: int, what: str) -> tuple[Arra
 
 def kept_of(count: int, share: float, what: str) -> int:
     """Return how many samples are held out; raises `DataError` where none would be left to train on."""
+    if not share:
+        return 0
     kept = max(1, round(count * share))
     if count > 1 and kept == count:
         raise DataError(f"{what} has {count} samples, and --held-out {share:g} keeps them all; lower --held-out")

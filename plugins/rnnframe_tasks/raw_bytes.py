@@ -10,7 +10,7 @@ from attrs.validators import ge
 from rnnframe.plugin import Array, DataError, NothingLearnt, Setting, Task
 from rnnframe_tasks.byte_sources import ByteSource, blocks, open_bytes
 from rnnframe_tasks.standard_input import STDIN, ByteCharacters, StandardInput, open_input
-from rnnframe_tasks.streams import Streams, Text, TextExamples, parted
+from rnnframe_tasks.streams import TEXT_TAKES, Streams, Text, TextExamples, parted
 
 VALUES = 256
 
@@ -59,6 +59,7 @@ class Bytes(Task):
     name: ClassVar[str] = "bytes"
     unit: ClassVar[str] = "nats/byte"
     counted: ClassVar[str] = "bytes"
+    takes: ClassVar[tuple[str, ...]] = TEXT_TAKES
 
     def open(self, setting: Setting) -> Text | StandardInput:
         """Go through a file; raises `DataError` where it is too short for the batch in both parts."""
@@ -71,14 +72,16 @@ class Bytes(Task):
         digest = hashlib.sha256()
         for _, block in blocks(source, 0):
             digest.update(block)
-        numbers = Numbers(source)
+        numbers, valid = Numbers(source), None
+        if held_out:
+            valid = _examples(f"the held-out part of {source.name}", Streams(numbers, held_out, split))
         return Text(
             inputs=VALUES,
             looked_up=True,
             head=f"softmax:classes={VALUES}",
             learnt=NothingLearnt(),
             train=Streams(numbers, setting.batch, 0, split),
-            valid=_examples(f"the held-out part of {source.name}", Streams(numbers, held_out, split)),
+            valid=valid,
             digest=digest.hexdigest(),
             steps=setting.steps,
         )

@@ -93,7 +93,9 @@ class Regress(WholeSequences):
                 target_spread=of_targets.spread[0],
             ),
             digest=digest_of(read, targets),
-            valid=NumberExamples(
+            valid=None
+            if not len(kept)
+            else NumberExamples(
                 name=f"{len(kept)} held-out samples of {setting.data}",
                 sequences=self.ready(read.sequences.take(kept), scale, mean),
                 y=y[kept],

@@ -90,7 +90,7 @@ class Rolls(Task):
 
     name: ClassVar[str] = "rolls"
     unit: ClassVar[str] = "nats/step"
-    takes: ClassVar[tuple[str, ...]] = ("data", "held_out")
+    takes: ClassVar[tuple[str, ...]] = ("data", "held_out", "all")
     learns: ClassVar[type[Any]] = Learnt
 
     def open(self, setting: Setting) -> RollData:
@@ -98,20 +98,24 @@ class Rolls(Task):
         if setting.data is None:
             raise DataError("task 'rolls' has no data of its own; give an .npz file with --data FILE")
         parts, remarks = _read(setting.data)
-        if "train" in parts and "valid" in parts:
-            train, valid, name = parts["train"], parts["valid"], f"the part valid of {setting.data}"
-        else:
-            rolls = parts.get("train", next(iter(parts.values())))
-            chosen, kept = held_out(len(rolls), setting.held_out, setting.seed, f"data file {setting.data!r}")
-            train, valid, name = rolls.take(chosen), rolls.take(kept), f"{len(kept)} held-out rolls of {setting.data}"
-        if train.channels != valid.channels:
-            raise DataError(f"data file {setting.data!r}: train has {train.channels} channels, valid {valid.channels}")
+        rolls = parts.get("train", next(iter(parts.values())))
+        kept, name = parts.get("valid") if "train" in parts else None, f"the part valid of {setting.data}"
+        if kept is not None and rolls.channels != kept.channels:
+            raise DataError(f"data file {setting.data!r}: train has {rolls.channels} channels, valid {kept.channels}")
+        train, valid = rolls, kept
+        if not setting.held_out:
+            train, valid = rolls if kept is None else rolls.followed_by(kept), None
+            remarks += ("trained on the parts train and valid",) if kept is not None else ()
+        elif kept is None:
+            chosen, rest = held_out(len(rolls), setting.held_out, setting.seed, f"data file {setting.data!r}")
+            train, valid, name = rolls.take(chosen), rolls.take(rest), f"{len(rest)} held-out rolls of {setting.data}"
+        held = [] if valid is None else [valid.values, valid.lengths]
         return RollData(
             inputs=train.channels,
             head=f"bernoulli:outputs={train.channels}",
             learnt=Learnt(channels=train.channels),
-            digest=digest([train.values, train.lengths, valid.values, valid.lengths]),
-            valid=RollExamples(name=name, rolls=valid, batch=setting.batch),
+            digest=digest([train.values, train.lengths, *held]),
+            valid=None if valid is None else RollExamples(name=name, rolls=valid, batch=setting.batch),
             remarks=remarks,
             rolls=train,
             order=Shuffled(len(train), setting.batch, setting.seed),

@@ -35,6 +35,10 @@ class Sequences:
         spans = [np.arange(starts[n], starts[n] + self.lengths[n]) for n in chosen]
         return Sequences(self.values[np.concatenate(spans)], self.lengths[chosen])
 
+    def followed_by(self, other: "Sequences") -> "Sequences":
+        """Return these sequences and then others."""
+        return Sequences(np.concatenate([self.values, other.values]), np.concatenate([self.lengths, other.lengths]))
+
     def padded(self, chosen: Array) -> Array:
         """Return some of the sequences side by side, [T, B, channels], zeros behind the shorter ones."""
         starts, lengths = self.starts()[chosen], self.lengths[chosen]

@@ -150,25 +150,36 @@ class StandardInput(Dataset):
 def open_input(
     characters: Characters, setting: Setting, epoch: int, size: int, learnt: object, examples: Judged
 ) -> StandardInput:
-    """Read the beginning of standard input, which is held out; the rest is read as it is trained on.
+    """Read the beginning of standard input, which is held out unless nothing is; the rest is read as it is due.
 
     epoch: batches of one. size: how many different characters there are. Raises `DataError` where the input ends.
     """
     pages = Pages(characters=characters, steps=epoch * setting.steps, batch=setting.batch)
-    valid = max(3, int(pages.steps * pages.batch * setting.held_out))
-    beginning = characters.read(valid)
-    if len(beginning) < valid:
-        raise DataError(
-            f"{NAME} ended after {len(beginning)} {characters.what}; {valid} are held out at its beginning: "
-            "lower --held-out, or the batches of an epoch with epoch=N"
-        )
+    valid = None
+    if setting.held_out:
+        beginning = _beginning(characters, max(3, int(pages.steps * pages.batch * setting.held_out)))
+        kept = Streams(beginning, min(setting.batch, max(1, len(beginning) // 64)))
+        valid = examples(f"the beginning of {NAME}", kept)
+    else:
+        beginning = pages.page(0).numbers[:]
     return StandardInput(
         inputs=size,
         looked_up=True,
         head=f"softmax:classes={size}",
         learnt=learnt,
         pages=pages,
-        valid=examples(f"the beginning of {NAME}", Streams(beginning, min(setting.batch, max(1, valid // 64)))),
+        valid=valid,
         digest=hashlib.sha256(np.ascontiguousarray(beginning, np.int32).tobytes()).hexdigest(),
         steps=setting.steps,
     )
+
+
+def _beginning(characters: Characters, count: int) -> Array:
+    """Return the first characters, which are held out; raises `DataError` where there are fewer."""
+    beginning = characters.read(count)
+    if len(beginning) < count:
+        raise DataError(
+            f"{NAME} ended after {len(beginning)} {characters.what}; {count} are held out at its beginning: "
+            "lower --held-out, or the batches of an epoch with epoch=N"
+        )
+    return beginning

@@ -8,6 +8,8 @@ import numpy as np
 
 from rnnframe.plugin import Array, Batch, DataError, Dataset, Examples, Predicted, Setting
 
+TEXT_TAKES = ("data", "steps", "held_out", "all")
+"""What tasks of texts are told."""
 PIECE = 1024
 """Steps that are judged or predicted at once."""
 PAGE = 1 << 16
@@ -113,7 +115,7 @@ class TextExamples(Examples):
 
 @attrs.frozen(kw_only=True, eq=False)
 class Text(Dataset):
-    """A text in two parts, the last of which is held out."""
+    """A text, the end of which may be held out."""
 
     train: Streams
     steps: int
@@ -135,14 +137,16 @@ class Text(Dataset):
 
 
 def parted(length: int, setting: Setting, name: str, what: str) -> tuple[int, int]:
-    """Return where the held-out part of so many numbers begins, and in how many streams it is read.
+    """Return where the held-out part of so many numbers begins, and in how many streams it is read: 0 where none is.
 
     Raises `DataError` where they are too few for the batch in either part.
     """
     valid, needed = int(length * setting.held_out), 2 * setting.batch + 1
+    if not setting.held_out and length >= needed:
+        return length, 0
     if length - valid < needed or valid < 3:
         raise DataError(
             f"{name} has {length} {what}, {valid} of them held out; batch={setting.batch} needs at least "
-            f"{needed} to train on and 3 held out: lower --batch or give a longer text"
+            f"{needed} to train on{' and 3 held out' if setting.held_out else ''}: lower --batch or give a longer text"
         )
     return length - valid, min(setting.batch, max(1, valid // 64))

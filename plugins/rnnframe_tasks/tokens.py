@@ -17,7 +17,7 @@ from rnnframe.plugin import Array, DataError, PluginError, Setting, Task
 from rnnframe_tasks.byte_sources import ByteSource
 from rnnframe_tasks.characters import source_of
 from rnnframe_tasks.files import digest
-from rnnframe_tasks.streams import Streams, Text, TextExamples
+from rnnframe_tasks.streams import TEXT_TAKES, Streams, Text, TextExamples
 from rnnframe_tasks.text import UNKNOWN
 
 NO_WORD = "<unk>"
@@ -112,6 +112,7 @@ class Tokens(Task):
 
     unit: ClassVar[str] = "nats/token"
     counted: ClassVar[str] = "tokens"
+    takes: ClassVar[tuple[str, ...]] = TEXT_TAKES
     learns: ClassVar[type[Any]] = Pieces
     size: int = attrs.field(default=8000, validator=ge(300), metadata={"help": "different pieces at most"})
 
@@ -126,19 +127,21 @@ class Tokens(Task):
         pieces = self.learn(line + "\n" for line in text[:cut].split("\n"))
         train, valid = pieces.encode(text[:cut]), pieces.encode(text[cut:])
         needed = 2 * setting.batch + 1
-        if len(train) < needed or len(valid) < 3 or len(pieces) < 2:
+        if len(train) < needed or (setting.held_out and len(valid) < 3) or len(pieces) < 2:
             raise DataError(
                 f"{name} has {len(train)} tokens to train on and {len(valid)} held out; batch={setting.batch} needs at "
-                f"least {needed} and 3: lower --batch or give a longer text"
+                f"least {needed} and {3 if setting.held_out else 0}: lower --batch or give a longer text"
             )
-        size, batch = len(pieces), min(setting.batch, max(1, len(valid) // 64))
+        size, batch, kept = len(pieces), min(setting.batch, max(1, len(valid) // 64)), None
+        if setting.held_out:
+            kept = _examples(f"the held-out part of {name}", Streams(valid, batch), pieces)
         return Text(
             inputs=size,
             looked_up=True,
             head=f"softmax:classes={size}",
             learnt=pieces,
             train=Streams(train, setting.batch),
-            valid=_examples(f"the held-out part of {name}", Streams(valid, batch), pieces),
+            valid=kept,
             digest=digest([text, pieces.tokenizer]),
             steps=setting.steps,
         )

@@ -19,6 +19,8 @@ def read_remarks(table: Table, roles: Roles, panel: Panel) -> tuple[str, ...]:
 def part_remark(series: Sequence[Series], train: Sequence[int]) -> str:
     """Return which rows are trained on and which are held out: those of the first series stand for all."""
     first, rows = series[0], train[0]
+    if sum(train) == sum(map(len, series)):
+        return f"trained on all {sum(train):,} rows"
     told = f"trained on {sum(train):,} rows, held out {sum(map(len, series)) - sum(train):,} at the end"
     if len(series) > 1:
         told += " of the series"

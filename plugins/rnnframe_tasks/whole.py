@@ -74,7 +74,7 @@ class WholeSequences(Task):
     """A task with one target for a whole sequence of one or more channels, of any length."""
 
     counted: ClassVar[str] = "sequences"
-    takes: ClassVar[tuple[str, ...]] = ("data", "held_out")
+    takes: ClassVar[tuple[str, ...]] = ("data", "held_out", "all")
     standardize: bool = attrs.field(
         default=True, metadata={"help": "whether channels are scaled to mean 0 and spread 1 of the training part"}
     )

@@ -105,7 +105,8 @@ class Events(Watcher):
 
     def _add_validation(self, record: EvaluationRecord | EpochRecord) -> None:
         measures = {"validation/" + name.replace(" ", "_"): value for name, value in record.measures.items()}
-        self._add(record.update, {"loss/validation": record.valid_loss, **measures})
+        if record.valid_loss is not None:  # something is held out
+            self._add(record.update, {"loss/validation": record.valid_loss, **measures})
 
     def _add(self, update: int, values: Mapping[str, float]) -> None:
         summary = self._summary(value=[self._summary.Value(tag=tag, simple_value=v) for tag, v in values.items()])

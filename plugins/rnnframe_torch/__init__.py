@@ -11,9 +11,23 @@ try:
 except ImportError:
     raise ImportError('rnnframe_torch needs a package: pip install "rnnframe[torch]"') from None
 
+from rnnframe_torch.accelerating import Accelerated, accelerate
 from rnnframe_torch.exchange import from_torch, to_torch
 from rnnframe_torch.explaining import explain
 from rnnframe_torch.planning import plan
+from rnnframe_torch.recurrent import GRU, LSTM, RNN
 from rnnframe_torch.unrolling import unroll, unroll_loss
 
-__all__ = ["explain", "from_torch", "plan", "to_torch", "unroll", "unroll_loss"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Accelerated",
+    "accelerate",
+    "explain",
+    "from_torch",
+    "plan",
+    "to_torch",
+    "unroll",
+    "unroll_loss",
+]

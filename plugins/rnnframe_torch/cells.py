@@ -73,6 +73,11 @@ class CellModel:
         return 64
 
     @property
+    def both_ways(self) -> bool:
+        """It does not."""
+        return False
+
+    @property
     def least_rows(self) -> None:
         """None: shorter chunks than usual take a fifth more time, and more."""
         return None

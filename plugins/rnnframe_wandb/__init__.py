@@ -84,7 +84,8 @@ class Recording(Watcher):
 
     def _log_validation(self, record: EvaluationRecord | EpochRecord) -> None:
         measures = {f"validation/{name}": value for name, value in record.measures.items()}
-        self._recorded.log({"loss/validation": record.valid_loss, **measures}, step=record.update)
+        if record.valid_loss is not None:  # something is held out
+            self._recorded.log({"loss/validation": record.valid_loss, **measures}, step=record.update)
 
 
 @hookimpl

@@ -1,5 +1,6 @@
 """The command `rnnframe`. Errors are one line on stderr; exit code 2 means wrong use, 1 failed work."""
 
+import errno
 import os
 import sys
 from typing import NoReturn
@@ -15,6 +16,8 @@ from rnnframe.registry.registry import using
 LONGEST = 1200
 """Characters of an error; one that lists all known names may need hundreds."""
 
+FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+"""What the system says where a disk is full or a quota is used up."""
 
 GROUPS = {
     "Train and use a network": {
@@ -113,6 +116,8 @@ def run() -> int:
     except SystemExit:  # a command of a plugin ends as it likes
         raise
     except BaseException as error:  # the last net: of a plugin, of a damaged file, of ourselves
+        if isinstance(error, OSError) and error.errno in FULL:
+            return _fail(error, f"cannot write the output: {error.strerror}; free some space, or print elsewhere", 1)
         return _fail(error, f"{type(error).__name__}: {error}", 1, "RNNFRAME_TRACEBACK=1 shows where")
 
 

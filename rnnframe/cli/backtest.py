@@ -57,7 +57,7 @@ def command(
     run = named_run(run)
     if out is not None:
         check_suffix(out)
-        check_apart(out, data or options_of(run).data or "")
+        check_apart(out, data or options_of(run).valid or options_of(run).data or "")
     model = load_run(run, checkpoint)
     examples = held_out(run, model) if data is None else model.examples(data)
     if not examples.horizon:

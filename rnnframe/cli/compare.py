@@ -81,7 +81,7 @@ def command(
     def plan(spec: str) -> RunPlan:
         return Engine(network, spec, chunk, shards, kernels=kernels).run_plan(steps, batch)
 
-    plans = plans_of(plan, dict.fromkeys(store)) if store else usual_plans(plan)
+    plans = plans_of(plan, dict.fromkeys(store)) if store else usual_plans(plan, network.both_ways)
     length = chunk or min(made.largest.chunk for _, made in [*plans_of(plan, [REFERENCE]), *plans] if made.exact)
     job = partial(
         Job,

@@ -76,12 +76,15 @@ def _summary(training: Training, *, writes_text: bool) -> Iterator[str]:
         )
     if now.valid_loss is not None:
         yield f"last: {now.valid_loss:.4f} {task.unit}{_measures(now.measures)}"
+    all_trained = training.data.valid is None
+    if all_trained and now.train_loss is not None:
+        yield f"trained on all of the data, nothing held out: training loss {now.train_loss:.4f} {task.unit}"
     if run is None:
         yield "the model was not kept (--no-out)"
         return
     folder = str(run.path)
-    yield f"the best model is in {folder}; next:"
-    yield f"  {_command(training, 'evaluate', folder)}"
+    yield f"the {'last' if all_trained else 'best'} model is in {folder}; next:"
+    yield f"  {_command(training, 'evaluate', folder)}{' --data FILE' if all_trained else ''}"
     if writes_text:
         yield f"  {_command(training, 'sample', folder)}"
     elif "data" in task.takes:

@@ -73,7 +73,9 @@ def command(
         Dependency("V", "parameter", hidden * outputs, ("dh_t",)),
         Dependency("o_t, do_t", "output", outputs, ("dV", "dc", "dh_t")),
     ]
-    network = Network(cells=[made], head=f"mse:outputs={outputs}", inputs=inputs).on(chosen)
+    network = Network(cells=[made], head=f"mse:outputs={outputs},at=last", inputs=inputs).on(chosen)
+    if made.both_ways and store == STORES:
+        store = tuple(spec for spec in STORES if default_registry().store(spec).exact)
     habits = {
         spec: ScheduleSummary.of(Engine(network, spec, shards=1, kernels=NUMPY).plan(steps, batch), made, inputs)
         for spec in store

@@ -1,4 +1,4 @@
-"""The held-out part of a run's data, for the commands that take it where no file is named."""
+"""What a run was validated on, for the commands that take it where no file is named."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from rnnframe.errors import RunError
 from rnnframe.registry.specs import build
 from rnnframe.runs.folder import RunFolder
 from rnnframe.runs.model import TaskModel
+from rnnframe.training.opening import check_valid_file
 from rnnframe.training.options import TrainingOptions
 
 
@@ -16,9 +17,25 @@ def options_of(run: str) -> TrainingOptions:
 
 
 def held_out(run: str, model: TaskModel) -> Examples:
-    """Return the held-out part; raises `RunError` where the data has changed since the training."""
-    dataset = model.task.open(options_of(run).setting(model.task))
-    if dataset.digest != RunFolder.open(run).data():
-        name = dataset.valid.name
-        raise RunError(f"{name} has changed since the run was made; evaluate all of a file with --data FILE")
-    return dataset.valid
+    """Return the held-out part or file; raises `RunError` where there is none, and where the data has changed."""
+    options = options_of(run)
+    if options.valid is not None:
+        check_valid_file(options)
+        return model.examples(options.valid, options.batch)
+    valid = None
+    if options.held_out:
+        dataset = model.task.open(options.setting(model.task))
+        valid = dataset.valid
+        if valid is not None and dataset.digest != RunFolder.open(run).data():
+            raise RunError(f"{valid.name} has changed since the run was made; evaluate all of a file with --data FILE")
+    if valid is None:
+        raise RunError(f"run {run!r} was trained on all of its data, nothing is held out; name a file with --data FILE")
+    return valid
+
+
+def held_out_name(run: str) -> str:
+    """Return what a picture calls the part that a run was validated on."""
+    options = options_of(run)
+    if options.valid is not None:
+        return f"held-out file {Path(options.valid).name}"
+    return f"held-out part of {Path(options.data or '').name}"

@@ -19,7 +19,7 @@ MEANT: Mapping[str, tuple[str, ...]] = {
     "data": ("file", "input", "dataset", "csv", "text", "train-data", "path", "filename", "corpus"),
     "dtype": ("precision", "fp16", "bf16", "half", "amp"),
     "epochs": ("epoch", "num-epochs", "n-epochs", "max-epochs", "iterations", "iters"),
-    "held-out": ("val-split", "validation-split", "validation", "valid", "val", "test-size", "split"),
+    "held-out": ("val-split", "validation-split", "val-share", "test-size", "split"),
     "hidden": ("hidden-size", "hidden-dim", "hidden-units", "units", "num-units", "nhid", "rnn-size", "num-hidden"),
     "k2": ("tbptt", "tbptt-steps", "truncate", "truncation"),
     "kernels": ("backend", "compile", "compiled", "jit"),
@@ -37,6 +37,7 @@ MEANT: Mapping[str, tuple[str, ...]] = {
     "steps": ("seq-len", "seq-length", "sequence-length", "seqlen", "bptt", "length", "timesteps", "window"),
     "store": ("strategy", "checkpointing", "remember", "memory-strategy"),
     "task": ("problem", "kind", "type"),
+    "valid": ("validation", "val", "val-data", "valid-data", "validation-data", "dev", "test-data", "eval-data"),
     "warmup": ("warmup-steps", "warm-up"),
     "weight-decay": ("wd", "l2", "decay"),
 }

@@ -78,7 +78,7 @@ def command(
     def plan(spec: str) -> RunPlan:
         return Engine(network, spec, chunk, shards, kernels=kernels).run_plan(steps, batch)
 
-    plans = [*(plans_of(plan, store) if store else usual_plans(plan)), *plans_of(plan, chosen)]
+    plans = [*(plans_of(plan, store) if store else usual_plans(plan, network.both_ways)), *plans_of(plan, chosen)]
     drawn = plan(shown) if plot else None
     running = Engine(network, kernels=kernels).running
     calibration = Calibration(running)

@@ -15,6 +15,7 @@ from rnnframe.inspection.watched import WatchedValues, watch
 from rnnframe.network.network import Network
 from rnnframe.registry.specs import render
 from rnnframe.sizes import human_bytes
+from rnnframe.storage.durable import write_whole
 
 CELL = "elman:hidden=4,activation=sigmoid"
 SMALL = 2000
@@ -63,7 +64,7 @@ def command(store: tuple[str, ...], steps: int, chunk: int, batch: int, out: Pat
         films, values, _full_history(network, steps, batch, chunk), _about(network, of, steps, batch, chunk)
     )
     try:
-        out.write_text(page, encoding="utf-8")
+        write_whole(out, page.encode())
     except OSError as error:
         raise RunError(f"--out {str(out)!r} cannot be written: {error.strerror}") from error
     for film in films:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from rnnframe.cli.checkpoint import CHECKPOINT
-from rnnframe.cli.held_out import held_out, options_of
+from rnnframe.cli.held_out import held_out, held_out_name
 from rnnframe.cli.network import KERNELS
 from rnnframe.cli.output import print_json, print_remarks
 from rnnframe.cli.picture import plot_option
@@ -50,8 +50,7 @@ def command(
     inference = Inference(model.network, kernels=kernels)
     rows = 0 if out is None else write_table(out, examples.table(predictions(inference, examples)))
     if plot is not None:
-        file = Path(data or options_of(run).data or "").name
-        _draw(plot, inference, examples, file if data else f"held-out part of {file}")
+        _draw(plot, inference, examples, Path(data).name if data else held_out_name(run))
     if as_json:
         drawn = None if plot is None else str(plot)
         used = inference.network.kernels

@@ -14,6 +14,7 @@ from rnnframe.cli.ending import report
 from rnnframe.cli.kernels_here import check_kernels, remark_on_numpy
 from rnnframe.cli.options import given, options_of
 from rnnframe.cli.output import print_remarks
+from rnnframe.cli.ranks import Job, job
 from rnnframe.cli.train_options import AroundOptions, resolve, resolve_resumed
 from rnnframe.contracts.kernels import AUTO
 from rnnframe.errors import RnnframeError, RunError, UsageError
@@ -44,25 +45,41 @@ def command(config: str | None, resume: str | None, **values: Any) -> int:
     topics. The run is written to a new folder under runs/, or to the folder that --out names; --no-out writes none.
     """
     asked = given(values)
-    if resume is not None:
-        if config is not None:
-            raise UsageError(f"--resume takes its options from {resume!r}; leave out --config")
-        training, around = _resumed(resume, asked)
-    else:
-        training, around = _fresh(config, asked)
-    if resume is None:
-        remark_on_numpy(training, str(asked.get("kernels", AUTO)))
-    begun = training.number
+    if resume is not None and config is not None:
+        raise UsageError(f"--resume takes its options from {resume!r}; leave out --config")
+    reducer = asked.get("reducer") if resume is not None else resolve(config, asked)[1].reducer
+    with job(reducer) as ranks:
+        training, around = _fresh(config, asked, ranks) if resume is None else _resumed(resume, asked, ranks)
+        if ranks.first:
+            _remark(training, None if resume is not None else str(asked.get("kernels", AUTO)))
+        return _fit(training, around, ranks)
+
+
+def _remark(training: Training, kernels: str | None) -> None:
+    """Say on stderr what a person should know of a training before it begins; `kernels` are those of a new one."""
+    if kernels is not None:
+        remark_on_numpy(training, kernels)
     _remark_on_few_updates(training)
     print_remarks(training.data.remarks, f"data file {training.options.data!r}")
+
+
+def _fit(training: Training, around: AroundOptions, ranks: Job) -> int:
+    """Train, report, and return the exit code."""
+    begun = training.number
     with training:
+        ranks.run = ranks.group.tell(None if training.run is None else str(training.run.path))
+        if ranks.first and ranks.group.size > 1 and not around.quiet:
+            again = f"; if a process is killed, go on with --resume {ranks.run}" if ranks.run else ""
+            click.echo(f"rnnframe: {ranks.group.size} ranks train together{again}", err=True)
         with _signals() as caught, _told_where(training):
             done = training.fit(lambda: training.number - begun == around.stop_after or bool(caught))
-        report(training, done=done, sample_length=around.sample, as_json=around.json)
-    return 128 + caught[0] if caught and not done else 0
+        if ranks.first:
+            report(training, done=done, sample_length=around.sample, as_json=around.json)
+    signals = [number for numbers in ranks.group.gather(caught) for number in numbers]
+    return 128 + signals[0] if signals and not done else 0
 
 
-def _fresh(config: str | None, asked: dict[str, Any]) -> tuple[Training, AroundOptions]:
+def _fresh(config: str | None, asked: dict[str, Any], ranks: Job) -> tuple[Training, AroundOptions]:
     registry = default_registry()
     options, around = resolve(config, asked)
     if around.force and around.out is None:
@@ -71,25 +88,32 @@ def _fresh(config: str | None, asked: dict[str, Any]) -> tuple[Training, AroundO
         raise UsageError(f"--no-out keeps no run, and --out names {around.out!r}; leave one of them out")
     check_named(options.plugin, registry.records, f"configuration {config!r}")
     run = None
-    if not around.no_out:
+    if not around.no_out and ranks.first:
         named = around.out or place_for(options.task.partition(":")[0], datetime.now())
         run = RunFolder.fresh(named, force=around.force)
     try:
-        return Training(options, observers=around.observers(registry.names("observer")), run=run), around
+        return Training(options, observers=_observers(around, ranks), run=run, group=ranks.group), around
     except RunError as error:
         if around.out is None:
             error.add_note("name a folder with --out RUN, or keep nothing with --no-out")
         raise
 
 
-def _resumed(path: str, asked: dict[str, Any]) -> tuple[Training, AroundOptions]:
+def _observers(around: AroundOptions, ranks: Job) -> tuple[str, ...]:
+    return around.observers(default_registry().names("observer")) if ranks.first else ()
+
+
+def _resumed(path: str, asked: dict[str, Any], ranks: Job) -> tuple[Training, AroundOptions]:
     config = str(Path(path) / CONFIG)
     resolve_resumed({}, path, asked)  # wrong use is told before the folder is opened
-    run, registry = click.get_current_context().with_resource(RunFolder.resume(path)), default_registry()
-    options, around = resolve_resumed(run.config(), config, asked)
+    run, registry = None, default_registry()
+    if ranks.first:
+        run = click.get_current_context().with_resource(RunFolder.resume(path))
+    written = ranks.group.tell(None if run is None else run.config())
+    options, around = resolve_resumed(written, config, asked)
     check_named(options.plugin, registry.records, f"run {path!r}")
     check_kernels(options.kernels, path)
-    training = Training(options, observers=around.observers(registry.names("observer")), run=run)
+    training = Training(options, observers=_observers(around, ranks), run=run, group=ranks.group)
     if training.ended:
         raise UsageError(f"run {path!r} {training.ended}")
     return training, around

@@ -26,6 +26,10 @@ class AroundOptions:
     )
     no_out: bool = attrs.field(default=False, metadata={"help": "write nothing: no run folder, no model"})
     force: bool = attrs.field(default=False, metadata={"help": "replace the run in an existing folder"})
+    reducer: str | None = attrs.field(
+        default=None,
+        metadata={"help": "train with all processes that mpiexec, srun (mpi) or torchrun (gloo) has started"},
+    )
     stop_after: int | None = attrs.field(
         default=None, validator=optional(ge(1)), metadata={"help": "stop after so many batches, and save"}
     )
@@ -62,6 +66,8 @@ def resolve(config: str | None, asked: Mapping[str, Any]) -> tuple[TrainingOptio
         if option in file:
             raise OptionError(f"configuration {config!r} gives {option!r} twice, also as {name!r}; leave one out")
         file[option], keys[option] = value, f"{name} = "
+    if "valid" in asked:
+        file.pop("valid_digest", None)  # it is that of the file's own
     _both(file, "configuration", config, keys)
     for name, other in (("out", "no_out"), ("no_out", "out")):
         if name in asked:

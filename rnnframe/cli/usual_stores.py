@@ -9,10 +9,16 @@ from rnnframe.registry.specs import required_options
 STORES = ("full-history", "checkpoint", "checkpoint:policy=revolve", "circular-queue")
 
 
-def usual_plans(plan: Callable[[str], RunPlan]) -> list[tuple[str, RunPlan]]:
-    """Return spec and plan of the usual stores; a further one that fails is left out and told."""
-    further = _further()
-    return _plans(plan, [*STORES, *further], further)
+def usual_plans(plan: Callable[[str], RunPlan], whole_sequences: bool = False) -> list[tuple[str, RunPlan]]:
+    """Return spec and plan of the usual stores; a further one that fails is left out and told.
+
+    Where a network needs whole sequences, those that truncate are not among them.
+    """
+    further, registry = _further(), default_registry()
+    stores = [*STORES, *further]
+    if whole_sequences:
+        stores = [spec for spec in stores if registry.find("store", spec.partition(":")[0]).exact]
+    return _plans(plan, stores, further)
 
 
 def plans_of(plan: Callable[[str], RunPlan], stores: Iterable[str]) -> list[tuple[str, RunPlan]]:

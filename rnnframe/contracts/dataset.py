@@ -140,8 +140,8 @@ class Dataset(abc.ABC):
         What was learnt from the data and belongs to the model: an object of `Task.learns`.
     digest : str
         Identifies the data; a training does not resume on other data.
-    valid : Examples
-        The held-out part.
+    valid : Examples or None
+        The held-out part; None where nothing is held out.
     remarks : tuple of str
         What a person should know of the data, such as what was not read of a file: sentences without a full stop.
     """
@@ -151,7 +151,7 @@ class Dataset(abc.ABC):
     head: Head | str
     learnt: Any
     digest: str
-    valid: Examples
+    valid: Examples | None = None
     remarks: tuple[str, ...] = ()
 
     @property

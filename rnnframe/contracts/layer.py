@@ -49,6 +49,8 @@ class BlockPass:
         Which samples of the whole batch the block has, in its order.
     draw : Draw or None
         What random masks are a function of; None where there must be none (evaluation, prediction).
+    reverse : Array or None
+        For a layer that reads both ways: as x, but each sample's steps from its last to its first.
     """
 
     weights: Arrays
@@ -60,6 +62,7 @@ class BlockPass:
     start: int = 0
     samples: Columns = slice(None)
     draw: Draw | None = None
+    reverse: Array | None = None
 
     @property
     def steps(self) -> int:
@@ -100,11 +103,16 @@ class BlockPass:
 class Layer(abc.ABC):
     """A layer of a network. Class, name, options and factory are one: a frozen, keyword-only attrs class.
 
-    `output` names the array of `tape(inputs)` that the next layer receives: its rows after each step.
+    `output` names the array of `tape(inputs)` that the next layer receives: its rows after each step. `both_ways` tells
+    whether the layer reads `BlockPass.reverse` too. Its arrays are then named forward.* and reverse.*, and it writes
+    dx [2, L, B, inputs]: of x and of `reverse`. `order_free` tells whether each value of the output after the last
+    step comes from that value of all inputs, in whatever order they came.
     """
 
     name: ClassVar[str]
     output: ClassVar[str] = "h"
+    both_ways: ClassVar[bool] = False
+    order_free: ClassVar[bool] = False
 
     @property
     def gates(self) -> Mapping[str, tuple[str, slice]]:
@@ -225,7 +233,7 @@ class Layer(abc.ABC):
 
 def looks_up(layer: Layer, inputs: int) -> bool:
     """Return whether x may hold row numbers [L, B]: where there is a U whose rows they are."""
-    return "U" in layer.parameters(inputs)
+    return ("forward.U" if layer.both_ways else "U") in layer.parameters(inputs)
 
 
 def output_of(layer: Layer, inputs: int, tape: Mapping[str, Any]) -> Any:

@@ -1,7 +1,7 @@
 """`ChunkModel`: what the loop runs. It makes buffers and works on them, one chunk forward and one chunk in reverse.
 
-The loop passes states, tapes, gradients and weights on without looking inside, so a model can keep its arrays where it
-likes: in numpy vectors, in tensors of another library, or in lists.
+The loop looks into no state, tape, gradient or weight, so a model can keep its arrays where it likes: in numpy vectors,
+in tensors of another library, or in lists.
 """
 
 from collections.abc import Iterator, Sequence
@@ -69,11 +69,10 @@ class ModelWeights(Protocol):
 
 
 class ChunkTape(Protocol):
-    """What one chunk leaves for its reverse."""
+    """What one chunk leaves for its reverse; `extra_bytes` of the last chunk are beside those planned, 0 as a rule."""
 
     @property
-    def extra_bytes(self) -> int:
-        """Bytes that the last chunk took beside those planned; 0 as a rule."""
+    def extra_bytes(self) -> int: ...  # noqa: D102 - said above
 
 
 class TapeMaker(Protocol[T_co]):
@@ -119,6 +118,11 @@ class ChunkModel(Protocol[V, W, T]):
     @property
     def kernels(self) -> tuple[str, ...]:
         """What computes each layer, for reports."""
+        ...
+
+    @property
+    def both_ways(self) -> bool:
+        """Whether the model reads sequences from their end, too."""
         ...
 
     @property
@@ -196,14 +200,9 @@ class ChunkModel(Protocol[V, W, T]):
     def reverse(self, weights: W, block: Block, tape: T, dstate: V, gradients: V, scratch: Any) -> float:
         """Reverse one chunk, and return the weighted sum of its losses.
 
-        Parameters
-        ----------
-        weights, block, tape, scratch
-            As `forward` had them; the block has targets where losses count.
-        dstate
-            The gradient that reaches the state after the chunk, which becomes that of the state before it.
-        gradients
-            Those of the parameters, which are added to.
+        All but `dstate` and `gradients` are as `forward` had them; the block has targets where losses count. `dstate`
+        is the gradient that reaches the state after the chunk, and becomes that of the state before it; the gradients
+        of the parameters are added to.
         """
         ...
 

@@ -119,14 +119,15 @@ class GradientRecord:
 class EpochRecord:
     """The end of an epoch with its mean training loss and the evaluation after it.
 
-    skipped: batches of all epochs that made no update. steps_per_second: of the training so far, evaluations left out.
+    valid_loss, measures: None and empty where nothing is held out. skipped: batches of all epochs that made no update.
+    steps_per_second: of the training so far, evaluations left out.
     """
 
     kind: str = attrs.field(default="epoch", init=False)
     epoch: int
     update: int
     train_loss: float
-    valid_loss: float
+    valid_loss: float | None
     measures: Mapping[str, float]
     skipped: int
     steps_per_second: float
@@ -135,7 +136,10 @@ class EpochRecord:
 
 @attrs.frozen(kw_only=True)
 class CheckpointRecord:
-    """A checkpoint that is on the disk, whole. number: batches trained before it. best: whether none was better."""
+    """A checkpoint that is on the disk, whole.
+
+    number: batches trained before it. best: whether none was better; true where nothing is held out.
+    """
 
     kind: str = attrs.field(default="checkpoint", init=False)
     number: int

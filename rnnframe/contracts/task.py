@@ -32,7 +32,7 @@ class Setting:
     steps : int
         Steps of a training sequence, for data without ends of its own.
     held_out : float
-        Share of the data that is kept for validation, from 0 to 1.
+        Share of the data that is kept for validation, below 1. It is 0 for tasks alone whose `Task.takes` has "all".
     seed : int
         Of all random numbers.
     """
@@ -59,7 +59,11 @@ class Task(abc.ABC):
     counted: ClassVar[str] = "steps"
     """What the loss is a mean over, in the plural."""
     takes: ClassVar[tuple[str, ...]] = ("data", "steps", "held_out")
-    """Which of these parts of a setting matter; another one that is set is refused."""
+    """Which of these parts of a setting matter; another one that is set is refused.
+
+    Beside the names of fields it may hold "all": `held_out` may be 0. All of the data is then trained on,
+    `Dataset.valid` is None, and any other file can be the held-out part (`rnnframe train --valid`).
+    """
     learns: ClassVar[type[Any]] = NothingLearnt
     """The attrs class of what is learnt from the data and stored with the model (vocabulary, scales, labels).
 

@@ -51,6 +51,8 @@ class DataFormat:
         What is known of the targets; None for a network without a loss.
     lookup : bool
         Whether x may hold row numbers.
+    both_ways : bool
+        Whether each sample is read from its last step to its first, too.
     """
 
     inputs: int
@@ -58,3 +60,4 @@ class DataFormat:
     strided: bool
     targets: TargetFormat | None
     lookup: bool = True
+    both_ways: bool = False

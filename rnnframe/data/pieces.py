@@ -103,6 +103,8 @@ class Piece:
         Whether dL/d(outputs) of the piece is asked for.
     count : float
         The sum of the weights of its losses: how many there are, where each counts once.
+    reverse : Array or None
+        As x, of the same samples read from the last step to the first; None where nothing reads it.
     """
 
     x: Array
@@ -114,6 +116,7 @@ class Piece:
     samples: Columns = slice(None)
     losses: bool = False
     count: float = 0
+    reverse: Array | None = None
 
     @property
     def size(self) -> tuple[int, int]:

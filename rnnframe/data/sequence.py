@@ -94,12 +94,12 @@ class Sequence:
 
     def _spans(self, start: int, steps: int, columns: Columns) -> list[Span]:
         resets = self._resets
-        resets = None if resets is None else np.asarray(_sliced(resets, start, start + steps, "resets")[:, columns])
+        resets = None if resets is None else np.asarray(sliced(resets, start, start + steps, "resets")[:, columns])
         ends = None if self._ends is None else self._ends[columns] - start
         return list(cut(steps, count_of(columns), ends, resets))
 
     def _pieces(self, start: int, steps: int, spans: Iterable[Span], columns: Columns, staging: Staging) -> list[Piece]:
-        x = _sliced(self._x, start, start + steps, "x")
+        x = sliced(self._x, start, start + steps, "x")
         return [self._piece(x, start, span, _running(span, columns), staging) for span in spans]
 
     def _piece(self, x: Any, start: int, span: Span, running: Columns, staging: Staging) -> Piece:
@@ -126,8 +126,8 @@ class Sequence:
         """Return the targets of the steps [start, stop): all of them, or those of samples whose last step is there."""
         assert self._y is not None  # where losses are asked for
         if not self._last_only:
-            steps = _sliced(self._y, start, stop, "y")
-            weights = None if self._weights is None else _sliced(self._weights, start, stop, "weights")
+            steps = sliced(self._y, start, stop, "y")
+            weights = None if self._weights is None else sliced(self._weights, start, stop, "weights")
             y = staging.of(steps, running, np.dtype(steps.dtype), strided=strided)
             return self._checker.targets(y, None if weights is None else np.asarray(weights)[:, running])
         if isinstance(running, slice):  # which end together
@@ -150,7 +150,7 @@ def _running(span: Span, columns: Columns) -> Columns:
     return columns if isinstance(columns, slice) else columns[span.first :]
 
 
-def _sliced(given: Any, start: int, stop: int, what: str) -> Array:
+def sliced(given: Any, start: int, stop: int, what: str) -> Array:
     """Return the steps [start, stop) of what can be sliced along time."""
     return _as_announced(given, given[start:stop], stop - start, what)
 

@@ -47,7 +47,7 @@ class Staging:
         return steps.take(columns, axis=1, out=copy, mode="clip")  # all columns are there, and "clip" needs no buffer
 
     def _dense(self, part: Array, dtype: np.dtype[Any]) -> Array:
-        if part.dtype == dtype and part.flags.c_contiguous:
+        if part.dtype == dtype and (part.flags.c_contiguous or dtype.hasobject):  # objects are refused elsewhere
             return part
         copy = self._next(part.shape, dtype)
         np.copyto(copy, part, casting="unsafe")

@@ -16,6 +16,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from rnnframe.errors import RnnframeError
 from rnnframe.sizes import human_bytes
+from rnnframe.storage.durable import check_replaceable
 
 DPI, MOST_PIXELS = 150, 1860  # a picture is no wider than an ordinary screen
 SMALL, NORMAL, LARGE = 7.5, 8.5, 10.0  # points
@@ -123,6 +124,7 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure as .png or .svg: to a temporary file first, then renamed; raises `RnnframeError` on failure."""
     beside = ""
     try:
+        check_replaceable(path)
         handle, beside = tempfile.mkstemp(prefix=".rnnframe-", suffix=".new", dir=path.parent)
         os.close(handle)
         kind = path.suffix[1:].lower()

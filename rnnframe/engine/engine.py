@@ -7,6 +7,7 @@ import numpy as np
 from rnnframe.arrays import Array, Vector
 from rnnframe.contracts.kernels import AUTO, NUMPY, Kernels
 from rnnframe.contracts.model import ChunkModel
+from rnnframe.contracts.reducer import Group
 from rnnframe.contracts.store import StateStore
 from rnnframe.data.batch import Batch
 from rnnframe.data.draws import Draw
@@ -16,6 +17,7 @@ from rnnframe.engine.executor import Executor
 from rnnframe.engine.inference import Evaluation, Inference
 from rnnframe.engine.memory import Model
 from rnnframe.engine.plan import Plan, RunPlan
+from rnnframe.engine.ranks import ALONE
 from rnnframe.engine.report import Outcome, Result, SweepResult
 from rnnframe.engine.run import Run, UpdateFn
 from rnnframe.errors import DataError, OptionError
@@ -49,6 +51,9 @@ class Engine(Generic[M]):
         "auto" for all that can be used here. A layer is computed by the first that have a twin of it, else by numpy.
     seed : int
         Of the random masks of layers that draw some; `draws` counts the runs, and each run draws its own.
+    group : Group or None
+        The processes that train together (`rf.reducer("mpi").open()`); `shards` then counts the parts over all of
+        them, by default one each. Each is given the whole batch and runs its parts of it.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class Engine(Generic[M]):
         registry: Registry | None = None,
         kernels: str | Kernels = AUTO,
         seed: int = 0,
+        group: Group | None = None,
     ) -> None:
         for name, value in (("chunk", chunk), ("shards", shards)):
             if value is not None and (not isinstance(value, int | np.integer) or value < 1):
@@ -71,7 +77,8 @@ class Engine(Generic[M]):
         self.store = registry.store(store)
         self.seed, self.draws = seed, 0
         self.chunk, self.shards = chunk, shards
-        self._executor = Executor(self.store, chunk, shards, registry)
+        self.group = group or ALONE
+        self._executor = Executor(self.store, chunk, shards, registry, self.group)
 
     def plan(self, steps: int | None, batch: int) -> Plan:
         """Return the simulated schedule for sequences of `steps` steps (None: unknown): that of the first shard.
@@ -131,15 +138,7 @@ class Engine(Generic[M]):
         with self._executor.turn():
             source = self.running.open(Batch(x, y, lengths, resets, weights=weights))
             outcome, run = self._execute(self.running, source, state, None, None)
-            dstates, factor = [memory.dstate for memory in run.memories], 1 / (outcome.count or 1)
-            return Result(
-                loss=outcome.loss,
-                count=outcome.count,
-                state=outcome.state,
-                report=outcome.report,
-                gradients=run.memories[0].gradients.copy(),
-                state_gradient=self.running.join_states(dstates, run.columns, factor),
-            )
+            return run.result(outcome)
 
     def run(
         self,
@@ -154,7 +153,7 @@ class Engine(Generic[M]):
         """Do what `gradients` does, but hand mean gradient and loss to `on_update` at each update, and copy nothing.
 
         Updates come where the schedule has one, and at the end for losses that are left. `on_update` may overwrite the
-        gradient: a buffer of the engine.
+        gradient: a buffer of the engine. In a group the state is that of this rank's own samples, zero elsewhere.
         """
         with self._executor.turn():
             source = self.running.open(Batch(x, y, lengths, resets, weights=weights))
@@ -214,12 +213,11 @@ class Engine(Generic[M]):
         with self._executor.turn():
             source = model.open_inputs(Batch(x, None, lengths, resets))
             outcome, run = self._execute(model, source, state, None, state_gradient)
-            return SweepResult(
-                state=outcome.state,
-                gradients=run.memories[0].gradients.copy(),
-                state_gradient=model.join_states([memory.dstate for memory in run.memories], run.columns),
-                report=outcome.report,
-            )
+            return run.sweep_result(outcome)
+
+    def complete_state(self, state: Any) -> Any:
+        """Return a state that `run` returned with the samples of all ranks; each rank calls it, for its own samples."""
+        return self._executor.complete_state(state)
 
     def _execute(
         self, model: Model, source: Source, state: Any, on_update: UpdateFn | None, state_gradient: Any

@@ -1,33 +1,44 @@
 """Running a source over the shards of a batch, on buffers and threads that are kept from run to run."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 
+from rnnframe.contracts.reducer import Group
 from rnnframe.contracts.store import StateStore
 from rnnframe.data.columns import split_batch
 from rnnframe.data.draws import Draw
 from rnnframe.data.source import Source
 from rnnframe.data.turn import Turn
+from rnnframe.engine.blas import one_thread
 from rnnframe.engine.memory import Memory, Model
 from rnnframe.engine.plan import Plan, RunPlan
 from rnnframe.engine.planner import Planner
+from rnnframe.engine.ranks import ALONE, Share, parts_of_each
 from rnnframe.engine.report import Outcome
 from rnnframe.engine.run import Run, UpdateFn
 from rnnframe.engine.threads import ShardThreads, usual_shards
 from rnnframe.engine.weight_versions import WeightVersions
+from rnnframe.errors import OptionError
 from rnnframe.registry.registry import Registry
 
 
 class Executor:
     """What an engine keeps between its runs: plans, buffers, threads, and old versions of the weights.
 
-    Buffers of a run that did not end, by an error or an interrupt at any moment, are not used again.
+    Buffers of a run that did not end, by an error or an interrupt at any moment, are not used again. In a group of
+    processes each runs its share of the parts.
     """
 
-    def __init__(self, store: StateStore, chunk: int | None, shards: int | None, registry: Registry) -> None:
+    def __init__(
+        self, store: StateStore, chunk: int | None, shards: int | None, registry: Registry, group: Group = ALONE
+    ) -> None:
         self._store, self._chunk, self._shards, self._registry = store, chunk, shards, registry
+        self._group, self._each = group, None
+        if group.size > 1:
+            self._shards = shards or group.size
+            self._each = parts_of_each(self._shards, group)
         self._begin()
 
     def _begin(self) -> None:
@@ -43,7 +54,7 @@ class Executor:
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle neither buffers nor threads: a copy makes its own when it first runs."""
-        return {name: getattr(self, name) for name in ("_store", "_chunk", "_shards", "_registry")}
+        return {name: getattr(self, name) for name in ("_store", "_chunk", "_shards", "_registry", "_group", "_each")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -56,6 +67,11 @@ class Executor:
     def plan(self, model: Model, steps: int | None, batch: int) -> RunPlan:
         """Return the plans of all shards of a batch whose samples end together."""
         return self._planner.plan(model, steps, self._split(model, batch))
+
+    def complete_state(self, state: Any) -> Any:
+        """Return a state of the whole batch, of which each rank has its own columns; all ranks call it."""
+        batch = len(next(iter(state.values())))
+        return Share(self._group, self._each, split_batch(batch, self._shards or 1)).complete(state)
 
     def _split(self, model: Model, batch: int) -> list[slice]:
         """Return the columns of each shard."""
@@ -76,12 +92,18 @@ class Executor:
         if not self._whole:
             self._forget()
         self._whole = False
+        if self._group.size > 1 and source.steps is None:
+            raise OptionError("a stream is read once, by one process; give arrays where ranks share a batch")
         parts = self._split(model, source.batch)
-        columns = source.deal(len(parts))
-        plan = self._planner.plan(model, source.steps, parts, [source.ends(part) for part in columns])
+        share = Share(self._group, self._each, source.deal(len(parts)))
+        plan = self._planner.plan(model, source.steps, parts, [source.ends(part) for part in share.columns])
+        if self._group.size > 1:
+            plan = RunPlan(plan.shards[share.parts])
+            state = self.complete_state(state) if state is not None and share.dealt else state
         memories = self._memories_for(model, plan.shards)
-        run = Run(model, source, columns, plan, memories, self._versions, on_update, draw)
-        outcome = run.execute(self._threads, state, state_gradient)
+        run = Run(model, source, share, plan, memories, self._versions, on_update, draw)
+        with nullcontext() if self._group.size == 1 else one_thread():  # the same products as of shards in threads
+            outcome = run.execute(self._threads, state, state_gradient)
         self._whole = True
         return outcome, run
 

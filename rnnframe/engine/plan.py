@@ -174,6 +174,11 @@ def make_plans(
             leave_out=leave_out,
         )
     )
+    if model.both_ways and not resolved.exact:
+        raise OptionError(
+            f"store {resolved.name!r} truncates, and a layer of two directions needs whole sequences; "
+            "take an exact store, such as checkpoint"
+        )
     grid = resolved.grid(steps, length)
     planning_costs = costs_of(model, resolved, largest, grid.longest, shards)
     simulation = simulated(resolved, grid, planning_costs)

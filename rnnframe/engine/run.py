@@ -6,16 +6,17 @@ from typing import Any, TypeAlias
 import attrs
 
 from rnnframe.contracts.model import ChunkModel
-from rnnframe.data.columns import Columns
 from rnnframe.data.draws import Draw
 from rnnframe.data.source import Reader, Source
 from rnnframe.engine.loop import execute
 from rnnframe.engine.memory import Memory
 from rnnframe.engine.plan import RunPlan
-from rnnframe.engine.report import Outcome, Report
+from rnnframe.engine.ranks import Share
+from rnnframe.engine.report import Outcome, Report, Result, SweepResult
 from rnnframe.engine.threads import ShardThreads
 from rnnframe.engine.totals import RunTotals
 from rnnframe.engine.weight_versions import WeightVersions
+from rnnframe.schedules import Schedule
 
 UpdateFn: TypeAlias = Callable[[Any, float], None]
 """Receives the mean gradient and the mean loss at an update, and changes the parameters."""
@@ -31,10 +32,10 @@ class Run:
         What is run.
     source : Source
         The data.
-    columns : sequence of slice or Array
-        The samples of each shard.
+    share : Share
+        The parts of the batch, and which of them this process runs as its shards.
     plan : RunPlan
-        The plans of all shards.
+        The plans of these shards.
     memories : sequence of Memory
         The buffers of each shard.
     versions : WeightVersions
@@ -48,7 +49,7 @@ class Run:
 
     model: ChunkModel[Any, Any, Any]
     source: Source
-    columns: Sequence[Columns]
+    share: Share
     plan: RunPlan
     memories: Sequence[Memory]
     versions: WeightVersions
@@ -58,39 +59,86 @@ class Run:
 
     @totals.default
     def _new_totals(self) -> RunTotals:
-        return RunTotals([memory.gradients for memory in self.memories])
+        return RunTotals([memory.gradients for memory in self.memories], self.share)
 
     def execute(self, threads: ShardThreads, state: Any | None, state_gradient: Any | None = None) -> Outcome:
         """Run all shards from `state` and back from dL/d(final state), zeros where they are None.
 
         Return what came out.
         """
-        for part, memory in zip(self.columns, self.memories, strict=True):
+        self.begin(state)
+        self.arrive(state_gradient)
+        self.model.derive(self.draw)
+        self.versions.most = 0
+        self.go(threads, [plan.schedule() for plan in self.plan.shards])
+        return self.end()
+
+    def begin(self, state: Any | None) -> None:
+        """Have all shards begin from `state`."""
+        for part, memory in zip(self.share.own, self.memories, strict=True):
             memory.reset()
             self.model.fill_state(memory.state, state, self.source.batch, part)
+
+    def arrive(self, state_gradient: Any | None) -> None:
+        """Take dL/d(final state), for the way back."""
+        for part, memory in zip(self.share.own, self.memories, strict=True):
             if state_gradient is not None:
                 memory.arriving = self.model.new_state(memory.plan.batch)
                 self.model.fill_state(memory.arriving, state_gradient, self.source.batch, part)
-        self.model.derive(self.draw)
-        self.versions.most = 0
-        threads.run(self._run_shard, len(self.columns), self._update_between)
+
+    def go(self, threads: ShardThreads, schedules: Sequence[Schedule]) -> None:
+        """Execute a schedule in every shard."""
+
+        def run_shard(n: int, barrier: Callable[[], None], check: Callable[[], None]) -> None:
+            memory = self.memories[n]
+            reader = Reader(self.source, self.plan.shards[n].grid, self.share.own[n], memory.staging, check, self.draw)
+            execute(schedules[n], reader, self.model, memory, self.totals.shards[n], barrier)
+
+        threads.run(run_shard, len(self.memories), self._update_between)
+
+    def end(self) -> Outcome:
+        """Make the last update or the last sums, and return what came out."""
         if not self._update() and self.on_update is None:
+            self.totals.collect()
             self._reduce()
-        return Outcome(
-            loss=self.totals.mean_loss,
-            count=self.totals.count,
-            state=self.model.join_states([memory.final for memory in self.memories], self.columns),
-            report=self._report(),
+        return Outcome(loss=self.totals.mean_loss, count=self.totals.count, state=self.state, report=self.report)
+
+    @property
+    def state(self) -> Any:
+        """The state of the whole batch after the last step; in a group that of this rank's columns, others zero."""
+        return self._joined([memory.final for memory in self.memories], complete=self.share.dealt)
+
+    def result(self, outcome: Outcome) -> Result:
+        """Return the outcome with copies of the gradients, of the whole batch on every rank."""
+        return Result(
+            loss=outcome.loss,
+            count=outcome.count,
+            state=outcome.state if self.share.dealt else self.share.complete(outcome.state),
+            report=outcome.report,
+            gradients=self.memories[0].gradients.copy(),
+            state_gradient=self.state_gradient(1 / (outcome.count or 1)),
         )
 
-    def _run_shard(self, n: int, barrier: Callable[[], None], check: Callable[[], None]) -> None:
-        plan, memory = self.plan.shards[n], self.memories[n]
-        reader = Reader(self.source, plan.grid, self.columns[n], memory.staging, check, self.draw)
-        execute(plan.schedule(), reader, self.model, memory, self.totals.shards[n], barrier)
+    def sweep_result(self, outcome: Outcome) -> SweepResult:
+        """Return the same of a sweep: the gradients are sums."""
+        return SweepResult(
+            state=outcome.state if self.share.dealt else self.share.complete(outcome.state),
+            gradients=self.memories[0].gradients.copy(),
+            state_gradient=self.state_gradient(),
+            report=outcome.report,
+        )
+
+    def state_gradient(self, factor: float = 1.0) -> Any:
+        """Return dL/d(state before the first step) of the whole batch, multiplied by `factor`."""
+        return self._joined([memory.dstate for memory in self.memories], factor, complete=True)
+
+    def _joined(self, states: Sequence[Any], factor: float = 1.0, *, complete: bool) -> Any:
+        whole = self.share.join(self.model, states, self.source.batch, factor)
+        return self.share.complete(whole) if complete else whole
 
     def _update(self) -> bool:
         """Pass on the sums since the last update; return whether there was an update."""
-        if self.on_update is None or not self.totals.waiting:
+        if self.on_update is None or not self.totals.collect():
             return False
         gradients, loss = self._reduce()
         if self.plan.stores_weights:
@@ -111,17 +159,19 @@ class Run:
             self.totals.begin()
         self.model.derive(self.draw)
 
-    def _report(self) -> Report:
+    @property
+    def report(self) -> Report:
+        """What the run held and did."""
         first, plan, memories = self.totals.shards[0], self.plan.shards[0], self.memories
         return Report(
             store=self.plan.store,
             exact=self.plan.exact,
             steps=first.steps,
-            batch=self.plan.batch,
+            batch=self.source.batch,
             kernels=self.model.kernels,
             chunk=plan.chunk,
             chunks=first.chunks,
-            shards=len(memories),
+            shards=len(self.share.columns),
             forward_steps=first.forward_steps,
             reverse_steps=first.reverse_steps,
             updates=self.totals.updates,

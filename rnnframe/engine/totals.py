@@ -1,4 +1,4 @@
-"""What a run of the loop adds up: losses, counts and gradients, by shard and over all shards."""
+"""What a run of the loop adds up: losses, counts and gradients, by shard, over all shards and over all ranks."""
 
 import math
 from collections.abc import Sequence
@@ -6,6 +6,8 @@ from typing import Any
 
 import attrs
 
+from rnnframe.arrays.tree import add_in_tree
+from rnnframe.engine.ranks import Share
 from rnnframe.errors import NonFiniteError
 
 
@@ -38,38 +40,52 @@ class ShardTotals:
 
 
 class RunTotals:
-    """The sums over shards: gradients and losses since the last update, losses in all."""
+    """The sums over shards, of all ranks: gradients and losses since the last update, losses in all.
 
-    def __init__(self, gradients: Sequence[Any]) -> None:
+    Parameters
+    ----------
+    gradients : sequence of Values
+        Those of each shard of this rank.
+    share : Share
+        Who else adds to the sums.
+    """
+
+    def __init__(self, gradients: Sequence[Any], share: Share) -> None:
         self.shards = [ShardTotals() for _ in gradients]
         self.loss, self.updates = 0.0, 0
         self.count: float = 0
         self._gradients = gradients
+        self._share = share
+        self._losses: list[tuple[float, float]] = []
 
     @property
     def mean_loss(self) -> float:
         """The mean of all losses that were reduced."""
         return self.loss / (self.count or 1)
 
-    @property
-    def waiting(self) -> float:
-        """The sum of the weights of the losses that came in since the last update: their number, where unweighted."""
-        return sum(shard.count for shard in self.shards)
+    def collect(self) -> float:
+        """Ask all ranks for their losses since the last update; return the sum of the weights of these losses.
+
+        That is their number, where they are unweighted.
+        """
+        own = [(shard.loss, shard.count) for shard in self.shards] if self._share.counts else []
+        self._losses = [pair for pairs in self._share.group.gather(own) for pair in pairs]
+        return sum(count for _, count in self._losses)
 
     def reduce(self) -> tuple[Any, float]:
-        """Add the shards up in a fixed order, divide once by the count, and return mean gradient and mean loss.
+        """Add up what was collected in a fixed order, divide once by the count, and return mean gradient and mean loss.
 
-        The sums of losses start again at zero. Raises `NonFiniteError` where the loss is not finite.
+        The sums of losses start again at zero. Raises `NonFiniteError` where the loss is not finite, on all ranks.
         """
-        total, *others = self._gradients
-        for other in others:
-            total.add(other)
-        count, loss = self.waiting, math.fsum(shard.loss for shard in self.shards)
+        count, loss = sum(count for _, count in self._losses), math.fsum(loss for loss, _ in self._losses)
         self.count, self.loss = self.count + count, self.loss + loss
         for shard in self.shards:
             shard.count, shard.loss = 0, 0.0
         if not math.isfinite(loss):
             raise NonFiniteError(f"the loss is {loss}; lower the learning rate, clip the gradients, or check the data")
+        total = add_in_tree(self._gradients, lambda total, other: total.add(other))
+        if self._share.group.size > 1:
+            self._share.group.sum(total.flat, self._share.active)
         total.scale(1 / (count or 1))
         return total, loss / (count or 1)
 

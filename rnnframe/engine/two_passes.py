@@ -51,19 +51,19 @@ class TwoPassRun:
                 f"store {self.plan.store.name!r} truncates: it needs every loss on the way; give the loss to the run"
             )
         self._start(state)
-        self._execute(_until_reverse(self._schedule, self._waiting))
+        self._execute(until_reverse(self._schedule, self._waiting))
         return self._final()
 
     def forward_alone(self, state: Any) -> Values:
         """Run from `state` to the end where no way back follows: nothing is kept, whatever the store."""
         self._start(state)
-        self._execute(_from([Forward(0, self.plan.grid.chunks, keep=False)], _no_more()))
+        self._execute(from_there([Forward(0, self.plan.grid.chunks, keep=False)], no_more()))
         return self._final()
 
     def back(self, state_gradient: Any = None) -> None:
         """Run back from dL/d(final state), None for zeros; the gradients are then in `memory`."""
         self.memory.arriving = self._filled(state_gradient)
-        self._execute(_from(self._waiting, self._schedule))
+        self._execute(from_there(self._waiting, self._schedule))
         self.model.weights.complete(self.memory.gradients)
 
     def whole(self, state: Any) -> Values:
@@ -96,7 +96,7 @@ def _nothing() -> None:
     """There are no other shards to wait for, and no updates."""
 
 
-def _until_reverse(schedule: Schedule, waiting: list[Action]) -> Generator[Action, int | None, None]:
+def until_reverse(schedule: Schedule, waiting: list[Action]) -> Generator[Action, int | None, None]:
     """Yield the actions before the first Reverse, which is left in `waiting`."""
     answer: int | None = None
     while True:
@@ -110,13 +110,13 @@ def _until_reverse(schedule: Schedule, waiting: list[Action]) -> Generator[Actio
         answer = yield action
 
 
-def _from(waiting: list[Action], schedule: Schedule) -> Generator[Action, int | None, None]:
+def from_there(waiting: list[Action], schedule: Schedule) -> Generator[Action, int | None, None]:
     """Yield what waits, then all that follows."""
     while waiting:
         yield waiting.pop(0)
     yield from schedule
 
 
-def _no_more() -> Schedule:
+def no_more() -> Schedule:
     """Yield nothing."""
     yield from ()

@@ -34,7 +34,7 @@ def dependencies_of(cell: Layer, inputs: int, kernels: Sequence[Kernels] = ()) -
     If one of the kernels has a twin of the cell, the twin is tested instead. The names are x_t, the state before
     the step (h_(t-1)), the arrays that the step leaves (h_t, gates_t, ...), and the parameters.
     """
-    network = Network(cells=[cell], head="mse:outputs=1", inputs=inputs, dtype="float64").on(kernels)
+    network = Network(cells=[cell], head="mse:outputs=1,at=last", inputs=inputs, dtype="float64").on(kernels)
     rng = np.random.default_rng(0)
     network.parameters.flat[:] = rng.uniform(-0.5, 0.5, network.parameters.flat.shape)
     network.weights.derive()
@@ -82,7 +82,8 @@ class _Step:
             arrays[name.removesuffix("_(t-1)")][0] *= factor
         else:
             arrays[name.removesuffix("_t")][-1] *= factor
-        gradients, dx = network.new_gradients().group("layer0"), np.empty_like(x)
+        gradients = network.new_gradients().group("layer0")
+        dx = np.empty((2, *x.shape) if self.cell.both_ways else x.shape)
         dh = np.ones((1, BATCH, self.network.layers[0].width))
         dstate = {key: np.full_like(value, 0.5) for key, value in network.new_state(BATCH).group("layer0").items()}
         with np.errstate(all="ignore"):

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType, NoneType
+from types import MappingProxyType
 from typing import Any, Self
 
 import attrs
@@ -21,8 +21,9 @@ from rnnframe.data.pieces import Block
 from rnnframe.data.source import Source
 from rnnframe.data.state import fill_state, join_states
 from rnnframe.data.sweep import SweepClient
+from rnnframe.errors import DataError, UsageError
 from rnnframe.network.feeds import LossFeed, OutsideFeed
-from rnnframe.network.placed import PlacedLayer
+from rnnframe.network.placed import PlacedLayer, head_note
 from rnnframe.network.repetition import RepetitionCheck
 from rnnframe.network.scratch import Scratch, ScratchForm
 from rnnframe.network.stack import Stack
@@ -49,6 +50,7 @@ class LayerModel:
     head: Head | None
     weights: Weights
     _stack: Stack
+    _head_note: BlameNote
     _shapes: Mapping[int, dict[str, tuple[int, ...]]] = MappingProxyType({})
 
     def _place(self, layers: tuple[PlacedLayer, ...], head: Head | None, parameters: Vector | None = None) -> None:
@@ -57,10 +59,9 @@ class LayerModel:
         The head as it is computed may be another than `self.head`, whose parameters it has.
         """
         self.layers = layers
-        loss: type[Any] = NoneType if self.head is None else type(self.head.loss)
-        note = BlameNote("in the head", "loss", loss, self.registry.describe)
+        self._head_note = head_note(self.head, self.registry.describe)
         repetition = RepetitionCheck(at for at in layers if not self.registry.is_built_in(type(at.layer)))
-        self._stack = Stack(layers, head, LossFeed(head, note), repetition)
+        self._stack = Stack(layers, head, LossFeed(head, self._head_note), repetition)
         self._form = ScratchForm(layers, head)
         self.weights = Weights(layers, head, self.dtype, parameters)
 
@@ -70,10 +71,20 @@ class LayerModel:
 
     def swept_by(self, client: SweepClient) -> Self:
         """Return this network with the same parameters, and an outside loss in place of its own."""
+        if self.both_ways:
+            raise UsageError(
+                "a sweep hands out outputs step by step, and the halves of two directions reach a step at different "
+                "times; take Engine.gradients, with a head at the last step"
+            )
         swept = copy.copy(self)
-        swept._stack = attrs.evolve(self._stack, feed=OutsideFeed(self._stack.head, client))
+        swept._stack = attrs.evolve(self._stack, feed=OutsideFeed(self._stack.head, client, self._head_note))
         swept._form = ScratchForm(self.layers, self._stack.head, client.wants_inputs)
         return swept
+
+    @property
+    def both_ways(self) -> bool:
+        """Whether a layer reads sequences from their end, too."""
+        return any(at.layer.both_ways for at in self.layers)
 
     @property
     def buffers_key(self) -> bool:
@@ -83,13 +94,16 @@ class LayerModel:
     @property
     def data_format(self) -> DataFormat:
         """What the network reads."""
-        first, targets = self.layers[0].layer, None if self.head is None else self.head.loss
+        first, targets = self.layers[0], None if self.head is None else self.head.loss
+        with first.note:
+            strided, lookup = first.layer.accepts_strided_steps(self.inputs), looks_up(first.layer, self.inputs)
         return DataFormat(
             inputs=self.inputs,
             dtype=self.dtype,
-            strided=first.accepts_strided_steps(self.inputs),
+            strided=strided,
             targets=targets,
-            lookup=looks_up(first, self.inputs),
+            lookup=lookup,
+            both_ways=first.layer.both_ways,
         )
 
     def open(self, batch: Batch) -> Source:
@@ -162,6 +176,10 @@ class LayerModel:
 
     def fill_state(self, state: Vector, given: Arrays | None, batch: int, columns: Columns) -> None:
         """Write some columns of a given state of `batch` samples into `state`; zeros where none is given."""
+        if given is not None and self.both_ways:
+            raise DataError(
+                "a state is given; a network of two directions begins at both ends of x, so give whole sequences"
+            )
         fill_state(state, given, batch, columns)
 
     def join_states(self, parts: Sequence[Vector], columns: Sequence[Columns], factor: float = 1.0) -> Vector:

@@ -37,7 +37,7 @@ class Feed(Protocol):
 class LossFeed:
     """The head's own loss: the readout is computed here, and its outputs are discarded at once.
 
-    `note` says whose loss was at work when something is raised.
+    `note` says whose loss or readout was at work when something is raised.
     """
 
     head: Head | None
@@ -77,6 +77,7 @@ class OutsideFeed:
 
     head: Head | None
     client: SweepClient
+    note: BlameNote
 
     def seen(self, weights: Arrays, piece: Piece, h: Array, scratch: Scratch) -> None:
         """Pass the outputs on the first time that the piece is run."""
@@ -87,7 +88,8 @@ class OutsideFeed:
     def _outputs(self, weights: Arrays, h: Array, scratch: Scratch) -> Array:
         if self.head is None:
             return h
-        return self.head.readout.forward(weights, h, scratch.part(-1, (h.shape[0], h.shape[1])))
+        with self.note:
+            return self.head.readout.forward(weights, h, scratch.part(-1, (h.shape[0], h.shape[1])))
 
     def reverse(self, weights: Arrays, piece: Piece, h: Array, dh: Array, gradients: Vector, scratch: Scratch) -> float:
         """Ask for the gradient of the outputs and take it through the readout."""
@@ -101,7 +103,8 @@ class OutsideFeed:
             return 0.0
         np.copyto(outputs, given)
         working = scratch.part(-1, (h.shape[0], h.shape[1]))
-        self.head.readout.backward(weights, h, outputs, dh, gradients.group("head"), working)
+        with self.note:
+            self.head.readout.backward(weights, h, outputs, dh, gradients.group("head"), working)
         return 0.0
 
     def wants_inputs(self, piece: Piece) -> bool:

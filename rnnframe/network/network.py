@@ -16,6 +16,7 @@ from rnnframe.contracts.loss import Loss
 from rnnframe.errors import OptionError, RunError, UsageError
 from rnnframe.network.placed import PlacedLayer
 from rnnframe.network.prediction import PredictingLayerModel
+from rnnframe.network.stages import check_stages
 from rnnframe.network.state_dict import Modules, head_of_width, read_state_dict, write_state_dict
 from rnnframe.registry.kernels import made_by
 from rnnframe.registry.registry import Registry, default_registry
@@ -79,23 +80,23 @@ class Network(PredictingLayerModel):
         self.kernels_used: tuple[Kernels, ...] = ()
         """The kernels that compute a layer or the head."""
         self._place(_placed(self.cells, self.inputs, registry), self.head)
+        check_stages(self.layers, self.head)
         self._initialize(np.random.default_rng(seed), embedding_std)
 
     def _initialize(self, rng: np.random.Generator, embedding_std: float | None) -> None:
-        for at in self.layers:
-            at.layer.initialize(self.parameters.group(at.prefix), rng)
+        self.weights.initialize_layers(rng)
         if embedding_std is not None:
             if not embedding_std > 0:
                 raise OptionError(f"embedding_std={embedding_std!r} is invalid; expected a number above 0")
-            if "layer0.U" not in self.parameters:
+            names = [name for name in ("layer0.U", "layer0.forward.U", "layer0.reverse.U") if name in self.parameters]
+            if not names:
                 raise OptionError(
                     f"the first layer, {render(self.cells[0])}, has no parameter U, whose rows are looked up; begin "
                     "with a cell that has one, such as lstm"
                 )
-            U = self.parameters["layer0.U"]
-            U[...] = rng.normal(0, embedding_std, U.shape)
-        if self.head is not None:
-            self.head.readout.initialize(self.parameters.group("head"), rng)
+            for name in names:
+                self.parameters[name][...] = rng.normal(0, embedding_std, self.parameters.shapes[name])
+        self.weights.initialize_readout(rng)
         self.weights.derive()
 
     def on(self, kernels: Sequence[Kernels]) -> Self:
@@ -131,16 +132,7 @@ class Network(PredictingLayerModel):
         """Write the network into a file that `rnnframe.load_model` reads: its specs and its parameters.
 
         The file (safetensors) is there whole or not at all; one that was there before is replaced.
-
-        Parameters
-        ----------
-        path
-            The file, in a folder that is there.
-
-        Raises
-        ------
-        RunError
-            Where it cannot be written.
+        Raises `RunError` where it cannot be written.
         """
         data = tensor_bytes(self.parameters, {"network": self.specs()})
         try:

@@ -1,15 +1,19 @@
 """A layer in its place in a network."""
 
 from collections.abc import Mapping
-from typing import Any
+from types import NoneType
+from typing import Any, TypeVar
 
 import attrs
 
 from rnnframe.contracts.cell import Cell
-from rnnframe.contracts.layer import Layer, TapeRetention, Widths, output_of
+from rnnframe.contracts.head import Head
+from rnnframe.contracts.layer import Layer, Sizes, TapeRetention, Widths, output_of
 from rnnframe.errors import PluginError
 from rnnframe.registry.blame import BlameNote, Describe
 from rnnframe.registry.kinds import kind_of
+
+T = TypeVar("T")
 
 
 @attrs.frozen(eq=False)
@@ -33,11 +37,11 @@ class PlacedLayer:
     inputs: int
     describe: Describe = attrs.field(repr=False)
     prefix: str = attrs.field(init=False)
+    note: BlameNote = attrs.field(init=False, repr=False)
+    """What says whose layer was at work when something is raised."""
     state: Widths = attrs.field(init=False, repr=False)
     tape: Widths = attrs.field(init=False, repr=False)
     width: int = attrs.field(init=False)
-    note: BlameNote = attrs.field(init=False, repr=False)
-    """What says whose layer was at work when something is raised."""
 
     @prefix.default
     def _prefix(self) -> str:
@@ -45,19 +49,22 @@ class PlacedLayer:
 
     @state.default
     def _state(self) -> Widths:
-        return self.layer.state(self.inputs)
+        with self.note:
+            return self.layer.state(self.inputs)
 
     @tape.default
     def _tape(self) -> Widths:
-        return self.layer.tape(self.inputs)
+        with self.note:
+            return self.layer.tape(self.inputs)
 
     @width.default
     def _width(self) -> int:
-        return self.layer.width(self.inputs)
+        with self.note:
+            return self.layer.width(self.inputs)
 
     @note.default
     def _note(self) -> BlameNote:
-        return BlameNote(f"in layer{self.number}", kind_of(type(self.layer)), type(self.layer), self.describe)
+        return BlameNote(f"layer{self.number}", kind_of(type(self.layer)), type(self.layer), self.describe)
 
     def __attrs_post_init__(self) -> None:
         """Refuse a layer whose outputs would be read where they are not."""
@@ -74,8 +81,31 @@ class PlacedLayer:
 
     def lacks_arrays(self, retention: TapeRetention) -> bool:
         """Return whether some of the tape does not stay with a chunk, so that it is rebuilt."""
-        return not self.tape.keys() <= set(self.layer.retained_arrays(self.inputs, retention))
+        return not self.tape.keys() <= set(self.retained_arrays(retention))
+
+    def named(self, values: Mapping[str, T]) -> dict[str, T]:
+        """Return values by the names that they have in the network."""
+        return {f"{self.prefix}.{name}": value for name, value in values.items()}
+
+    def retained_arrays(self, retention: TapeRetention) -> tuple[str, ...]:
+        """Return the names of those arrays of the tape that stay with a chunk."""
+        with self.note:
+            return self.layer.retained_arrays(self.inputs, retention)
+
+    @property
+    def scratch(self) -> Sizes:
+        """The layer's working arrays."""
+        with self.note:
+            return self.layer.scratch(self.inputs)
 
     def output(self, arrays: Mapping[str, Any]) -> Any:
         """Return the outputs [l, n, width] of a piece, from the layer's arrays."""
         return output_of(self.layer, self.inputs, arrays)
+
+
+def head_note(head: Head | None, describe: Describe) -> BlameNote:
+    """Return what says whose loss or readout was at work when something is raised."""
+    if head is None:
+        return BlameNote("the head", "loss", NoneType, describe)
+    loss, readout = ("loss", head.loss), ("readout", head.readout)
+    return BlameNote("the head", "loss", type(head.loss), describe, (loss, readout))

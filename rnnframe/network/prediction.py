@@ -13,6 +13,7 @@ from rnnframe.data.draws import Draw
 from rnnframe.data.opening import open_inputs
 from rnnframe.data.pieces import Block, Piece
 from rnnframe.data.source import Source
+from rnnframe.errors import OptionError
 from rnnframe.network.chunk_model import LayerModel
 from rnnframe.network.scratch import Scratch
 from rnnframe.network.stream import Stream
@@ -55,8 +56,14 @@ class PredictingLayerModel(LayerModel):
         Raises
         ------
         OptionError
-            For a batch that is no number of samples, and kernels that cannot be used here.
+            For a batch that is no number of samples, kernels that cannot be used here, and a layer of two directions.
         """
+        for at in self.layers:
+            if at.layer.both_ways:
+                raise OptionError(
+                    f"{at.prefix}, {at.layer.name}, needs the end of a sequence before its first step; "
+                    "predict whole sequences, or take layers of one direction for a stream"
+                )
         return Stream(self, batch, kernels)
 
     def step_buffers(self, batch: int) -> StepBuffers:
@@ -91,7 +98,8 @@ class PredictingLayerModel(LayerModel):
         steps, samples = piece.counted
         working = scratch.part(-1, (len(h), samples))
         counted = h[len(h) - steps :, :samples]
-        return head.sum_of_losses(weights.head, counted, piece.y, piece.weights, working)
+        with self._head_note:
+            return head.sum_of_losses(weights.head, counted, piece.y, piece.weights, working)
 
     def losses(self, weights: Weights, piece: Piece, h: Array, scratch: Scratch) -> Array:
         """Return the losses [l, n] of the last l steps and first n samples of a piece that have one, unweighted."""
@@ -99,18 +107,21 @@ class PredictingLayerModel(LayerModel):
         if piece.y is None or head is None:
             return np.zeros((0, 0))
         working = scratch.part(-1, (len(h), samples))
-        return head.losses(weights.head, h[len(h) - steps :, :samples], piece.y, working)
+        with self._head_note:
+            return head.losses(weights.head, h[len(h) - steps :, :samples], piece.y, working)
 
     def readout(self, weights: Weights, h: Array, scratch: Scratch) -> Array:
         """Return what a prediction is made of, [l, n, outputs], in a working array."""
         head = self._stack.head
         if head is None:
             return h
-        return head.readout.forward(weights.head, h, scratch.part(-1, (h.shape[0], h.shape[1])))
+        with self._head_note:
+            return head.readout.forward(weights.head, h, scratch.part(-1, (h.shape[0], h.shape[1])))
 
     def predict(self, weights: Weights, h: Array, scratch: Scratch) -> Array:
         """Return what is predicted [l, n, outputs] for a block of the top layer's outputs, in a working array."""
         outputs = self.readout(weights, h, scratch)
         if self._stack.head is not None:
-            self._stack.head.loss.prediction(outputs)
+            with self._head_note:
+                self._stack.head.loss.prediction(outputs)
         return outputs

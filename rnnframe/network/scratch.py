@@ -8,7 +8,7 @@ import numpy as np
 from rnnframe.arrays import Array, Vector, size_of
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.layer import Sizes
-from rnnframe.network.placed import PlacedLayer
+from rnnframe.network.placed import PlacedLayer, head_note
 
 
 class Scratch:
@@ -77,9 +77,10 @@ class ScratchForm:
 
     def sizes(self) -> list[Sizes]:
         """Return the working arrays of each layer, and last of the head."""
-        top = self.layers[-1].width
-        of_head = {} if self.head is None else self.head.readout.scratch(top, self.head.width)
-        return [*(at.layer.scratch(at.inputs) for at in self.layers), of_head]
+        top = self.layers[-1]
+        with head_note(self.head, top.describe):
+            of_head = {} if self.head is None else self.head.readout.scratch(top.width, self.head.width)
+        return [*(at.scratch for at in self.layers), of_head]
 
     def shared_items(self, steps: int, batch: int) -> int:
         """Return the number of values that the layers and the head share."""

@@ -34,7 +34,7 @@ class Stack:
     feed : Feed
         Where dL/dh of the top layer comes from.
     repetition : RepetitionCheck
-        Runs the first chunk of some layers twice.
+        Runs the first chunks of some layers twice.
     """
 
     layers: tuple[PlacedLayer, ...]
@@ -115,12 +115,12 @@ class Stack:
         self, weights: Weights, piece: Piece, arrays: Sequence[Arrays], scratch: Scratch, draw: Draw | None
     ) -> list[tuple[BlockPass, PlacedLayer]]:
         """Return what each layer receives, from the inputs upwards."""
-        x, passes = piece.x, []
+        x, reverse, passes = piece.x, piece.reverse, []
         for at, of_layer, tape in zip(self.layers, weights.layers, arrays, strict=True):
             working = scratch.part(at.number, piece.size)
             block = BlockPass(of_layer, x, tape, working, at.inputs, at.number, piece.start, piece.samples, draw)
-            passes.append((block, at))
-            x = at.output(tape)
+            passes.append((block if reverse is None else attrs.evolve(block, reverse=reverse), at))
+            x, reverse = at.output(tape), None
         return passes
 
     def _reset(self, piece: Piece, arrays: Sequence[Arrays]) -> list[Array]:

@@ -13,7 +13,7 @@ from rnnframe.contracts.kernels import Kernels
 from rnnframe.contracts.layer import BlockPass
 from rnnframe.contracts.loss import Loss
 from rnnframe.contracts.steps import AdvanceStep, InputStep, LayerStep, PredictionStep, ReadoutStep, StepPart
-from rnnframe.network.placed import PlacedLayer
+from rnnframe.network.placed import PlacedLayer, head_note
 from rnnframe.network.scratch import Scratch
 from rnnframe.network.tapes import Tape
 from rnnframe.network.weights import Weights
@@ -67,10 +67,10 @@ class StepBuffers:
             x = at.output(arrays)
         if self.head is not None:
             readout, loss = self.head.readout, self.head.loss
-            working = self.scratch.part(-1, size)
-            parts.append((ReadoutStep(readout, self.weights.head, x, working, self.outputs), None))
+            working, note = self.scratch.part(-1, size), head_note(self.head, self.layers[-1].describe)
+            parts.append((ReadoutStep(readout, self.weights.head, x, working, self.outputs), note))
             if type(loss).prediction is not Loss.prediction:
-                parts.append((PredictionStep(loss, self.outputs), None))
+                parts.append((PredictionStep(loss, self.outputs), note))
         states = tuple((before, after) for _, before, after in self.states())
         return [*parts, (AdvanceStep(states), None)] if states else parts
 

@@ -239,7 +239,7 @@ def tape_shapes(
     working: dict[str, tuple[int, ...]] = {}
     for layer in layers:
         state, tape = layer.state, layer.tape
-        stays = layer.layer.retained_arrays(layer.inputs, retention)
+        stays = layer.retained_arrays(retention)
         for name, width in tape.items():
             into = kept if name in stays else working
             into[f"{layer.prefix}.{name}"] = (steps + (name in state), batch, width)

@@ -7,7 +7,7 @@ import numpy as np
 from rnnframe.arrays import Vector
 from rnnframe.contracts.head import Head
 from rnnframe.data.draws import Draw
-from rnnframe.network.placed import PlacedLayer
+from rnnframe.network.placed import PlacedLayer, head_note
 from rnnframe.network.weight_masks import WeightMasks
 
 
@@ -21,22 +21,27 @@ class Weights:
         dtype: np.dtype[Any],
         parameters: Vector | None = None,
     ) -> None:
-        shapes = {f"{at.prefix}.{name}": s for at in layers for name, s in at.layer.parameters(at.inputs).items()}
+        shapes: dict[str, tuple[int, ...]] = {}
+        derived: dict[str, tuple[int, ...]] = {}
+        dropped: dict[str, float] = {}
+        for at in layers:
+            with at.note:
+                shapes |= at.named(at.layer.parameters(at.inputs))
+                dropped |= at.named(at.layer.dropped_weights(at.inputs))
+                derived |= at.named(at.layer.derived(at.inputs))
         self._readout = None if head is None else head.readout
+        self._head_note = head_note(head, layers[-1].describe)
         if head is not None:
-            of_head = head.readout.parameters(layers[-1].width, head.width)
-            shapes |= {f"head.{name}": shape for name, shape in of_head.items()}
-        dropped = {f"{at.prefix}.{name}": r for at in layers for name, r in at.layer.dropped_weights(at.inputs).items()}
-        derived = {name: shapes[name] for name in dropped}
-        derived |= {f"{at.prefix}.{name}": s for at in layers for name, s in at.layer.derived(at.inputs).items()}
-        if head is not None:
-            of_head = head.readout.derived(layers[-1].width, head.width)
-            derived |= {f"head.{name}": shape for name, shape in of_head.items()}
-        self._made_of = layers, head, dtype
+            with self._head_note:
+                of_head = head.readout.parameters(layers[-1].width, head.width)
+                shapes |= {f"head.{name}": shape for name, shape in of_head.items()}
+                of_head = head.readout.derived(layers[-1].width, head.width)
+                derived |= {f"head.{name}": shape for name, shape in of_head.items()}
+        derived = {name: shapes[name] for name in dropped} | derived
+        self._made_of, self._placed = (layers, head, dtype), layers
         self._dropped = WeightMasks(dropped, {at.prefix: at.number for at in layers})
         self.parameters = Vector(shapes, dtype) if parameters is None else parameters
         self._derived = Vector(derived, dtype)
-        self._layers = [at.layer for at in layers]
         self.layers = [self.parameters.group(at.prefix) | self._derived.group(at.prefix) for at in layers]
         self.head = self.parameters.group("head") | self._derived.group("head")
 
@@ -49,21 +54,37 @@ class Weights:
         """Bytes of the parameters and the derived arrays."""
         return self.parameters.nbytes + self._derived.nbytes
 
+    def initialize_layers(self, rng: np.random.Generator) -> None:
+        """Draw the starting values of the layers."""
+        for at in self._placed:
+            with at.note:
+                at.layer.initialize(self.parameters.group(at.prefix), rng)
+
+    def initialize_readout(self, rng: np.random.Generator) -> None:
+        """Draw the starting values of the head."""
+        if self._readout is not None:
+            with self._head_note:
+                self._readout.initialize(self.parameters.group("head"), rng)
+
     def derive(self, draw: Draw | None = None) -> None:
         """Compute the derived arrays again, after the parameters have changed or for another draw."""
         self.derive_forward(draw)
-        for layer, weights in zip(self._layers, self.layers, strict=True):
-            layer.derive_reverse(weights)
+        for at, weights in zip(self._placed, self.layers, strict=True):
+            with at.note:
+                at.layer.derive_reverse(weights)
         if self._readout is not None:
-            self._readout.derive_reverse(self.head)
+            with self._head_note:
+                self._readout.derive_reverse(self.head)
 
     def derive_forward(self, draw: Draw | None = None) -> None:
         """Compute those again that the way forward reads, beginning with parameters of which some entries are zero."""
         self._dropped.write(self.parameters, self._derived, draw)
-        for layer, weights in zip(self._layers, self.layers, strict=True):
-            layer.derive(weights)
+        for at, weights in zip(self._placed, self.layers, strict=True):
+            with at.note:
+                at.layer.derive(weights)
         if self._readout is not None:
-            self._readout.derive(self.head)
+            with self._head_note:
+                self._readout.derive(self.head)
 
     def complete(self, gradients: Vector) -> None:
         """Make gradients of the parameters from those of what the layers received in the last run."""

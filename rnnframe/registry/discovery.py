@@ -17,6 +17,7 @@ import pluggy
 from rnnframe.errors import PluginError, RnnframeError, ScheduleError, UsageError, unknown_name
 from rnnframe.registry import files as local_plugins
 from rnnframe.registry import hooks as hookspecs
+from rnnframe.registry.blame import is_blamed
 from rnnframe.registry.kinds import KINDS
 from rnnframe.registry.records import PluginRecord
 from rnnframe.registry.rules import check_class, check_command
@@ -218,13 +219,13 @@ class Plugins:
         """Name the class and its plugin in what is raised meanwhile, where that does not say whose fault it is."""
         try:
             yield
-        except (UsageError, PluginError):
+        except (UsageError, PluginError, KeyboardInterrupt, GeneratorExit):
             raise
         except ScheduleError as error:
             raise ScheduleError(f"{self.describe(kind, cls)}: {error}") from error
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
         except BaseException as error:  # also SystemExit, which would end the program in silence
+            if is_blamed(error):
+                raise
             raise PluginError(f"{self.describe(kind, cls)}: {type(error).__name__}: {error}") from error
 
     def describe(self, kind: str, cls: type[Any]) -> str:

@@ -23,6 +23,7 @@ from rnnframe.contracts.medium import Medium
 from rnnframe.contracts.observer import Observer
 from rnnframe.contracts.optimizer import Optimizer
 from rnnframe.contracts.readout import Readout
+from rnnframe.contracts.reducer import Reducer
 from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
 
@@ -82,6 +83,11 @@ def rnnframe_kernels() -> Iterable[type[Kernels]]:
 @hookspec
 def rnnframe_observers() -> Iterable[type[Observer]]:
     """Return observer classes: who receives the events of a training."""
+
+
+@hookspec
+def rnnframe_reducers() -> Iterable[type[Reducer]]:
+    """Return reducer classes: how several processes train one network together."""
 
 
 @hookspec

@@ -14,7 +14,7 @@ from rnnframe.contracts.kernels import AUTO, BOTH, NUMPY, Kernels
 from rnnframe.contracts.layer import Layer
 from rnnframe.errors import OptionError, UsageError, unknown_name
 from rnnframe.registry.registry import Registry
-from rnnframe.registry.specs import required_options
+from rnnframe.registry.specs import LAYERS, is_made_of_layers, required_options
 
 
 def kernels_used(kernels: Sequence[str]) -> str:
@@ -97,6 +97,9 @@ class Computed(Generic[P]):
 
 def made_by(kernels: Iterable[Kernels], part: P, dtype: np.dtype[Any], registry: Registry) -> Computed[P]:
     """Return the twin of a layer or a head that the first kernels have, ready to compute; else the part itself."""
+    if isinstance(part, Layer) and part.both_ways and is_made_of_layers(type(part)):
+        inner = made_by(kernels, getattr(part, LAYERS)[0], dtype, registry)
+        return Computed(attrs.evolve(part, **{LAYERS: (inner.part,)}), inner.kernels)
     for each in kernels:
         with registry.blame("kernels", type(each)):
             twin = each.head(part, dtype) if isinstance(part, Head) else each.twin(part, dtype)

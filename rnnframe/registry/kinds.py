@@ -14,6 +14,7 @@ from rnnframe.contracts.medium import Medium
 from rnnframe.contracts.observer import Observer
 from rnnframe.contracts.optimizer import Optimizer
 from rnnframe.contracts.readout import Readout
+from rnnframe.contracts.reducer import Reducer
 from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
 
@@ -39,6 +40,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "learning rate": Kind(hook="rnnframe_learning_rates", base=LearningRate, plural="learning rates"),
         "kernels": Kind(hook="rnnframe_kernels", base=Kernels, plural="kernels"),
         "observer": Kind(hook="rnnframe_observers", base=Observer, plural="observers"),
+        "reducer": Kind(hook="rnnframe_reducers", base=Reducer, plural="reducers"),
     }
 )
 

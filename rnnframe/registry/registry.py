@@ -15,6 +15,7 @@ from rnnframe.contracts.medium import Medium
 from rnnframe.contracts.observer import Observer
 from rnnframe.contracts.optimizer import Optimizer
 from rnnframe.contracts.readout import Readout
+from rnnframe.contracts.reducer import Reducer
 from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
 from rnnframe.errors import OptionError, UsageError
@@ -191,6 +192,11 @@ class Registry(Plugins):
     def observer(self, given: str | Observer) -> Observer:
         """Return an observer from a spec such as "tensorboard"."""
         made: Observer = self.make("observer", Observer, given)
+        return made
+
+    def reducer(self, given: str | Reducer) -> Reducer:
+        """Return a reducer from a spec such as "mpi:timeout=60"."""
+        made: Reducer = self.make("reducer", Reducer, given)
         return made
 
 

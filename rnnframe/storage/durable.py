@@ -64,8 +64,28 @@ def read_whole(path: Path) -> bytes:
         return file.read()
 
 
+def check_replaceable(path: Path) -> None:
+    """Raise `OSError` if there is a folder, a pipe or a device in the place of a file, or a link to one."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no file, and is not replaced")
+
+
 def write_whole(path: Path, data: bytes) -> None:
-    """Write `data` to a file; if this raises `OSError`, the old contents remain."""
+    """Write a file so that it is there whole or not at all; a link of its name is replaced, not followed.
+
+    Parameters
+    ----------
+    path
+        The file.
+    data
+        All that it is to hold.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, or the path is a folder, a pipe or a device; what was there remains.
+    """
+    check_replaceable(path)
     beside = path.with_name(path.name + BESIDE)
     try:
         beside.unlink(missing_ok=True)  # of a process that was killed; or a link, which must not be written through
@@ -74,7 +94,7 @@ def write_whole(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
-    except OSError:
+    except BaseException:  # an interrupt too
         remove(beside)
         raise
     sync_folder(path.parent)

@@ -10,6 +10,7 @@ import numpy as np
 
 from rnnframe.arrays import Array
 from rnnframe.errors import DataError, OptionError
+from rnnframe.storage.durable import check_replaceable
 
 SUFFIXES = (".csv", ".npz")
 """What is written, by the end of the file's name."""
@@ -58,6 +59,7 @@ def write_table(path: str, pieces: Iterable[Mapping[str, Array]]) -> int:
     beside = target.with_name(target.name + ".new")
     write = _write_csv if target.suffix.lower() == ".csv" else _write_npz
     try:
+        check_replaceable(target)
         beside.unlink(missing_ok=True)  # of a process that was killed
         try:
             rows = write(beside, pieces)

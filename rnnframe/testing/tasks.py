@@ -7,7 +7,7 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.contracts.dataset import Dataset
+from rnnframe.contracts.dataset import Dataset, Examples
 from rnnframe.contracts.kernels import NUMPY
 from rnnframe.contracts.task import Setting, Task
 from rnnframe.data.batch import Batch
@@ -74,7 +74,8 @@ class TaskTests(Suite):
     def test_what_is_held_out_is_always_the_same(self) -> None:
         """`valid` gives the same batches each time, so that epochs can be compared."""
         data = self._opened()
-        pairs = zip(data.valid.batches(), data.valid.batches(), strict=True)
+        valid = _held_out(data)
+        pairs = zip(valid.batches(), valid.batches(), strict=True)
         count = 0
         for number, (first, second) in enumerate(pairs):
             _expect_same(f"held-out batch {number}", second, first)
@@ -85,7 +86,7 @@ class TaskTests(Suite):
     def test_the_held_out_part_is_judged(self) -> None:
         """It has targets, and each measure is a finite number under a name."""
         data = self._opened()
-        judged = score(Inference(_network(data), kernels=NUMPY), data.valid)
+        judged = score(Inference(_network(data), kernels=NUMPY), _held_out(data))
         for name, value in judged.measures.items():
             if not isinstance(name, str) or not isinstance(value, float) or not np.isfinite(value):
                 fail(f"measure {name!r} is {value!r}; expected a finite float under a text")
@@ -94,8 +95,9 @@ class TaskTests(Suite):
         """All pieces of `table` have the same columns, and in a piece all are as long."""
         data = self._opened()
         names: list[str] | None = None
+        valid = _held_out(data)
         try:
-            for piece in data.valid.table(predictions(Inference(_network(data), kernels=NUMPY), data.valid)):
+            for piece in valid.table(predictions(Inference(_network(data), kernels=NUMPY), valid)):
                 names = names or list(piece)
                 lengths = {name: len(column) for name, column in piece.items()}
                 if list(piece) != names or len(set(lengths.values())) != 1:
@@ -112,6 +114,15 @@ class TaskTests(Suite):
         if again != learnt:
             fail(f"{learnt!r} becomes {again!r}; let its fields be texts, numbers and lists of them, with converters")
 
+    def test_all_of_the_data_is_trained_on_where_nothing_is_held_out(self) -> None:
+        """With "all" in `takes` and held_out=0, `valid` is None."""
+        task = self.subject
+        if "all" not in task.takes:
+            skip(f"task {task.name!r} always holds out a part of its data")
+        found = task.open(attrs.evolve(self.setting, held_out=0.0)).valid
+        if found is not None:
+            fail(f"valid is {found!r:.60}; expected None, since held_out is 0 and `takes` has 'all'")
+
     def _opened(self) -> Dataset:
         opened: Dataset = self.subject.open(self.setting)
         return opened
@@ -119,6 +130,12 @@ class TaskTests(Suite):
 
 def _some(data: Dataset) -> list[int]:
     return sorted({*range(min(MOST - 1, data.batches)), data.batches - 1})
+
+
+def _held_out(data: Dataset) -> Examples:
+    if data.valid is None:
+        fail("valid is None; expected the part that `setting.held_out` keeps")
+    return data.valid
 
 
 def _network(data: Dataset) -> Network:

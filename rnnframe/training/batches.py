@@ -77,6 +77,7 @@ class BatchTraining:
         """Leave a batch out whose loss or gradient is not finite; the next one begins with a state of zeros."""
         progress = self.progress
         engine = self._trainer.engine
+        before = None if before is None else engine.complete_state(before)
         place = first_non_finite(engine.running, batch, before, Draw(engine.seed, engine.draws))
         reason = f"epoch {progress.epoch + 1}, batch {progress.batch + 1}: {error}; not finite first: {place}"
         if not self._skips:

@@ -7,12 +7,14 @@ import numpy as np
 
 from rnnframe.arrays import Array, Vector
 from rnnframe.contracts.records import CheckpointRecord
+from rnnframe.contracts.reducer import Group
 from rnnframe.engine import blas
 from rnnframe.errors import NonFiniteError, RunError
 from rnnframe.runs.checkpoints import Checkpoint
 from rnnframe.runs.folder import RunFolder
 from rnnframe.runs.model import TaskModel
 from rnnframe.storage.tensors import restore
+from rnnframe.training.norms import first_non_finite_name
 from rnnframe.training.preparation import Prepared
 from rnnframe.training.progress import Progress
 from rnnframe.training.trainer import Trainer
@@ -26,18 +28,20 @@ def save_training(run: RunFolder, prepared: Prepared, progress: Progress, state:
     number = progress.number(data.batches)
     checkpoint = checkpoint_of(prepared.model, prepared.trainer, progress, state, number)
     run.save(checkpoint, keep=prepared.options.keep)
-    return CheckpointRecord(number=number, path=str(run.checkpoints.path(number)), best=checkpoint.best == number)
+    best = checkpoint.best == number or data.valid is None  # then the newest weights are the ones to keep
+    return CheckpointRecord(number=number, path=str(run.checkpoints.path(number)), best=best)
 
 
 def _check_finite(prepared: Prepared) -> None:
     """Raise `NonFiniteError` where an optimizer has written what no training can go on from."""
-    parameters, optimizer = prepared.model.network.parameters, prepared.trainer.optimizer
-    if not np.isfinite(parameters.flat).all():
-        wrong = next(name for name, values in parameters.items() if not np.isfinite(values).all())
-        raise NonFiniteError(
-            f"{prepared.registry.describe('optimizer', type(optimizer))} wrote NaN or infinite values into {wrong}; "
-            "no checkpoint is saved: lower the learning rate, or mend the optimizer"
-        )
+    trainer = prepared.trainer
+    for written, what in (prepared.model.network.parameters, ""), (trainer.slots, "its slot "):
+        if not np.isfinite(written.flat).all():
+            raise NonFiniteError(
+                f"{prepared.registry.describe('optimizer', type(trainer.optimizer))} wrote NaN or infinite values into "
+                f"{what}{first_non_finite_name(written)}; "
+                "no checkpoint is saved: lower the learning rate, or mend the optimizer"
+            )
 
 
 def resume_training(run: RunFolder, prepared: Prepared) -> tuple[Progress, Vector | None]:
@@ -59,6 +63,20 @@ def resume_training(run: RunFolder, prepared: Prepared) -> tuple[Progress, Vecto
     run.mend_weights(checkpoint)
     _remark_on_blas(progress, where)
     return progress, state
+
+
+def begin_together(
+    group: Group, prepared: Prepared, progress: Progress, state: Vector | None
+) -> tuple[Progress, Vector | None]:
+    """Give all ranks the parameters, the slots, the progress and the carried state of rank 0; return the last two."""
+    if group.size == 1:
+        return progress, state
+    made = checkpoint_of(prepared.model, prepared.trainer, progress, state, 0) if group.rank == 0 else None
+    told = group.tell(made)
+    if group.rank == 0:
+        return progress, state
+    progress = Progress.read(told.progress, "what rank 0 told")
+    return progress, restore_training(told, progress, prepared.model, prepared.trainer, "what rank 0 told")
 
 
 def _remark_on_blas(progress: Progress, where: str) -> None:

@@ -47,7 +47,7 @@ def epoch_of(now: Progress, steps_per_second: float, peak_bytes: int) -> EpochRe
         epoch=now.epoch,
         update=now.updates,
         train_loss=now.train_loss or 0.0,
-        valid_loss=now.valid_loss or 0.0,
+        valid_loss=now.valid_loss,
         measures=now.measures,
         skipped=now.skipped,
         steps_per_second=steps_per_second,

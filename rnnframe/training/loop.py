@@ -36,6 +36,7 @@ class TrainingLoop:
         self._watchers = watchers
         self._run = run
         self._running = False
+        self._group = prepared.trainer.engine.group
         self._batches = BatchTraining(prepared, progress, state)
         self.validation = Validation(prepared)
 
@@ -70,8 +71,11 @@ class TrainingLoop:
 
     def save(self) -> None:
         """Write a checkpoint, and the weights where none were better, if there is a run folder; raises `RunError`."""
+        engine, state = self._prepared.trainer.engine, self._batches.state
+        if state is not None:
+            state = engine.complete_state(state)
         if self._run is not None:
-            record = save_training(self._run, self._prepared, self._progress, self._batches.state)
+            record = save_training(self._run, self._prepared, self._progress, state)
             if self._running:  # watchers are told of nothing before the start
                 self._watchers.on_checkpoint(record)
 
@@ -80,12 +84,12 @@ class TrainingLoop:
             while not self.ended:
                 self._batches.clock.start()
                 while not coming.wait(POLL_SECONDS):
-                    if stop():
+                    if self._group.size == 1 and stop():
                         coming.leave()
                         self.save()
                         return False
                 self._take(next(coming))
-                if stop() and not self.ended:
+                if any(self._group.gather(stop())) and not self.ended:
                     self.save()
                     return False
         return True

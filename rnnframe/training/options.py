@@ -87,7 +87,16 @@ class TrainingOptions:
     )
     epochs: int = attrs.field(default=6, validator=ge(1), metadata={"help": "passes over the data"})
     held_out: float = attrs.field(
-        default=0.1, validator=and_(gt(0), lt(1)), metadata={"help": "share of the data that is kept for validation"}
+        default=0.1,
+        validator=and_(ge(0), lt(1)),
+        metadata={"help": "share of the data that is kept for validation; 0: none, all of it is trained on"},
+    )
+    valid: str | None = attrs.field(
+        default=None,
+        metadata={
+            "help": "file to validate on, read with what was learnt from --data, all of which is trained on",
+            "metavar": "FILE",
+        },
     )
     seed: int = attrs.field(
         default=0, validator=ge(0), metadata={"help": "seed of the initial parameters and all random draws"}
@@ -147,6 +156,8 @@ class TrainingOptions:
     )
     plugin: tuple[str, ...] = attrs.field(default=(), converter=specs)
     """Plugin files and modules that are used and not installed; `rnnframe --plugin` names them."""
+    valid_digest: str | None = None
+    """SHA-256 of the file `valid`, which a run writes down; another file is refused."""
 
     @property
     def groups(self) -> tuple[ParameterGroup, ...]:
@@ -156,6 +167,7 @@ class TrainingOptions:
 
     def setting(self, task: Task) -> Setting:
         """Return what a task is told; raises `OptionError` for an option that means nothing to it."""
+        share = self._held_out(task)
         for name in ("data", "steps", "held_out"):
             value = getattr(self, name)
             if name not in task.takes and value != attrs.fields_dict(TrainingOptions)[name].default:
@@ -163,4 +175,24 @@ class TrainingOptions:
                 raise OptionError(
                     f"task {task.name!r} takes no {flag} ({value}); leave it out (see `rnnframe show {task.name}`)"
                 )
-        return Setting(data=self.data, batch=self.batch, steps=self.steps, held_out=self.held_out, seed=self.seed)
+        return Setting(data=self.data, batch=self.batch, steps=self.steps, held_out=share, seed=self.seed)
+
+    def _held_out(self, task: Task) -> float:
+        """Return the share of the data that is held out: none of it where a file is; raises `OptionError`."""
+        if self.valid is None and self.held_out:
+            return self.held_out
+        flag = "--held-out 0" if self.valid is None else f"--valid {self.valid}"
+        if "all" not in task.takes:
+            raise OptionError(f"task {task.name!r} validates on a part of its own data; leave out {flag}")
+        if self.valid is not None and self.held_out not in (0, attrs.fields_dict(TrainingOptions)["held_out"].default):
+            raise OptionError(f"{flag} is what is held out; leave out --held-out ({self.held_out})")
+        if self.valid == "-":
+            raise OptionError("--valid reads its file again at every evaluation, and standard input once; name a file")
+        for name in ("patience", "evaluate_every") if self.valid is None else ():
+            value = getattr(self, name)
+            if value is not None:
+                raise OptionError(
+                    f"--{name.replace('_', '-')} ({value}) needs evaluations, and nothing is held out; leave it out, "
+                    "or give --valid FILE"
+                )
+        return 0.0

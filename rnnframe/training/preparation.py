@@ -8,9 +8,12 @@ import attrs
 
 from rnnframe.contracts.dataset import Dataset
 from rnnframe.contracts.kernels import BOTH, NUMPY
+from rnnframe.contracts.reducer import Group
 from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
 from rnnframe.engine.engine import Engine
+from rnnframe.engine.ranks import ALONE
+from rnnframe.errors import GroupError, UsageError
 from rnnframe.inspection.gradients import check_watchable
 from rnnframe.network.network import Network
 from rnnframe.registry.kinds import kind_of
@@ -19,6 +22,7 @@ from rnnframe.registry.specs import render, with_inner_layers
 from rnnframe.registry.stacks import stacked
 from rnnframe.runs.model import TaskModel
 from rnnframe.training.course import Course
+from rnnframe.training.opening import open_data, with_valid_file
 from rnnframe.training.options import TrainingOptions
 from rnnframe.training.trainer import Trainer
 from rnnframe.training.windows import RealUpdates
@@ -53,11 +57,18 @@ class Prepared:
         return tuple(sorted({owner.source for owner in owners if owner.source}))
 
 
-def prepare(options: TrainingOptions, task: Task | None, data: Dataset | None, registry: Registry) -> Prepared:
-    """Open what is not given, settle the options, and make the network and its trainer of them; raises `UsageError`."""
+def prepare(
+    options: TrainingOptions, task: Task | None, data: Dataset | None, registry: Registry, group: Group = ALONE
+) -> Prepared:
+    """Open what is not given, settle the options, and make the network and its trainer of them; raises `UsageError`.
+
+    In a group, rank 0 settles the options for all.
+    """
+    if group.size > 1 and options.data == "-":
+        raise UsageError("standard input goes to one process alone; give --data FILE where ranks share a training")
     named = registry.task(options.task) if task is None else task
-    with registry.blame("task", type(named)):
-        opened = named.open(options.setting(named)) if data is None else data
+    opened = open_data(options, named, registry) if data is None else data
+    options = with_valid_file(options)
     network = Network(
         cells=stacked(options.cell, options.layers),
         head=opened.head,
@@ -70,8 +81,13 @@ def prepare(options: TrainingOptions, task: Task | None, data: Dataset | None, r
     shapes = {opened.shape(number) for number in range(opened.batches)}
     if task is not None or ":" in options.task:
         options = attrs.evolve(options, task=render(named))  # which may know better where its files are
-    options = settled(options, network, max(shapes), registry)
-    engine = Engine(network, options.store, options.chunk, options.shards, registry, options.kernels, options.seed)
+    _check_data(opened, group)
+    if group.size > 1 and options.shards is None:
+        options = attrs.evolve(options, shards=group.size)
+    options = group.tell(settled(options, network, max(shapes), registry) if group.rank == 0 else None)
+    engine = Engine(
+        network, options.store, options.chunk, options.shards, registry, options.kernels, options.seed, group
+    )
     if options.watch_gradients:
         check_watchable(engine.store)
     rate = registry.learning_rate(options.rate)
@@ -90,6 +106,14 @@ def prepare(options: TrainingOptions, task: Task | None, data: Dataset | None, r
         trainer.check_accumulation(opened.batch(0, 0), *opened.shape(0))  # its weights say where losses are
     model = TaskModel(network=network, task=named, learnt=opened.learnt)
     return Prepared(options=options, data=opened, model=model, trainer=trainer, registry=registry)
+
+
+def _check_data(data: Dataset, group: Group) -> None:
+    """Raise `GroupError` where a rank has read other data than rank 0."""
+    digests = group.gather(data.digest)
+    other = next((rank for rank, digest in enumerate(digests) if digest != digests[0]), None)
+    if other is not None:
+        raise GroupError(f"{group.where(other)} has read other data than {group.where(0)}; give all the same file")
 
 
 def settled(options: TrainingOptions, network: Network, shape: tuple[int, int], registry: Registry) -> TrainingOptions:

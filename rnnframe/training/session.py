@@ -13,8 +13,10 @@ from typing import Self
 import attrs
 
 from rnnframe.contracts.dataset import Dataset
+from rnnframe.contracts.reducer import Group
 from rnnframe.contracts.task import Task
 from rnnframe.engine.blas import one_thread
+from rnnframe.engine.ranks import ALONE
 from rnnframe.errors import UsageError
 from rnnframe.registry.files import check_named
 from rnnframe.registry.registry import Registry, default_registry
@@ -24,7 +26,7 @@ from rnnframe.runs.layout import CONFIG
 from rnnframe.runs.model import TaskModel
 from rnnframe.runs.recording import MetricsFile
 from rnnframe.runs.scoring import Score
-from rnnframe.training.checkpointing import resume_training
+from rnnframe.training.checkpointing import begin_together, resume_training
 from rnnframe.training.loop import TrainingLoop
 from rnnframe.training.options import TrainingOptions
 from rnnframe.training.preparation import prepare
@@ -50,6 +52,9 @@ class Training:
         The data that the task has opened, where that was done before.
     registry
         The plugins; by default those that are installed.
+    group
+        The processes that train together. Rank 0 has the run folder and the observers, the others none; each calls the
+        same methods.
 
     Attributes
     ----------
@@ -84,12 +89,14 @@ class Training:
         task: Task | None = None,
         data: Dataset | None = None,
         registry: Registry | None = None,
+        group: Group | None = None,
     ) -> None:
+        group = group or ALONE
         registry = registry or default_registry()
         self.run = folder = run if isinstance(run, RunFolder | None) else RunFolder.fresh(run)
         try:
             watchers = Watchers.open(observers, folder.path if folder else None, registry)
-            self._prepared = prepared = prepare(options or TrainingOptions(), task, data, registry)
+            self._prepared = prepared = prepare(options or TrainingOptions(), task, data, registry, group)
             self.options, self.data = prepared.options, prepared.data
             self.trainer = prepared.trainer
             self.progress, state = Progress(), None
@@ -97,6 +104,7 @@ class Training:
                 watchers.own.append(MetricsFile(folder))
                 if folder.locked:
                     self.progress, state = resume_training(folder, prepared)
+            self.progress, state = begin_together(group, prepared, self.progress, state)
             self._loop = TrainingLoop(prepared, self.progress, state, watchers, folder)
             self._begin()
         except BaseException:

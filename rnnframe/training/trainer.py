@@ -15,6 +15,7 @@ from rnnframe.engine.engine import Engine
 from rnnframe.engine.report import Outcome, Report
 from rnnframe.errors import NonFiniteError, OptionError
 from rnnframe.network.network import Network
+from rnnframe.registry.blame import BlameNote
 from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.training.accumulation import Accumulation
 from rnnframe.training.averaging import AveragedParameters, ExponentialAverage
@@ -41,7 +42,7 @@ class Trainer:
     rate
         A learning-rate schedule such as "cosine:updates=1000,warmup=50".
     registry
-        Where names are looked up; by default what is installed.
+        Where names are looked up; by default the network's own.
     accumulate
         Sequences whose gradients make one update together, as if they were one batch; `finish` makes the update early.
         Not for stores that update after every window.
@@ -90,7 +91,7 @@ class Trainer:
         groups: Iterable[ParameterGroup | str] = (),
         average: str | None = None,
     ) -> None:
-        registry = registry or default_registry()
+        registry = registry or engine.network.registry or default_registry()
         if accumulate < 1:
             raise OptionError(f"accumulate={accumulate!r} is out of range; expected at least 1 sequence")
         if clip is not None and not clip > 0:
@@ -102,7 +103,8 @@ class Trainer:
         self.updates = 0
         self.course: Course | None = None
         parameters = engine.network.parameters
-        self._applied, self.frozen = updates_of(self.optimizer, parameters.shapes, groups)
+        self._applied, self.frozen = updates_of(self.optimizer, parameters.shapes, groups, registry.describe)
+        self._rate_note = BlameNote("an update", "learning rate", type(self.rate), registry.describe)
         self.slots = self._applied.new_slots(parameters)
         self.accumulation = Accumulation(parameters, accumulate) if accumulate > 1 else None
         self.average = None if average is None else AveragedParameters(ExponentialAverage.parse(average), parameters)
@@ -219,7 +221,8 @@ class Trainer:
         if self.clip is not None and norm > self.clip:
             gradients.flat *= gradients.flat.dtype.type(self.clip / norm)
         share = None if self.course is None else self.course.share(self.updates + 1, self.rate.warmup)
-        lr = self.optimizer.lr * self.rate.factor(self.updates + 1, share)
+        with self._rate_note:
+            lr = self.optimizer.lr * self.rate.factor(self.updates + 1, share)
         self.updates += 1
         self._applied.apply(self.engine.network.parameters, gradients, self.slots, self.updates, lr)
         if self.average is not None:

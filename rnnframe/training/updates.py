@@ -9,6 +9,7 @@ import attrs
 
 from rnnframe.arrays import Shapes, Vector
 from rnnframe.contracts.optimizer import NamedOptimizer, NamedParameter, Optimizer
+from rnnframe.registry.blame import BlameNote, Describe
 from rnnframe.training.groups import ParameterGroup, ParameterRule, rules_of
 
 
@@ -66,15 +67,38 @@ class NamedUpdates:
             rule.optimizer.update_parameter(parameter, step, lr * rule.lr_factor)
 
 
+@attrs.frozen
+class BlamedUpdates:
+    """Updates of an optimizer that is named in what it raises."""
+
+    updates: Updates
+    note: BlameNote
+
+    def new_slots(self, parameters: Vector) -> Vector:
+        """Return what the updates return."""
+        with self.note:
+            return self.updates.new_slots(parameters)
+
+    def apply(self, parameters: Vector, gradients: Vector, slots: Vector, step: int, lr: float) -> None:
+        """Make the update."""
+        with self.note:
+            self.updates.apply(parameters, gradients, slots, step, lr)
+
+
 def updates_of(
-    optimizer: Optimizer, shapes: Shapes, groups: Iterable[ParameterGroup | str]
+    optimizer: Optimizer, shapes: Shapes, groups: Iterable[ParameterGroup | str], describe: Describe
 ) -> tuple[Updates, tuple[str, ...]]:
-    """Return how an optimizer is applied, and the names of the frozen parameters; raises `UsageError`."""
+    """Return how an optimizer is applied, and the names of the frozen parameters; raises `UsageError`.
+
+    `describe` names the optimizer and its plugin in what it raises.
+    """
+    note = BlameNote("an update", "optimizer", type(optimizer), describe)
     if isinstance(optimizer, NamedOptimizer):
         named = rules_of(optimizer, shapes, groups)
-        return NamedUpdates(named), tuple(name for name in shapes if name not in named)
+        return BlamedUpdates(NamedUpdates(named), note), tuple(name for name in shapes if name not in named)
     rules = rules_of(optimizer, shapes, groups)
-    return FlatUpdates(optimizer, _parts(shapes, rules)), tuple(name for name in shapes if name not in rules)
+    flat = FlatUpdates(optimizer, _parts(shapes, rules))
+    return BlamedUpdates(flat, note), tuple(name for name in shapes if name not in rules)
 
 
 def _parts(

@@ -1,6 +1,6 @@
-"""Kills, interrupts, damaged files, hostile plugins and budgets, each many times; every test prints what it tried.
+"""Kills, signals, interrupts, inputs, hostile plugins, budgets and more, each many times; every test prints its counts.
 
-The programs behind kills, interrupts and damages are those of the gate, which runs a few of each.
+The programs behind kills and interrupts of trainings are those of the gate, which runs a few of each.
 """
 
 import json
@@ -57,6 +57,35 @@ def test_interrupts_leave_an_engine_that_gives_equal_bits(
     stores += ["checkpoint:slots=3", "checkpoint:slots=3,policy=online", f"checkpoint:medium=disk:path={tmp_path}"]
     counts = tried(capsys, TESTS / "interrupting.py", 11, 40, shards, kernels, *stores).split()
     assert sum(map(int, counts)) >= 125
+
+
+def test_signals_once_and_twice_leave_runs_that_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(tried(capsys, TESTS / "attack" / "signals.py", tmp_path, 1, 40, 240))
+    assert found["failed"] == []
+    assert found["tried"] >= 20
+
+
+def test_outputs_are_whole_or_not_there_whenever_a_command_is_killed_or_interrupted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnx")
+    found = json.loads(tried(capsys, TESTS / "attack" / "written.py", tmp_path))
+    assert [each["failed"] for each in found.values()] == [[], []]
+    assert min(each["tried"] for each in found.values()) >= 15
+
+
+def test_arrays_of_every_kind_are_taken_as_plain_ones_or_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(tried(capsys, TESTS / "attack" / "inputs.py", 1, 5000, 120))
+    assert found["failed"] == []
+    assert found["tried"] >= 2000
+
+
+def test_engines_are_copied_forked_called_together_and_dropped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = json.loads(tried(capsys, TESTS / "attack" / "embedding.py", tmp_path, 1000))
+    assert {name: each["failed"] for name, each in found.items() if each["failed"]} == {}
+    assert found["engines"]["tried"] == 1000
 
 
 def test_forty_hostile_plugins_are_told_on_one_line_and_harm_nobody_else(

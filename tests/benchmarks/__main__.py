@@ -4,9 +4,11 @@ import sys
 
 from tests.benchmarks import (
     classification,
+    drop_in,
     epoch,
     forecasts,
     lengths,
+    linear_cells,
     long,
     memory,
     public_tables,
@@ -24,12 +26,14 @@ BENCHMARKS = {
     "scaling": scaling,
     "memory": memory,
     "lengths": lengths,
+    "linear-cells": linear_cells,
     "long": long,
     "stream": stream,
     "steps": steps,
     "classification": classification,
     "forecasts": forecasts,
     "torch-cells": torch_cells,
+    "drop-in": drop_in,
     "public-tables": public_tables,
     "table-reading": table_reading,
 }

@@ -28,7 +28,8 @@ def test_every_option_of_train_can_stand_in_a_file(run: Run, text: Path, tmp_pat
         "batch": 2,
         "steps": 20,
         "epochs": 3,
-        "held_out": 0.2,
+        "held_out": 0,
+        "valid": str(text),
         "seed": 4,
         "embedding_std": 1,
         "dtype": "float64",
@@ -55,7 +56,8 @@ def test_every_option_of_train_can_stand_in_a_file(run: Run, text: Path, tmp_pat
     assert values.keys() == options
     (tmp_path / "all.toml").write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()))
     outcome = run("train", "--config", tmp_path / "all.toml")
-    assert (outcome.code, outcome.err) == (0, "")
+    assert (outcome.code, outcome.err.count("\n")) == (0, 1)
+    assert f"held out: {text}" in outcome.err
     assert json.loads(outcome.out)["batch"] == 11
     written = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
     around = {"out", "no_out", "force", "stop_after", "sample", "json", "quiet", "tensorboard", "observer"}

@@ -85,3 +85,11 @@ def test_explaining_leaves_no_warning_and_no_nan_behind() -> None:
     with np.errstate(all="raise"):
         first, second = (needs("gru:hidden=3") for _ in range(2))
     assert first == second
+
+
+def test_two_directions_keep_two_tapes_and_no_store_that_truncates(run: Run) -> None:
+    told = json.loads(run("explain", "bidirectional(gru:hidden=4)", "--inputs", "3", "--json").out)
+    rows = {row["array"]: row for row in told["arrays"]}
+    assert rows["forward.h_(t-1)"]["needed_by"] != rows["reverse.h_(t-1)"]["needed_by"]
+    assert all("circular-queue" not in row["stores"] for row in rows.values())
+    assert rows["y_t"]["stores"]["full-history"] == "rebuilt"

@@ -96,5 +96,5 @@ def test_the_error_names_a_medium_that_loses_a_snapshot_and_its_plugin(run: Run,
     path.write_text(dedent(MEDIUM))
     small = ("--data", text, "--cell", "elman:hidden=3", "--batch", 2, "--steps", 40, "--chunk", 5, "--epochs", 1)
     outcome = run("--plugin", path, "train", *small, "--store", "checkpoint:slots=5,medium=lossy", "--quiet")
-    where = f"slot -1, medium 'lossy' of plugin 'mine' of {path}"
+    where = f"in slot -1, medium 'lossy' of plugin 'mine' of {path}"
     assert outcome.err == f"rnnframe: error: KeyError: -1 ({where}; RNNFRAME_TRACEBACK=1 shows where)\n"

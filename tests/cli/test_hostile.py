@@ -51,8 +51,10 @@ from rnnframe_optimizers.sgd import SGD
 @attrs.frozen(kw_only=True)
 class Breaking(SGD):
     name: ClassVar[str] = "breaking"
-    def update(self, parameters, *rest):
-        parameters[:] = np.nan
+    def slots(self):
+        return ["slot"]
+    def update(self, parameters, gradients, slots, *rest):
+        {wrong}[:] = np.nan
 """
 TASK = """
 import attrs
@@ -166,12 +168,16 @@ def test_a_lock_that_cannot_be_written_keeps_the_mark_of_a_run(trained: Path) ->
     assert is_lock(trained / "run.lock")
 
 
-def test_parameters_that_are_not_finite_are_never_saved(run: Run, text: Path, plugin, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("wrong", "named"), [("parameters", "layer0.U"), ("slots['slot']", "its slot slot")])
+def test_what_is_not_finite_is_never_saved(
+    run: Run, text: Path, plugin, tmp_path: Path, wrong: str, named: str
+) -> None:
     words = ("--data", text, "--cell", "elman:hidden=8", "--batch", 4, "--steps", 16, "--quiet", "--sample", 0)
     words = (*words, "--optimizer", "breaking", "--save-every", 1, "--out", tmp_path / "run")
-    outcome = run("--plugin", plugin(OPTIMIZER), "train", *words)
+    outcome = run("--plugin", plugin(OPTIMIZER.format(wrong=wrong)), "train", *words)
     assert outcome.code == 1
     assert "optimizer 'breaking' of plugin 'hostile'" in outcome.err
+    assert f"wrote NaN or infinite values into {named}" in outcome.err
     for file in (tmp_path / "run").rglob("*.safetensors"):  # what was saved before the first update
         with safe_open(file, framework="numpy") as opened:
             assert all(np.isfinite(opened.get_tensor(name)).all() for name in opened.keys())  # noqa: SIM118 - not iterable

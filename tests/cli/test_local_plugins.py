@@ -169,3 +169,38 @@ def test_an_option_of_the_program_after_the_command_is_told_where_it_stands(run:
         "rnnframe: error: rnnframe explain has no option '--plugin'; "
         "it stands before the command: rnnframe --plugin ... COMMAND\n"
     )
+
+
+PARTS = """
+import attrs
+from rnnframe_compact import Float16
+from rnnframe_rates.rates import Constant
+
+@attrs.frozen(kw_only=True)
+class MyMedium(Float16):
+    name = "my-medium"
+
+@attrs.frozen(kw_only=True)
+class MyRate(Constant):
+    name = "my-rate"
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--store", "checkpoint:slots=3,medium=my-medium", "--chunk", 3), ("--rate", "my-rate")],
+)
+def test_a_run_writes_down_the_file_of_a_medium_or_a_learning_rate_and_goes_on_with_it(
+    run: Run, text: Path, tmp_path: Path, words: tuple[object, ...]
+) -> None:
+    file, folder = tmp_path / "parts.py", tmp_path / "run"
+    file.write_text(PARTS)
+    begun = ("--data", text, *SMALL, *words, "--out")
+    assert run("--plugin", file, "train", *begun, folder, "--stop-after", 5).code == 0
+    assert tomllib.loads((folder / "config.toml").read_text())["plugin"] == [str(file)]
+    refused = run("train", "--resume", folder)
+    assert refused.code == 2
+    assert f"needs the plugin '{file}'; name it: rnnframe --plugin {file}" in refused.err
+    assert run("--plugin", file, "train", "--resume", folder, "--quiet").code == 0
+    assert run("--plugin", file, "train", *begun, tmp_path / "whole").code == 0
+    assert (tmp_path / "whole" / "weights.safetensors").read_bytes() == (folder / "weights.safetensors").read_bytes()

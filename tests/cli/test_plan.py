@@ -64,3 +64,9 @@ def test_what_cannot_be_planned_is_one_clear_line(run: Run, words: tuple[str, ..
     assert message in outcome.err
     assert outcome.err.count("\n") == 1
     assert outcome.out == ""
+
+
+def test_two_directions_are_planned_without_stores_that_truncate(run: Run) -> None:
+    cell, head = "bidirectional(gru:hidden=4)", "softmax:classes=3,at=last"
+    told = json.loads(run("plan", "--cell", cell, "--head", head, "--steps", "40", "--batch", "4", "--json").out)
+    assert {row["gradient"] for row in told["plans"]} == {"exact"}

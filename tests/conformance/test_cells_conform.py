@@ -71,6 +71,10 @@ class TestPeepholeLSTM(CellTests):
     cell = "peephole-lstm:hidden=3"
 
 
+class TestSLSTM(CellTests):
+    cell = "slstm:hidden=3"
+
+
 class TestMinGRU(CellTests):
     cell = "mingru:hidden=3"
 

@@ -60,3 +60,38 @@ class TestGRU(CompiledTests):
 class TestGRUWithResetBefore(CompiledTests):
     __test__ = True
     cell = twin("gru:hidden=9,reset=before")
+
+
+class TestMinGRU(CompiledTests):
+    __test__ = True
+    cell = twin("mingru:hidden=9")
+
+
+class TestMinLSTM(CompiledTests):
+    __test__ = True
+    cell = twin("minlstm:hidden=9")
+
+
+class TestIndRNN(CompiledTests):
+    __test__ = True
+    cell = twin("indrnn:hidden=9")
+
+
+class TestIndRNNWithSigmoid(CompiledTests):
+    __test__ = True
+    cell = twin("indrnn:hidden=5,activation=sigmoid")
+
+
+class TestIndRNNWithTanh(CompiledTests):
+    __test__ = True
+    cell = twin("indrnn:hidden=5,activation=tanh")
+
+
+class TestIndRNNWithIdentity(CompiledTests):
+    __test__ = True
+    cell = twin("indrnn:hidden=3,activation=identity")
+
+
+class TestLRU(CompiledTests):
+    __test__ = True
+    cell = twin("lru:units=9,states=5")

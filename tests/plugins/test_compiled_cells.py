@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proofs import examples
 
 import rnnframe as rf
 from rnnframe.testing import check_gradients
@@ -11,19 +12,26 @@ from rnnframe.testing import check_gradients
 pytest.importorskip("numba", reason="numba is not installed")
 
 CELLS = ["lstm", "gru", "gru:reset=before", "elman", "elman:activation=sigmoid", "elman:activation=identity"]
+CELLS += ["mingru", "minlstm", "lru", "indrnn", "indrnn:activation=tanh"]
+NOT_RECURRENT = "layer0.U", "layer0.b", "head.V"
 HEADS = ["softmax:classes=5", "mse:outputs=3", "bernoulli:outputs=2", "softmax:classes=70,at=last"]
 DTYPES = ["float32", "float64"]
 NEAR = {"float32": 2e-5, "float64": 1e-12}  # relative to the largest value of an array
 
 
 def spec(cell, hidden):
+    if cell == "lru":
+        return f"lru:units={hidden},states={hidden + 1}"
     return f"{cell}{',' if ':' in cell else ':'}hidden={hidden}"
 
 
 def network_of(cells, hidden, inputs, dtype, head="mse:outputs=3", seed=0, spread=0.4):
     network = rf.Network([spec(cell, hidden) for cell in cells], head, inputs, dtype=dtype)
     rng = np.random.default_rng(seed)
+    inside = {n: v.copy() for n, v in network.parameters.items() if n.endswith((".nu", ".theta", ".gamma"))}
     network.parameters.flat[:] = rng.normal(scale=spread, size=network.parameters.flat.shape)
+    for name, value in inside.items():  # an lru's λ stays inside the circle
+        network.parameters[name][...] = value
     return network
 
 
@@ -76,6 +84,12 @@ def test_few_samples_and_matrices_that_are_larger_than_the_nearest_cache(hidden,
         expect_same_as_numpy(network, *data_of(network, 9, batch))
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_single_step_of_some_samples_of_a_wider_batch(cell):
+    network = network_of([cell], 5, 28, "float32")
+    expect_same_as_numpy(network, *data_of(network, 1, 40), chunk=1, shards=3)
+
+
 @given(
     cells=st.lists(st.sampled_from(CELLS), min_size=1, max_size=3),
     head=st.sampled_from(HEADS),
@@ -90,7 +104,7 @@ def test_few_samples_and_matrices_that_are_larger_than_the_nearest_cache(hidden,
     store=st.sampled_from(["full-history", "full-history:keep=lean", "states", "checkpoint:slots=2"]),
     seed=st.integers(0, 999),
 )
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_any_network_and_batch(cells, head, dtype, hidden, inputs, steps, batch, chunk, shards, lookup, store, seed):
     network = network_of(cells, hidden, inputs, dtype, head, seed, spread=1 / np.sqrt(hidden + inputs))
     data = data_of(network, steps, batch, lookup=lookup, seed=seed)
@@ -107,7 +121,7 @@ def test_any_network_and_batch(cells, head, dtype, hidden, inputs, steps, batch,
     store=st.sampled_from(["full-history", "full-history:keep=lean", "states", "checkpoint:slots=2"]),
     seed=st.integers(0, 999),
 )
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_samples_that_end_and_begin_anew(cells, dtype, lengths, often, lookup, shards, store, seed):
     network = network_of(cells, 9, 5, dtype, seed=seed)
     x, y, state = data_of(network, max(lengths), len(lengths), lookup=lookup, seed=seed)
@@ -154,7 +168,7 @@ def contrary(x):
 
 @pytest.mark.parametrize("shards", [1, 2])
 @pytest.mark.parametrize("lookup", [False, True])
-@pytest.mark.parametrize("cell", ["lstm", "gru", "elman"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "elman", "mingru", "lru"])
 def test_inputs_may_lie_in_memory_as_they_like(cell, lookup, shards, tmp_path):
     network = network_of([cell], 7, 6, "float32")
     x, y, state = data_of(network, 9, 5, lookup=lookup)
@@ -178,8 +192,11 @@ def test_parameters_written_between_runs_are_seen_by_the_packed_weights():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("where", ["layer0.U", "layer0.W", "layer0.b", "head.V"])
-@pytest.mark.parametrize("cell", ["lstm", "gru", "elman", "elman:activation=relu"])
+@pytest.mark.parametrize(
+    ("cell", "where"),
+    [(cell, w) for cell in ("lstm", "gru", "elman", "elman:activation=relu") for w in ("layer0.W", *NOT_RECURRENT)]
+    + [(cell, w) for cell in ("mingru", "minlstm", "indrnn") for w in NOT_RECURRENT],
+)
 @np.errstate(all="ignore")
 def test_what_is_not_finite_spreads_as_it_does_with_numpy(cell, where, value):
     network = network_of([cell], 9, 3, "float64")
@@ -193,13 +210,13 @@ def test_what_is_not_finite_spreads_as_it_does_with_numpy(cell, where, value):
     assert np.allclose(ends[0].flat, ends[1].flat, equal_nan=True)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "gru:reset=before", "elman"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru:reset=before", "elman", "mingru", "lru", "indrnn"])
 def test_no_run_compiles_anything(cell):
-    from rnnframe_compiled import elman, gru_after, gru_before, heads, lstm, packing, products
+    from rnnframe_compiled import elman, gru_after, gru_before, heads, independent, linear, lru, lstm, packing, products
 
     functions = [
         function
-        for module in (elman, gru_after, gru_before, heads, lstm, packing, products)
+        for module in (elman, gru_after, gru_before, heads, independent, linear, lru, lstm, packing, products)
         for function in vars(module).values()
         if hasattr(function, "signatures")
     ]

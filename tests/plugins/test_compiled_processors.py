@@ -57,7 +57,16 @@ def test_code_of_narrower_vectors_gives_the_same_bits():
 @pytest.mark.parametrize("other", OTHERS)
 def test_code_of_any_vectors_gives_the_same_bits_for_every_cell(other, dtype):
     expect_the_same_bits(
-        other, dtype, "lstm:hidden=37", "gru:hidden=37", "gru:hidden=37,reset=before", "elman:hidden=37"
+        other,
+        dtype,
+        "lstm:hidden=37",
+        "gru:hidden=37",
+        "gru:hidden=37,reset=before",
+        "elman:hidden=37",
+        "mingru:hidden=37",
+        "minlstm:hidden=37",
+        "indrnn:hidden=37",
+        "lru:units=37,states=21",
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proofs import examples
 
 place = pytest.importorskip("rnnframe_compiled.place", reason="numba is not installed")
 
@@ -78,7 +79,7 @@ cases = given(
 
 
 @cases
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_a_packed_matrix_is_multiplied_and_added(dtype, rows, terms, width, seed):
     arrays = Arrays(dtype, seed)
     a, B, start = arrays.random(rows, terms), arrays.random(terms, width), arrays.random(rows, width)
@@ -96,7 +97,7 @@ def test_a_packed_matrix_is_multiplied_and_added(dtype, rows, terms, width, seed
 
 
 @cases
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_some_columns_are_packed_transposed(dtype, rows, terms, width, seed):
     arrays = Arrays(dtype, seed)
     first, beyond = arrays.rng.integers(0, 9, 2)
@@ -109,7 +110,7 @@ def test_some_columns_are_packed_transposed(dtype, rows, terms, width, seed):
 
 
 @cases
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_two_products_and_a_bias_are_added_at_once(dtype, rows, terms, width, seed):
     arrays = Arrays(dtype, seed)
     H = int(arrays.rng.integers(0, 40))
@@ -128,7 +129,7 @@ def test_two_products_and_a_bias_are_added_at_once(dtype, rows, terms, width, se
 
 
 @cases
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_a_value_does_not_depend_on_the_rows_beside_it(dtype, rows, terms, width, seed):
     arrays = Arrays(dtype, seed)
     a, B = arrays.random(rows, terms), arrays.random(terms, width)
@@ -141,7 +142,7 @@ def test_a_value_does_not_depend_on_the_rows_beside_it(dtype, rows, terms, width
 
 
 @given(dtype=st.sampled_from(DTYPES), rows=st.integers(1, 450), I=SIZES, H=SIZES, width=SIZES, seed=st.integers(0, 99))
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_products_of_a_whole_block_are_added_to_the_gradients(dtype, rows, I, H, width, seed):
     arrays = Arrays(dtype, seed)
     strided = width + int(arrays.rng.integers(0, 9))  # dz is part of wider rows

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from proofs import examples
 
 import rnnframe as rf
 from rnnframe.errors import DataError, NonFiniteError
@@ -77,7 +78,7 @@ def harmed(raw: bytes, harm: list[tuple[int, int, bytes]]) -> bytes:
 
 
 @pytest.mark.parametrize("name", CASES)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(harm=HARM, end=st.none() | st.integers(0, 2000))
 @example(harm=[], end=None)
 def test_a_harmed_file_makes_a_dataset_or_one_line(

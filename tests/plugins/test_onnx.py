@@ -27,6 +27,7 @@ CELLS = {
     "gru after": ["gru:hidden=5,reset=after"],
     "gru before": ["gru:hidden=5,reset=before"],
     **{f"elman {f}": [f"elman:hidden=5,activation={f}"] for f in ("tanh", "relu", "sigmoid", "identity")},
+    "peephole": ["peephole-lstm:hidden=5"],
     "mixed": ["lstm:hidden=4", "gru:hidden=5,reset=before", "elman:hidden=6", "gru:hidden=3"],
 }
 HEADS = {
@@ -96,8 +97,11 @@ def test_onnxruntime_computes_the_same(cells: str, head: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("cells", ["lstm", "gru after", "gru before", "elman tanh", "mixed"])  # its RNN has Tanh alone
+@pytest.mark.parametrize(
+    "cells", ["lstm", "gru after", "gru before", "elman tanh", "peephole", "mixed"]
+)  # its RNN has Tanh alone
 def test_the_reference_evaluator_computes_the_same(cells: str, head: str, dtype: str) -> None:
+    # of elman it has tanh alone
     network = network_of(cells, head, dtype)
     plain, looked_up = in_reference(to_onnx(network)), in_reference(to_onnx(network, looked_up=True))
     for steps, batch in itertools.product((1, 7), (1, 3)):
@@ -160,7 +164,7 @@ def test_the_node_tests_of_onnx_pass_or_are_refused_by_name() -> None:
         lengths = values[node.input[4]] if len(node.input) > 4 and node.input[4] else None
         state = network.new_state(x.shape[1])
         state.flat[:] = 0
-        for name, source in zip(state, node.input[5:7], strict=False):
+        for name, source in zip(("layer0.h", "layer0.c"), node.input[5:7], strict=False):
             if source:
                 state[name][...] = values[source].squeeze(1 if batch_first else 0)
         h, final = rf.Inference(network).predict(x, state, lengths)
@@ -171,9 +175,9 @@ def test_the_node_tests_of_onnx_pass_or_are_refused_by_name() -> None:
         for found, array in zip(ours, wanted, strict=False):
             np.testing.assert_allclose(found, array, rtol=1e-5, atol=1e-6, err_msg=case.name)
         passed.append(case.name)
-    assert len(passed) >= 11, passed
-    assert all("direction=" in why or "peepholes" in why for why in refused.values()), refused
-    assert "peepholes" in refused["test_lstm_with_peepholes"]
+    assert len(passed) >= 12, passed
+    assert "test_lstm_with_peepholes" in passed
+    assert all("direction=" in why for why in refused.values()), refused
 
 
 def changed(network, **attributes):
@@ -257,6 +261,30 @@ def test_a_forecast_takes_and_gives_raw_values(tmp_path: Path) -> None:
     assert "without Sub before the first layer" in said.stderr
     again, first = (rf.load_model(tmp_path / name).network for name in ("back.safetensors", "run"))
     assert again.parameters.flat.tobytes() == first.parameters.flat.tobytes()
+
+
+def test_a_forecast_of_differences_takes_the_rows_before_and_gives_raw_values(tmp_path: Path) -> None:
+    lag, horizon, steps = 4, 6, np.arange(120)
+    series = np.round(np.stack([3e5 + steps * 7.0 + 90 * np.sin(steps / 3), 40 * np.sin(steps / 9)], axis=1), 3)
+    rows = "\n".join(f"{a:.3f},{b:.3f}" for a, b in series)
+    (tmp_path / "series.csv").write_text(f"a,b\n{rows}\n")
+    task = f"forecast:column=a,also=b,horizon={horizon},difference={lag}"
+    options = rf.TrainingOptions(task=task, data=str(tmp_path / "series.csv"), cell="gru:hidden=6", epochs=1)
+    with rf.Training(options, run=tmp_path / "run") as training:
+        training.fit()
+    typed("export", tmp_path / "run", tmp_path / "model.onnx")
+    model = onnx.load(tmp_path / "model.onnx")
+    about = {each.key: json.loads(each.value) for each in model.metadata_props}
+    wanted = rf.load_model(tmp_path / "run").predict(tmp_path / "series.csv")
+    wanted = np.stack([wanted[f"a+{k + 1}"] for k in range(horizon)], axis=1)
+    close = 1e-6 * about["rnnframe.learnt"]["spread"][0] + 1e-6  # a sum of values of 3e5, and a few float32 changes
+    for run in (in_runtime(model), in_reference(model)):
+        given, found = {"before": series[:lag, None], "layer0.h": np.zeros((1, 6), "f4")}, []
+        for piece in np.split(series[lag:, None], [1, 3, 50]):  # fewer rows than the lag, too
+            made = run(given | {"x": piece})
+            given = {"before": made["next.before"], "layer0.h": made["next.layer0.h"]}
+            found.append(made["predictions"][:, 0])
+        assert np.abs(np.concatenate(found) - wanted[-(len(series) - lag) :]).max() <= close
 
 
 def test_a_text_model_looks_characters_up_and_carries_its_vocabulary(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
+from proofs import examples  # noqa: E402
 from torch import nn  # noqa: E402
 
 import rnnframe_torch as rft  # noqa: E402
@@ -184,7 +185,7 @@ def test_gradients_are_those_of_plain_autograd_and_the_same_bits_in_every_exact_
         assert all(a is b is None or torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     steps=st.integers(1, 20),
     batch=st.integers(1, 3),

@@ -1,0 +1,229 @@
+"""`LSTM`, `GRU` and `RNN`: the modules of torch.nn on a CPU, computed by compiled kernels, under a state store.
+
+They are those modules, with their parameters and their checks; only `forward` is another one. Layers of one direction
+with no dropout between them run as one network, so that a store holds for all of them together; else each layer runs by
+itself, as its outputs are needed whole.
+
+Where the kernels cannot run, as without numba, the modules are refused: they are there to be faster than torch's, which
+numpy would not be. A network on numpy's kernels is what `rnnframe_torch.from_torch` makes.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils.rnn import PackedSequence
+
+from rnnframe import default_registry
+from rnnframe.plugin import DataError, OptionError, StateStore, UsageError
+from rnnframe_torch.floors import KERNELS, Floor, Lengths, run_floor
+
+CELLS = {
+    "LSTM": "lstm",
+    "GRU": "gru:reset=after",
+    "RNN_TANH": "elman:activation=tanh",
+    "RNN_RELU": "elman:activation=relu",
+}
+TYPES = torch.float32, torch.float64
+
+
+class Floors:
+    """The floors of a module, made when they are first needed; a copy of the module makes its own."""
+
+    def __init__(self) -> None:
+        self._made: dict[Any, Floor] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Floors, ()
+
+    def of(self, *key: Any) -> Floor:
+        """Return the floor for these arguments of `Floor`; the first one tells floors of equal arguments apart."""
+        if key not in self._made:
+            self._made[key] = Floor(*key[1:])
+        return self._made[key]
+
+
+class Compiled(nn.RNNBase):
+    """What the three modules share."""
+
+    store: str | StateStore = "full-history"
+
+    def __init__(self, *args: Any, store: str | StateStore = "full-history", **kwargs: Any) -> None:
+        refuse_without_kernels()
+        super().__init__(*args, **kwargs)
+        self.store = store
+        reason = reason_against(self)
+        if reason:
+            raise UsageError(f"rft.{type(self).__name__} cannot take the place of nn.{type(self).__name__}: {reason}")
+
+    def extra_repr(self) -> str:
+        """As torch's, with the store."""
+        return f"{super().extra_repr()}, store={self.store!r}"
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        """Return what the module of torch returns: output and h_n, of an LSTM output and (h_n, c_n).
+
+        Parameters
+        ----------
+        input : Tensor or PackedSequence
+            [T, B, inputs], [B, T, inputs] with batch_first, [T, inputs] without a batch.
+        hx : Tensor or pair of Tensor
+            The state before, zeros by default.
+
+        Raises
+        ------
+        UsageError
+            For tensors that are not on a CPU, or neither float32 nor float64.
+        DataError
+            For values that are not finite, and x of one dimension or of four.
+        """
+        self._update_flat_weights()  # which torch's checks read
+        names = [name for layer in self._all_weights for name in layer]
+        weights = [getattr(self, name) for name in names]
+        reason = unfit(weights[0], "its parameters are") or unfit(
+            input if torch.is_tensor(input) else input.data, "x is"
+        )
+        if reason:
+            raise UsageError(f"rft.{type(self).__name__} cannot run: {reason}")
+        if isinstance(input, PackedSequence):
+            return self._packed(input, hx, weights)
+        if input.dim() not in (2, 3):
+            raise DataError(f"x has {input.dim()} dimensions; expected [T, B, inputs], or [T, inputs] without a batch")
+        single, first = input.dim() == 2, self.batch_first
+        x = _cast(input.unsqueeze(0 if first else 1) if single else input, weights[0])
+        if hx is not None and single:
+            hx = tuple(each.unsqueeze(1) for each in hx) if isinstance(hx, tuple) else hx.unsqueeze(1)
+        states = self._states(hx, x, x.size(0 if first else 1), None)
+        output, after = self._run(x.transpose(0, 1) if first else x, states, weights, None)
+        output = output.transpose(0, 1) if first else output
+        if single:
+            output, after = output.squeeze(0 if first else 1), [each.squeeze(1) for each in after]
+        return output, self._state(after)
+
+    def _packed(self, given: Any, hx: Any, weights: list[torch.Tensor]) -> Any:
+        data, sizes, order, back = given
+        data = _cast(data, weights[0])
+        counts, batch = sizes.numpy(), int(sizes[0])
+        if hx is not None:
+            hx = self.permute_hidden(hx, order)
+        states = self._states(hx, data, batch, sizes)
+        running = np.arange(batch) < counts[:, None]
+        rows = Rows(len(counts), batch, torch.from_numpy(np.flatnonzero(running)))
+        output, after = self._run(rows.padded(data), states, weights, rows, Lengths.of(running.sum(0)))
+        packed = PackedSequence(rows.packed(output), sizes, order, back)
+        return packed, self.permute_hidden(self._state(after), back)
+
+    def _states(self, hx: Any, x: torch.Tensor, batch: int, sizes: Any) -> list[torch.Tensor]:
+        """Return h, or h and c, checked as torch checks them."""
+        pair = self.mode == "LSTM"
+        if hx is None:
+            directions = 2 if self.bidirectional else 1
+            zeros = x.new_zeros(self.num_layers * directions, batch, self.hidden_size)
+            hx = (zeros, zeros) if pair else zeros
+        self.check_forward_args(x, hx, sizes)
+        return [_cast(each, x) for each in (hx if pair else (hx,))]
+
+    def _state(self, after: Any) -> Any:
+        return tuple(after) if self.mode == "LSTM" else after[0]
+
+    def _run(
+        self,
+        x: torch.Tensor,
+        states: list[torch.Tensor],
+        weights: list[torch.Tensor],
+        rows: "Rows | None",
+        lengths: Lengths | None = None,
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Run all floors over [T, B, inputs]; return the outputs of the highest and the states of all."""
+        directions, each = 2 if self.bidirectional else 1, len(self._all_weights[0])
+        dropout = self.dropout if self.training else 0.0
+        apart = directions == 2 or dropout
+        layers = 1 if apart else self.num_layers
+        floors = self.__dict__.setdefault("_floors", Floors())
+        spec = CELLS[self.mode]
+        spec = f"{spec}{',' if ':' in spec else ':'}hidden={self.hidden_size}"
+        ends: list[tuple[torch.Tensor, ...]] = []
+        for number in range(self.num_layers // layers):
+            floor = floors.of(number, spec, layers, x.shape[-1], directions, each, x.dtype, self.store)
+            tensors, count = layers * directions, layers * directions * each
+            before = [state[number * tensors : (number + 1) * tensors] for state in states]
+            x, *end = run_floor(floor, x, before, weights[number * count : (number + 1) * count], lengths)
+            ends.append(tuple(end))
+            if dropout and number < self.num_layers - 1:
+                kept = x if rows is None else rows.packed(x)  # the draws are torch's, in its order
+                kept = torch.dropout(kept, dropout, True)
+                x = kept if rows is None else rows.padded(kept)
+        return x, [torch.cat(parts) if len(parts) > 1 else parts[0] for parts in zip(*ends, strict=True)]
+
+
+class Rows:
+    """Where the rows of a PackedSequence stand in [T, B, width]."""
+
+    def __init__(self, steps: int, batch: int, numbers: torch.Tensor) -> None:
+        self.steps, self.batch, self.numbers = steps, batch, numbers
+
+    def padded(self, data: torch.Tensor) -> torch.Tensor:
+        """Return packed rows as [T, B, width], with zeros behind the end of each sample."""
+        rows = data.new_zeros(self.steps * self.batch, data.shape[1]).index_copy(0, self.numbers, data)
+        return rows.view(self.steps, self.batch, data.shape[1])
+
+    def packed(self, padded: torch.Tensor) -> torch.Tensor:
+        """Return the rows that are within a sample."""
+        return padded.reshape(-1, padded.shape[-1]).index_select(0, self.numbers)
+
+
+class LSTM(Compiled, nn.LSTM):
+    """`torch.nn.LSTM` on a CPU, computed by compiled kernels.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        As of torch.nn.LSTM; no projection.
+    store : StateStore or str
+        What is remembered for `backward`: any exact store, such as "auto:budget=16MiB". It is for all layers
+        together; where there is dropout between them, or both directions, for each layer and direction.
+
+    Raises
+    ------
+    UsageError
+        For proj_size, another device than a CPU, and types but float32 and float64.
+    OptionError
+        Where the kernels cannot run, as without numba.
+    """
+
+
+class GRU(Compiled, nn.GRU):
+    """`torch.nn.GRU` on a CPU, computed by compiled kernels: see `LSTM`."""
+
+
+class RNN(Compiled, nn.RNN):
+    """`torch.nn.RNN` on a CPU, computed by compiled kernels: see `LSTM`."""
+
+
+def refuse_without_kernels() -> None:
+    """Raise `OptionError` where the compiled kernels cannot run."""
+    kernels = default_registry().kernels(KERNELS)
+    if reason := kernels.missing():
+        raise OptionError(f"the compiled recurrent modules need compiled kernels: {reason}")
+
+
+def reason_against(module: nn.RNNBase) -> str:
+    """Return why a module cannot be computed here; "" where it can."""
+    if module.proj_size:
+        return f"it has a projection, proj_size={module.proj_size}"
+    return unfit(next(module.parameters()), "its parameters are")
+
+
+def unfit(tensor: torch.Tensor, what: str) -> str:
+    """Return why a tensor cannot be computed with here; "" where it can."""
+    if tensor.device.type != "cpu":
+        return f"{what} on {tensor.device}; expected a CPU, keep torch's module there"
+    if tensor.dtype not in TYPES and not torch.is_autocast_enabled("cpu"):
+        return f"{what} {tensor.dtype}; expected float32 or float64, as after module.float()"
+    return ""
+
+
+def _cast(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Return a tensor in the type of another one where autocast lets them differ."""
+    return tensor.to(like.dtype) if torch.is_autocast_enabled("cpu") else tensor

@@ -39,6 +39,7 @@ from rnnframe.contracts.records import (
     EndRecord,
     EpochRecord,
     EvaluationRecord,
+    GradientRecord,
     SkippedRecord,
     StartRecord,
 )
@@ -101,6 +102,7 @@ __all__ = [
     "Forecasts",
     "Forget",
     "Forward",
+    "GradientRecord",
     "Grid",
     "Group",
     "GroupError",

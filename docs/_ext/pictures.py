@@ -12,13 +12,15 @@ from typing import Any
 
 BOOK = "A book of a few pages. To read it takes a moment; to learn it by heart takes longer. " * 400
 FORECAST = "forecast:horizon=8,season=52,difference=52,stride=1,quantiles=0.1;0.5;0.9"
+ADDING, CELLS = "adding:length=100,samples=2000", ("elman", "lstm")
 BEFORE = (
     "train --data book.txt --store full-history --cell gru:hidden=32 --epochs 4 --out run1",
     "train --data book.txt --store circular-queue:k1=32,k2=64 --cell gru:hidden=32 --epochs 4 --out run2",
     f"train --task '{FORECAST}' --data weeks.csv --cell gru:hidden=8 --steps 26 --held-out 0.2 "
     "--batch 16 --optimizer adam:lr=5e-3 --epochs 20 --out run3",
+    *(f"train --task {ADDING} --cell {cell}:hidden=32 --epochs 3 --watch-gradients --out {cell}" for cell in CELLS),
 )
-"""What is typed before the pictures: two short runs to report on, and one that forecasts."""
+"""What is typed before the pictures: two short runs to report on, one that forecasts, and two that watch gradients."""
 COMMANDS = {
     "plan": "plan --cell lstm:hidden=128 --steps 1000 --budget 8MiB --plot plan.png",
     "revolve": "plan --steps 1000 --draw checkpoint:policy=revolve,slots=8 --plot revolve.png",
@@ -27,6 +29,7 @@ COMMANDS = {
     "lstm": "explain lstm:hidden=128 --plot lstm.png",
     "report": "report run1 run2 --plot report.png",
     "forecasts": "predict run3 --plot forecasts.png",
+    "gradients": "report elman lstm --gradients gradients.png",
 }
 """Name of a picture -> the command that draws it."""
 

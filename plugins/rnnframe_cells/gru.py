@@ -31,6 +31,7 @@ from rnnframe.plugin import (
     rows,
     write_input_gradient,
 )
+from rnnframe_cells.gates import gate_columns
 from rnnframe_cells.masks import ZonedCell, join_zone, seen, split_zone, zone_out
 from rnnframe_cells.start import fill_uniform
 
@@ -45,6 +46,11 @@ class GRU(ZonedCell):
         validator=in_(("after", "before")),
         metadata={"help": "whether r scales the product h·W (torch) or h itself (Cho et al.)"},
     )
+
+    @property
+    def gates(self) -> Mapping[str, tuple[str, slice]]:
+        """r and z."""
+        return gate_columns("rz", self.hidden)
 
     def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """U [inputs, 3H], W [H, 3H], b [3H] and, with reset=after, bn [H]."""

@@ -29,6 +29,7 @@ from rnnframe.plugin import (
     rows,
     write_input_gradient,
 )
+from rnnframe_cells.gates import gate_columns
 from rnnframe_cells.masks import ZonedCell, join_zone, rate_option, seen, split_zone, written, zone_out
 from rnnframe_cells.start import fill_uniform
 
@@ -40,6 +41,11 @@ class LSTM(ZonedCell):
     name: ClassVar[str] = "lstm"
     forget_bias: float = attrs.field(default=1.0, metadata={"help": "starting value of f's bias"})
     zoneout_cell: float | None = rate_option("rate at which units keep their old c at a step")
+
+    @property
+    def gates(self) -> Mapping[str, tuple[str, slice]]:
+        """i, f and o."""
+        return gate_columns("if.o", self.hidden)
 
     def mask_scratch(self) -> Sizes:
         """Also where c changes."""

@@ -14,6 +14,7 @@ import attrs
 import numpy as np
 
 from rnnframe.plugin import Array, Arrays, StepCell, Widths, sigmoid
+from rnnframe_cells.gates import gate_columns
 
 
 @attrs.frozen(kw_only=True)
@@ -22,6 +23,11 @@ class PeepholeLSTM(StepCell):
 
     name: ClassVar[str] = "peephole-lstm"
     forget_bias: float = attrs.field(default=1.0, metadata={"help": "starting value of f's bias"})
+
+    @property
+    def gates(self) -> Mapping[str, tuple[str, slice]]:
+        """i, f and o."""
+        return gate_columns("if.o", self.hidden)
 
     def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """U, W, b and p."""

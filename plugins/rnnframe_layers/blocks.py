@@ -74,6 +74,12 @@ class Residual(Layer):
             )
         return found
 
+    @property
+    def gates(self) -> Mapping[str, tuple[str, slice]]:
+        """Those of the layers."""
+        found = ((number, layer.gates) for number, layer in enumerate(self.layers))
+        return {f"{n}.{gate}": (f"{n}.{name}", at) for n, gates in found for gate, (name, at) in gates.items()}
+
     def _joined(self, inputs: int, what: str) -> dict[str, Any]:
         joined: dict[str, Any] = {}
         for each in self.inner(inputs):

@@ -44,6 +44,7 @@ def _page_file(context: click.Context, option: click.Parameter, value: str | Non
 @click.command("report", short_help="Show loss, throughput and memory of runs, as a table or a picture.")
 @click.argument("runs", nargs=-1, metavar="[RUN]...")
 @plot_option("loss, learning rate, gradient norm, throughput and memory of all runs")
+@plot_option("what runs with --watch-gradients saw: dL/dh over time, spectral radius of W, gates", "--gradients")
 @click.option(
     "--page",
     callback=_page_file,
@@ -60,7 +61,13 @@ def _page_file(context: click.Context, option: click.Parameter, value: str | Non
 )
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(
-    runs: tuple[str, ...], plot: Path | None, page: Path | None, follow: bool, over: Over, as_json: bool
+    runs: tuple[str, ...],
+    plot: Path | None,
+    gradients: Path | None,
+    page: Path | None,
+    follow: bool,
+    over: Over,
+    as_json: bool,
 ) -> None:
     """Summarize the metrics of one or several runs, finished or running; by default the newest under runs/.
 
@@ -100,6 +107,8 @@ def command(
         from rnnframe.drawing.style import save
 
         save(runs_figure(_drawn(runs, units, read, over), over), plot)
+    if gradients is not None:
+        _draw_gradients(gradients, _drawn(runs, units, read, over), over)
     if page is not None:
         _write_pages(page, follow, folders, runs, units, over)
 
@@ -137,6 +146,23 @@ def _row(run: str, unit: str, metrics: Metrics) -> dict[str, Any]:
         "steps_per_second": metrics.steps_per_second,
         "peak_bytes": metrics.peak_bytes,
         "not_finite": metrics.not_finite,
+        "gradients": _last_look(metrics),
+    }
+
+
+def _last_look(metrics: Metrics) -> dict[str, Any] | None:
+    looks = metrics.looks.all()
+    if not looks:
+        return None
+    last = looks[-1]
+    norms = {name: values.tolist() for name, values in last.norms.items()}
+    radii = {name: _finite(value) for name, value in last.spectral_radius.items()}
+    return {
+        "epoch": last.epoch,
+        "steps": list(map(int, last.steps)),
+        "norms": norms,
+        "spectral_radius": radii,
+        "saturated": last.saturated,
     }
 
 
@@ -182,6 +208,18 @@ def _drawn(runs: Sequence[str], units: Sequence[str], read: Sequence[Metrics], o
         if getattr(metrics, over) is None:
             raise UsageError(f"the metrics of run {run!r} have no {over}; draw it with --over updates")
     return [Drawn(run, f"loss ({unit})", metrics) for run, unit, metrics in zip(runs, units, read, strict=True)]
+
+
+def _draw_gradients(path: Path, runs: Sequence["Drawn"], over: Over) -> None:
+    from rnnframe.drawing.gradients import MOST_RUNS, gradients_figure
+    from rnnframe.drawing.style import save
+
+    if len(runs) > MOST_RUNS:
+        raise UsageError(f"--gradients draws up to {MOST_RUNS} runs side by side, not {len(runs)}; give fewer")
+    for run in runs:
+        if not run.metrics.looks.all():
+            raise UsageError(f"run {run.name!r} has not watched its gradient; train one with --watch-gradients")
+    save(gradients_figure(runs, over), path)
 
 
 def _write_pages(

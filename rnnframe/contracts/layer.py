@@ -114,6 +114,11 @@ class Layer(abc.ABC):
     both_ways: ClassVar[bool] = False
     order_free: ClassVar[bool] = False
 
+    @property
+    def gates(self) -> Mapping[str, tuple[str, slice]]:
+        """Gates with values between 0 and 1, for who watches them: name -> array of the tape, and its columns."""
+        return {}
+
     @abc.abstractmethod
     def width(self, inputs: int) -> int:
         """Return the width of the outputs: the values per step and sample for `inputs` values in."""

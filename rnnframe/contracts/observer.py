@@ -16,6 +16,7 @@ from rnnframe.contracts.records import (
     EndRecord,
     EpochRecord,
     EvaluationRecord,
+    GradientRecord,
     SkippedRecord,
     StartRecord,
 )
@@ -25,8 +26,9 @@ class Watcher:
     """Is told of the events of a training. Every method does nothing by default: override those that matter.
 
     The methods are called in the thread that trains, one after the other, and the training waits for them. After a
-    batch comes `on_batch` or `on_skipped`, then perhaps `on_evaluation` or `on_epoch`, then perhaps `on_checkpoint`.
-    A watcher that raises is left out of the rest of the training, with one line on stderr; the training goes on.
+    batch comes `on_batch` or `on_skipped`, then perhaps `on_evaluation` or `on_epoch`, then perhaps `on_gradients` and
+    `on_checkpoint`. A watcher that raises is left out of the rest of the training, with one line on stderr; the
+    training goes on.
     """
 
     def on_start(self, start: StartRecord) -> None:
@@ -43,6 +45,9 @@ class Watcher:
 
     def on_epoch(self, epoch: EpochRecord) -> None:
         """An epoch ended, and the network was evaluated."""
+
+    def on_gradients(self, gradients: GradientRecord) -> None:
+        """The gradient was looked at after an evaluation; only where the training watches gradients."""
 
     def on_checkpoint(self, checkpoint: CheckpointRecord) -> None:
         """A checkpoint was written; never called for a training without a run folder."""

@@ -4,7 +4,7 @@ Losses are means, in the task's unit. Epochs count from 1; `batch` is how many b
 is how many updates of the parameters were made.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import attrs
@@ -92,6 +92,27 @@ class EvaluationRecord:
     update: int
     valid_loss: float
     measures: Mapping[str, float]
+
+
+@attrs.frozen(kw_only=True)
+class GradientRecord:
+    """A look at the gradient after an evaluation, where the training watches gradients.
+
+    steps: the steps of the last batch before which it was looked at. norms: for each array of the state, by name, the
+    norm at these steps of the gradient of the mean loss of all later steps. spectral_radius: of each recurrent W, the
+    largest absolute eigenvalue, over the columns of each gate. saturated: for each gate the share of values below 0.1
+    or above 0.9. seconds, peak_bytes: what the look took, and what the store held for it.
+    """
+
+    kind: str = attrs.field(default="gradients", init=False)
+    epoch: int
+    update: int
+    steps: Sequence[int]
+    norms: Mapping[str, Sequence[float]]
+    spectral_radius: Mapping[str, float]
+    saturated: Mapping[str, float]
+    seconds: float
+    peak_bytes: int
 
 
 @attrs.frozen(kw_only=True)

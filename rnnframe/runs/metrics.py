@@ -13,6 +13,8 @@ import numpy as np
 
 from rnnframe.errors import RunError
 from rnnframe.runs.curves import Curve
+from rnnframe.runs.looks import Looks
+from rnnframe.runs.metric_records import MetricRecord
 from rnnframe.storage.durable import open_plain
 
 Over = Literal["updates", "steps", "seconds"]
@@ -45,8 +47,9 @@ class Metrics:
 
     The x of every curve is the number of updates, of steps (of all samples) or of seconds. The curves `loss` and
     `valid_loss` are in the unit of the task, `throughput` in steps (of all samples) per second, and `memory` in bytes.
-    `measures` are the other numbers of evaluations, by name. Seconds are those of the training steps, without
-    validation. `not_finite` is the number of batches whose loss or gradient was NaN or infinite.
+    `measures` are the other numbers of evaluations, by name, and `looks` those at the gradient. Seconds are those of
+    the training steps, without validation. `not_finite` is the number of batches whose loss or gradient was NaN or
+    infinite.
     """
 
     path: Path
@@ -57,6 +60,7 @@ class Metrics:
     throughput: Curve = attrs.field(factory=Curve)
     memory: Curve = attrs.field(factory=Curve)
     measures: dict[str, Curve] = attrs.field(factory=dict)
+    looks: Looks = attrs.field(factory=Looks)
     batches: int = 0
     epochs: int = 0
     updates: int = 0
@@ -100,7 +104,7 @@ def read_metrics(path: Path, over: Over = "updates") -> Metrics:
     try:
         with open(open_plain(path, os.O_RDONLY), "rb") as file:
             for number, line in _lines(file, path):
-                gather.take(_Record(_parsed(line, path, number), path, number))
+                gather.take(MetricRecord(_parsed(line, path, number), path, number))
     except OSError as error:
         raise RunError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
     gather.flush()
@@ -133,42 +137,6 @@ def _parsed(line: bytes, path: Path, number: int) -> dict[str, Any]:
     )
 
 
-@attrs.frozen
-class _Record:
-    values: dict[str, Any]
-    path: Path
-    line: int
-
-    def number(self, name: str) -> float | None:
-        """Return a number; None where there is none; raises `RunError` for anything else."""
-        value = self.values.get(name)
-        return None if value is None else self._checked(name, value)
-
-    def whole(self, name: str) -> int | None:
-        """Return a finite number as a whole one."""
-        value = self.number(name)
-        return None if value is None or not math.isfinite(value) else int(value)
-
-    def measures(self) -> list[tuple[str, float]]:
-        """Return the measures of an evaluation by name."""
-        found = self.values.get("measures") or {}
-        if not isinstance(found, dict):
-            raise self._wrong("measures", found, "numbers by name")
-        return [(name, self._checked(name, value)) for name, value in found.items()]
-
-    def _checked(self, name: str, value: Any) -> float:
-        try:
-            if type(value) in (int, float):
-                return float(value)
-        except OverflowError:
-            pass
-        raise self._wrong(name, value, "a number")
-
-    def _wrong(self, name: str, value: Any, expected: str) -> RunError:
-        shown = reprlib.repr(value)
-        return RunError(f"{str(self.path)!r}, line {self.line}: {reprlib.repr(name)} is {shown}; expected {expected}")
-
-
 @attrs.define
 class _Gather:
     """Receives records one by one, and adds them to the curves a block at a time."""
@@ -177,7 +145,7 @@ class _Gather:
     over: Over
     rows: list[tuple[float, ...]] = attrs.field(factory=list)
 
-    def take(self, record: _Record) -> None:
+    def take(self, record: MetricRecord) -> None:
         """Add a record; one of an unknown kind is ignored."""
         kind = record.values.get("kind")
         if kind == "batch":
@@ -186,8 +154,10 @@ class _Gather:
             self.metrics.not_finite += 1
         elif kind in ("epoch", "evaluation"):
             self._evaluation(record, ended=kind == "epoch")
+        elif kind == "gradients":
+            self.metrics.looks.add(record.look(self._x()))
 
-    def _batch(self, record: _Record) -> None:
+    def _batch(self, record: MetricRecord) -> None:
         metrics = self.metrics
         metrics.batches += 1
         update, steps, seconds, peak = map(record.number, ("update", "steps", "seconds", "peak_bytes"))
@@ -207,7 +177,7 @@ class _Gather:
         if len(self.rows) == BLOCK:
             self.flush()
 
-    def _evaluation(self, record: _Record, *, ended: bool) -> None:
+    def _evaluation(self, record: MetricRecord, *, ended: bool) -> None:
         metrics = self.metrics
         metrics.updates = record.whole("update") or metrics.updates
         epoch = record.whole("epoch")

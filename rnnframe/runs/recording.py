@@ -5,7 +5,7 @@ from typing import Any
 import attrs
 
 from rnnframe.contracts.observer import Watcher
-from rnnframe.contracts.records import BatchRecord, EpochRecord, EvaluationRecord, SkippedRecord
+from rnnframe.contracts.records import BatchRecord, EpochRecord, EvaluationRecord, GradientRecord, SkippedRecord
 from rnnframe.runs.folder import RunFolder
 
 
@@ -30,6 +30,10 @@ class MetricsFile(Watcher):
     def on_epoch(self, epoch: EpochRecord) -> None:
         """Write a line."""
         self._add(epoch)
+
+    def on_gradients(self, gradients: GradientRecord) -> None:
+        """Write a line."""
+        self._add(gradients)
 
     def _add(self, record: Any) -> None:
         self._run.append(attrs.asdict(record))

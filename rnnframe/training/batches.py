@@ -37,11 +37,15 @@ class BatchTraining:
         self._trainer = prepared.trainer
         self._batches = prepared.data.batches
         self._skips = prepared.options.on_nonfinite == "skip"
+        self._watches = prepared.options.watch_gradients
+        self.latest: tuple[Batch, Vector | None] | None = None
+        """The last batch and the state before it, where gradients are watched."""
 
     def take(self, batch: Batch) -> BatchRecord | SkippedRecord:
         """Train on a batch, or skip it; raises `NonFiniteError` where it may not be skipped."""
         progress, before = self.progress, self.state if batch.carry else None
         self._begin_batch()
+        self.latest = (batch, before) if self._watches else None
         try:
             outcome = self._trainer.step(batch.x, batch.y, before, batch.lengths, batch.resets, batch.weights)
         except NonFiniteError as error:

@@ -14,6 +14,7 @@ from rnnframe.training.preparation import Prepared
 from rnnframe.training.progress import Progress
 from rnnframe.training.reporting import Watchers
 from rnnframe.training.validation import Validation
+from rnnframe.training.watching import look
 
 POLL_SECONDS = 0.2
 """Seconds for which a batch is waited for before it is asked whether to stop."""
@@ -107,6 +108,7 @@ class TrainingLoop:
         elif self._due(options.evaluate_every):
             better = self._judge(f"epoch {self._progress.epoch + 1}, batch {self._progress.batch}")
             self._watchers.on_evaluation(evaluation_of(self._progress))
+            self._look()
         if better or epoch_ended or self._due(options.save_every) or self.ended:
             self.save()
 
@@ -115,7 +117,13 @@ class TrainingLoop:
         self._batches.finish_epoch()
         better = self._judge(place)
         self._watchers.on_epoch(epoch_of(self._progress, self._batches.clock.rate, self._batches.peak_bytes))
+        self._look()
         return better
+
+    def _look(self) -> None:
+        latest = self._batches.latest
+        if latest is not None and (record := look(self._prepared, self._progress, latest)):
+            self._watchers.on_gradients(record)
 
     def _judge(self, place: str) -> bool:
         return self.validation.judge(self._progress, self.number, place)

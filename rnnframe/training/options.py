@@ -138,6 +138,13 @@ class TrainingOptions:
     evaluate_every: int | None = attrs.field(
         default=None, validator=optional(ge(1)), metadata={"help": "batches between evaluations; none: one epoch"}
     )
+    watch_gradients: bool = attrs.field(
+        default=False,
+        metadata={
+            "help": "after each evaluation record the norm of dL/dh over time, the spectral radius of W and saturated "
+            "gates, by one more gradient of the last batch"
+        },
+    )
     patience: int | None = attrs.field(
         default=None,
         validator=optional(ge(1)),

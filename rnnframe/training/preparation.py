@@ -14,6 +14,7 @@ from rnnframe.contracts.task import Task
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.ranks import ALONE
 from rnnframe.errors import GroupError, UsageError
+from rnnframe.inspection.gradients import check_watchable
 from rnnframe.network.network import Network
 from rnnframe.registry.kinds import kind_of
 from rnnframe.registry.registry import Registry
@@ -87,6 +88,8 @@ def prepare(
     engine = Engine(
         network, options.store, options.chunk, options.shards, registry, options.kernels, options.seed, group
     )
+    if options.watch_gradients:
+        check_watchable(engine.store)
     rate = registry.learning_rate(options.rate)
     trainer = Trainer(
         engine,

@@ -13,6 +13,7 @@ from rnnframe.contracts.records import (
     EndRecord,
     EpochRecord,
     EvaluationRecord,
+    GradientRecord,
     SkippedRecord,
     StartRecord,
 )
@@ -75,6 +76,10 @@ class Watchers(Watcher):
     def on_epoch(self, epoch: EpochRecord) -> None:
         """Tell all."""
         self._tell(lambda watcher: watcher.on_epoch(epoch))
+
+    def on_gradients(self, gradients: GradientRecord) -> None:
+        """Tell all."""
+        self._tell(lambda watcher: watcher.on_gradients(gradients))
 
     def on_checkpoint(self, checkpoint: CheckpointRecord) -> None:
         """Tell all."""

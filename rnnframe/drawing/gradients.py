@@ -40,7 +40,7 @@ def gradients_figure(runs: Sequence[Drawn], over: Over) -> Figure:
         panels[1][column].tick_params(labelbottom=False)
         panels[0][column].set_title(ending(run.name, 34), loc="left", fontsize=NORMAL, color=INK, pad=16)
     _scale_norms(panels[0], runs)
-    panels[1][0].set_ylim(bottom=0)
+    panels[1][0].set_ylim(0, 1.1 * max(axes.dataLim.y1 for axes in panels[1]))
     panels[2][0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     for (first, *_), name in zip(panels, ("norm of dL/dh", "spectral radius", "saturated gates"), strict=True):
         first.set_ylabel(name, fontsize=NORMAL, color=INK)

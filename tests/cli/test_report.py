@@ -202,3 +202,49 @@ def test_a_page_can_be_switched_and_reloads_as_it_was(run: Run, tmp_path: Path) 
             time.sleep(0.1)
         assert set(browser.execute_script(visible)) == {"true", "legendonly"}
         expect_silence(browser)
+
+
+def look(**values: object) -> dict[str, object]:
+    norms = {"layer0.h": [1e-9, 1e-4, 0.5]}
+    record = {"kind": "gradients", "epoch": 1, "update": 30, "steps": [0, 4, 8], "norms": norms}
+    return record | {"spectral_radius": {"layer0.W": 1.7}, "saturated": {"layer0.f": 0.25}} | values
+
+
+def with_look(folder: Path, **values: object) -> Path:
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(look(**values)) + "\n")
+    return folder
+
+
+def test_watched_gradients_are_drawn_and_printed(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    folder, picture = with_look(run_folder(tmp_path / "one")), tmp_path / "gradients.svg"
+    outcome = run("report", folder, "--gradients", picture, "--json")
+    assert (outcome.code, outcome.err) == (0, "")
+    (row,) = json.loads(outcome.out)["runs"]
+    assert row["gradients"]["norms"] == {"layer0.h": [1e-9, 1e-4, 0.5]}
+    assert picture.read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"norms": {"layer0.h": [1.0]}}, "expected 3 numbers by name, one for each of the steps"),
+        ({"norms": {"layer0.h": [1.0, "a", 2.0]}}, "'norms' is 'a'; expected a number"),
+        ({"saturated": [1]}, "'saturated' is [1]; expected numbers by name"),
+    ],
+)
+def test_a_look_that_is_none_is_refused_with_its_line(run: Run, tmp_path: Path, values: dict, why: str) -> None:
+    outcome = run("report", with_look(run_folder(tmp_path / "one"), **values))
+    assert outcome.code == 1
+    assert "line 33: " in outcome.err
+    assert why in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_run_that_has_watched_nothing_is_named(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    one, two = with_look(run_folder(tmp_path / "one")), run_folder(tmp_path / "two")
+    outcome = run("report", one, two, "--gradients", tmp_path / "gradients.png")
+    assert outcome.code == 2
+    assert f"run '{two}' has not watched its gradient; train one with --watch-gradients" in outcome.err

@@ -51,7 +51,7 @@ class MetricRecord:
         )
 
     def _by_name(self, name: str) -> dict[str, float]:
-        return {each: self._checked(name, value) for each, value in self._dict(name).items()}
+        return {each: self._checked(each, value) for each, value in self._dict(name).items()}
 
     def _dict(self, name: str) -> dict[str, Any]:
         found = self.values.get(name) or {}

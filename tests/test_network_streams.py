@@ -68,7 +68,8 @@ def streamed(stream, x: np.ndarray) -> tuple[np.ndarray, rf.Vector]:
 
 def test_every_built_in_layer_is_among_those_that_are_tried() -> None:
     tried = {name.partition(":")[0].partition("(")[0] for stack in STACKS for name in stack}
-    assert tried == set(rf.default_registry().names("cell"))
+    refused = {"bidirectional"}  # by name: test_two_directions.py
+    assert tried == set(rf.default_registry().names("cell")) - refused
 
 
 @pytest.mark.parametrize("batch", [1, 3, 6])

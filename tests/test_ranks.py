@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rank_groups import each_rank
 
 import rnnframe as rf
 from rnnframe.arrays.tree import add_in_tree
 from rnnframe.engine.ranks import Share, parts_of_each
 from rnnframe.errors import NonFiniteError, OptionError
-from tests.rank_groups import each_rank
 
 CUTS = [(2, 2), (3, 1), (4, 1)]
 """Ranks, and parts of each."""

@@ -82,7 +82,7 @@ def rank_of(job: "subprocess.Popen[str]", rank: int) -> int:
 
 
 def is_running(process: int) -> bool:
-    """Return whether a process is there and has not ended; one that nobody has waited for yet has."""
+    """Return whether a process still runs. One that has ended but was not waited for (a zombie) does not."""
     try:
         return ") Z " not in Path(f"/proc/{process}/stat").read_text()
     except FileNotFoundError:

@@ -167,9 +167,11 @@ def _into(room: Array | None, *, add: bool = False) -> Any:
     """Return a function that puts parts where they belong."""
 
     def put(part: Any, values: Array) -> None:
+        if room is None:
+            return
         if add:
-            room[part.index] += values  # type: ignore[index]
-        elif room is not None:
+            room[part.index] += values
+        else:
             room[part.index] = values
 
     return put

@@ -69,10 +69,12 @@ class ModelWeights(Protocol):
 
 
 class ChunkTape(Protocol):
-    """What one chunk leaves for its reverse; `extra_bytes` of the last chunk are beside those planned, 0 as a rule."""
+    """What one chunk leaves for its reverse."""
 
     @property
-    def extra_bytes(self) -> int: ...  # noqa: D102 - said above
+    def extra_bytes(self) -> int:
+        """Bytes that the last chunk holds beside those planned: 0 as a rule."""
+        ...
 
 
 class TapeMaker(Protocol[T_co]):

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-WORDS = "--cell elman:hidden=3 --batch 2 --steps 8 --epochs 2 --quiet --sample 0 --kernels numpy --shards 1".split()  # noqa: SIM905
+WORDS = "--cell elman:hidden=3 --batch 2 --steps 8 --epochs 2 --quiet --sample 0 --kernels numpy --shards 1"
 EXPECTED = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM)
 
 
@@ -30,14 +30,14 @@ def attack(folder: Path, seed: int, count: int, seconds: float) -> dict[str, obj
     text, whole = folder / "text.txt", folder / "whole"
     text.write_text("the quick brown fox jumps over the lazy dog. " * 40)
     begun = time.monotonic()
-    process = start("--data", text, *WORDS, "--out", whole)
+    process = start("--data", text, *WORDS.split(), "--out", whole)
     assert process.wait() == 0, process.communicate()
     usual = time.monotonic() - begun
     expected = (whole / "weights.safetensors").read_bytes()
     while tried < count and time.monotonic() < ends:
         tried += 1
         run = folder / f"run{tried}"
-        words = ("--data", text, *WORDS, "--out", run)
+        words = ("--data", text, *WORDS.split(), "--out", run)
         process, sent = start(*words), []
         time.sleep(rng.choice((rng.uniform(0, 0.1), rng.uniform(0, usual), rng.uniform(0.9, 1.05) * usual)))
         for _ in range(rng.choice((1, 2))):

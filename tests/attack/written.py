@@ -14,12 +14,11 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 sys.path.append(str(Path(__file__).parent.parent / "cli"))
 
 import onnx
-from killed import CHANGES, Countdown
+from killed import Countdown, watch
 
 from rnnframe.cli import main, with_commands
 from rnnframe.registry.registry import installed_registry
@@ -33,34 +32,10 @@ COMMANDS = {
 }
 
 
-class Interruption:
+class Interruption(Countdown):
     """Interrupts its process at the call number `left`."""
 
-    def __init__(self, left: int) -> None:
-        self.left = left
-
-    def __call__(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            os.kill(os.getpid(), signal.SIGINT)
-
-
-def watch(place: Path, before: Callable[[], None]) -> None:
-    """Call `before` before every operation on files in a folder."""
-
-    def event(name: str, arguments: tuple[Any, ...]) -> None:
-        writes = name in CHANGES or (name == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR))
-        if writes and str(arguments[0]).startswith(str(place)):
-            before()
-
-    flush = os.fsync
-
-    def fsync(descriptor: int) -> None:
-        before()
-        flush(descriptor)
-
-    sys.addaudithook(event)
-    os.fsync = fsync
+    signal = signal.SIGINT
 
 
 def typed(words: list[str], err: Path, before: Callable[[], None] | None = None) -> int:
@@ -71,7 +46,7 @@ def typed(words: list[str], err: Path, before: Callable[[], None] | None = None)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(os.open(err, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
     if before is not None:
-        watch(err.parent / "out", before)
+        watch(before, str(err.parent / "out"))
     sys.argv = ["rnnframe", *words]
     try:
         main()

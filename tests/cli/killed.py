@@ -49,9 +49,12 @@ def train(words: list[str], before: Callable[[], None] | None = None) -> int:
     os._exit(99)
 
 
-def watch(before: Callable[[], None]) -> None:
+def watch(before: Callable[[], None], place: str = "") -> None:
+    """Call `before` before every operation on files whose path begins with `place`, and before every flush."""
+
     def event(name: str, arguments: tuple[Any, ...]) -> None:
-        if name in CHANGES or (name == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)):
+        writes = name in CHANGES or (name == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR))
+        if writes and str(arguments[0]).startswith(place):
             before()
 
     flush = os.fsync
@@ -67,13 +70,15 @@ def watch(before: Callable[[], None]) -> None:
 class Countdown:
     """Kills its process at the call number `left`."""
 
+    signal = signal.SIGKILL
+
     def __init__(self, left: int) -> None:
         self.left = left
 
     def __call__(self) -> None:
         self.left -= 1
         if self.left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.signal)
 
 
 def content(run: Path) -> tuple[Any, ...]:

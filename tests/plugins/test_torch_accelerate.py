@@ -2,13 +2,14 @@
 
 import pytest
 
+from rnnframe.errors import OptionError
+
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'rnnframe[torch]'")
 pytest.importorskip("numba", reason="numba is not installed: pip install 'rnnframe[fast]'")
 
 from torch import nn  # noqa: E402
 
 import rnnframe_torch as rft  # noqa: E402
-from rnnframe.errors import OptionError  # noqa: E402
 
 
 class Model(nn.Module):

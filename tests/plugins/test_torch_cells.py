@@ -4,16 +4,17 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from proofs import examples
+
+from rnnframe.errors import UsageError
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'rnnframe[torch]'")
 
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from proofs import examples  # noqa: E402
 from torch import nn  # noqa: E402
 
 import rnnframe_torch as rft  # noqa: E402
-from rnnframe.errors import UsageError  # noqa: E402
 
 EXACT = [
     "full-history",

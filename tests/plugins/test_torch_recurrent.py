@@ -10,6 +10,8 @@ import threading
 
 import pytest
 
+from rnnframe.errors import DataError, OptionError, RnnframeError, UsageError
+
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'rnnframe[torch]'")
 pytest.importorskip("numba", reason="numba is not installed: pip install 'rnnframe[fast]'")
 
@@ -17,7 +19,6 @@ from torch import nn  # noqa: E402
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence  # noqa: E402
 
 import rnnframe_torch as rft  # noqa: E402
-from rnnframe.errors import DataError, OptionError, RnnframeError, UsageError  # noqa: E402
 
 T, B, I, H = 70, 3, 5, 7
 LENGTHS = [30, 70, 1]

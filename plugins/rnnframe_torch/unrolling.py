@@ -182,9 +182,9 @@ class _Unroll(torch.autograd.Function):
         run, source = ctx.run, ctx.run.source
         with draws_restored(run.model.devices):
             if ctx.used:  # once more, as after retain_graph=True
-                run = ctx.run = _again(run)
                 if ctx.draws:
                     draw_from(ctx.draws, run.model.devices)
+                run = ctx.run = _again(run)
                 run.forward(ctx.start)
             ctx.used = True
             source.dout = list(slopes[: ctx.outputs])

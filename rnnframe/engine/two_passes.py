@@ -4,11 +4,13 @@ from collections.abc import Generator
 from typing import Any
 
 from rnnframe.contracts.model import ChunkModel, Values
-from rnnframe.data.source import Reader, Source
-from rnnframe.engine.loop import execute
+from rnnframe.data.source import Source
 from rnnframe.engine.memory import Memory
-from rnnframe.engine.plan import Plan
-from rnnframe.engine.totals import ShardTotals
+from rnnframe.engine.plan import Plan, RunPlan
+from rnnframe.engine.ranks import ALONE, Share
+from rnnframe.engine.run import Run
+from rnnframe.engine.threads import ShardThreads
+from rnnframe.engine.weight_versions import WeightVersions
 from rnnframe.errors import UsageError
 from rnnframe.registry.registry import default_registry
 from rnnframe.schedules import Action, Forward, Reverse, Schedule
@@ -34,7 +36,10 @@ class TwoPassRun:
         registry = model.registry or default_registry()
         self.model, self.plan, self.source = model, plan, source
         self.memory = Memory(model, plan, registry.describe)
-        self.totals = ShardTotals()
+        share = Share(ALONE, None, [slice(None)])
+        self._run = Run(model, source, share, RunPlan((plan,)), [self.memory], WeightVersions(), None)
+        self.totals = self._run.totals.shards[0]
+        self._threads = ShardThreads()
         self._schedule = plan.schedule()
         self._waiting: list[Action] = []
 
@@ -50,50 +55,31 @@ class TwoPassRun:
             raise UsageError(
                 f"store {self.plan.store.name!r} truncates: it needs every loss on the way; give the loss to the run"
             )
-        self._start(state)
-        self._execute(until_reverse(self._schedule, self._waiting))
-        return self._final()
+        return self._go(state, until_reverse(self._schedule, self._waiting))
 
     def forward_alone(self, state: Any) -> Values:
         """Run from `state` to the end where no way back follows: nothing is kept, whatever the store."""
-        self._start(state)
-        self._execute(from_there([Forward(0, self.plan.grid.chunks, keep=False)], no_more()))
-        return self._final()
+        return self._go(state, from_there([Forward(0, self.plan.grid.chunks, keep=False)], no_more()))
 
     def back(self, state_gradient: Any = None) -> None:
         """Run back from dL/d(final state), None for zeros; the gradients are then in `memory`."""
-        self.memory.arriving = self._filled(state_gradient)
-        self._execute(from_there(self._waiting, self._schedule))
+        self._run.arrive(state_gradient)
+        self._run.go(self._threads, [from_there(self._waiting, self._schedule)])
         self.model.weights.complete(self.memory.gradients)
 
     def whole(self, state: Any) -> Values:
         """Make both passes of any store, with the losses of the model, and return the final state."""
-        self._start(state)
-        self._execute(self._schedule)
+        final = self._go(state, self._schedule)
         self.model.weights.complete(self.memory.gradients)
-        return self._final()
+        return final
 
-    def _start(self, state: Any) -> None:
-        self.memory.reset()
-        self.memory.state.copy_from(self._filled(state))
+    def _go(self, state: Any, schedule: Schedule) -> Values:
+        """Execute a schedule from `state`, and return the state at its end."""
+        self._run.begin(state)
         self.model.derive()
-
-    def _filled(self, given: Any) -> Values:
-        values: Values = self.model.new_state(self.plan.batch)
-        self.model.fill_state(values, given, self.plan.batch, slice(None))
-        return values
-
-    def _final(self) -> Values:
-        joined: Values = self.model.join_states([self.memory.final], [slice(None)])
-        return joined
-
-    def _execute(self, schedule: Schedule) -> None:
-        reader = Reader(self.source, self.plan.grid, slice(None), self.memory.staging, _nothing)
-        execute(schedule, reader, self.model, self.memory, self.totals, _nothing)
-
-
-def _nothing() -> None:
-    """There are no other shards to wait for, and no updates."""
+        self._run.go(self._threads, [schedule])
+        final: Values = self._run.state
+        return final
 
 
 def until_reverse(schedule: Schedule, waiting: list[Action]) -> Generator[Action, int | None, None]:

@@ -74,7 +74,6 @@ class ChunkTape(Protocol):
     @property
     def extra_bytes(self) -> int:
         """Bytes that the last chunk holds beside those planned: 0 as a rule."""
-        ...
 
 
 class TapeMaker(Protocol[T_co]):

@@ -45,14 +45,14 @@ def command(config: str | None, resume: str | None, **values: Any) -> int:
     topics. The run is written to a new folder under runs/, or to the folder that --out names; --no-out writes none.
     """
     asked = given(values)
-    if resume is not None and config is not None:
-        raise UsageError(f"--resume takes its options from {resume!r}; leave out --config")
-    reducer = asked.get("reducer") if resume is not None else resolve(config, asked)[1].reducer
-    with job(reducer) as ranks:
-        training, around = _fresh(config, asked, ranks) if resume is None else _resumed(resume, asked, ranks)
-        if ranks.first:
-            _remark(training, None if resume is not None else str(asked.get("kernels", AUTO)))
-        return _fit(training, around, ranks)
+    if resume is not None:
+        if config is not None:
+            raise UsageError(f"--resume takes its options from {resume!r}; leave out --config")
+        with job(asked.get("reducer")) as ranks:
+            return _fit(*_resumed(resume, asked, ranks), ranks, kernels=None)
+    options, around = resolve(config, asked)
+    with job(around.reducer) as ranks:
+        return _fit(_fresh(options, around, config, ranks), around, ranks, kernels=str(asked.get("kernels", AUTO)))
 
 
 def _remark(training: Training, kernels: str | None) -> None:
@@ -63,8 +63,10 @@ def _remark(training: Training, kernels: str | None) -> None:
     print_remarks(training.data.remarks, f"data file {training.options.data!r}")
 
 
-def _fit(training: Training, around: AroundOptions, ranks: Job) -> int:
-    """Train, report, and return the exit code."""
+def _fit(training: Training, around: AroundOptions, ranks: Job, kernels: str | None) -> int:
+    """Train, report, and return the exit code; `kernels` are those asked for of a new training."""
+    if ranks.first:
+        _remark(training, kernels)
     begun = training.number
     with training:
         ranks.run = ranks.group.tell(None if training.run is None else str(training.run.path))
@@ -79,20 +81,18 @@ def _fit(training: Training, around: AroundOptions, ranks: Job) -> int:
     return 128 + signals[0] if signals and not done else 0
 
 
-def _fresh(config: str | None, asked: dict[str, Any], ranks: Job) -> tuple[Training, AroundOptions]:
-    registry = default_registry()
-    options, around = resolve(config, asked)
+def _fresh(options: TrainingOptions, around: AroundOptions, config: str | None, ranks: Job) -> Training:
     if around.force and around.out is None:
         raise UsageError("--force replaces the run that --out names; give --out RUN")
     if around.no_out and around.out is not None:
         raise UsageError(f"--no-out keeps no run, and --out names {around.out!r}; leave one of them out")
-    check_named(options.plugin, registry.records, f"configuration {config!r}")
+    check_named(options.plugin, default_registry().records, f"configuration {config!r}")
     run = None
     if not around.no_out and ranks.first:
         named = around.out or place_for(options.task.partition(":")[0], datetime.now())
         run = RunFolder.fresh(named, force=around.force)
     try:
-        return Training(options, observers=_observers(around, ranks), run=run, group=ranks.group), around
+        return Training(options, observers=_observers(around, ranks), run=run, group=ranks.group)
     except RunError as error:
         if around.out is None:
             error.add_note("name a folder with --out RUN, or keep nothing with --no-out")
@@ -106,12 +106,12 @@ def _observers(around: AroundOptions, ranks: Job) -> tuple[str, ...]:
 def _resumed(path: str, asked: dict[str, Any], ranks: Job) -> tuple[Training, AroundOptions]:
     config = str(Path(path) / CONFIG)
     resolve_resumed({}, path, asked)  # wrong use is told before the folder is opened
-    run, registry = None, default_registry()
+    run = None
     if ranks.first:
         run = click.get_current_context().with_resource(RunFolder.resume(path))
     written = ranks.group.tell(None if run is None else run.config())
     options, around = resolve_resumed(written, config, asked)
-    check_named(options.plugin, registry.records, f"run {path!r}")
+    check_named(options.plugin, default_registry().records, f"run {path!r}")
     check_kernels(options.kernels, path)
     training = Training(options, observers=_observers(around, ranks), run=run, group=ranks.group)
     if training.ended:

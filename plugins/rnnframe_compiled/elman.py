@@ -49,6 +49,30 @@ def reverse_relu(h: Any, dh: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
+def activate(unit: Any, kind: int, n: int, place: tuple[int]) -> None:
+    """Replace a vector of sums by its activation; `kind` is the number of the activation."""
+    if kind == 0:
+        tanh(unit, n, place, place)
+    elif kind == 1:
+        sigmoid(unit, n, place, place)
+    elif kind == 2:
+        relu(unit, n, place, place)
+
+
+@njit(nogil=True, cache=True)
+def reverse_activation(unit: Any, kind: int, n: int, given: tuple[int, int], made: tuple[int]) -> None:
+    """Write the gradient of a vector of sums, from h and the gradient of h."""
+    if kind == 0:
+        reverse_tanh(unit, n, given, made)
+    elif kind == 1:
+        reverse_sigmoid(unit, n, given, made)
+    elif kind == 2:
+        reverse_relu(unit, n, given, made)
+    else:
+        copy(unit, n, (given[1],), made)
+
+
+@njit(nogil=True, cache=True)
 def forward(unit: Any, kind: int, inputs: Inputs, packed: Packed, h: Array) -> None:
     """Run the block: write h [L + 1, B, H] from its row 1 on; `kind` is the number of the activation."""
     inputs, packed = Inputs(*inputs), Packed(*packed)
@@ -66,12 +90,7 @@ def forward(unit: Any, kind: int, inputs: Inputs, packed: Packed, h: Array) -> N
             add_values(unit, H, rows + numbers[t * B + r] * H * z, after + r * H * z)
         for j in range(0, B * H, V):
             place, n = after + j * z, B * H - j
-            if kind == 0:
-                tanh(unit, n, (place,), (place,))
-            elif kind == 1:
-                sigmoid(unit, n, (place,), (place,))
-            elif kind == 2:
-                relu(unit, n, (place,), (place,))
+            activate(unit, kind, n, (place,))
 
 
 @njit(nogil=True, cache=True)
@@ -103,14 +122,7 @@ def backward(
         d = at_dz + t * size * z
         for j in range(0, size, V):
             arguments, made, n = (at_h + ((t + 1) * size + j) * z, dh_t + j * z), (d + j * z,), size - j
-            if kind == 0:
-                reverse_tanh(unit, n, arguments, made)
-            elif kind == 1:
-                reverse_sigmoid(unit, n, arguments, made)
-            elif kind == 2:
-                reverse_relu(unit, n, arguments, made)
-            else:
-                copy(unit, n, (dh_t + j * z,), made)
+            reverse_activation(unit, kind, n, arguments, made)
         given = (at_dh + (t - 1) * size * z, H, V) if t else (zeros, 0, 0)
         multiply(unit, Matrix(d, B, H, H), pwt, H, given, dh_t)
     add_block_gradients(unit, inputs, h, dz, gradients, work)

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from numba import njit
 
 from rnnframe.plugin import Array
-from rnnframe_compiled.elman import relu, reverse_relu, reverse_sigmoid, reverse_tanh, sigmoid, tanh
+from rnnframe_compiled.elman import activate, reverse_activation
 from rnnframe_compiled.groups import Inputs
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
-from rnnframe_compiled.products import add, copy
+from rnnframe_compiled.products import add
 from rnnframe_compiled.sums import add_sums_gradients, write_sums
 
 
@@ -63,12 +63,7 @@ def forward(unit: Any, kind: int, inputs: Inputs, packed: Packed, h: Array) -> N
             before, n = at_h + (row * H + j) * z, H - j
             place = (before + B * H * z,)
             add_own(unit, n, (*place, w + j * z, before), place)
-            if kind == 0:
-                tanh(unit, n, place, place)
-            elif kind == 1:
-                sigmoid(unit, n, place, place)
-            elif kind == 2:
-                relu(unit, n, place, place)
+            activate(unit, kind, n, place)
 
 
 @njit(nogil=True, cache=True)
@@ -98,14 +93,6 @@ def backward(
                 here, n = ((t * B + r) * H + j) * z, H - j
                 c, d, before = carried + (r * H + j) * z, at_dz + here, at_h + here
                 add(unit, n, (at_dh + here, c), (c,))
-                given, made = (before + B * H * z, c), (d,)
-                if kind == 0:
-                    reverse_tanh(unit, n, given, made)
-                elif kind == 1:
-                    reverse_sigmoid(unit, n, given, made)
-                elif kind == 2:
-                    reverse_relu(unit, n, given, made)
-                else:
-                    copy(unit, n, (c,), made)
+                reverse_activation(unit, kind, n, (before + B * H * z, c), (d,))
                 pass_back(unit, n, (d, at_w + j * z, before, at_dw + j * z), (c, at_dw + j * z))
     add_sums_gradients(unit, inputs, scratch.dz, address_of(gradients.U), address_of(gradients.b), scratch.work)

@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.cli.network import KERNELS, SHARDS, network_of, network_options
+from rnnframe.cli.network import KERNELS, PRECISION, SHARDS, network_of, network_options
 from rnnframe.cli.output import human_seconds, print_json, print_table
 from rnnframe.cli.picture import plot_option
 from rnnframe.cli.usual_stores import plans_of, usual_plans
@@ -41,6 +41,7 @@ COLUMNS = [
 
 @click.command("compare", short_help="Run the strategies on one batch; measure memory, time and gradients.")
 @network_options
+@PRECISION
 @click.option(
     "--batch", type=click.IntRange(min=1), default=32, show_default=True, metavar="N", help="samples in the batch"
 )
@@ -89,6 +90,7 @@ def command(
         head=render(network.head),
         inputs=network.inputs,
         dtype=str(network.dtype),
+        precision=network.precision,
         steps=steps,
         batch=batch,
         chunk=length,
@@ -102,11 +104,18 @@ def command(
 
     rows = _measured(job, dict.fromkeys((REFERENCE, *(spec for spec, _ in plans))), Calibration(running), plan_alike)
     if as_json:
-        about = {"steps": steps, "batch": batch, "chunk": length, "shards": shards, "kernels": running.kernels}
+        about = {
+            "steps": steps,
+            "batch": batch,
+            "chunk": length,
+            "shards": shards,
+            "kernels": running.kernels,
+            "precision": running.precision,
+        }
         print_json({**about, "stores": rows})
     else:
         print_table(COLUMNS, [_cells(row, steps) for row in rows])
-        click.echo(f"\nkernels: {kernels_used(running.kernels)}")
+        click.echo(f"\nkernels: {kernels_used(running.kernels, running.precision)}")
     if plot is not None:
         _draw(plot, rows, f"{steps:,} steps in chunks of {length:,}, batch {batch:,}, threads: {shards}")
 

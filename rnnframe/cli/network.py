@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from rnnframe.contracts.kernels import AUTO
+from rnnframe.contracts.kernels import AUTO, BFLOAT16
 from rnnframe.errors import OptionError
 from rnnframe.network.network import Network
 from rnnframe.registry.stacks import MOST, USUAL, stacked
@@ -25,6 +25,13 @@ KERNELS = click.option(
     show_default=True,
     metavar="NAME",
     help="kernels that compute the cells: numpy, compiled, names joined by +, or auto for the fastest",
+)
+
+
+PRECISION = click.option(
+    "--precision",
+    type=click.Choice([BFLOAT16]),
+    help="round operands of matrix products to bfloat16, on compiled kernels; by default they are of the dtype",
 )
 
 
@@ -70,10 +77,17 @@ network_options = network_options_with(USUAL[0], 64, "mse:outputs=1")
 
 
 def network_of(
-    cell: tuple[str, ...], layers: str, inputs: int, head: str, dtype: str, usual: Sequence[str] = USUAL
+    cell: tuple[str, ...],
+    layers: str,
+    inputs: int,
+    head: str,
+    dtype: str,
+    precision: str | None = None,
+    usual: Sequence[str] = USUAL,
 ) -> Network:
     """Return the network that the options describe; `usual` are the cells where none are named."""
     often: int | str = int(layers) if layers.isdecimal() else layers
     if isinstance(often, int) and not 1 <= often <= MOST:
         raise OptionError(f"--layers {often} is invalid; expected a number from 1 to {MOST}, or specs of layers")
-    return Network(cells=stacked(cell, often, usual), head=head, inputs=inputs, dtype=dtype)
+    cells = stacked(cell, often, usual)
+    return Network(cells=cells, head=head, inputs=inputs, dtype=dtype, precision=precision)

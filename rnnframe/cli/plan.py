@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from rnnframe.cli.network import KERNELS, SHARDS, network_of, network_options
+from rnnframe.cli.network import KERNELS, PRECISION, SHARDS, network_of, network_options
 from rnnframe.cli.output import human_seconds, print_json, print_table, print_text
 from rnnframe.cli.picture import plot_option
 from rnnframe.cli.usual_stores import plans_of, usual_plans
@@ -23,6 +23,7 @@ from rnnframe.sizes import ByteSize, human_bytes
 
 @click.command("plan", short_help="Predict the memory and time of every strategy.")
 @network_options
+@PRECISION
 @click.option(
     "--batch", type=click.IntRange(min=1), default=32, show_default=True, metavar="N", help="samples in the batch"
 )
@@ -84,7 +85,13 @@ def command(
     calibration = Calibration(running)
     rows = _rows(plans, calibration)
     if as_json:
-        about = {"steps": steps, "batch": batch, "shards": shards, "kernels": running.kernels}
+        about = {
+            "steps": steps,
+            "batch": batch,
+            "shards": shards,
+            "kernels": running.kernels,
+            "precision": running.precision,
+        }
         print_json({**about, "parameter_bytes": network.parameters.nbytes, "plans": rows})
     else:
         _print(rows, running, steps, shards)
@@ -120,7 +127,7 @@ def _print(rows: list[dict[str, Any]], running: Network, steps: int, shards: int
         )
     each = "each thread's gradients" if shards > 1 else "gradients"
     parameters = human_bytes(running.parameters.nbytes)
-    click.echo(f"\nkernels: {kernels_used(running.kernels)}")
+    click.echo(f"\nkernels: {kernels_used(running.kernels, running.precision)}")
     print_text(f"parameters {parameters}; as much for {each} and each optimizer slot")
 
 

@@ -27,6 +27,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "dtype": ("float32", "float64"),
     "kernels": (AUTO, NUMPY),
     "on_nonfinite": ("stop", "skip"),
+    "precision": ("bfloat16",),
 }
 """Name of an option -> words that it takes, beside names of plugins."""
 RUN_NAMES = ("resume", "run", "runs")

@@ -37,6 +37,7 @@ class Job:
     head: str
     inputs: int
     dtype: str
+    precision: str | None
     steps: int
     batch: int
     chunk: int
@@ -74,7 +75,7 @@ def measure_apart(job: Job) -> Measured:
 
 def measure(job: Job) -> Measured:
     """Run a job in this process, with BLAS on one thread: once for the peak, then several times for the time."""
-    network = Network(cells=job.cells, head=job.head, inputs=job.inputs, dtype=job.dtype)
+    network = Network(cells=job.cells, head=job.head, inputs=job.inputs, dtype=job.dtype, precision=job.precision)
     x, y = batch_of(network, job.steps, job.batch)
     first = y if _last_only(network) else y[:1]
     Engine(network, "full-history", chunk=1, shards=job.shards, kernels=job.kernels).gradients(

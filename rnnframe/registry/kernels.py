@@ -19,9 +19,13 @@ from rnnframe.registry.specs import LAYERS, is_made_of_layers, required_options
 M = TypeVar("M")
 
 
-def kernels_used(kernels: Sequence[str]) -> str:
-    """Return in a word what computes the layers of a network: one name if it is the same for all, else one a layer."""
-    return ", ".join(kernels if len(set(kernels)) > 1 else kernels[:1])
+def kernels_used(kernels: Sequence[str], precision: str | None = None) -> str:
+    """Return in a word what computes the layers of a network: one name if it is the same for all, else one a layer.
+
+    A precision that is not that of the dtype stands behind.
+    """
+    names = ", ".join(kernels if len(set(kernels)) > 1 else kernels[:1])
+    return names if precision is None else f"{names} ({precision})"
 
 
 def make_ready(

@@ -17,7 +17,7 @@ def start_of(prepared: Prepared, now: Progress) -> StartRecord:
         unit=task.unit,
         options=chosen_options(prepared.options),
         parameters=prepared.model.network.parameters.flat.size,
-        kernels=kernels_used(prepared.trainer.engine.running.kernels),
+        kernels=kernels_used(prepared.trainer.engine.running.kernels, prepared.options.precision),
         epochs=prepared.options.epochs,
         batches=prepared.data.batches,
         epoch=now.epoch + 1,

@@ -127,6 +127,13 @@ class TrainingOptions:
             "help": "kernels that compute the cells: numpy, compiled, names joined by +, or auto for the fastest"
         },
     )
+    precision: Literal["bfloat16"] | None = attrs.field(
+        default=None,
+        validator=optional(in_(("bfloat16",))),
+        metadata={
+            "help": "round operands of matrix products to bfloat16, on compiled kernels; none: those of the dtype"
+        },
+    )
     accumulate: int = attrs.field(
         default=1, validator=ge(1), metadata={"help": "batches whose gradients are added up for one update"}
     )

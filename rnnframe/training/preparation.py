@@ -77,6 +77,7 @@ def prepare(
         dtype=options.dtype,
         embedding_std=options.embedding_std if opened.looked_up else None,
         registry=registry,
+        precision=options.precision,
     )
     shapes = {opened.shape(number) for number in range(opened.batches)}
     if task is not None or ":" in options.task:

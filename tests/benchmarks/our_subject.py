@@ -57,7 +57,19 @@ class Given(Head):
         return 0.0
 
 
-def prepare(problem: Problem, threads: int, kernels: str = "numpy"):
+def bare():
+    """Return compiled kernels that leave a head as it is which has no products."""
+    from rnnframe_compiled import Compiled
+
+    @attrs.frozen(kw_only=True)
+    class Bare(Compiled):
+        def twin_in(self, part, dtype, precision):
+            return part if isinstance(part, Given) else super().twin_in(part, dtype, precision)
+
+    return Bare()
+
+
+def prepare(problem: Problem, threads: int, kernels: str = "numpy", precision: str | None = None):
     """Return a function that computes the gradients of U and W once."""
     data, shape = problem.arrays(), problem.shape
     given = Given(loss=Told(units=shape.H), readout=Nothing())
@@ -69,7 +81,8 @@ def prepare(problem: Problem, threads: int, kernels: str = "numpy"):
         parameters[f"layer0.{name}"][...] = getattr(data, name)
     if problem.setting == "model":
         parameters["head.V"][...] = data.V
-    engine = rf.Engine(network, shards=threads, **engine_options(kernels))
+    options = engine_options(kernels) if precision is None else {"kernels": bare(), "precision": precision}
+    engine = rf.Engine(network, shards=threads, **options)
     y = data.dh if problem.setting == "layer" else data.y
 
     def run():

@@ -1,4 +1,4 @@
-"""torch as a subject: nn.LSTM, nn.GRU or nn.RNN, forward and backward."""
+"""torch as a subject: nn.LSTM, nn.GRU or nn.RNN, forward and backward, as it is or under autocast."""
 
 import torch
 
@@ -7,7 +7,7 @@ from tests.benchmarks.problems import CLASSES, Problem
 MODULES = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "elman": torch.nn.RNN}
 
 
-def prepare(problem: Problem, threads: int):
+def prepare(problem: Problem, threads: int, precision: str | None = None):
     """Return a function that computes the gradients of U and W once."""
     torch.set_num_threads(threads)
     data, shape = problem.arrays(), problem.shape
@@ -23,11 +23,13 @@ def prepare(problem: Problem, threads: int):
     def run():
         cell.zero_grad()
         readout.zero_grad()
-        h = cell(x)[0]
-        if problem.setting == "layer":
-            h.backward(dh)
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision is not None):
+            h = cell(x)[0]
+            o = readout(h).flatten(0, 1) if problem.setting == "model" else None
+        if o is None:
+            h.backward(dh.to(h.dtype))
         else:
-            torch.nn.functional.cross_entropy(readout(h).flatten(0, 1), y).backward()
+            torch.nn.functional.cross_entropy(o.float(), y).backward()
         return [cell.weight_ih_l0.grad.numpy(), cell.weight_hh_l0.grad.numpy()], 1
 
     return run

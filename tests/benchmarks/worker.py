@@ -11,9 +11,11 @@ from tests.benchmarks.processes import serve
 # name -> module with `prepare`, its options
 SUBJECTS = {
     "torch": ("tests.benchmarks.torch_subject", {}),
+    "torch-bfloat16": ("tests.benchmarks.torch_subject", {"precision": "bfloat16"}),
     "jax": ("tests.benchmarks.jax_subject", {}),
     "numpy": ("tests.benchmarks.our_subject", {"kernels": "numpy"}),
     "compiled": ("tests.benchmarks.our_subject", {"kernels": "compiled"}),
+    "compiled-bfloat16": ("tests.benchmarks.our_subject", {"kernels": "compiled", "precision": "bfloat16"}),
 }
 MATMUL = "matmul"
 

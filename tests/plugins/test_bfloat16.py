@@ -1,5 +1,6 @@
 """Products of bfloat16 operands: beside torch, which rounds the same operands, and beside themselves."""
 
+import json
 import os
 import subprocess
 import sys
@@ -314,3 +315,22 @@ def test_networks_have_the_same_bits_on_processors_without_the_instruction(witho
     assert first.startswith("True")
     assert other_first.startswith("False")
     assert other_bits == bits
+
+
+def test_a_run_goes_on_bit_for_bit_and_is_judged_in_its_precision(run_command, tmp_path):
+    rows = np.cumsum(np.random.default_rng(0).normal(size=(400, 2)), 0)
+    np.savetxt(tmp_path / "rows.csv", rows, delimiter=",", header="a,b", comments="")
+    how = ("--task", "forecast", "--data", tmp_path / "rows.csv", "--cell", "lstm:hidden=8", "--batch", 4, "--quiet")
+    how = (*how, "--steps", 16, "--epochs", 2, "--kernels", "compiled", "--precision", "bfloat16", "--shards", 1)
+    run_command("train", *how, "--out", tmp_path / "whole")
+    run_command("train", *how, "--out", tmp_path / "part", "--stop-after", 3)
+    run_command("train", "--resume", tmp_path / "part", "--quiet")
+    whole, part = (rf.load_model(tmp_path / name, "last").network for name in ("whole", "part"))
+    assert whole.precision == part.precision == "bfloat16"
+    assert np.array_equal(whole.parameters.flat, part.parameters.flat)
+    records = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
+    judged = json.loads(run_command("evaluate", tmp_path / "whole", "--checkpoint", "last", "--json"))
+    assert judged["loss"] == [record["valid_loss"] for record in records if record["kind"] == "epoch"][-1]
+    words = ("--cell", "lstm:hidden=8", "--inputs", 2, "--steps", 9, "--batch", 2, "--store", "full-history")
+    assert "kernels: compiled (bfloat16)" in run_command("plan", *words, "--precision", "bfloat16")
+    assert "kernels: compiled\n" in run_command("plan", *words)

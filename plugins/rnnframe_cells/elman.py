@@ -25,7 +25,7 @@ from rnnframe.plugin import (
     write_input_gradient,
 )
 from rnnframe_cells.masks import MaskedCell, seen
-from rnnframe_cells.start import fill_uniform
+from rnnframe_cells.start import fill_matrices
 
 
 def _sigmoid(z: Array) -> None:
@@ -88,9 +88,8 @@ class Elman(MaskedCell):
         return {"U": (inputs, self.hidden), "W": (self.hidden, self.hidden), "b": (self.hidden,)}
 
     def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:
-        """Draw U and W uniformly; b is zero."""
-        fill_uniform(parameters["U"], self.hidden, rng)
-        fill_uniform(parameters["W"], self.hidden, rng)
+        """Draw U and W; b is zero."""
+        fill_matrices(parameters, self.hidden, self.init, rng)
         parameters["b"].fill(0)
 
     def state(self, inputs: int) -> Widths:

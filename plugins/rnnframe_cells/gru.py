@@ -33,7 +33,7 @@ from rnnframe.plugin import (
 )
 from rnnframe_cells.gates import gate_columns
 from rnnframe_cells.masks import ZonedCell, join_zone, seen, split_zone, zone_out
-from rnnframe_cells.start import fill_uniform
+from rnnframe_cells.start import fill_matrices
 
 
 @attrs.frozen(kw_only=True)
@@ -59,9 +59,8 @@ class GRU(ZonedCell):
         return shapes | {"bn": (H,)} if self.reset == "after" else shapes
 
     def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:
-        """Draw U and W uniformly; biases are zero."""
-        fill_uniform(parameters["U"], self.hidden, rng)
-        fill_uniform(parameters["W"], self.hidden, rng)
+        """Draw U and W; biases are zero."""
+        fill_matrices(parameters, self.hidden, self.init, rng)
         for name in parameters.keys() - {"U", "W"}:
             parameters[name].fill(0)
 

@@ -31,7 +31,7 @@ from rnnframe.plugin import (
 )
 from rnnframe_cells.gates import gate_columns
 from rnnframe_cells.masks import ZonedCell, join_zone, rate_option, seen, split_zone, written, zone_out
-from rnnframe_cells.start import fill_uniform
+from rnnframe_cells.start import fill_matrices, forget_bias_option
 
 
 @attrs.frozen(kw_only=True)
@@ -39,7 +39,7 @@ class LSTM(ZonedCell):
     """Long short-term memory; U [inputs, 4H], W [H, 4H], b [4H], columns i, f, g, o."""
 
     name: ClassVar[str] = "lstm"
-    forget_bias: float = attrs.field(default=1.0, metadata={"help": "starting value of f's bias"})
+    forget_bias: float = forget_bias_option()
     zoneout_cell: float | None = rate_option("rate at which units keep their old c at a step")
 
     @property
@@ -66,9 +66,8 @@ class LSTM(ZonedCell):
         return {"U": (inputs, gates), "W": (self.hidden, gates), "b": (gates,)}
 
     def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:
-        """Draw U and W uniformly; b is zero but for f, so that c is remembered from the start."""
-        fill_uniform(parameters["U"], self.hidden, rng)
-        fill_uniform(parameters["W"], self.hidden, rng)
+        """Draw U and W; b is zero but for f, so that c is remembered from the start."""
+        fill_matrices(parameters, self.hidden, self.init, rng)
         parameters["b"].fill(0)
         parameters["b"][self.hidden : 2 * self.hidden] = self.forget_bias
 

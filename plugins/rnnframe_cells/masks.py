@@ -7,13 +7,14 @@ evaluation moves by the mean; Krueger et al. (2017), arXiv 1606.01305.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import numpy as np
 from attrs.validators import and_, ge, lt, optional
 
 from rnnframe.plugin import Array, BlockPass, Cell, Sizes
+from rnnframe_cells.start import init_option
 
 
 def rate_option(help: str) -> Any:
@@ -26,6 +27,7 @@ class MaskedCell(Cell):
     """A cell with h and W whose masks are options; a rate of 0 is none."""
 
     hidden: int = attrs.field(default=128, validator=ge(1), metadata={"help": "units H"})
+    init: Literal["orthogonal", "glorot"] | None = init_option()
     weight_drop: float | None = rate_option("rate at which entries of W are zero during a run")
     recurrent_dropout: float | None = rate_option("rate at which units of h are not seen by W, the same at all steps")
 

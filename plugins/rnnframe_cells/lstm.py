@@ -31,7 +31,7 @@ from rnnframe.plugin import (
 )
 from rnnframe_cells.gates import gate_columns
 from rnnframe_cells.masks import ZonedCell, join_zone, rate_option, seen, split_zone, written, zone_out
-from rnnframe_cells.start import fill_matrices, forget_bias_option
+from rnnframe_cells.start import fill_matrices, fill_zero, forget_bias_option, learnt_starts
 
 
 @attrs.frozen(kw_only=True)
@@ -63,12 +63,13 @@ class LSTM(ZonedCell):
     def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """U [inputs, 4H], W [H, 4H], b [4H]."""
         gates = 4 * self.hidden
-        return {"U": (inputs, gates), "W": (self.hidden, gates), "b": (gates,)}
+        shapes = {"U": (inputs, gates), "W": (self.hidden, gates), "b": (gates,)}
+        return {**shapes, **learnt_starts(self.start, self.state(inputs))}
 
     def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:
         """Draw U and W; b is zero but for f, so that c is remembered from the start."""
         fill_matrices(parameters, self.hidden, self.init, rng)
-        parameters["b"].fill(0)
+        fill_zero(parameters)
         parameters["b"][self.hidden : 2 * self.hidden] = self.forget_bias
 
     def state(self, inputs: int) -> Widths:

@@ -14,7 +14,7 @@ import numpy as np
 from attrs.validators import and_, ge, lt, optional
 
 from rnnframe.plugin import Array, BlockPass, Cell, Sizes
-from rnnframe_cells.start import init_option
+from rnnframe_cells.start import init_option, start_option
 
 
 def rate_option(help: str) -> Any:
@@ -28,6 +28,7 @@ class MaskedCell(Cell):
 
     hidden: int = attrs.field(default=128, validator=ge(1), metadata={"help": "units H"})
     init: Literal["orthogonal", "glorot"] | None = init_option()
+    start: Literal["learnt"] | None = start_option()
     weight_drop: float | None = rate_option("rate at which entries of W are zero during a run")
     recurrent_dropout: float | None = rate_option("rate at which units of h are not seen by W, the same at all steps")
 

@@ -15,7 +15,14 @@ import numpy as np
 
 from rnnframe.plugin import Array, Arrays, StepCell, Widths, sigmoid
 from rnnframe_cells.gates import gate_columns
-from rnnframe_cells.start import fill_matrices, forget_bias_option, init_option
+from rnnframe_cells.start import (
+    fill_matrices,
+    fill_zero,
+    forget_bias_option,
+    init_option,
+    learnt_starts,
+    start_option,
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -24,6 +31,7 @@ class PeepholeLSTM(StepCell):
 
     name: ClassVar[str] = "peephole-lstm"
     init: Literal["orthogonal", "glorot"] | None = init_option()
+    start: Literal["learnt"] | None = start_option()
     forget_bias: float = forget_bias_option()
 
     @property
@@ -34,13 +42,13 @@ class PeepholeLSTM(StepCell):
     def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """U, W, b and p."""
         H = self.hidden
-        return {"U": (inputs, 4 * H), "W": (H, 4 * H), "b": (4 * H,), "p": (3 * H,)}
+        shapes = {"U": (inputs, 4 * H), "W": (H, 4 * H), "b": (4 * H,), "p": (3 * H,)}
+        return {**shapes, **learnt_starts(self.start, self.state(inputs))}
 
     def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:
         """Draw U and W; b and p are zero but for f's bias."""
         fill_matrices(parameters, self.hidden, self.init, rng)
-        parameters["b"].fill(0)
-        parameters["p"].fill(0)
+        fill_zero(parameters)
         parameters["b"][self.hidden : 2 * self.hidden] = self.forget_bias
 
     def state(self, inputs: int) -> Widths:

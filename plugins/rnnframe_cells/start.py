@@ -1,4 +1,4 @@
-"""Starting values that the built-in cells share.
+"""Starting values that the built-in cells share: of U, W and biases, and of the state.
 
 By default U and W are drawn uniformly from ±1/√H. `init=orthogonal` makes the part of W that belongs to each gate an
 orthogonal matrix, which neither stretches nor shrinks what is sent through it (Saxe, McClelland & Ganguli 2014,
@@ -14,7 +14,7 @@ import attrs
 import numpy as np
 from attrs.validators import in_, optional
 
-from rnnframe.plugin import Array, Arrays
+from rnnframe.plugin import START, Array, Arrays, Widths
 
 Init = Literal["orthogonal", "glorot"] | None
 INITS = ("orthogonal", "glorot")
@@ -32,6 +32,27 @@ def init_option() -> Any:
 def forget_bias_option() -> Any:
     """Return the option of f's bias: Gers, Schmidhuber & Cummins (2000); one: Jozefowicz et al. (2015), ICML."""
     return attrs.field(default=1.0, metadata={"help": "starting value of f's bias"})
+
+
+def start_option() -> Any:
+    """Return the option that makes the state before the first step a parameter."""
+    return attrs.field(
+        default=None,
+        validator=optional(in_(("learnt",))),
+        metadata={"help": "what the state begins with: values that are learnt; none: zeros"},
+    )
+
+
+def learnt_starts(start: str | None, state: Widths) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the parameters that the states begin with, where they are learnt."""
+    return {} if start is None else {f"{name}{START}": (width,) for name, width in state.items()}
+
+
+def fill_zero(parameters: Arrays) -> None:
+    """Make all vectors zero: biases, peepholes, and learnt starts of the state."""
+    for array in parameters.values():
+        if array.ndim == 1:
+            array.fill(0)
 
 
 def fill_matrices(parameters: Arrays, hidden: int, init: Init, rng: np.random.Generator) -> None:

@@ -21,6 +21,8 @@ Sizes: TypeAlias = Mapping[str, int | tuple[int, ...]]
 TapeRetention: TypeAlias = Literal["whole", "lean", "states"]
 """How much of a chunk's tape stays until it is reversed: all that is worth it; what only a product could compute; the
 states alone."""
+START = ".start"
+"""What the name of a parameter ends with that is the learnt start [width] of the state named before it: "h.start"."""
 
 
 @attrs.frozen(eq=False)
@@ -125,7 +127,7 @@ class Layer(abc.ABC):
 
     @abc.abstractmethod
     def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
-        """Return the shape of each parameter."""
+        """Return the shape of each parameter; "h.start" [width] is what the state h begins with, instead of zeros."""
 
     @abc.abstractmethod
     def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:

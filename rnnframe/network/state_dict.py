@@ -18,7 +18,7 @@ import numpy as np
 
 from rnnframe.arrays import Array, Arrays
 from rnnframe.contracts.head import Head
-from rnnframe.contracts.layer import Layer
+from rnnframe.contracts.layer import START, Layer
 from rnnframe.contracts.loss import Loss
 from rnnframe.errors import OptionError, UsageError
 from rnnframe.network.state_names import StateNames, embedding_module, linear_module, recurrent_modules, within
@@ -119,6 +119,8 @@ def write_state_dict(
     modules = _modules(cells, rnn)
     for number, (cell, (module, place)) in enumerate(zip(cells, modules, strict=True)):
         _check_known(cell, number)
+        if any(name.endswith(START) for name in parameters.group(f"layer{number}")):
+            raise OptionError(f"layer{number} has start=learnt, which PyTorch does not have; it has start=none")
         p = parameters.group(f"layer{number}")
         second = np.zeros_like(p["b"])
         if "bn" in p:

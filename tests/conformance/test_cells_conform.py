@@ -59,6 +59,10 @@ class TestElmanWithMasks(CellTests):
     cell = "elman:hidden=3,weight_drop=0.5,recurrent_dropout=0.4"
 
 
+class TestLSTMWithLearntStart(CellTests):
+    cell = "lstm:hidden=3,start=learnt"
+
+
 class TestDropout(CellTests):
     cell = "dropout:rate=0.3"
 

@@ -121,6 +121,11 @@ class Layer(abc.ABC):
         """Gates with values between 0 and 1, for who watches them: name -> array of the tape, and its columns."""
         return {}
 
+    @property
+    def readout(self) -> str:
+        """The readout that a head must have where this is the first layer, since they share parameters; or none."""
+        return ""
+
     @abc.abstractmethod
     def width(self, inputs: int) -> int:
         """Return the width of the outputs: the values per step and sample for `inputs` values in."""

@@ -56,14 +56,15 @@ def fill_zero(parameters: Arrays) -> None:
 
 
 def fill_matrices(parameters: Arrays, hidden: int, init: Init, rng: np.random.Generator) -> None:
-    """Draw U [inputs, gates·H] and then W [rows, gates·H]."""
-    U, W = parameters["U"], parameters["W"]
-    if init is None:
-        fill_uniform(U, hidden, rng)
-        fill_uniform(W, hidden, rng)
-        return
-    _fill_gates(U, hidden, fill_glorot, rng)
-    _fill_gates(W, hidden, fill_orthogonal if init == "orthogonal" else fill_glorot, rng)
+    """Draw U [inputs, gates·H], then W [rows, gates·H], and last, as W, a projection P [H, rows] where there is one."""
+    for name in ("U", "W", "P"):
+        if name not in parameters:
+            continue
+        if init is None:
+            fill_uniform(parameters[name], hidden, rng)
+        else:
+            fill = fill_orthogonal if init == "orthogonal" and name != "U" else fill_glorot
+            _fill_gates(parameters[name], hidden, fill, rng)
 
 
 def _fill_gates(

@@ -17,7 +17,7 @@ CUTS = [(2, 2), (3, 1), (4, 1)]
 """Ranks, and parts of each."""
 ALL_CUTS = [*CUTS, (2, 1), (3, 2), (4, 2), (5, 1)]
 CELLS = [f"{cell}:hidden=5" for cell in ("elman", "gru", "lstm", "peephole-lstm", "mingru", "minlstm", "indrnn")]
-CELLS += ["lru:units=5", "rglru"]
+CELLS += ["lru:units=5", "rglru", "linear-attention:heads=2,keys=3,values=2", "selective-ssm:states=3,rank=2"]
 EXACT = ["full-history", "checkpoint:slots=2", "checkpoint:policy=revolve,slots=2", "states"]
 STEPS, BATCH, WIDTH = 13, 11, 3
 

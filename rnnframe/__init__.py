@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from rnnframe.runs.loading import load_model
     from rnnframe.training.options import TrainingOptions
     from rnnframe.training.session import Training
+    from rnnframe.training.starting import options_from
 
 __version__ = "0.1.0"
 
@@ -71,6 +72,7 @@ __all__ = [
     "medium",
     "observer",
     "optimizer",
+    "options_from",
     "reducer",
     "simulate",
     "store",
@@ -81,6 +83,7 @@ _ON_FIRST_USE = {
     "Training": "rnnframe.training.session",
     "TrainingOptions": "rnnframe.training.options",
     "load_model": "rnnframe.runs.loading",
+    "options_from": "rnnframe.training.starting",
 }
 """Names that are imported when they are first asked for: `import rnnframe` stays quick."""
 

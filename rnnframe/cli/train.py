@@ -25,6 +25,7 @@ from rnnframe.runs.layout import CONFIG
 from rnnframe.runs.places import RUNS, place_for
 from rnnframe.training.options import TrainingOptions
 from rnnframe.training.session import Training
+from rnnframe.training.starting import told_start
 
 
 @click.command("train", short_help="Train a network on a task.")
@@ -59,6 +60,8 @@ def _remark(training: Training, kernels: str | None) -> None:
     """Say on stderr what a person should know of a training before it begins; `kernels` are those of a new one."""
     if kernels is not None:
         remark_on_numpy(training, kernels)
+        if training.options.init_from is not None:
+            click.echo(f"rnnframe: the training starts from {told_start(training.options)}", err=True)
     _remark_on_few_updates(training)
     print_remarks(training.data.remarks, f"data file {training.options.data!r}")
 

@@ -60,8 +60,6 @@ def _remark(training: Training, kernels: str | None) -> None:
     """Say on stderr what a person should know of a training before it begins; `kernels` are those of a new one."""
     if kernels is not None:
         remark_on_numpy(training, kernels)
-        if training.options.init_from is not None:
-            click.echo(f"rnnframe: the training starts from {told_start(training.options)}", err=True)
     _remark_on_few_updates(training)
     print_remarks(training.data.remarks, f"data file {training.options.data!r}")
 
@@ -70,6 +68,8 @@ def _fit(training: Training, around: AroundOptions, ranks: Job, kernels: str | N
     """Train, report, and return the exit code; `kernels` are those asked for of a new training."""
     if ranks.first:
         _remark(training, kernels)
+        if training.options.init_from is not None and not (training.number or around.quiet):
+            click.echo(f"rnnframe: the training starts from {told_start(training.options)}", err=True)
     begun = training.number
     with training:
         ranks.run = ranks.group.tell(None if training.run is None else str(training.run.path))

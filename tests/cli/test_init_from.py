@@ -28,7 +28,7 @@ def test_a_training_starts_with_the_weights_and_the_facts_of_a_run(run: Run, tmp
     task, a, b = made(tmp_path)
     old, new = tmp_path / "old", tmp_path / "new"
     assert fitted(run, task, a, "--out", old).code == 0
-    outcome = run("train", "--init-from", old, "--data", b, "--batch", 4, "--quiet", "--stop-after", 1, "--out", new)
+    outcome = run("train", "--init-from", old, "--data", b, "--batch", 4, "--stop-after", 1, "--out", new)
     assert outcome.code == 0, outcome.err
     config, weights = RunFolder.open(new).config(), old / "weights.safetensors"
     assert (config["init_from"], config["init_checkpoint"]) == (str(old), "best")

@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+
 from attack.campaign import run, table
 from attack.families import FAMILIES, Family
 

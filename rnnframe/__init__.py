@@ -12,9 +12,11 @@ Plugins import `rnnframe.plugin`; what strategies are made of is in `rnnframe.sc
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # which is true for those who check types; `typing` takes longer to import than all of this
 if TYPE_CHECKING:
+    from typing import Any
+
     from rnnframe.arrays import Vector
     from rnnframe.contracts.head import Head
     from rnnframe.contracts.layer import Layer
@@ -106,7 +108,7 @@ _HOME = {
 }
 """Each name -> the module that it is imported from when it is first asked for.
 
-Nothing is imported before: `import rnnframe` takes some milliseconds, and the command can catch an interrupt from its
+Nothing is imported before: `import rnnframe` takes a millisecond, and the command can catch an interrupt from its
 first instruction on.
 """
 

@@ -169,6 +169,7 @@ class Run:
             steps=first.steps,
             batch=self.source.batch,
             kernels=self.model.kernels,
+            precision=getattr(self.model, "precision", None),
             chunk=plan.chunk,
             chunks=first.chunks,
             shards=len(self.share.columns),

@@ -89,7 +89,7 @@ def prepare(
         network, options.store, options.chunk, options.shards, registry, options.kernels, options.seed, group
     )
     if options.watch_gradients:
-        check_watchable(engine.store)
+        check_watchable(engine.store, network)
     rate = registry.learning_rate(options.rate)
     trainer = Trainer(
         engine,

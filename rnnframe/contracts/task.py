@@ -64,6 +64,8 @@ class Task(abc.ABC):
     Beside the names of fields it may hold "all": `held_out` may be 0. All of the data is then trained on,
     `Dataset.valid` is None, and any other file can be the held-out part (`rnnframe train --valid`).
     """
+    predicts_inputs: ClassVar[bool] = False
+    """Whether targets are inputs of later steps, or follow from them: a layer of two directions would read them."""
     learns: ClassVar[type[Any]] = NothingLearnt
     """The attrs class of what is learnt from the data and stored with the model (vocabulary, scales, labels).
 

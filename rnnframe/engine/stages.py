@@ -22,6 +22,11 @@ def held_bytes(model: Any, steps: int | None, batch: int) -> int:
     return 0 if len(parts) == 1 else len(parts) * (steps or 0) * batch * _widest(parts) * model.dtype.itemsize
 
 
+def forward_steps_below(model: Any, steps: int) -> int:
+    """Return how many steps are run forward beside the schedule: those of every stage but the last, once."""
+    return 0 if len(parts_of(model)) == 1 else steps
+
+
 class HeldRoom:
     """Memory for the arrays between the stages of a model, which is used again for the next batch."""
 

@@ -13,7 +13,7 @@ from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.ranks import ALONE
-from rnnframe.errors import GroupError, UsageError
+from rnnframe.errors import GroupError, OptionError, UsageError
 from rnnframe.inspection.gradients import check_watchable
 from rnnframe.network.network import Network
 from rnnframe.registry.kinds import kind_of
@@ -78,6 +78,11 @@ def prepare(
         embedding_std=options.embedding_std if opened.looked_up else None,
         registry=registry,
     )
+    if named.predicts_inputs and network.both_ways:
+        raise OptionError(
+            f"task {named.name!r} predicts what comes next, and layers of two directions read it in x; "
+            "take layers of one direction"
+        )
     shapes = {opened.shape(number) for number in range(opened.batches)}
     if task is not None or ":" in options.task:
         options = attrs.evolve(options, task=render(named))  # which may know better where its files are

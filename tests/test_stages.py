@@ -26,6 +26,7 @@ MASKED = "bidirectional(gru:hidden=4,weight_drop=0.3,recurrent_dropout=0.2)"
 STACKS = {
     "one": ([GRU], EVERY),
     "two": (["bidirectional(gru:hidden=3)", "bidirectional(lstm:hidden=2)"], EVERY),
+    "learnt": (["bidirectional(lstm:hidden=3,start=learnt)", "gru:hidden=3,start=learnt"], EVERY),
     "above": ([GRU, "dense:units=5", "dropout:rate=0.2", "lstm:hidden=3"], EVERY),
     "below": (["dense:units=4", "elman:hidden=3", "bidirectional(lru:units=3,states=2)"], EVERY),
     "between": ([MASKED, "layer-norm", "dropout:rate=0.2", MASKED, "dropout:rate=0.2"], EVERY),
@@ -110,12 +111,22 @@ def test_equals_torch(layers, kernels, lengths):
     assert not predicted[longest:].any()
 
 
-@pytest.mark.parametrize(("cells", "head"), STACKS.values(), ids=STACKS)
+QUICK = ("one", "learnt", "below")
+DIFFERENCES = [pytest.param(*STACKS[name], id=name, marks=[] if name in QUICK else pytest.mark.slow) for name in STACKS]
+
+
+@pytest.mark.parametrize(("cells", "head"), DIFFERENCES)
 def test_gradients_equal_finite_differences(cells, head):
     x, y = data(head, steps=5, batch=3, inputs=2)
     small = network([re.sub("(hidden|units)=[345]", r"\1=2", cell) for cell in cells], head, inputs=2)
     engine = rf.Engine(small, "checkpoint:slots=2", chunk=2, shards=1, kernels="numpy", seed=2)
     check_gradients(engine, x, y, lengths=[4, 1, 3])
+
+
+def test_an_embedding_is_tied_over_the_stages():
+    made = network(["embedding:size=4,tie=yes", "bidirectional(gru:hidden=2)"], inputs=3)
+    x = np.random.default_rng(4).integers(0, 3, (5, 3))
+    check_gradients(rf.Engine(made, chunk=2, shards=1, kernels="numpy"), x, (x + 1) % 3, lengths=[4, 1, 3])
 
 
 @pytest.mark.parametrize(("cells", "head"), STACKS.values(), ids=STACKS)

@@ -11,7 +11,6 @@ from rnnframe.data.draws import Draw
 from rnnframe.data.held import HeldSteps, Links
 from rnnframe.data.source import Source
 from rnnframe.data.staging import Staging
-from rnnframe.data.state import fill_state
 from rnnframe.network.network import Network
 
 CHUNK = 64
@@ -66,7 +65,7 @@ def _layers_of(
     steps, start, longest = min(CHUNK, source.steps), 0, source.steps
     running, tape = network.new_state(source.batch), network.new_tapes(steps, source.batch).make()
     scratch = network.new_scratch(steps, source.batch)
-    fill_state(running, state, source.batch, columns)
+    network.fill_state(running, state, source.batch, columns)
     staging = Staging()
     while start != source.steps and (block := source.block(start, min(start + steps, longest), columns, staging)):
         network.forward(network.weights, block.drawn(draw), running, tape, scratch)

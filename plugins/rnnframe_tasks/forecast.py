@@ -42,6 +42,7 @@ class Forecast(Task):
 
     name: ClassVar[str] = "forecast"
     unit: ClassVar[str] = "squared error"
+    predicts_inputs: ClassVar[bool] = True
     takes: ClassVar[tuple[str, ...]] = ("data", "steps", "held_out", "all", "learnt")
     learns: ClassVar[type[Any]] = Learnt
     column: tuple[str, ...] | None = _option("columns to forecast; none: all that hold numbers and have no other role")

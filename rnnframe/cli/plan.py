@@ -12,6 +12,7 @@ from rnnframe.cli.picture import plot_option
 from rnnframe.cli.usual_stores import plans_of, usual_plans
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.plan import RunPlan
+from rnnframe.engine.stages import forward_steps_below, held_bytes
 from rnnframe.engine.threads import usual_shards
 from rnnframe.errors import OptionError, UsageError
 from rnnframe.inspection.calibration import Calibration
@@ -82,12 +83,17 @@ def command(
     drawn = plan(shown) if plot else None
     running = Engine(network, kernels=kernels).running
     calibration = Calibration(running)
-    rows = _rows(plans, calibration)
+    rows = _rows(plans, calibration, forward_steps_below(running, steps))
     if as_json:
         about = {"steps": steps, "batch": batch, "shards": shards, "kernels": running.kernels}
+        if running.stages:
+            about |= {"stages": len(running.stages), "held_bytes": held_bytes(running, steps, batch)}
         print_json({**about, "parameter_bytes": network.parameters.nbytes, "plans": rows})
     else:
         _print(rows, running, steps, shards)
+        if running.stages:
+            held = human_bytes(held_bytes(running, steps, batch))
+            print_text(f"{len(running.stages)} stages, each by the same schedule; {held} between them in every row")
     if within and not as_json:
         print_text(_reason(rows, chosen[0], within))
     if plot is not None and drawn is not None:
@@ -151,7 +157,7 @@ def _size(text: str) -> ByteSize:
     return size
 
 
-def _rows(plans: Sequence[tuple[str, RunPlan]], calibration: Calibration) -> list[dict[str, Any]]:
+def _rows(plans: Sequence[tuple[str, RunPlan]], calibration: Calibration, below: int) -> list[dict[str, Any]]:
     return [
         {
             "asked": spec,
@@ -161,7 +167,7 @@ def _rows(plans: Sequence[tuple[str, RunPlan]], calibration: Calibration) -> lis
             "chunk": plan.grid.longest,
             "chunks": plan.grid.chunks,
             "predicted_bytes": run.predicted_bytes,
-            "forward_steps": plan.simulation.forward_steps,
+            "forward_steps": plan.simulation.forward_steps + below,
             "tapes": plan.simulation.tapes,
             "snapshots": plan.simulation.snapshots,
             "predicted_seconds": calibration.seconds(plan),

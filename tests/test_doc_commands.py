@@ -66,6 +66,9 @@ SHORTER = {  # command -> options that make it take a moment where it would take
     "train --task rolls --data jsb_chorales.npz --cell lstm:hidden=200 --batch 8 --optimizer adam:lr=1e-2 "
     "--epochs 40 --out run4": f"--epochs 1 {QUICK}",
     "train --data book.txt --epochs 1 --out run1": QUICK,
+    "train --data book.txt --cell lstm:hidden=256,init=orthogonal,forget_bias=2 --out run13": (
+        "--epochs 1 --kernels numpy --cell lstm:hidden=8,init=orthogonal,forget_bias=2"
+    ),
     "compare --cell lstm:hidden=128 --steps 1000 --plot compare.png": "--steps 50",
 }
 

@@ -86,7 +86,7 @@ def prepare(
     shapes = {opened.shape(number) for number in range(opened.batches)}
     if task is not None or ":" in options.task:
         options = attrs.evolve(options, task=render(named))  # which may know better where its files are
-    _check_data(opened, group)
+    _check_alike(options, opened, group)
     if group.size > 1 and options.shards is None:
         options = attrs.evolve(options, shards=group.size)
     options = group.tell(settled(options, network, max(shapes), registry) if group.rank == 0 else None)
@@ -132,12 +132,14 @@ def _network(options: TrainingOptions, data: Dataset, registry: Registry) -> Net
     )
 
 
-def _check_data(data: Dataset, group: Group) -> None:
-    """Raise `GroupError` where a rank has read other data than rank 0."""
-    digests = group.gather(data.digest)
-    other = next((rank for rank, digest in enumerate(digests) if digest != digests[0]), None)
-    if other is not None:
-        raise GroupError(f"{group.where(other)} has read other data than {group.where(0)}; give all the same file")
+def _check_alike(options: TrainingOptions, data: Dataset, group: Group) -> None:
+    """Raise `GroupError` where a rank was given other options than rank 0, or has read other data."""
+    told = group.gather((options, data.digest))
+    for rank, (its_options, its_digest) in enumerate(told):
+        if its_options != told[0][0]:
+            raise GroupError(f"{group.where(rank)} has other options than {group.where(0)}; start all with the same")
+        if its_digest != told[0][1]:
+            raise GroupError(f"{group.where(rank)} has read other data than {group.where(0)}; give all the same file")
 
 
 def settled(options: TrainingOptions, network: Network, shape: tuple[int, int], registry: Registry) -> TrainingOptions:

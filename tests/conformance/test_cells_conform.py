@@ -123,6 +123,14 @@ class TestRGLRU(CellTests):
     cell = "rglru"
 
 
+class TestLinearAttention(CellTests):
+    cell = "linear-attention:heads=2,keys=3,values=2"
+
+
+class TestSelectiveSSM(CellTests):
+    cell = "selective-ssm:states=3,rank=2"
+
+
 class TestEmbedding(CellTests):
     cell = "embedding:size=3"
 

@@ -73,7 +73,7 @@ def network_of(
     cell: tuple[str, ...], layers: str, inputs: int, head: str, dtype: str, usual: Sequence[str] = USUAL
 ) -> Network:
     """Return the network that the options describe; `usual` are the cells where none are named."""
-    often: int | str = int(layers) if layers.isdecimal() else layers
+    often: int | str = int(layers) if layers.isdecimal() and len(layers) < 10 else layers
     if isinstance(often, int) and not 1 <= often <= MOST:
         raise OptionError(f"--layers {often} is invalid; expected a number from 1 to {MOST}, or specs of layers")
     return Network(cells=stacked(cell, often, usual), head=head, inputs=inputs, dtype=dtype)

@@ -59,6 +59,18 @@ class TestElmanWithMasks(CellTests):
     cell = "elman:hidden=3,weight_drop=0.5,recurrent_dropout=0.4"
 
 
+class TestLSTMWithLearntStart(CellTests):
+    cell = "lstm:hidden=3,start=learnt"
+
+
+class TestLSTMWithProjection(CellTests):
+    cell = "lstm:hidden=4,projection=2"
+
+
+class TestLSTMWithProjectionAndMasks(CellTests):
+    cell = "lstm:hidden=4,projection=2,weight_drop=0.5,recurrent_dropout=0.4,zoneout=0.2,zoneout_cell=0.4"
+
+
 class TestDropout(CellTests):
     cell = "dropout:rate=0.3"
 

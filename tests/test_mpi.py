@@ -1,5 +1,6 @@
 """Real processes under MPI and under torch.distributed: the bits of one process."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,15 @@ def test_several_processes_without_a_reducer_are_refused(environ: dict[str, str]
         return
     with pytest.raises(UsageError, match=f"would train by itself; give --reducer {reducer} to train"):
         check_alone(environ)
+
+
+@mpi
+def test_processes_of_which_mpi_knows_nothing_are_refused() -> None:
+    line = [sys.executable, "-m", "rnnframe", "train", *TASK, "--no-out", "--reducer", "mpi"]
+    alone = {name: value for name, value in os.environ.items() if not name.startswith(("PMI", "OMPI", "SLURM"))}
+    ended = subprocess.run(line, capture_output=True, text=True, env={**alone, "SLURM_STEP_NUM_TASKS": "8"})
+    assert ended.returncode == 2
+    assert "8 processes were started (SLURM_STEP_NUM_TASKS), and MPI sees each as the only one" in ended.stderr
 
 
 def test_importing_and_help_load_no_library_of_messages() -> None:

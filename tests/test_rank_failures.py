@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from rank_jobs import (
+    ENVIRONMENT,
     LONG,
     OPEN_MPI,
     TASK,
@@ -269,7 +270,7 @@ def test_a_script_that_ends_without_closing_its_group_ends_the_job(reducer: str,
     script.write_text(SCRIPT.format(reducer=reducer, deed=deed))
     line = command(reducer, 2)
     line = [*line[: line.index("-m", 3 if reducer == "gloo" else 0)], str(script)]
-    ended = subprocess.run(line, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(line, capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
     assert ended.returncode != 0
     assert ended.stderr.count(f"rnnframe: rank 1 on {HOST} ends the job of 2 ranks: it has not closed its group") == 1
     assert ended.stderr.count("ValueError: no such weather") == deed.count("weather")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from rank_jobs import TASK, done, files, gloo, mpi, train
+from rank_jobs import ENVIRONMENT, TASK, done, files, gloo, launched, mpi, train
 
 from rnnframe.cli.ranks import check_alone
 from rnnframe.errors import UsageError
@@ -24,6 +24,16 @@ def test_a_training_on_two_processes_has_the_bits_of_one(launcher: str, tmp_path
     assert files(tmp_path / "one").keys() == files(tmp_path / "two").keys()
     weights = [(tmp_path / run / "weights.safetensors").read_bytes() for run in ("one", "two")]
     assert weights[0] == weights[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reducer", [pytest.param("mpi", marks=mpi), pytest.param("gloo", marks=gloo)])
+@pytest.mark.parametrize("ranks", [2, 3, 4, 5])
+def test_every_cell_and_store_has_the_bits_of_one_process_over_real_messages(reducer: str, ranks: int) -> None:
+    line = launched(reducer, ranks, str(Path(__file__).with_name("rank_matrix.py")), reducer)
+    ended = subprocess.run(line, capture_output=True, text=True, env=ENVIRONMENT)
+    assert ended.returncode == 0, ended.stderr
+    assert "have the bits of one process" in ended.stdout
 
 
 @mpi

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from rnnframe.training.groups import ParameterGroup
     from rnnframe.training.options import TrainingOptions
     from rnnframe.training.session import Training
+    from rnnframe.training.starting import options_from
     from rnnframe.training.trainer import Trainer
 
 __version__ = "0.1.0"
@@ -74,6 +75,7 @@ __all__ = [
     "medium",
     "observer",
     "optimizer",
+    "options_from",
     "reducer",
     "simulate",
     "store",
@@ -101,6 +103,7 @@ _HOME = {
     "Vector": "rnnframe.arrays",
     "default_registry": "rnnframe.registry.registry",
     "load_model": "rnnframe.runs.loading",
+    "options_from": "rnnframe.training.starting",
     "simulate": "rnnframe.schedules",
 }
 """Each name -> the module that it is imported from when it is first asked for.

@@ -27,6 +27,8 @@ STACKS = [
     *([f"elman:hidden=7,activation={name}"] for name in ("sigmoid", "relu", "identity")),
     *([layer] for layer in ("convolution", "dropout:rate=0.5", "layer-norm", "max-pool", "mean-pool", "rglru")),
     *([f"{layer}:units=6"] for layer in ("attention-pool", "dense", "gated-units", "lru")),
+    ["linear-attention:heads=2,keys=4,values=3"],
+    ["selective-ssm:states=3,rank=2"],
     ["embedding:size=4"],
     ["highway(gru:hidden=5)"],
     ["residual(lstm:hidden=5)"],

@@ -33,7 +33,7 @@ from rnnframe.plugin import (
 )
 from rnnframe_cells.gates import gate_columns
 from rnnframe_cells.masks import ZonedCell, join_zone, seen, split_zone, zone_out
-from rnnframe_cells.start import fill_uniform
+from rnnframe_cells.start import fill_matrices, fill_zero, learnt_starts
 
 
 @attrs.frozen(kw_only=True)
@@ -56,14 +56,13 @@ class GRU(ZonedCell):
         """U [inputs, 3H], W [H, 3H], b [3H] and, with reset=after, bn [H]."""
         H = self.hidden
         shapes: dict[str, tuple[int, ...]] = {"U": (inputs, 3 * H), "W": (H, 3 * H), "b": (3 * H,)}
-        return shapes | {"bn": (H,)} if self.reset == "after" else shapes
+        shapes |= {"bn": (H,)} if self.reset == "after" else {}
+        return shapes | learnt_starts(self.start, self.state(inputs))
 
     def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:
-        """Draw U and W uniformly; biases are zero."""
-        fill_uniform(parameters["U"], self.hidden, rng)
-        fill_uniform(parameters["W"], self.hidden, rng)
-        for name in parameters.keys() - {"U", "W"}:
-            parameters[name].fill(0)
+        """Draw U and W; biases are zero."""
+        fill_matrices(parameters, self.hidden, self.init, rng)
+        fill_zero(parameters)
 
     def state(self, inputs: int) -> Widths:
         """The state is h."""

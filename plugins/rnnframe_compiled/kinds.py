@@ -28,6 +28,8 @@ def twin_of(cell: Layer, dtype: np.dtype[Any]) -> Twin | None:
     if isinstance(cell, MaskedCell) and cell.mask_scratch():
         return None
     if type(cell) is LSTM:
+        if cell.projection:
+            return None
         return CompiledLSTM(cell=cell, dtype=dtype)
     if type(cell) is GRU:
         kind = CompiledGRU if cell.reset == "after" else CompiledResetBefore

@@ -5,6 +5,7 @@ does not answer is known by its number. The loop yields the processor and, after
 cores. mpi4py is imported when a group is joined and not before: importing it starts MPI.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -91,7 +92,7 @@ class Ranks(Group):
         sys.stdout.flush()
         sys.stderr.flush()
         self._mpi.COMM_WORLD.Abort(code)
-        raise SystemExit(code)
+        os._exit(code)  # some libraries return, while the launcher ends the job
 
     def _wait(self, requests: list[Any], missing: Callable[[], list[int]]) -> None:
         begun = time.monotonic()

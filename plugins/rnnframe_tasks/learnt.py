@@ -1,11 +1,13 @@
 """What a forecast learns from the data besides parameters: its columns, the scale of each channel, the naive errors."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
 import numpy as np
 
-from rnnframe.plugin import Array
+from rnnframe.plugin import Array, DataError
+from rnnframe_tasks.columns import listed
 from rnnframe_tasks.panel import Panel
 from rnnframe_tasks.row_blocks import blocks_of
 from rnnframe_tasks.scales import ROUNDING, Scale, numbers
@@ -36,6 +38,71 @@ class Learnt:
     id: str = ""
     series: tuple[str, ...] = attrs.field(default=(), converter=scalar_texts)
     naive: tuple[float, ...] = attrs.field(default=(), converter=numbers)
+
+    @property
+    def channels(self) -> Sequence[tuple[str, ...]]:
+        """The categories of each column, none for numbers."""
+        return self.categories or [()] * len(self.columns)
+
+    def of_series(self, panel: Panel, path: str) -> tuple[list[int], tuple[Scale, ...]]:
+        """Return the place of each series of a panel among those that were learnt, and its scale.
+
+        Raises `DataError` for a series that was not trained on.
+        """
+        for each in panel.series:
+            if self.series and each.name not in self.series:
+                raise DataError(
+                    f"data file {path!r} has a series {each.name!r} that was not trained on; it was "
+                    f"{listed(self.series)}"
+                )
+        places = [self.series.index(each.name) if self.series else 0 for each in panel.series]
+        shape = max(1, len(self.series)), -1
+        means, spreads = np.array(self.mean).reshape(shape), np.array(self.spread).reshape(shape)
+        return places, tuple(Scale(means[place], spreads[place]) for place in places)
+
+    def naive_of(self, places: list[int]) -> Array:
+        """Return the naive errors of the series in some places, [series, targets]."""
+        naive: Array = np.array(self.naive).reshape(max(1, len(self.series)), -1)[places]
+        return naive
+
+    def at(self, places: list[int], scales: tuple[Scale, ...], naive: Array) -> "Learnt":
+        """Return the same with the scales and the naive errors [series, targets] of the series in some places."""
+        series = max(1, len(self.series))
+        mean, spread = (np.array(values).reshape(series, -1) for values in (self.mean, self.spread))
+        errors = np.array(self.naive).reshape(series, -1) if self.naive else np.zeros((series, naive.shape[1]))
+        mean[places], spread[places] = [scale.mean for scale in scales], [scale.spread for scale in scales]
+        errors[places] = naive
+        return attrs.evolve(self, mean=mean.ravel(), spread=spread.ravel(), naive=errors.ravel())
+
+
+FAR = 3.0
+"""Spreads between two means, and factor between two spreads, from which on a scale that is kept is told."""
+
+
+def far_remarks(
+    series: tuple[Series, ...], train: list[int], scales: tuple[Scale, ...], names: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return what to say of targets that lie far from the scale that a model was trained with."""
+    far = []
+    for each, rows, scale in zip(series, train, scales, strict=True):
+        columns = slice(each.targets)
+        here = Scale.of(each.differenced()[each.lag : rows, columns], each.present[each.lag : rows, columns])
+        kept = scale.part(columns)
+        ratio = here.spread / kept.spread
+        for place in np.flatnonzero(
+            (np.abs(here.mean - kept.mean) > FAR * kept.spread) | (ratio > FAR) | (ratio < 1 / FAR)
+        ):
+            of = f" in {each.name!r}" if each.name else ""
+            told = (scale_[place] for scale_ in (kept.mean, kept.spread, here.mean, here.spread))
+            far.append((names[place] + of, *told))
+    if not far:
+        return ()
+    name, mean, spread, mean_here, spread_here = far[0]
+    more = f", and so {len(far) - 1} more" if len(far) > 1 else ""
+    return (
+        f"the scale of {name} is that of the model, mean {mean:.4g} and spread {spread:.4g}; here they are "
+        f"{mean_here:.4g} and {spread_here:.4g}{more}; learn it anew with rescale=yes",
+    )
 
 
 def scale_of(series: Series, train: int, panel: Panel) -> Scale:

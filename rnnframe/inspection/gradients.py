@@ -158,11 +158,18 @@ def _norm(values: Array) -> float:
 
 
 def _spectral_radii(network: Network) -> Iterator[tuple[str, float]]:
-    """Yield the name of each recurrent W, [H, gates·H] beside a state of H values, with its largest |eigenvalue|."""
+    """Yield the name of each recurrent W, [H, gates·H] beside a state of H values, with its largest |eigenvalue|.
+
+    Of a W that sees a projection P of H values, it is that of P·W.
+    """
     for at in network.layers:
         widths = {(name.rpartition(".")[0], width) for name, width in at.state.items()}
-        for name, W in network.parameters.group(at.prefix).items():
+        parameters = network.parameters.group(at.prefix)
+        for name, W in parameters.items():
             of, _, own = name.rpartition(".")
+            P = parameters.get(f"{of}.P".removeprefix("."))
+            if own == "W" and P is not None and P.shape[1:] == W.shape[:1]:
+                W = P @ W
             if own == "W" and W.ndim == 2 and (of, len(W)) in widths and W.shape[1] % len(W) == 0:
                 parts = np.split(W.astype(np.float64), W.shape[1] // len(W), axis=1)
                 finite = np.isfinite(W).all()

@@ -28,6 +28,7 @@ from rnnframe.network.placed import PlacedLayer, head_note
 from rnnframe.network.repetition import RepetitionCheck
 from rnnframe.network.scratch import Scratch, ScratchForm
 from rnnframe.network.stack import Stack
+from rnnframe.network.starts import State, add_start_gradients, check_starts, starts_of
 from rnnframe.network.tapes import Tape, TapeFactory, tape_shapes
 from rnnframe.network.weights import Weights
 from rnnframe.registry.blame import BlameNote
@@ -59,6 +60,8 @@ class LayerModel:
 
         The head as it is computed may be another than `self.head`, whose parameters it has.
         """
+        for at in layers:
+            check_starts(at)
         self.layers = layers
         self._head_note = head_note(self.head, self.registry.describe)
         repetition = RepetitionCheck(at for at in layers if not self.registry.is_built_in(type(at.layer)))
@@ -158,9 +161,9 @@ class LayerModel:
         """Return zeros in the shapes of the parameters."""
         return Vector.zeros(self.weights.parameters.shapes, self.dtype)
 
-    def new_state(self, batch: int, room: Array | None = None) -> Vector:
+    def new_state(self, batch: int, room: Array | None = None) -> State:
         """Return a state of zeros: "layer0.h" and so on -> [B, width]; in new memory or in the `room` given."""
-        state = Vector(self._state_shapes(batch), self.dtype, room)
+        state = State(self._state_shapes(batch), self.dtype, room)
         state.zero()
         return state
 
@@ -176,13 +179,17 @@ class LayerModel:
         """Return working arrays for chunks of up to `steps` steps."""
         return Scratch(self._form, steps, batch, self.dtype)
 
-    def fill_state(self, state: Vector, given: Arrays | None, batch: int, columns: Columns) -> None:
-        """Write some columns of a given state of `batch` samples into `state`; zeros where none is given."""
+    def fill_state(self, state: State, given: Arrays | None, batch: int, columns: Columns) -> None:
+        """Write some columns of a given state of `batch` samples into `state`; learnt starts, or zeros, without one."""
         if given is not None and self.both_ways:
             raise DataError(
                 "a state is given; a network of two directions begins at both ends of x, so give whole sequences"
             )
         fill_state(state, given, batch, columns)
+        state.afresh = given is None
+        if state.afresh:
+            for value, start in zip(state.values(), starts_of(self.layers, self.weights.layers), strict=True):
+                value[...] = start
 
     def join_states(self, parts: Sequence[Vector], columns: Sequence[Columns], factor: float = 1.0) -> Vector:
         """Return a new state over the whole batch from those of the shards, multiplied by `factor`."""
@@ -192,9 +199,10 @@ class LayerModel:
         """Compute again what is derived from the parameters, after they have changed or for a run with another draw."""
         self.weights.derive(draw)
 
-    def forward(self, weights: Weights, block: Block, state: Vector, tape: Tape, scratch: Scratch) -> None:
+    def forward(self, weights: Weights, block: Block, state: State, tape: Tape, scratch: Scratch) -> None:
         """Run one chunk from `state`, which becomes the state after it, or after a sample's end within it."""
         tape.begin(block, state)
+        tape.afresh = state.afresh
         for piece, arrays in zip(block.pieces, tape.pieces, strict=True):
             self._stack.forward(weights, piece, arrays, scratch, block.draw)
         tape.end(state)
@@ -213,6 +221,8 @@ class LayerModel:
         loss = 0.0
         for piece, arrays in zip(reversed(block.pieces), reversed(tape.pieces), strict=True):
             loss += self._stack.reverse(weights, piece, arrays, dstate, gradients, scratch, block.draw)
+        if tape.afresh and block.pieces and block.pieces[0].start == 0:
+            add_start_gradients(self.layers, dstate, gradients, slice(None))
         tape.rest()
         return loss
 

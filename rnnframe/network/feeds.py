@@ -10,6 +10,7 @@ from rnnframe.contracts.head import Head
 from rnnframe.data.pieces import Piece
 from rnnframe.data.sweep import Part, SweepClient
 from rnnframe.network.scratch import Scratch
+from rnnframe.network.ties import of_head
 from rnnframe.registry.blame import BlameNote
 
 
@@ -56,7 +57,7 @@ class LossFeed:
             return 0.0
         working = scratch.part(-1, (len(h), samples))
         counted = slice(len(h) - steps, None), slice(0, samples)
-        into = gradients.group("head")
+        into = of_head(self.head, gradients)
         with self.note:
             return self.head.reverse(weights, h[counted], piece.y, piece.weights, dh[counted], into, working)
 
@@ -104,7 +105,7 @@ class OutsideFeed:
         np.copyto(outputs, given)
         working = scratch.part(-1, (h.shape[0], h.shape[1]))
         with self.note:
-            self.head.readout.backward(weights, h, outputs, dh, gradients.group("head"), working)
+            self.head.readout.backward(weights, h, outputs, dh, of_head(self.head, gradients), working)
         return 0.0
 
     def wants_inputs(self, piece: Piece) -> bool:

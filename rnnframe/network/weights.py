@@ -8,6 +8,7 @@ from rnnframe.arrays import Vector
 from rnnframe.contracts.head import Head
 from rnnframe.data.draws import Draw
 from rnnframe.network.placed import PlacedLayer, head_note
+from rnnframe.network.ties import of_head, own_shapes
 from rnnframe.network.weight_masks import WeightMasks
 
 
@@ -33,10 +34,10 @@ class Weights:
         self._head_note = head_note(head, layers[-1].describe)
         if head is not None:
             with self._head_note:
-                of_head = head.readout.parameters(layers[-1].width, head.width)
-                shapes |= {f"head.{name}": shape for name, shape in of_head.items()}
-                of_head = head.readout.derived(layers[-1].width, head.width)
-                derived |= {f"head.{name}": shape for name, shape in of_head.items()}
+                of_readout = head.readout.parameters(layers[-1].width, head.width)
+                from_readout = head.readout.derived(layers[-1].width, head.width)
+            shapes |= own_shapes(head, of_readout, shapes)
+            derived |= {f"head.{name}": shape for name, shape in from_readout.items()}
         derived = {name: shapes[name] for name in dropped} | derived
         self._made_of, self._placed = (layers, head, dtype), layers
         self._dropped = WeightMasks(dropped, {at.prefix: at.number for at in layers})
@@ -44,6 +45,8 @@ class Weights:
         self._derived = Vector(derived, dtype)
         self.layers = [self.parameters.group(at.prefix) | self._derived.group(at.prefix) for at in layers]
         self.head = self.parameters.group("head") | self._derived.group("head")
+        if head is not None:  # as the layer receives it, perhaps with some entries dropped
+            self.head |= {name: self.layers[0][name] for name in head.readout.shared}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle what the weights are made of and the parameters, so that who shared them shares the copy."""
@@ -62,9 +65,10 @@ class Weights:
 
     def initialize_readout(self, rng: np.random.Generator) -> None:
         """Draw the starting values of the head."""
-        if self._readout is not None:
+        _, head, _ = self._made_of
+        if head is not None:
             with self._head_note:
-                self._readout.initialize(self.parameters.group("head"), rng)
+                head.readout.initialize(of_head(head, self.parameters), rng)
 
     def derive(self, draw: Draw | None = None) -> None:
         """Compute the derived arrays again, after the parameters have changed or for another draw."""

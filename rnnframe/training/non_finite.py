@@ -8,7 +8,6 @@ from rnnframe.arrays import Array, Arrays
 from rnnframe.data.batch import Batch
 from rnnframe.data.draws import Draw
 from rnnframe.data.staging import Staging
-from rnnframe.data.state import fill_state
 from rnnframe.network.network import Network
 
 CHUNK = 64
@@ -43,7 +42,7 @@ def _layers(
     steps, start = min(CHUNK, np.shape(batch.x)[0]), 0
     running, tape = network.new_state(source.batch), network.new_tapes(steps, source.batch).make()
     scratch = network.new_scratch(steps, source.batch)
-    fill_state(running, state, source.batch, columns)
+    network.fill_state(running, state, source.batch, columns)
     network.derive_forward(draw)
     staging, longest = Staging(), np.shape(batch.x)[0]
     while start != source.steps and (block := source.block(start, min(start + steps, longest), columns, staging)):

@@ -107,7 +107,7 @@ class _Chunk:
     def __init__(self, network: Network, steps: int, batch: int, kept: TapeRetention) -> None:
         rng = np.random.default_rng(0)
         x = rng.standard_normal((steps, batch, network.inputs)).astype(network.dtype)
-        loss = None if network.head is None else network.head.loss
+        loss = network.data_format.targets
         y = None
         if loss is not None:
             width = () if loss.target_width is None else (loss.target_width,)

@@ -3,10 +3,15 @@
 Before the commands are imported and after they have ended there is nobody to catch a `KeyboardInterrupt`.
 """
 
+from __future__ import annotations
+
 import os
 import signal
 import sys
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False  # true for those who check types: nothing more is imported before an interrupt is caught
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 INTERRUPTED = 130
 

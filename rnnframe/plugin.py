@@ -26,7 +26,7 @@ from rnnframe.contracts.dataset import Dataset, Examples, Predicted
 from rnnframe.contracts.forecasts import Forecasts, Origins, written_times
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import Kernels
-from rnnframe.contracts.layer import BlockPass, Layer, Sizes, TapeRetention, Widths, output_of
+from rnnframe.contracts.layer import START, BlockPass, Layer, Sizes, TapeRetention, Widths, output_of
 from rnnframe.contracts.learning_rate import LearningRate
 from rnnframe.contracts.loss import Loss
 from rnnframe.contracts.medium import Medium, SnapshotLayout, Snapshots
@@ -78,6 +78,7 @@ __all__ = [
     "ALIGNMENT",
     "PANEL",
     "PIECE",
+    "START",
     "UNITS",
     "Action",
     "AdvanceStep",

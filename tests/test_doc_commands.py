@@ -32,12 +32,16 @@ ELSEWHERE = {
 FILES = {  # what the commands of a page read
     "book.txt": "A book of a few pages, so that to train on it takes a moment. " * 30,
     "steps.jsonl": '{"session": "a", "x": "A bo"}\n{"session": "a", "reset": true}\n',
+    "letters.txt": "Dear reader, this book is of a few pages, and a letter is shorter. " * 9,
     "co2.csv": "week,co2\n" + "".join(f"{n},{300 + n / 50 + n % 52}\n" for n in range(400)),
 }
 QUICK = "--cell gru:hidden=8 --kernels numpy"  # nothing to compile
 SHORTER = {  # command -> options that make it take a moment where it would take a minute
     "train": "--data book.txt --cell lstm:hidden=16",
     "train --store checkpoint --out run1": "--data book.txt",
+    "plan --cell lstm:hidden=512 --batch 4096 --steps 64 --store full-history --ranks 256 --network 10Gb": (
+        f"--batch 256 {QUICK}"
+    ),
     "train --store auto:budget=64MiB": f"--data book.txt --epochs 1 {QUICK}",
     "train --store circular-queue:k1=32,k2=64 --cell gru:hidden=256 --out run2": "--data book.txt",
     "train --data book.txt --cell lstm:hidden=256 --layers 2 --store checkpoint --epochs 10 --out run1": "--epochs 1",
@@ -53,6 +57,7 @@ SHORTER = {  # command -> options that make it take a moment where it would take
     "train --data book.txt --task subwords:size=2000 --cell gru:hidden=256 --out run6": (
         f"--epochs 1 --batch 4 --task subwords:size=300 {QUICK}"
     ),
+    "train --init-from run6 --data letters.txt --epochs 2 --out run7": "--batch 2 --kernels numpy",
     "train --task adding:length=100,samples=20000 --cell lstm:hidden=64 --batch 50 --optimizer adam:lr=1e-2 "
     "--epochs 4": f"--epochs 1 --task adding:length=9,samples=50 {QUICK}",
     "train --task classify --data JapaneseVowels_TRAIN.ts --cell gru:hidden=64 --batch 16 --epochs 30 "
@@ -64,6 +69,9 @@ SHORTER = {  # command -> options that make it take a moment where it would take
     "train --task rolls --data jsb_chorales.npz --cell lstm:hidden=200 --batch 8 --optimizer adam:lr=1e-2 "
     "--epochs 40 --out run4": f"--epochs 1 {QUICK}",
     "train --data book.txt --epochs 1 --out run1": QUICK,
+    "train --data book.txt --cell lstm:hidden=256,init=orthogonal,forget_bias=2 --out run13": (
+        "--epochs 1 --kernels numpy --cell lstm:hidden=8,init=orthogonal,forget_bias=2"
+    ),
     "compare --cell lstm:hidden=128 --steps 1000 --plot compare.png": "--steps 50",
 }
 

@@ -1,92 +1,16 @@
-"""Real processes under MPI and under torch.distributed: the bits of one process, and no job that is left hanging."""
+"""Real processes under MPI and under torch.distributed: the bits of one process."""
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from rank_jobs import ENVIRONMENT, TASK, done, files, gloo, launched, mpi, train
 
 from rnnframe.cli.ranks import check_alone
 from rnnframe.errors import UsageError
-
-MPIEXEC = Path(sys.executable).parent / "mpiexec"
-LAUNCHER = str(MPIEXEC) if MPIEXEC.exists() else shutil.which("mpiexec")
-mpi = pytest.mark.skipif(find_spec("mpi4py") is None or LAUNCHER is None, reason="needs MPI: pip install mpi4py mpich")
-gloo = pytest.mark.skipif(find_spec("torch") is None, reason="needs torch")
-TASK = (
-    "--task",
-    "adding:length=12,samples=64,judged=8",
-    "--cell",
-    "lstm:hidden=4",
-    "--batch",
-    "8",
-    "--kernels",
-    "numpy",
-)
-LONG = ("--epochs", "100000", "--save-every", "2")
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
-
-
-def command(launcher: str, ranks: int, *words: object) -> list[str]:
-    rnnframe = ["-m", "rnnframe", "train", *map(str, words)]
-    if launcher == "gloo":
-        started = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
-        return [*started, *rnnframe, "--reducer", "gloo"]
-    return [LAUNCHER, "-n", str(ranks), sys.executable, *rnnframe, "--reducer", launcher]
-
-
-def train(*words: object) -> None:
-    """Train in one process."""
-    subprocess.run([sys.executable, "-m", "rnnframe", "train", *map(str, words)], check=True, capture_output=True)
-
-
-def done(launcher: str, ranks: int, *words: object) -> subprocess.CompletedProcess[str]:
-    line = command(launcher, ranks, *words)
-    return subprocess.run(line, capture_output=True, text=True, timeout=120, env=ENVIRONMENT)
-
-
-def files(run: Path) -> dict[str, bytes]:
-    """Return the weights and the checkpoints of a run: parameters, slots, progress, state."""
-    return {path.name: path.read_bytes() for path in [run / "weights.safetensors", *run.glob("checkpoints/*")]}
-
-
-def started(run: Path, ranks: int, *words: object, reducer: str = "mpi") -> "subprocess.Popen[str]":
-    """Start a long training, and wait until it has trained on some batches."""
-    line = command(reducer, ranks, *TASK, *LONG, "--out", run, *words)
-    job = subprocess.Popen(
-        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, start_new_session=True
-    )
-    while not (run / "metrics.jsonl").exists() or (run / "metrics.jsonl").stat().st_size < 2000:
-        assert job.poll() is None, job.communicate()
-        time.sleep(0.05)
-    return job
-
-
-def rank_of(job: "subprocess.Popen[str]", rank: int) -> int:
-    """Return the process of a rank: the run folder on its command line tells it apart."""
-    run = job.args[job.args.index("--out") + 1]
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            environ = (folder / "environ").read_bytes().split(b"\0")
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if f"PMI_RANK={rank}".encode() in environ and run.encode() in words:
-            return int(folder.name)
-    raise AssertionError("no such rank")
-
-
-def is_running(process: int) -> bool:
-    """Return whether a process still runs. One that has ended but was not waited for (a zombie) does not."""
-    try:
-        return ") Z " not in Path(f"/proc/{process}/stat").read_text()
-    except FileNotFoundError:
-        return False
 
 
 @pytest.mark.parametrize(
@@ -102,6 +26,16 @@ def test_a_training_on_two_processes_has_the_bits_of_one(launcher: str, tmp_path
     assert weights[0] == weights[1]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("reducer", [pytest.param("mpi", marks=mpi), pytest.param("gloo", marks=gloo)])
+@pytest.mark.parametrize("ranks", [2, 3, 4, 5])
+def test_every_cell_and_store_has_the_bits_of_one_process_over_real_messages(reducer: str, ranks: int) -> None:
+    line = launched(reducer, ranks, str(Path(__file__).with_name("rank_matrix.py")), reducer)
+    ended = subprocess.run(line, capture_output=True, text=True, env=ENVIRONMENT)
+    assert ended.returncode == 0, ended.stderr
+    assert "have the bits of one process" in ended.stdout
+
+
 @mpi
 @pytest.mark.slow
 def test_a_run_that_was_stopped_on_two_ranks_goes_on_anywhere_with_the_same_bits(tmp_path: Path) -> None:
@@ -113,60 +47,6 @@ def test_a_run_that_was_stopped_on_two_ranks_goes_on_anywhere_with_the_same_bits
     train("--resume", tmp_path / "alone", "--quiet")
     for run in ("two", "alone"):
         assert (tmp_path / run / "weights.safetensors").read_bytes() == files(tmp_path / "one")["weights.safetensors"]
-
-
-@mpi
-@pytest.mark.slow
-def test_ctrl_c_stops_all_ranks_after_the_same_batch_with_a_checkpoint(tmp_path: Path) -> None:
-    job = started(tmp_path / "run", 2)
-    os.kill(job.pid, signal.SIGINT)
-    _, told = job.communicate(timeout=30)
-    assert job.returncode == 130, told
-    assert "Traceback" not in told
-    train("--resume", tmp_path / "run", "--stop-after", 1, "--quiet")
-
-
-@mpi
-@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1])
-def test_a_rank_that_is_killed_ends_the_job_and_leaves_a_checkpoint(rank: int, tmp_path: Path) -> None:
-    job = started(tmp_path / "run", 2)
-    os.kill(rank_of(job, rank), signal.SIGKILL)
-    begun = time.monotonic()
-    _, told = job.communicate(timeout=30)
-    assert time.monotonic() - begun < 5
-    assert job.returncode != 0
-    assert f"rnnframe: 2 ranks train together; if a process is killed, go on with --resume {tmp_path / 'run'}" in told
-    train("--resume", tmp_path / "run", "--stop-after", 1, "--quiet")
-
-
-@mpi
-@pytest.mark.slow
-def test_a_rank_that_hangs_ends_the_job_within_the_timeout_with_a_line_that_names_it(tmp_path: Path) -> None:
-    job = started(tmp_path / "run", 2, reducer="mpi:timeout=2")
-    hung = rank_of(job, 1)
-    os.kill(hung, signal.SIGSTOP)
-    begun = time.monotonic()
-    _, told = job.communicate(timeout=30)
-    assert time.monotonic() - begun < 7
-    (line,) = [line for line in told.splitlines() if line.startswith("rnnframe: error")]
-    assert "rank 1 on " in line
-    assert "did not answer for 2 s (mpi:timeout=2)" in line
-    assert f"rank 0 on {os.uname().nodename} of 2; go on with --resume {tmp_path / 'run'}" in line
-    assert job.returncode == 1
-    deadline = time.monotonic() + 5
-    while is_running(hung):  # the launcher ends it
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-@mpi
-def test_a_loss_that_is_not_finite_ends_the_job_with_one_line(tmp_path: Path) -> None:
-    words = (*TASK, "--optimizer", "sgd:lr=1e30", "--clip", "none", "--out", tmp_path / "run", "--quiet")
-    ended = done("mpi", 2, *words)
-    lines = [line for line in ended.stderr.splitlines() if "error" in line]
-    assert len(lines) == 1, ended.stderr
-    assert f"rank 0 on {os.uname().nodename} of 2; go on with --resume {tmp_path / 'run'}" in lines[0]
-    assert ended.returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -187,6 +67,15 @@ def test_several_processes_without_a_reducer_are_refused(environ: dict[str, str]
         return
     with pytest.raises(UsageError, match=f"would train by itself; give --reducer {reducer} to train"):
         check_alone(environ)
+
+
+@mpi
+def test_processes_of_which_mpi_knows_nothing_are_refused() -> None:
+    line = [sys.executable, "-m", "rnnframe", "train", *TASK, "--no-out", "--reducer", "mpi"]
+    alone = {name: value for name, value in os.environ.items() if not name.startswith(("PMI", "OMPI", "SLURM"))}
+    ended = subprocess.run(line, capture_output=True, text=True, env={**alone, "SLURM_STEP_NUM_TASKS": "8"})
+    assert ended.returncode == 2
+    assert "8 processes were started (SLURM_STEP_NUM_TASKS), and MPI sees each as the only one" in ended.stderr
 
 
 def test_importing_and_help_load_no_library_of_messages() -> None:

@@ -1,5 +1,6 @@
 """Ranks that share a batch give, to the last bit, what one process with as many shards gives."""
 
+import json
 import re
 
 import numpy as np
@@ -10,14 +11,18 @@ from rank_groups import each_rank
 
 import rnnframe as rf
 from rnnframe.arrays.tree import add_in_tree
+from rnnframe.data.batch import Batch
+from rnnframe.engine.inference import Inference
+from rnnframe.engine.parts_inference import PartsInference
 from rnnframe.engine.ranks import Share, parts_of_each
-from rnnframe.errors import NonFiniteError, OptionError
+from rnnframe.errors import GroupError, NonFiniteError, OptionError
+from rnnframe.runs.scoring import score
 
 CUTS = [(2, 2), (3, 1), (4, 1)]
 """Ranks, and parts of each."""
 ALL_CUTS = [*CUTS, (2, 1), (3, 2), (4, 2), (5, 1)]
 CELLS = [f"{cell}:hidden=5" for cell in ("elman", "gru", "lstm", "peephole-lstm", "mingru", "minlstm", "indrnn")]
-CELLS += ["lru:units=5", "rglru"]
+CELLS += ["lru:units=5", "rglru", "linear-attention:heads=2,keys=3,values=2", "selective-ssm:states=3,rank=2"]
 EXACT = ["full-history", "checkpoint:slots=2", "checkpoint:policy=revolve,slots=2", "states"]
 STEPS, BATCH, WIDTH = 13, 11, 3
 
@@ -186,3 +191,91 @@ def test_a_rank_without_samples_runs_along_and_counts_for_nothing() -> None:
         (3, True, slice(4, 5)),
         (3, False, slice(4, 5)),
     ]
+
+
+TASKS = {
+    "carried": {"task": "characters", "data": "book.txt", "steps": 16, "batch": 6},
+    "measured": {"task": "adding:length=7,samples=40,judged=11", "batch": 10},
+    "classes": {"task": "classify", "data": "series.jsonl", "batch": 10},
+    "averaged": {"task": "adding:length=7,samples=40,judged=11", "batch": 10, "average": "ema:decay=0.9"},
+}
+
+
+@pytest.mark.parametrize("case", TASKS)
+def test_evaluation_is_shared_and_all_ranks_have_one_verdict_with_the_bits_of_one_process(case: str, tmp_path) -> None:
+    (tmp_path / "book.txt").write_text("it was the best of times, it was the worst of times " * 40)
+    rng = np.random.default_rng(0)
+    rows = [{"x": rng.standard_normal((int(rng.integers(3, 9)), 1)).tolist(), "y": "ab"[n % 2]} for n in range(60)]
+    (tmp_path / "series.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = dict(TASKS[case])
+    if "data" in words:
+        words["data"] = str(tmp_path / words["data"])
+
+    def trained_and_judged(group):
+        options = rf.TrainingOptions(cell="gru:hidden=5", shards=4, epochs=2, kernels="numpy", **words)
+        with rf.Training(options, group=group) as training:
+            training.fit()
+            now = training.progress
+            found = now.valid_loss, now.measures, now.best, training.evaluate(), training.model.network.parameters.flat
+            whole = score(Inference(training.trainer.averaged, kernels="numpy"), training.data.valid)
+        return (*found[:3], found[3].loss, found[3].count, found[4].tobytes()), whole
+
+    ((alone, whole),) = each_rank(1, trained_and_judged)
+    for ranks in (2, 4):
+        for found, _ in each_rank(ranks, trained_and_judged):
+            assert found == alone
+    loss, measures, *_, count, _ = alone
+    assert loss == pytest.approx(whole.loss, rel=1e-6)  # the whole batches in one pass
+    assert count == whole.count
+    assert measures == pytest.approx(dict(whole.measures), rel=1e-6)
+
+
+def test_predictions_and_losses_of_steps_are_put_together_from_the_parts_of_all_ranks() -> None:
+    x, y = values(4)
+    ends = np.random.default_rng(1).integers(3, STEPS + 1, BATCH)
+    network = rf.Network(cells=["gru:hidden=5"], head="mse:outputs=2", inputs=WIDTH, seed=1)
+    whole = Inference(network, kernels="numpy")
+    judged, outputs, losses = whole.judge_steps(Batch(x, y, ends))
+
+    def work(group):
+        shared = PartsInference(network, None, "numpy", 4, group)
+        first = shared.judge_steps(Batch(x, y, ends))
+        predicted, after = shared.predict(x[:4])
+        return first, predicted, shared.predict(x[4:], after)[0], shared.evaluate(x, y).loss
+
+    predicted = whole.predict(x)[0]
+    for ranks in (1, 2, 4):
+        for (of_parts, *arrays), *halves, loss in each_rank(ranks, work):
+            assert (of_parts.loss, of_parts.count) == (pytest.approx(judged.loss, rel=1e-6), judged.count)
+            for found, wanted in zip([*arrays, np.concatenate(halves)], [outputs, losses, predicted], strict=True):
+                np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+            assert loss == pytest.approx(whole.evaluate(x, y).loss, rel=1e-6)
+
+
+def test_a_loss_of_an_evaluation_that_is_not_finite_is_the_same_error_on_every_rank() -> None:
+    x, y = values(4)
+    y = y.astype(np.float64)
+    y[5, -1] = 1e200
+    network = rf.Network(cells=["gru:hidden=5"], head="mse:outputs=2", inputs=WIDTH, dtype="float64")
+
+    def work(group):
+        with pytest.raises(NonFiniteError, match="the loss is inf"):
+            PartsInference(network, None, "numpy", 4, group).evaluate(x, y)
+
+    each_rank(2, work)
+
+
+@pytest.mark.parametrize("held_out", [0.0, 0.2])
+def test_parameters_that_drift_apart_end_the_job_also_where_nothing_is_held_out(held_out: float, tmp_path) -> None:
+    (tmp_path / "book.txt").write_text("it was the best of times, it was the worst of times " * 40)
+    words = {"data": str(tmp_path / "book.txt"), "steps": 16, "batch": 4, "held_out": held_out, "cell": "gru:hidden=4"}
+
+    def work(group):
+        options = rf.TrainingOptions(task="characters", epochs=2, kernels="numpy", average="ema", **words)
+        with rf.Training(options, group=group) as training:
+            if group.rank == 1:
+                training.trainer.engine.network.parameters.flat[3] += 1e-3
+            training.fit()
+
+    with pytest.raises(GroupError, match="the parameters of rank 1 on node1 are not those of rank 0 on node0"):
+        each_rank(2, work)

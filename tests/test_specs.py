@@ -203,6 +203,8 @@ def other_than_the_default(field: attrs.Attribute, kind: object) -> object:
         return (0.5, 1.0, 2.0, 0.1 + 0.2, 3.0)
     if isinstance(field.default, tuple):
         return (0.25, 0.1 + 0.2)
+    if get_args(kind) and get_origin(get_args(kind)[0]) is Literal:  # or none
+        return get_args(get_args(kind)[0])[0]
     if get_origin(kind) is Literal:
         return next(choice for choice in get_args(kind) if choice != field.default)
     return 1 + field.default if isinstance(field.default, int) else 5

@@ -159,7 +159,8 @@ def test_what_is_missing_left_over_or_doubtful_is_refused_by_name() -> None:
     assert "the state dict has norm.mean, for which" in refused(lambda d: d.update({"norm.mean": d["head.bias"]}))
     assert "head='softmax'" in refused(lambda d: None, None)
     assert "two directions" in refused(lambda d: d.update({"rnn.weight_hh_l0_reverse": d["rnn.weight_hh_l0"]}))
-    assert "a projection" in refused(lambda d: d.update({"rnn.weight_hr_l0": d["rnn.weight_hh_l0"]}))
+    projected = refused(lambda d: d.update({"rnn.weight_hr_l0": d["rnn.weight_hh_l0"]}))
+    assert projected.startswith("'rnn.weight_hr_l0' has the shape [24, 6]; expected [6")
     assert "expected [4H, H], [3H, H] or [H, H]" in refused(
         lambda d: d.update({"rnn.weight_hh_l0": np.zeros((12, 6), "f4")})
     )

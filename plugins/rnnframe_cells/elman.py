@@ -25,7 +25,7 @@ from rnnframe.plugin import (
     write_input_gradient,
 )
 from rnnframe_cells.masks import MaskedCell, seen
-from rnnframe_cells.start import fill_uniform
+from rnnframe_cells.start import fill_matrices, fill_zero, learnt_starts
 
 
 def _sigmoid(z: Array) -> None:
@@ -85,13 +85,13 @@ class Elman(MaskedCell):
 
     def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """U [inputs, H], W [H, H], b [H]."""
-        return {"U": (inputs, self.hidden), "W": (self.hidden, self.hidden), "b": (self.hidden,)}
+        shapes = {"U": (inputs, self.hidden), "W": (self.hidden, self.hidden), "b": (self.hidden,)}
+        return {**shapes, **learnt_starts(self.start, self.state(inputs))}
 
     def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:
-        """Draw U and W uniformly; b is zero."""
-        fill_uniform(parameters["U"], self.hidden, rng)
-        fill_uniform(parameters["W"], self.hidden, rng)
-        parameters["b"].fill(0)
+        """Draw U and W; b is zero."""
+        fill_matrices(parameters, self.hidden, self.init, rng)
+        fill_zero(parameters)
 
     def state(self, inputs: int) -> Widths:
         """The state is h."""

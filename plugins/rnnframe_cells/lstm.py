@@ -4,20 +4,28 @@
     c_t = f ∘ c_(t-1) + i ∘ g
     h_t = o ∘ tanh(c_t)
 
+With projection=R, h_t = (o ∘ tanh(c_t)) P has R < H values: what W sees and what comes out. Sak, Senior & Beaufays
+(2014), arXiv 1402.1128; it is proj_size of torch.
+
+With norm=layer, i, f, g and o are of N(x_t U) ∘ g_x + N(h_(t-1) W) ∘ g_h + b, and h_t = o ∘ tanh(N(c_t) ∘ g_c + b_c); N
+takes off the mean and divides by the deviation, over all 4H or H values. See `rnnframe_cells.norms`.
+
 A step leaves the four gates, c_t and h_t for its reverse. tanh(c_t) is not among them: one call rebuilds it for a
 whole block. One bias is enough: a second one would add to the same sum.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import attrs
 import numpy as np
+from attrs.validators import ge, optional
 
 from rnnframe.plugin import (
     Array,
     Arrays,
     BlockPass,
+    OptionError,
     Sizes,
     TapeRetention,
     Widths,
@@ -31,7 +39,8 @@ from rnnframe.plugin import (
 )
 from rnnframe_cells.gates import gate_columns
 from rnnframe_cells.masks import ZonedCell, join_zone, rate_option, seen, split_zone, written, zone_out
-from rnnframe_cells.start import fill_uniform
+from rnnframe_cells.norms import fill_scales, norm_option, normalize, scale, take_back
+from rnnframe_cells.start import fill_matrices, fill_zero, forget_bias_option, learnt_starts
 
 
 @attrs.frozen(kw_only=True)
@@ -39,8 +48,32 @@ class LSTM(ZonedCell):
     """Long short-term memory; U [inputs, 4H], W [H, 4H], b [4H], columns i, f, g, o."""
 
     name: ClassVar[str] = "lstm"
-    forget_bias: float = attrs.field(default=1.0, metadata={"help": "starting value of f's bias"})
+    forget_bias: float = forget_bias_option()
     zoneout_cell: float | None = rate_option("rate at which units keep their old c at a step")
+    projection: int | None = attrs.field(
+        default=None, validator=optional(ge(1)), metadata={"help": "values R of h, fewer than units; none: one a unit"}
+    )
+
+    norm: Literal["layer"] | None = norm_option()
+
+    @projection.validator
+    def _check_projection(self, _: Any, projection: int | None) -> None:
+        if projection is not None and projection >= self.hidden:
+            raise OptionError(f"projection={projection} is invalid; expected fewer values than units, {self.hidden}")
+
+    @property
+    def seen_width(self) -> int:
+        """R, or H without a projection."""
+        return self.projection or self.hidden
+
+    def width(self, inputs: int) -> int:
+        """As many as h has."""
+        return self.seen_width
+
+    @property
+    def plain(self) -> bool:
+        """Also no projection and no norm."""
+        return super().plain and not self.projection and not self.norm
 
     @property
     def gates(self) -> Mapping[str, tuple[str, slice]]:
@@ -61,48 +94,56 @@ class LSTM(ZonedCell):
         return written(block, "zone_c", self.zoneout_cell), self.zone(block)
 
     def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
-        """U [inputs, 4H], W [H, 4H], b [4H]."""
+        """U [inputs, 4H], W [H, 4H], b [4H]; with a projection W [R, 4H] and P [H, R]; with a norm g and b_c."""
         gates = 4 * self.hidden
-        return {"U": (inputs, gates), "W": (self.hidden, gates), "b": (gates,)}
+        shapes: dict[str, tuple[int, ...]] = {"U": (inputs, gates), "W": (self.seen_width, gates), "b": (gates,)}
+        shapes |= {"P": (self.hidden, self.projection)} if self.projection else {}
+        if self.norm:
+            shapes |= {"g_x": (gates,), "g_h": (gates,), "g_c": (self.hidden,), "b_c": (self.hidden,)}
+        return {**shapes, **learnt_starts(self.start, self.state(inputs))}
 
     def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:
-        """Draw U and W uniformly; b is zero but for f, so that c is remembered from the start."""
-        fill_uniform(parameters["U"], self.hidden, rng)
-        fill_uniform(parameters["W"], self.hidden, rng)
-        parameters["b"].fill(0)
+        """Draw U, W and P; b is zero but for f, so that c is remembered from the start."""
+        fill_matrices(parameters, self.hidden, self.init, rng)
+        fill_zero(parameters)
+        fill_scales(parameters)
         parameters["b"][self.hidden : 2 * self.hidden] = self.forget_bias
 
     def state(self, inputs: int) -> Widths:
         """The state is h and c."""
-        return {"h": self.hidden, "c": self.hidden}
+        return {"h": self.seen_width, "c": self.hidden}
 
     def tape(self, inputs: int) -> Widths:
         """A step leaves its gates, c and h."""
-        return {"gates": 4 * self.hidden, "c": self.hidden, "h": self.hidden}
+        return {"gates": 4 * self.hidden, "c": self.hidden, "h": self.seen_width}
 
     def retained_arrays(self, inputs: int, retention: TapeRetention) -> tuple[str, ...]:
         """c and h follow from the gates step by step; the gates follow from all h_(t-1) in one product.
 
-        Where units may keep old values, c does not follow from gates without h being computed too.
+        Where units may keep old values, c does not follow from gates without h being computed too. A projected h
+        follows from c by a product, so that it stays.
         """
         if self.zoned and retention == "states":
             retention = "lean"
+        if self.projection and retention == "lean":
+            return ("gates", "h")
         return {"whole": ("gates", "c", "h"), "lean": ("gates",), "states": ("h",)}[retention]
 
     def rebuild(self, block: BlockPass, retention: TapeRetention) -> None:
         """Run the equations again, but for what is there: the same operations on each value as `forward`'s."""
         weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         gates, c, h = tape["gates"], tape["c"], tape["h"]
-        if self.zoned:
+        if self.zoned or (self.norm and retention == "lean"):
             split = np.split(gates, 4, axis=2)
             for t, zone in self._each_zone(block):
-                _advance(split, t, c, h, scratch["tanh_c"][0], zone)
+                _advance(block, split, t, zone)
             return
         if retention == "states":
-            project(x, weights["U"], gates)
-            gates += weights["b"]
+            self._write_sums(block)
             before = seen(block, h[:-1], self.recurrent_mask(block))
             np.matmul(rows(before), weights["W"], out=rows(scratch["dz"]))
+            if self.norm:
+                scale(scratch["dz"], weights["g_h"], scratch["inverse"])
             gates += scratch["dz"]
             _activate(gates, weights)
         i, f, g, o = np.split(gates, 4, axis=2)
@@ -111,20 +152,25 @@ class LSTM(ZonedCell):
         for t in range(len(x)):
             np.multiply(f[t], c[t], out=remembered)
             c[t + 1] += remembered
-        if retention == "lean":
+        if retention == "lean" and not self.projection:
             np.tanh(c[1:], out=h[1:])
             h[1:] *= o
 
     def scratch(self, inputs: int) -> Sizes:
-        """dz and tanh(c) per step, and a panel for the products that become dU and dW."""
+        """dz and tanh(c) per step, and a panel for the products that become dU and dW; o ∘ tanh(c), for dP."""
         gates = 4 * self.hidden
         sizes: Sizes = {"dz": gates, "tanh_c": self.hidden, "panel": panel_shape(max(inputs, self.hidden), gates)}
-        return {**sizes, **self.mask_scratch()}
+        made: Sizes = {"made": self.hidden} if self.projection else {}
+        norm: Sizes = {}
+        if self.norm:
+            norm = {"n": gates, "dn": gates, "inverse": 1, "n_c": self.hidden, "inverse_c": 1}
+        return {**sizes, **made, **norm, **self.mask_scratch()}
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
-        """Wᵀ, contiguous, and the factor and offset that make a sigmoid of a tanh: σ(z) = tanh(z/2)/2 + 1/2."""
+        """Wᵀ and Pᵀ, contiguous; the factor and offset that make a sigmoid of a tanh: σ(z) = tanh(z/2)/2 + 1/2."""
         gates = 4 * self.hidden
-        return {"WT": (gates, self.hidden), "factor": (gates,), "offset": (gates,)}
+        projection: dict[str, tuple[int, ...]] = {"PT": (self.projection, self.hidden)} if self.projection else {}
+        return {"WT": (gates, self.seen_width), "factor": (gates,), "offset": (gates,), **projection}
 
     def derive(self, weights: Arrays) -> None:
         """g's columns take a plain tanh (factor 1, offset 0)."""
@@ -135,24 +181,34 @@ class LSTM(ZonedCell):
         np.subtract(1, sigmoid, out=weights["factor"])
 
     def derive_reverse(self, weights: Arrays) -> None:
-        """Transpose W."""
+        """Transpose W and P."""
         weights["WT"][...] = weights["W"].T
+        if self.projection:
+            weights["PT"][...] = weights["P"].T
 
     def forward(self, block: BlockPass) -> None:
         """x U + b for the whole block at once, then step by step what needs h_(t-1)."""
-        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
-        W, z, c, h = weights["W"], tape["gates"], tape["c"], tape["h"]
-        recurrent, product = scratch["dz"][0], scratch["tanh_c"][0]
+        weights, tape, scratch = block.weights, block.tape, block.scratch
+        W, z, h, recurrent = weights["W"], tape["gates"], tape["h"], scratch["dz"][0]
         mask = self.recurrent_mask(block)
-        project(x, weights["U"], z)
-        z += weights["b"]
+        self._write_sums(block)
         split = np.split(z, 4, axis=2)
         for t, zone in self._each_zone(block):
             gates = z[t]
             np.matmul(seen(block, h[t], mask), W, out=recurrent)
+            if self.norm:
+                scale(recurrent, weights["g_h"], scratch["inverse"][0])
             gates += recurrent
             _activate(gates, weights)
-            _advance(split, t, c, h, product, zone)
+            _advance(block, split, t, zone)
+
+    def _write_sums(self, block: BlockPass) -> None:
+        """Write x U + b into the gates."""
+        weights, gates = block.weights, block.tape["gates"]
+        project(block.x, weights["U"], gates)
+        if self.norm:
+            scale(gates, weights["g_x"], block.scratch["inverse"])
+        gates += weights["b"]
 
     def _each_zone(self, block: BlockPass) -> Iterator[tuple[int, tuple[Array | None, Array | None]]]:
         """Yield each step of a block with where its c and h change."""
@@ -165,7 +221,7 @@ class LSTM(ZonedCell):
 
         dh_t += dz_(t+1) Wᵀ;  dc_t += dh_t ∘ o (1 - tanh²c);  dz_o = dh_t ∘ tanh c ∘ o (1 - o);
         dz_i = dc_t ∘ g ∘ i (1 - i);  dz_f = dc_t ∘ c_(t-1) ∘ f (1 - f);  dz_g = dc_t ∘ i ∘ (1 - g²);
-        dc_(t-1) = dc_t ∘ f
+        dc_(t-1) = dc_t ∘ f;  with a projection dh_t Pᵀ stands for dh_t in all but the first
         """
         weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         WT, gates, c, h = weights["WT"], tape["gates"], tape["c"], tape["h"]
@@ -174,13 +230,14 @@ class LSTM(ZonedCell):
         dz_i, dz_f, dz_g, dz_o = np.split(dz, 4, axis=2)
         mask, (of_c, of_h) = self.recurrent_mask(block), self.zones(block)
 
-        if of_c is None:
-            np.tanh(c[1:], out=slope)
-        else:  # of c as it would be if every unit changed
-            np.multiply(f, c[:-1], out=slope)
+        made = c[1:]
+        if of_c is not None:  # c as it would be if every unit changed
+            made = np.multiply(f, c[:-1], out=slope)
             np.multiply(i, g, out=dz_i)
-            slope += dz_i
-            np.tanh(slope, out=slope)
+            made += dz_i
+        _write_tanh(weights, made, scratch.get("n_c", slope), slope, scratch.get("inverse_c"))
+        if self.projection:
+            np.multiply(o, slope, out=scratch["made"])
         np.subtract(1, gates, out=dz)
         dz *= gates  # σ' for the columns i, f, o
         np.multiply(g, g, out=dz_g)
@@ -194,41 +251,90 @@ class LSTM(ZonedCell):
         slope *= o
 
         dh_t, dc = dstate["h"], dstate["c"]
+        through = np.empty_like(dc) if self.projection else None
+        of_norm = np.empty_like(dc) if self.norm else None
+        if self.norm:  # as `rebuild` makes them, with large products
+            np.matmul(rows(seen(block, h[:-1], mask)), weights["W"], out=rows(scratch["n"]))
+            normalize(scratch["n"], scratch["n"], scratch["inverse"])
         for t in reversed(range(len(x))):
             dh_t += dh[t]
             new_h = split_zone(dh_t, None if of_h is None else of_h[t])
             new_c = split_zone(dc, None if of_c is None else of_c[t])
-            slope[t] *= new_h
-            new_c += slope[t]
+            of_made = new_h
+            if through is not None:
+                np.copyto(dh[t], new_h)  # what meets `made` in dP
+                of_made = np.matmul(new_h, weights["PT"], out=through)
+            slope[t] *= of_made
+            if of_norm is None:
+                new_c += slope[t]
+            else:
+                np.multiply(slope[t], weights["g_c"], out=of_norm)
+                take_back(of_norm, scratch["n_c"][t], scratch["inverse_c"][t])
+                new_c += of_norm
             dz_i[t] *= new_c
             dz_f[t] *= new_c
             dz_g[t] *= new_c
-            dz_o[t] *= new_h
+            dz_o[t] *= of_made
             new_c *= f[t]
             join_zone(dc, new_c)
-            np.matmul(dz[t], WT, out=new_h)
+            dq = dz[t]
+            if self.norm:
+                dq = np.multiply(dz[t], weights["g_h"], out=scratch["dn"][t])
+                take_back(dq, scratch["n"][t], scratch["inverse"][t])
+            np.matmul(dq, WT, out=new_h)
             if mask is not None:
                 new_h *= mask
             join_zone(dh_t, new_h)
-        add_product(seen(block, h[:-1], mask), dz, gradients["W"], scratch["panel"])
-        add_input_product(x, dz, gradients["U"], scratch["panel"])
+        if self.projection:
+            add_product(scratch["made"], dh, gradients["P"], scratch["panel"])
+        add_product(seen(block, h[:-1], mask), scratch.get("dn", dz), gradients["W"], scratch["panel"])
         add_column_sums(dz, gradients["b"])
+        if self.norm:
+            dz = self._reverse_norms(block, gradients)
+        add_input_product(x, dz, gradients["U"], scratch["panel"])
         write_input_gradient(dz, weights["U"], dx)
 
+    def _reverse_norms(self, block: BlockPass, gradients: Arrays) -> Array:
+        """Add to the gradients of the scales, and return that of x U before its norm; h W and c have gone before."""
+        weights, scratch = block.weights, block.scratch
+        dz, dn, n, inverse = scratch["dz"], scratch["dn"], scratch["n"], scratch["inverse"]
+        gradients["g_h"][...] += np.einsum("lbi,lbi->i", dz, n)
+        gradients["g_c"][...] += np.einsum("lbi,lbi->i", scratch["tanh_c"], scratch["n_c"])
+        add_column_sums(scratch["tanh_c"], gradients["b_c"])
+        project(block.x, weights["U"], n)
+        normalize(n, n, inverse)
+        gradients["g_x"][...] += np.einsum("lbi,lbi->i", dz, n)
+        np.multiply(dz, weights["g_x"], out=dn)
+        take_back(dn, n, inverse)
+        return dn
 
-def _advance(
-    gates: Sequence[Array], t: int, c: Array, h: Array, product: Array, zone: tuple[Array | None, Array | None]
-) -> None:
+
+def _advance(block: BlockPass, gates: Sequence[Array], t: int, zone: tuple[Array | None, Array | None]) -> None:
     """Make c and h after step t from the gates i, f, g, o of all steps and what was before."""
+    weights, c, h, product = block.weights, block.tape["c"], block.tape["h"], block.scratch["tanh_c"][0]
     i, f, g, o = gates
     c_t, h_t = c[t + 1], h[t + 1]
     np.multiply(f[t], c[t], out=c_t)
     np.multiply(i[t], g[t], out=product)
     c_t += product
-    np.tanh(c_t, out=h_t)
-    h_t *= o[t]
+    made = product if "P" in weights else h_t
+    _write_tanh(weights, c_t, made, made, block.scratch["inverse_c"][0] if "g_c" in weights else None)
+    made *= o[t]
+    if "P" in weights:
+        np.matmul(made, weights["P"], out=h_t)
     zone_out(c_t, c[t], zone[0])
     zone_out(h_t, h[t], zone[1])
+
+
+def _write_tanh(weights: Arrays, c: Array, n: Array, out: Array, inverse: Array | None) -> None:
+    """Write what o is multiplied by: tanh of c or, with a norm, of c normalized, which is written into n."""
+    if inverse is None:
+        np.tanh(c, out=out)
+        return
+    normalize(c, n, inverse)
+    np.multiply(n, weights["g_c"], out=out)
+    out += weights["b_c"]
+    np.tanh(out, out=out)
 
 
 def _activate(z: Array, weights: Arrays) -> None:

@@ -7,13 +7,14 @@ evaluation moves by the mean; Krueger et al. (2017), arXiv 1606.01305.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import numpy as np
 from attrs.validators import and_, ge, lt, optional
 
 from rnnframe.plugin import Array, BlockPass, Cell, Sizes
+from rnnframe_cells.start import init_option, start_option
 
 
 def rate_option(help: str) -> Any:
@@ -26,8 +27,20 @@ class MaskedCell(Cell):
     """A cell with h and W whose masks are options; a rate of 0 is none."""
 
     hidden: int = attrs.field(default=128, validator=ge(1), metadata={"help": "units H"})
+    init: Literal["orthogonal", "glorot"] | None = init_option()
+    start: Literal["learnt"] | None = start_option()
     weight_drop: float | None = rate_option("rate at which entries of W are zero during a run")
     recurrent_dropout: float | None = rate_option("rate at which units of h are not seen by W, the same at all steps")
+
+    @property
+    def seen_width(self) -> int:
+        """Values of h that W sees."""
+        return self.hidden
+
+    @property
+    def plain(self) -> bool:
+        """Whether the cell has no mask of h and no other option that changes its formulas."""
+        return not self.mask_scratch()
 
     def dropped_weights(self, inputs: int) -> Mapping[str, float]:
         """W, where weight_drop says so."""
@@ -35,7 +48,7 @@ class MaskedCell(Cell):
 
     def mask_scratch(self) -> Sizes:
         """Return the working arrays of `recurrent_mask`: the mask, in the first step, and h times the mask."""
-        return {"mask": self.hidden, "masked": self.hidden} if self.recurrent_dropout else {}
+        return {"mask": self.seen_width, "masked": self.seen_width} if self.recurrent_dropout else {}
 
     def recurrent_mask(self, block: BlockPass) -> Array | None:
         """Return what h is multiplied by before W, [B, H]; None where that is nothing."""
@@ -55,7 +68,7 @@ class ZonedCell(MaskedCell):
 
     def mask_scratch(self) -> Sizes:
         """Also that of `zone`."""
-        return {**super().mask_scratch(), "zone": self.hidden} if self.zoneout else super().mask_scratch()
+        return {**super().mask_scratch(), "zone": self.seen_width} if self.zoneout else super().mask_scratch()
 
     def zone(self, block: BlockPass) -> Array | None:
         """Return [L, B, H], 1 where h changes and 0 where it stays; None where it always changes."""

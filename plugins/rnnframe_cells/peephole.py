@@ -8,13 +8,21 @@ Written as the formula of one step; columns i, f, g, o as in `lstm`, and p with 
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import attrs
 import numpy as np
 
 from rnnframe.plugin import Array, Arrays, StepCell, Widths, sigmoid
 from rnnframe_cells.gates import gate_columns
+from rnnframe_cells.start import (
+    fill_matrices,
+    fill_zero,
+    forget_bias_option,
+    init_option,
+    learnt_starts,
+    start_option,
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -22,7 +30,9 @@ class PeepholeLSTM(StepCell):
     """Long short-term memory with peepholes; U [inputs, 4H], W [H, 4H], b [4H], columns i, f, g, o; p [3H]."""
 
     name: ClassVar[str] = "peephole-lstm"
-    forget_bias: float = attrs.field(default=1.0, metadata={"help": "starting value of f's bias"})
+    init: Literal["orthogonal", "glorot"] | None = init_option()
+    start: Literal["learnt"] | None = start_option()
+    forget_bias: float = forget_bias_option()
 
     @property
     def gates(self) -> Mapping[str, tuple[str, slice]]:
@@ -32,11 +42,13 @@ class PeepholeLSTM(StepCell):
     def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """U, W, b and p."""
         H = self.hidden
-        return {"U": (inputs, 4 * H), "W": (H, 4 * H), "b": (4 * H,), "p": (3 * H,)}
+        shapes = {"U": (inputs, 4 * H), "W": (H, 4 * H), "b": (4 * H,), "p": (3 * H,)}
+        return {**shapes, **learnt_starts(self.start, self.state(inputs))}
 
     def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:
-        """Draw U and W uniformly; b and p are zero but for f's bias."""
-        super().initialize(parameters, rng)
+        """Draw U and W; b and p are zero but for f's bias."""
+        fill_matrices(parameters, self.hidden, self.init, rng)
+        fill_zero(parameters)
         parameters["b"][self.hidden : 2 * self.hidden] = self.forget_bias
 
     def state(self, inputs: int) -> Widths:

@@ -9,12 +9,13 @@ each head, and the forget gate is the paper's σ. Written as the formula of one 
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import attrs
 import numpy as np
 
 from rnnframe.plugin import Array, Arrays, StepCell, Widths, sigmoid
+from rnnframe_cells.start import fill_matrices, forget_bias_option, init_option
 
 
 @attrs.frozen(kw_only=True)
@@ -22,7 +23,8 @@ class SLSTM(StepCell):
     """Long short-term memory with exponential gates; U [inputs, 4H], W [H, 4H], b [4H], columns z, i, f, o."""
 
     name: ClassVar[str] = "slstm"
-    forget_bias: float = attrs.field(default=1.0, metadata={"help": "starting value of f's bias"})
+    init: Literal["orthogonal", "glorot"] | None = init_option()
+    forget_bias: float = forget_bias_option()
 
     def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """U, W and b."""
@@ -30,8 +32,9 @@ class SLSTM(StepCell):
         return {"U": (inputs, 4 * H), "W": (H, 4 * H), "b": (4 * H,)}
 
     def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:
-        """Draw U and W uniformly; b is zero but for f's."""
-        super().initialize(parameters, rng)
+        """Draw U and W; b is zero but for f's."""
+        fill_matrices(parameters, self.hidden, self.init, rng)
+        parameters["b"].fill(0)
         parameters["b"][2 * self.hidden : 3 * self.hidden] = self.forget_bias
 
     def state(self, inputs: int) -> Widths:

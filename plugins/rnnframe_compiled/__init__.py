@@ -19,7 +19,7 @@ INSTALL = "pip install 'rnnframe[fast]'"
 
 @attrs.frozen(kw_only=True)
 class Compiled(Kernels):
-    """Kernels of lstm, gru and elman, float32 and float64, for this processor's vectors."""
+    """Kernels of the built-in cells, float32 and float64, for this processor's vectors."""
 
     name: ClassVar[str] = "compiled"
 
@@ -49,7 +49,19 @@ class Compiled(Kernels):
 
     def cells(self) -> tuple[str, ...]:
         """Return a cell of every kind of code."""
-        return "lstm", "gru", "gru:reset=before", "elman", "indrnn", "mingru", "minlstm", "lru:units=5,states=5"
+        return (
+            "lstm",
+            "gru",
+            "gru:reset=before",
+            "elman",
+            "indrnn",
+            "mingru",
+            "minlstm",
+            "lru:units=5,states=5",
+            "rglru",
+            "peephole-lstm",
+            "slstm",
+        )
 
     def head(self, head: Head, dtype: np.dtype[Any]) -> Head | None:
         """Return a head with an affine readout in machine code, and a loss too where there is one."""

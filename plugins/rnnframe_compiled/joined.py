@@ -21,6 +21,9 @@ STEPS = {
     "CompiledLRU": steps.lru_step,
     "CompiledMinGRU": steps.linear_step,
     "CompiledMinLSTM": steps.linear_step,
+    "CompiledRGLRU": steps.gated_linear_step,
+    "CompiledPeepholeLSTM": steps.peephole_step,
+    "CompiledSLSTM": steps.slstm_step,
 }
 """What runs one step of a twin, by the name of its class."""
 _NO_NUMBERS = np.zeros(1, np.int64)

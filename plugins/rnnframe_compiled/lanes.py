@@ -152,6 +152,11 @@ class Lanes:
         factor, term = self._lanes(factor), self._lanes(term)
         return Lanes(self.builder, fused(self.builder, self.value, factor.value, term.value))
 
+    def root(self) -> "Lanes":
+        """Return the square root of what is not negative, rounded once."""
+        function = declared(self.builder, f"llvm.sqrt.{_suffix(self.value.type)}", self.value.type, self.value.type)
+        return Lanes(self.builder, self.builder.call(function, [self.value]))
+
     def at_most(self, bound: float) -> "Lanes":
         """Return the smaller of each lane and a bound; what is no number stays so."""
         return self._where("<", self.number(bound), self.number(bound), self)

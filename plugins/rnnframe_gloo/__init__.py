@@ -3,11 +3,14 @@
 Only its messages from rank to rank are used; torch is imported when a group is joined and not before.
 """
 
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 import attrs
@@ -54,6 +57,7 @@ class Ranks(Group):
 
     def __init__(self, torch: Any, timeout: float) -> None:
         self._torch, self._timeout = torch, timeout
+        self._processes: list[int] = []
         super().__init__(torch.distributed.get_rank(), torch.distributed.get_world_size())
 
     def exchange(self, sent: Sequence[Array | None], received: Sequence[Array | None]) -> None:
@@ -81,10 +85,21 @@ class Ranks(Group):
             reason = f"no answer for {self._timeout:g} s (gloo:timeout={self._timeout:g})"
         return GroupError(f"{self.where(rank)} is lost: {reason}")
 
+    def meet(self) -> None:
+        """Tell each other the names of the machines and the numbers of the processes."""
+        super().meet()
+        self._processes = self.gather(os.getpid())
+
     def abort(self, code: int) -> NoReturn:
-        """End this process; torchrun then ends the others."""
+        """End this process and those that the same torchrun has started; the others are ended by theirs.
+
+        A process that hangs is not left to torchrun, which would ask it to end and wait for half a minute.
+        """
         sys.stdout.flush()
         sys.stderr.flush()
+        for process in _children(os.getppid()) & set(self._processes) - {os.getpid()}:
+            with contextlib.suppress(OSError):
+                os.kill(process, signal.SIGKILL)
         os._exit(code)
 
     def close(self) -> None:
@@ -92,6 +107,15 @@ class Ranks(Group):
         if not self.closed:
             super().close()
             self._torch.distributed.destroy_process_group()
+
+
+def _children(parent: int) -> set[int]:
+    """Return the processes that a process has started, where the system tells."""
+    found = set()
+    for file in Path(f"/proc/{parent}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found |= set(map(int, file.read_text().split()))
+    return found
 
 
 @hookimpl

@@ -1,10 +1,11 @@
-"""Heads: the losses softmax, mse, pinball and bernoulli, and the affine readout."""
+"""Heads: the losses softmax, mse, pinball and bernoulli, and the readouts affine and tied."""
 
 from rnnframe.plugin import Loss, Readout, hookimpl
 from rnnframe_heads.affine import Affine
 from rnnframe_heads.losses import Bernoulli, MeanSquaredError, Pinball, Softmax
+from rnnframe_heads.tied import Tied
 
-__all__ = ["Affine", "Bernoulli", "MeanSquaredError", "Pinball", "Softmax"]
+__all__ = ["Affine", "Bernoulli", "MeanSquaredError", "Pinball", "Softmax", "Tied"]
 
 
 @hookimpl
@@ -15,5 +16,5 @@ def rnnframe_losses() -> list[type[Loss]]:
 
 @hookimpl
 def rnnframe_readouts() -> list[type[Readout]]:
-    """The readout of this module."""
-    return [Affine]
+    """The readouts of this module."""
+    return [Affine, Tied]

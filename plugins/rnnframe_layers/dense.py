@@ -136,6 +136,14 @@ class Embedding(Plain):
     name: ClassVar[str] = "embedding"
     size: int = units_option(64, "values of a row")
     std: float = attrs.field(default=1.0, validator=gt(0), metadata={"help": "spread of the starting rows"})
+    tie: bool = attrs.field(
+        default=False, metadata={"help": "the readout has the same rows, which start as it draws them: one array"}
+    )
+
+    @property
+    def readout(self) -> str:
+        """One that shares U, where they are tied."""
+        return "tied" if self.tie else ""
 
     def width(self, inputs: int) -> int:
         """The size of a row."""

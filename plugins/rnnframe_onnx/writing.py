@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from rnnframe.plugin import Array, OptionError, render
+from rnnframe.plugin import START, Array, OptionError, render
 from rnnframe_onnx.operators import (
     FORECAST,
     IR_VERSION,
@@ -119,7 +119,12 @@ def to_onnx(
 
 
 def _check_expressible(network: Any, task: Any) -> None:
+    if getattr(task, "transform", None) is not None:
+        raise OptionError(f"a forecast with transform={task.transform} cannot be written as ONNX; train one without")
     head = network.head
+    learnt = [name for name in network.parameters if name.endswith(START)]
+    if learnt:
+        raise OptionError(f"{learnt[0]} is a learnt start of a state, which cannot be written as ONNX; start=none can")
     if head is not None and head.loss.name not in PREDICTIONS:
         known = ", ".join(PREDICTIONS)
         raise OptionError(f"predictions of loss {head.loss.name!r} cannot be written as ONNX; those of {known} can")

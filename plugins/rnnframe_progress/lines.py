@@ -137,7 +137,7 @@ class PlainLines(Line):
     def width(self) -> int | None:
         """What COLUMNS says."""
         columns = os.environ.get("COLUMNS", "")
-        return int(columns) if columns.isdecimal() and int(columns) else None
+        return int(columns) or None if columns.isdecimal() and len(columns) < 10 else None
 
     def on_start(self, start: StartRecord) -> None:
         """Begin to count the seconds."""

@@ -48,12 +48,13 @@ class Characters(Task):
     name: ClassVar[str] = "characters"
     unit: ClassVar[str] = "nats/char"
     counted: ClassVar[str] = "characters"
+    predicts_inputs: ClassVar[bool] = True
     takes: ClassVar[tuple[str, ...]] = TEXT_TAKES
     learns: ClassVar[type[Any]] = Vocabulary
 
     def open(self, setting: Setting) -> Text | StandardInput:
         """Go through a text, split and cut it; raises `DataError` where it is too short for the batch in both parts."""
-        known = None if self.vocabulary is None else TextFile.survey(open_bytes(self.vocabulary)).vocabulary
+        known = self._known(setting.learnt)
         if setting.data == STDIN:
             return self._open_input(setting, known)
         text = self._survey(setting.data, known)
@@ -78,6 +79,18 @@ class Characters(Task):
             remarks=text.strange.remarks,
             steps=setting.steps,
         )
+
+    def _known(self, learnt: Vocabulary | None) -> Vocabulary | None:
+        """Return the characters that are known before the text is read: those of a model, or of the file named."""
+        if self.vocabulary is None:
+            return learnt
+        named = TextFile.survey(open_bytes(self.vocabulary)).vocabulary
+        if learnt is not None and learnt.characters != named.characters:
+            raise DataError(
+                f"vocabulary={self.vocabulary} has {len(named.characters)} characters, which are not the "
+                f"{len(learnt.characters)} of the model; leave out vocabulary="
+            )
+        return learnt or named
 
     def _open_input(self, setting: Setting, known: Vocabulary | None) -> StandardInput:
         if known is None:

@@ -81,13 +81,17 @@ class Classify(WholeSequences):
         targets = _classes(read, what)
         if targets is None:
             raise DataError(f"{what} has no classes to learn; add them (y, or @classLabel true)")
-        labels = tuple(np.unique(targets).tolist())
+        found = tuple(np.unique(targets).tolist())
+        if len(targets) > 1 and len(found) < 2:
+            raise DataError(f"{what} has the class {found[0]!r} alone; at least 2 are needed")
+        labels = found if setting.learnt is None else setting.learnt.labels
+        strange = _strange(targets, labels, what)
+        if strange:
+            raise DataError(f"{strange}; leave such samples out, or train anew without --init-from")
         y = np.searchsorted(np.array(labels), targets).astype(np.int32)
-        if len(targets) > 1 and len(labels) < 2:
-            raise DataError(f"{what} has the class {labels[0]!r} alone; at least 2 are needed")
         train, kept = held_out_of_each(y, setting.held_out, setting.seed, what)
         sequences = read.sequences.take(train)
-        scale, mean = self.scale_of(sequences, setting.data)
+        scale, mean = self.scale_for(sequences, setting)
         return WholeData(
             inputs=sequences.channels * self.frame,
             head=f"softmax:classes={len(labels)},at=last{self._weights(y[train], len(labels))}",
@@ -120,7 +124,7 @@ class Classify(WholeSequences):
         """Return the option of the head: N / (classes N_c) for each class c."""
         if self.class_weights is None:
             return ""
-        weights = len(y) / (classes * np.bincount(y, minlength=classes))
+        weights = len(y) / (classes * np.maximum(1, np.bincount(y, minlength=classes)))
         return f",class_weights={';'.join(map(repr, weights.tolist()))}"
 
     def examples(self, data: str, learnt: Learnt, batch: int) -> SequenceExamples:
@@ -131,15 +135,8 @@ class Classify(WholeSequences):
         read = self.read(data)
         self.check_channels(read.sequences, len(learnt.mean), data)
         targets, known = _classes(read, f"data file {data!r}"), np.array(learnt.labels)
-        y, unjudged = None, None
-        if targets is not None and np.isin(targets, known).all():
-            y = np.searchsorted(known, targets).astype(np.int32)
-        elif targets is not None:
-            strange = int(np.argmin(np.isin(targets, known)))
-            unjudged = (
-                f"data file {data!r}: sample {strange + 1} is of class {str(targets[strange])!r}; "
-                f"the model knows {', '.join(learnt.labels)}"
-            )
+        unjudged = None if targets is None else _strange(targets, learnt.labels, f"data file {data!r}")
+        y = None if targets is None or unjudged else np.searchsorted(known, targets).astype(np.int32)
         return SequenceExamples(
             name=data,
             sequences=self.ready(read.sequences, learnt.scale, np.array(learnt.fill or learnt.mean)),
@@ -158,6 +155,15 @@ def _classes(read: Labelled, where: str) -> Array | None:
             "or write classes as texts or whole numbers"
         )
     return read.targets
+
+
+def _strange(targets: Array, labels: tuple[str, ...], what: str) -> str | None:
+    """Return what to say of the first sample whose class is none of `labels`; None where there is no such sample."""
+    known = np.isin(targets, np.array(labels))
+    if known.all():
+        return None
+    first = int(np.argmin(known))
+    return f"{what}: sample {first + 1} is of class {str(targets[first])!r}; the model knows {', '.join(labels)}"
 
 
 def _lost(read: Labelled, labels: tuple[str, ...], kept: Array) -> Iterator[str]:

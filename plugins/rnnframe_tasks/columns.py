@@ -40,8 +40,9 @@ def named(table: Table, asked: str, option: str) -> str:
     if asked in table.columns:
         return asked
     names = list(table.columns)
-    if asked.isdecimal() and 1 <= int(asked) <= len(names):
-        return names[int(asked) - 1]
+    numbered = {str(number): name for number, name in enumerate(names, 1)}
+    if asked in numbered:
+        return numbered[asked]
     raise DataError(f"data file {table.path!r} has no column {asked!r}, which {option}= names; it has {listed(names)}")
 
 

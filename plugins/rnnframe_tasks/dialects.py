@@ -123,9 +123,8 @@ def _is_header(rows: Sequence[Sequence[str]], path: str, remarks: list[str]) -> 
         _refuse_values(first, rows[1:], path)
         return True
     named = first[1:] if not first[0] else first
-    counts_on = all(cell.isdecimal() for cell in named) and [int(cell) for cell in named] == [
-        int(named[0]) + n for n in range(len(named))
-    ]
+    numbers = [_whole(cell) for cell in named]
+    counts_on = numbers[0] is not None and numbers == [numbers[0] + n for n in range(len(named))]
     if len(first) == 1 and named[0] == "0" and len(rows) > 1:
         raise DataError(
             f"data file {path!r}: the first line is 0, a name as pandas writes it or a value; add header=yes or "
@@ -162,15 +161,20 @@ def _is_amount(cell: str) -> bool:
     return any(map(str.isdigit, cell)) and (is_number(cell) or is_number(re.sub(r"[,\s$€£%]", "", cell)))
 
 
+def _whole(cell: str) -> int | None:
+    """Return a whole number; None for another text, and for one of so many digits that it counts nothing."""
+    return int(cell) if cell.isdecimal() and len(cell) <= 18 else None
+
+
 def _are_names(cells: Sequence[str], below: Sequence[str]) -> bool:
     """Return whether numbers among names are names: 0, numbers that count on, years above what is no year, levels."""
     if not all(map(is_number, cells)):
         return False
     values = [float(cell) for cell in cells]
     steps = [after - before for before, after in itertools.pairwise(values)]
-    years = all(cell.isdecimal() and int(cell) in _YEARS for cell in cells)
+    years = all(_whole(cell) in _YEARS for cell in cells)
     if years and all(step > 0 for step in steps):
-        return not all(cell.isdecimal() and int(cell) in _YEARS for cell in below)
+        return not all(_whole(cell) in _YEARS for cell in below)
     if len(values) < 3:
         return values in ([0], [0, 1], [1, 2])
     levels = all(0 <= value <= 1 for value in values)

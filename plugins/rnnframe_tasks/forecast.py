@@ -7,10 +7,11 @@ import numpy as np
 from attrs.validators import ge, in_, optional
 
 from rnnframe.plugin import Array, DataError, Setting, Task, UsageError
-from rnnframe_tasks.columns import Asked, Roles, listed
+from rnnframe_tasks.calibration import pairs
+from rnnframe_tasks.columns import Asked, Roles, listed, named
 from rnnframe_tasks.files import digest
 from rnnframe_tasks.judged import SeriesExamples
-from rnnframe_tasks.learnt import Learnt, naive_errors, scale_of
+from rnnframe_tasks.learnt import Learnt, far_remarks, naive_errors, scale_of
 from rnnframe_tasks.panel import Panel, panel_of
 from rnnframe_tasks.roles import find_roles
 from rnnframe_tasks.scales import Scale
@@ -24,6 +25,11 @@ from rnnframe_tasks.told import part_remark, read_remarks
 def _quantiles(_: Any, __: Any, values: tuple[float, ...] | None) -> None:
     if values is not None and (not all(0 < value < 1 for value in values) or list(values) != sorted(set(values))):
         raise ValueError(f"'quantiles' must rise between 0 and 1: {values}")
+
+
+def _calibrated(task: Any, _: Any, value: bool | None) -> None:
+    if value:
+        pairs(task.quantiles or ())
 
 
 def _option(help: str, default: Any = None, **more: Any) -> Any:
@@ -42,7 +48,8 @@ class Forecast(Task):
 
     name: ClassVar[str] = "forecast"
     unit: ClassVar[str] = "squared error"
-    takes: ClassVar[tuple[str, ...]] = ("data", "steps", "held_out", "all")
+    predicts_inputs: ClassVar[bool] = True
+    takes: ClassVar[tuple[str, ...]] = ("data", "steps", "held_out", "all", "learnt")
     learns: ClassVar[type[Any]] = Learnt
     column: tuple[str, ...] | None = _option("columns to forecast; none: all that hold numbers and have no other role")
     also: tuple[str, ...] | None = _option("further columns to read, numbers or texts")
@@ -56,13 +63,25 @@ class Forecast(Task):
         "lag at which the series is differenced before it is learnt, such as a season; none: not",
         validator=optional(ge(1)),
     )
+    transform: Literal["log"] | None = _option(
+        "log: learn the natural logarithm of the columns to forecast, which must be above 0; quantiles stay quantiles, "
+        "and the mean becomes exp of the logarithm's mean: a median where its errors are symmetric",
+        validator=optional(in_(("log",))),
+    )
     quantiles: tuple[float, ...] | None = _option(
         "quantiles to forecast, such as 0.1;0.5;0.9; none: the mean", validator=_quantiles
+    )
+    calibrate: bool | None = _option(
+        "whether quantiles are moved so that they cover, by how past forecasts of a series have, not trained on",
+        validator=_calibrated,
     )
     missing: Literal["refuse", "last"] = _option(
         "what a missing value is: an error, or read as the value before it and never a target",
         "refuse",
         validator=in_(("refuse", "last")),
+    )
+    rescale: bool | None = _option(
+        "whether a training that starts from a run learns its scales anew; none: it keeps them"
     )
     stride: int = _option("steps between the starts of windows", 8, validator=ge(1))
     sep: str | None = _option("what parts the values of a text: a character, comma, semicolon, tab, bar or space")
@@ -80,16 +99,36 @@ class Forecast(Task):
                 f"{', '.join(SUFFIXES)}"
             )
         table = self._table(setting.data)
-        roles = find_roles(table, self._asked())
-        panel = panel_of(table, roles, self._lag, self.missing)
+        before: Learnt | None = setting.learnt
+        roles = find_roles(table, self._asked()) if before is None else self._roles_learnt(table, before)
+        panel = panel_of(
+            table,
+            roles,
+            self._lag,
+            self.missing,
+            self.transform is not None,
+            None if before is None else before.channels,
+        )
         remarks = read_remarks(table, roles, panel)
         del table
         series = panel.series
         train = [self._train_rows(each, setting) for each in series]
         for each, rows in zip(series, train, strict=True):
             _check_values(each, rows, self._lag, setting.data)
-        scales = tuple(scale_of(each, rows, panel) for each, rows in zip(series, train, strict=True))
-        learnt = self._learnt(roles, panel, scales, train)
+        naive = np.stack([naive_errors(each, rows, self.season) for each, rows in zip(series, train, strict=True)])
+        places = list(range(len(series)))
+        if before is None:
+            scales = tuple(scale_of(each, rows, panel) for each, rows in zip(series, train, strict=True))
+            learnt = self._learnt(roles, panel, scales, naive)
+        else:
+            places, scales = before.of_series(panel, setting.data)
+            if self.rescale:
+                scales = tuple(scale_of(each, rows, panel) for each, rows in zip(series, train, strict=True))
+            else:
+                remarks += far_remarks(series, train, scales, roles.targets)
+            learnt = before.at(places, scales, naive)
+        if self.calibrate:
+            learnt = learnt.trained_on(places, series, train)
         parts = [
             Learning.of(each, scale, self.horizon, direct=bool(self.quantiles)).until(rows)
             for each, scale, rows in zip(series, scales, train, strict=True)
@@ -107,7 +146,9 @@ class Forecast(Task):
             head=self._head(len(roles.targets)),
             learnt=learnt,
             digest=_digest(panel, learnt),
-            valid=self._examples(series, scales, learnt, tuple(rows - 1 for rows in train), name, ()) if held else None,
+            valid=self._examples(series, scales, learnt, places, tuple(rows - 1 for rows in train), name, (), naive)
+            if held
+            else None,
             remarks=(*remarks, part_remark(series, train)),
             learning=learning,
             steps=steps,
@@ -122,25 +163,16 @@ class Forecast(Task):
         """Return all of a file; each series is judged from where a season has gone by."""
         table = self._table(data)
         roles = self._roles_learnt(table, learnt)
-        panel = panel_of(table, roles, self._lag, self.missing, learnt.categories or [()] * len(learnt.columns))
+        panel = panel_of(table, roles, self._lag, self.missing, self.transform is not None, learnt.channels)
         needed = max(self._lag, 1) + 1
         for each in panel.series:
             if len(each) < needed:
                 of = f" in the series {each.name!r}" if each.name else ""
                 raise DataError(f"data file {data!r} has {len(each)} rows{of}; at least {needed} are needed")
-            if learnt.series and each.name not in learnt.series:
-                raise DataError(
-                    f"data file {data!r} has a series {each.name!r} that was not trained on; it was "
-                    f"{listed(learnt.series)}"
-                )
-        places = [learnt.series.index(each.name) if learnt.series else 0 for each in panel.series]
-        shape = max(1, len(learnt.series)), -1
-        means, spreads = np.array(learnt.mean).reshape(shape), np.array(learnt.spread).reshape(shape)
-        scales = tuple(Scale(means[place], spreads[place]) for place in places)
-        naive = np.array(learnt.naive).reshape(shape)[places]
+        places, scales = learnt.of_series(panel, data)
         since = tuple(max(self.season - 1, self._lag) for _ in panel.series)
         remarks = read_remarks(table, roles, panel)
-        return self._examples(panel.series, scales, learnt, since, data, remarks, naive)
+        return self._examples(panel.series, scales, learnt, places, since, data, remarks, learnt.naive_of(places))
 
     def step_units(self, learnt: Learnt) -> ForecastSteps:
         """Return rows of the columns that are read; raises `UsageError` for what a single row does not tell."""
@@ -149,6 +181,8 @@ class Forecast(Task):
             "known": bool(learnt.known),
             "id, with several series": len(learnt.series) > 1,
             "columns of texts": any(learnt.categories),
+            "transform": self.transform is not None,
+            "calibrate": bool(self.calibrate),
         }
         for what in filter(needs.get, needs):
             raise UsageError(
@@ -193,12 +227,20 @@ class Forecast(Task):
         )
 
     def _roles_learnt(self, table: Table, learnt: Learnt) -> Roles:
-        """Return the roles that a model has learnt, in another table."""
+        """Return the roles that a model has learnt, in another table; raises `DataError` where options name others."""
         for name in (*learnt.columns, *learnt.time, *([learnt.id] if learnt.id else [])):
             if name not in table.columns:
                 raise DataError(f"data file {table.path!r} has no column {name!r}; it has {listed(table.columns)}")
         width = len(learnt.columns) - len(self.also or ()) if learnt.targets is None else learnt.targets
         known_from = len(learnt.columns) - learnt.known
+        parts = {"column": (0, width), "also": (width, known_from), "known": (known_from, len(learnt.columns))}
+        for option, (start, stop) in parts.items():
+            asked, kept = getattr(self, option) or (), learnt.columns[start:stop]
+            if asked and tuple(named(table, name, option) for name in asked) != kept:
+                raise DataError(
+                    f"data file {table.path!r}: {option}= names {listed(asked)}, and the model was trained with "
+                    f"{listed(kept) or 'none'}; leave out {option}="
+                )
         used = {*learnt.columns, *learnt.time, learnt.id}
         return Roles(
             time=learnt.time,
@@ -230,8 +272,7 @@ class Forecast(Task):
             )
         return train
 
-    def _learnt(self, roles: Roles, panel: Panel, scales: tuple[Scale, ...], train: list[int]) -> Learnt:
-        pairs = zip(panel.series, train, strict=True)
+    def _learnt(self, roles: Roles, panel: Panel, scales: tuple[Scale, ...], naive: Array) -> Learnt:
         return Learnt(
             columns=(*roles.targets, *roles.also, *roles.known),
             mean=np.concatenate([scale.mean for scale in scales]),
@@ -242,7 +283,7 @@ class Forecast(Task):
             time=roles.time,
             id=roles.id or "",
             series=tuple(series.name for series in panel.series) if roles.id else (),
-            naive=np.concatenate([naive_errors(series, rows, self.season) for series, rows in pairs]),
+            naive=naive.ravel(),
         )
 
     def _examples(
@@ -250,10 +291,11 @@ class Forecast(Task):
         series: tuple[Series, ...],
         scales: tuple[Scale, ...],
         learnt: Learnt,
+        places: list[int],
         since: tuple[int, ...],
         name: str,
         remarks: tuple[str, ...],
-        naive: Array | None = None,
+        naive: Array,
     ) -> SeriesExamples:
         return SeriesExamples(
             name=name,
@@ -265,7 +307,9 @@ class Forecast(Task):
             horizon=self.horizon,
             season=self.season,
             quantiles=self.quantiles or (),
-            naive=np.array(learnt.naive).reshape(len(series), -1) if naive is None else naive,
+            calibrate=bool(self.calibrate),
+            unseen=learnt.unseen(places, series) if self.calibrate else (),
+            naive=naive,
             time="time" if len(learnt.time) > 1 else "".join(learnt.time),
             id=learnt.id,
         )

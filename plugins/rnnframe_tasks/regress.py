@@ -79,8 +79,8 @@ class Regress(WholeSequences):
             raise DataError(f"{what} has no numbers to learn; add them (y, or @targetLabel true)")
         train, kept = held_out(len(targets), setting.held_out, setting.seed, what)
         sequences = read.sequences.take(train)
-        scale, mean = self.scale_of(sequences, setting.data)
-        of_targets = Scale.of(targets[train, None])
+        scale, mean = self.scale_for(sequences, setting)
+        of_targets = Scale.of(targets[train, None]) if setting.learnt is None else setting.learnt.target_scale
         y = of_targets.apply(targets[:, None])
         return WholeData(
             inputs=sequences.channels * self.frame,

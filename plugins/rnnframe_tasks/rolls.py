@@ -90,7 +90,8 @@ class Rolls(Task):
 
     name: ClassVar[str] = "rolls"
     unit: ClassVar[str] = "nats/step"
-    takes: ClassVar[tuple[str, ...]] = ("data", "held_out", "all")
+    predicts_inputs: ClassVar[bool] = True
+    takes: ClassVar[tuple[str, ...]] = ("data", "held_out", "all", "learnt")
     learns: ClassVar[type[Any]] = Learnt
 
     def open(self, setting: Setting) -> RollData:
@@ -102,6 +103,8 @@ class Rolls(Task):
         kept, name = parts.get("valid") if "train" in parts else None, f"the part valid of {setting.data}"
         if kept is not None and rolls.channels != kept.channels:
             raise DataError(f"data file {setting.data!r}: train has {rolls.channels} channels, valid {kept.channels}")
+        if setting.learnt is not None:
+            _check_channels(rolls, setting.learnt, setting.data)
         train, valid = rolls, kept
         if not setting.held_out:
             train, valid = rolls if kept is None else rolls.followed_by(kept), None
@@ -126,11 +129,15 @@ class Rolls(Task):
         parts, remarks = _read(data)
         part = "test" if "test" in parts else next(iter(parts))
         rolls = parts[part]
-        if rolls.channels != learnt.channels:
-            raise DataError(f"data file {data!r} has {rolls.channels} channels; the model takes {learnt.channels}")
+        _check_channels(rolls, learnt, data)
         return RollExamples(
             name=data if part == "x" else f"the part {part} of {data}", rolls=rolls, batch=batch, remarks=remarks
         )
+
+
+def _check_channels(rolls: Sequences, learnt: Learnt, path: str) -> None:
+    if rolls.channels != learnt.channels:
+        raise DataError(f"data file {path!r} has {rolls.channels} channels; the model takes {learnt.channels}")
 
 
 def _read(path: str) -> tuple[dict[str, Sequences], tuple[str, ...]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnframe.plugin import Array, Batch, DataError, Dataset, Examples, Predicted, Setting
 
-TEXT_TAKES = ("data", "steps", "held_out", "all")
+TEXT_TAKES = ("data", "steps", "held_out", "all", "learnt")
 """What tasks of texts are told."""
 PIECE = 1024
 """Steps that are judged or predicted at once."""

@@ -58,7 +58,7 @@ class MadeData(Dataset):
 class Synthetic(Task):
     """A task that makes its data."""
 
-    takes: ClassVar[tuple[str, ...]] = ()
+    takes: ClassVar[tuple[str, ...]] = ("learnt",)
     looked_up: ClassVar[bool] = False
     samples: int = attrs.field(default=3200, validator=ge(1), metadata={"help": "samples in an epoch, always new ones"})
     judged: int = attrs.field(default=320, validator=ge(1), metadata={"help": "samples to judge by"})

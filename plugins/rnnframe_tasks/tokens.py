@@ -112,6 +112,7 @@ class Tokens(Task):
 
     unit: ClassVar[str] = "nats/token"
     counted: ClassVar[str] = "tokens"
+    predicts_inputs: ClassVar[bool] = True
     takes: ClassVar[tuple[str, ...]] = TEXT_TAKES
     learns: ClassVar[type[Any]] = Pieces
     size: int = attrs.field(default=8000, validator=ge(300), metadata={"help": "different pieces at most"})
@@ -124,7 +125,8 @@ class Tokens(Task):
         """Cut a text into pieces; raises `DataError` where it is too short for the batch in either part."""
         text, name = _text(source_of(setting.data))
         cut = len(text) - int(len(text) * setting.held_out)
-        pieces = self.learn(line + "\n" for line in text[:cut].split("\n"))
+        lines = (line + "\n" for line in text[:cut].split("\n"))
+        pieces: Pieces = self.learn(lines) if setting.learnt is None else setting.learnt
         train, valid = pieces.encode(text[:cut]), pieces.encode(text[cut:])
         needed = 2 * setting.batch + 1
         if len(train) < needed or (setting.held_out and len(valid) < 3) or len(pieces) < 2:
@@ -142,6 +144,7 @@ class Tokens(Task):
             learnt=pieces,
             train=Streams(train, setting.batch),
             valid=kept,
+            remarks=() if setting.learnt is None else _unknown(train, pieces),
             digest=digest([text, pieces.tokenizer]),
             steps=setting.steps,
         )
@@ -211,9 +214,7 @@ def _text(source: ByteSource) -> tuple[str, str]:
 
 
 def _examples(name: str, streams: Streams, pieces: Pieces) -> TextExamples:
-    numbers, unknown = streams.numbers[0 : len(streams.numbers)], pieces.undrawn
-    count = 0 if unknown is None else int(np.count_nonzero(numbers == unknown))
-    remarks = (f"{count:,} of {len(numbers):,} tokens are unknown to the model",) if count else ()
+    unknown = pieces.undrawn
     return TextExamples(
         name=name,
         streams=streams,
@@ -221,5 +222,11 @@ def _examples(name: str, streams: Streams, pieces: Pieces) -> TextExamples:
         sizes=pieces.sizes(),
         unknown=unknown,
         what="token",
-        remarks=remarks,
+        remarks=_unknown(streams.numbers[0 : len(streams.numbers)], pieces),
     )
+
+
+def _unknown(numbers: Array, pieces: Pieces) -> tuple[str, ...]:
+    """Return what to say of a text with tokens that the tokenizer does not know."""
+    count = 0 if pieces.undrawn is None else int(np.count_nonzero(numbers == pieces.undrawn))
+    return (f"{count:,} of {len(numbers):,} tokens are unknown to the model",) if count else ()

@@ -17,6 +17,8 @@ BOOLEANS = ("timestamps", "missing", "univariate", "equallength", "targetlabel")
 COUNTS = {"dimension": "dimension", "dimensions": "dimension", "serieslength": "serieslength"}
 """Identifiers with a whole number; the archives write the first one in two ways."""
 COMMENTS = ("#", "%")
+MOST_DIGITS = 18
+"""Of a count; Python reads no whole number of thousands of digits."""
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +70,7 @@ def _header(lines: list[tuple[int, str]], path: str) -> Header:
         if not line or line.startswith(COMMENTS):
             continue
         where = f"data file {path!r}, line {number}"
-        if not line.startswith("@"):
+        if not line.startswith("@") or not line[1:].strip():
             raise DataError(f"{where}: {line[:40]!r} before @data; expected @IDENTIFIER VALUE, or a comment (#)")
         name, *values = line[1:].split()
         name = COUNTS.get(name.lower(), name.lower())
@@ -123,7 +125,7 @@ def _flag(name: str, values: tuple[str, ...], where: str) -> bool:
 
 
 def _count(name: str, values: tuple[str, ...], where: str) -> int:
-    if len(values) != 1 or not values[0].isdecimal() or int(values[0]) < 1:
+    if len(values) != 1 or not values[0].isdecimal() or len(values[0]) > MOST_DIGITS or int(values[0]) < 1:
         raise DataError(f"{where}: @{name} is {' '.join(values)[:40]!r}; expected a whole number above 0")
     return int(values[0])
 

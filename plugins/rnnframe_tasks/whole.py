@@ -74,7 +74,7 @@ class WholeSequences(Task):
     """A task with one target for a whole sequence of one or more channels, of any length."""
 
     counted: ClassVar[str] = "sequences"
-    takes: ClassVar[tuple[str, ...]] = ("data", "held_out", "all")
+    takes: ClassVar[tuple[str, ...]] = ("data", "held_out", "all", "learnt")
     standardize: bool = attrs.field(
         default=True, metadata={"help": "whether channels are scaled to mean 0 and spread 1 of the training part"}
     )
@@ -114,6 +114,14 @@ class WholeSequences(Task):
             raise DataError(f"data file {path!r}: channel {channel} has no value in the training part; leave it out")
         scale = Scale.of(np.where(known, sequences.values, 0), known)
         return (scale if self.standardize else Scale.none(sequences.channels)), scale.mean
+
+    def scale_for(self, sequences: Sequences, setting: Setting) -> tuple[Scale, Array]:
+        """Return scale and means of the training part, or those that a model has learnt that goes on with it."""
+        path, learnt = str(setting.data), setting.learnt
+        if learnt is None:
+            return self.scale_of(sequences, path)
+        self.check_channels(sequences, len(learnt.mean), path)
+        return learnt.scale, np.array(learnt.fill or learnt.mean)
 
     def ready(self, sequences: Sequences, scale: Scale, mean: Array) -> Sequences:
         """Return sequences without gaps, standardised and in frames."""

@@ -25,7 +25,7 @@ class TorchNetwork(nn.Module):
         modules = _modules(network)
         self.inputs, head = network.inputs, network.head
         self.rnn: nn.Module = modules[0] if len(modules) == 1 else nn.ModuleList(modules)
-        self.head: nn.Module = nn.Identity() if head is None else nn.Linear(modules[-1].hidden_size, head.width or 0)
+        self.head: nn.Module = nn.Identity() if head is None else nn.Linear(network.layers[-1].width, head.width or 0)
         self.to(torch.from_numpy(next(iter(arrays.values()))).dtype)
         self.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
 
@@ -89,7 +89,7 @@ def from_torch(module: nn.Module, head: str | None = None) -> Network:
     Raises
     ------
     UsageError
-        For a module that is none of these, two directions, projections, and dropout of a module in training mode.
+        For a module that is none of these, two directions, and dropout of a module in training mode.
     """
     found = {name: each for name, each in module.named_modules() if isinstance(each, RECURRENT)}
     if not found:
@@ -109,6 +109,7 @@ def _modules(network: Network) -> list[nn.RNNBase]:
     for layer, run in itertools.groupby(network.cells):
         known: Any = layer
         options: dict[str, Any] = {"nonlinearity": known.activation} if layer.name == "elman" else {}
+        options |= {"proj_size": known.projection or 0} if layer.name == "lstm" else {}
         made.append(KINDS[layer.name](below, known.hidden, len(list(run)), **options))
-        below = known.hidden
+        below = known.width(below)
     return made

@@ -104,14 +104,8 @@ def command(
 
     rows = _measured(job, dict.fromkeys((REFERENCE, *(spec for spec, _ in plans))), Calibration(running), plan_alike)
     if as_json:
-        about = {
-            "steps": steps,
-            "batch": batch,
-            "chunk": length,
-            "shards": shards,
-            "kernels": running.kernels,
-            "precision": running.precision,
-        }
+        about: dict[str, Any] = {"steps": steps, "batch": batch, "chunk": length, "shards": shards}
+        about |= {"kernels": running.kernels, "precision": running.precision}
         print_json({**about, "stores": rows})
     else:
         print_table(COLUMNS, [_cells(row, steps) for row in rows])

@@ -13,6 +13,7 @@ from rnnframe.contracts.kernels import NUMPY
 from rnnframe.runs.loading import load_run
 from rnnframe.runs.sampling import sample_text
 from rnnframe.training.session import Training
+from rnnframe.training.starting import start_record, told_start
 
 MEASURES = 8
 """Measures that a line shows: all of one forecast column, and not four for each of hundreds."""
@@ -21,7 +22,7 @@ MEASURES = 8
 def report(training: Training, *, done: bool, sample_length: int, as_json: bool) -> None:
     """Print what came of a training that has ended or was stopped."""
     model = training.model
-    alphabet = model.task.alphabet(model.learnt)
+    alphabet = model.table_of_text()
     text = _sample(training, alphabet, sample_length) if done and alphabet is not None else ""
     if as_json:
         print_json(_figures(training, done=done, sample=text))
@@ -46,6 +47,7 @@ def _figures(training: Training, *, done: bool, sample: str) -> dict[str, Any]:
     return {
         "run": str(run.path) if run else None,
         "finished": done,
+        **({"init_from": start_record(training.options)} if training.options.init_from is not None else {}),
         "epoch": now.epoch,
         "batch": now.batch,
         "updates": now.updates,
@@ -69,6 +71,8 @@ def _stopped(training: Training) -> str:
 
 def _summary(training: Training, *, writes_text: bool) -> Iterator[str]:
     now, task, run = training.progress, training.model.task, training.run
+    if training.options.init_from is not None:
+        yield f"started from {told_start(training.options)}"
     if now.best_loss is not None and now.best is not None:
         yield (
             f"held-out part: best {now.best_loss:.4f} {task.unit} ({_place(now.best, training.data.batches)})"

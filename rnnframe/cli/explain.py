@@ -67,12 +67,7 @@ def command(
     any cell and any store of a plugin.
     """
     made, chosen = default_registry().cell(cell), choose(kernels, default_registry())
-    hidden = made.width(inputs)
-    needs = [
-        *(_with_readout(need) for need in dependencies_of(made, inputs, chosen)),
-        Dependency("V", "parameter", hidden * outputs, ("dh_t",)),
-        Dependency("o_t, do_t", "output", outputs, ("dV", "dc", "dh_t")),
-    ]
+    needs = _with_head(dependencies_of(made, inputs, chosen), made.width(inputs) * outputs, outputs, made.readout)
     network = Network(cells=[made], head=f"mse:outputs={outputs},at=last", inputs=inputs).on(chosen)
     if made.both_ways and store == STORES:
         store = tuple(spec for spec in STORES if default_registry().store(spec).exact)
@@ -119,6 +114,13 @@ def _print(rows: list[dict[str, Any]], stores: list[str], steps: int, batch: int
     )
 
 
-def _with_readout(need: Dependency) -> Dependency:
-    """Add what the head needs: the output of the step, for V."""
-    return attrs.evolve(need, gradients=("dV", *need.gradients)) if need.array == "h_t" else need
+def _with_head(needs: list[Dependency], size: int, outputs: int, tied: str) -> list[Dependency]:
+    """Add what the head needs: the output of the step for V, and V or, where they are tied, U."""
+    last = Dependency("o_t, do_t", "output", outputs, ("dU" if tied else "dV", "dc", "dh_t"))
+    if tied:
+        return [*(_needed_by(need, "U", "dh_t") for need in needs), last]
+    return [*(_needed_by(need, "h_t", "dV") for need in needs), Dependency("V", "parameter", size, ("dh_t",)), last]
+
+
+def _needed_by(need: Dependency, array: str, gradient: str) -> Dependency:
+    return attrs.evolve(need, gradients=(gradient, *need.gradients)) if need.array == array else need

@@ -24,7 +24,8 @@ def held_out(run: str, model: TaskModel) -> Examples:
         return model.examples(options.valid, options.batch)
     valid = None
     if options.held_out:
-        dataset = model.task.open(options.setting(model.task))
+        learnt = None if options.init_from is None else model.learnt
+        dataset = model.task.open(options.setting(model.task, learnt))
         valid = dataset.valid
         if valid is not None and dataset.digest != RunFolder.open(run).data():
             raise RunError(f"{valid.name} has changed since the run was made; evaluate all of a file with --data FILE")

@@ -86,7 +86,7 @@ def network_of(
     usual: Sequence[str] = USUAL,
 ) -> Network:
     """Return the network that the options describe; `usual` are the cells where none are named."""
-    often: int | str = int(layers) if layers.isdecimal() else layers
+    often: int | str = int(layers) if layers.isdecimal() and len(layers) < 10 else layers
     if isinstance(often, int) and not 1 <= often <= MOST:
         raise OptionError(f"--layers {often} is invalid; expected a number from 1 to {MOST}, or specs of layers")
     cells = stacked(cell, often, usual)

@@ -10,13 +10,14 @@ import attrs
 
 from rnnframe.contracts.reducer import Group
 from rnnframe.engine.ranks import ALONE
-from rnnframe.errors import UsageError
+from rnnframe.errors import GroupError, UsageError
 from rnnframe.registry.registry import default_registry
 
 LAUNCHED = {"mpi": ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"), "gloo": ("WORLD_SIZE",)}
 """Reducer -> where a launcher tells its processes how many they are. A batch script of Slurm has no tasks of a step."""
 BEHIND_SECONDS = 0.5
-"""Seconds for which a failing rank lets rank 0 speak first: where all fail alike, one line ends the job."""
+"""Seconds for which a failing rank lets rank 0 speak first: where all fail alike, one line ends the job. A rank that
+has lost another one waits for twice as long more, since the other one knows the reason and may be about to tell it."""
 
 
 @attrs.define
@@ -58,8 +59,7 @@ def job(reducer: str | None) -> Iterator[Job]:
         if group.size > 1:
             again = f"; go on with --resume {joined.run}" if joined.run else ""
             error.add_note(f"{group.where(group.rank)} of {group.size}{again}")
-            if not joined.first:
-                time.sleep(BEHIND_SECONDS)
+            time.sleep(BEHIND_SECONDS * ((not joined.first) + 2 * isinstance(error, GroupError)))
             atexit.register(group.abort, getattr(error, "exit_code", 1))  # after the line of the error
         raise
     group.close()

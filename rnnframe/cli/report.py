@@ -21,6 +21,7 @@ from rnnframe.runs.metrics import Metrics, Over, read_metrics
 from rnnframe.sizes import human_bytes
 from rnnframe.storage.durable import write_whole
 from rnnframe.training.options import TrainingOptions
+from rnnframe.training.starting import start_of, start_record, told_start
 
 if TYPE_CHECKING:
     from rnnframe.drawing.references import Drawn  # which imports matplotlib
@@ -82,7 +83,8 @@ def command(
     folders = [RunFolder.open(run) for run in runs]
     read = [read_metrics(folder.path / METRICS, over) for folder in folders]
     units = [_unit(folder) for folder in folders]
-    rows = [_row(*of) for of in zip(runs, units, read, strict=True)]
+    starts = [start_of(folder) for folder in folders]
+    rows = [_row(*of) for of in zip(runs, units, read, starts, strict=True)]
     if as_json:
         print_json({"runs": rows})
     else:
@@ -102,6 +104,9 @@ def command(
             ],
             [_cells(row) for row in rows],
         )
+        for run, start in zip(runs, starts, strict=True):
+            if start is not None:
+                click.echo(f"{run} started from {told_start(start)}")
     if plot is not None:
         from rnnframe.drawing.runs import runs_figure
         from rnnframe.drawing.style import save
@@ -129,7 +134,7 @@ def _unit(run: RunFolder) -> str:
         return str(task)
 
 
-def _row(run: str, unit: str, metrics: Metrics) -> dict[str, Any]:
+def _row(run: str, unit: str, metrics: Metrics, start: TrainingOptions | None) -> dict[str, Any]:
     best = metrics.best
     return {
         "run": run,
@@ -147,6 +152,7 @@ def _row(run: str, unit: str, metrics: Metrics) -> dict[str, Any]:
         "peak_bytes": metrics.peak_bytes,
         "not_finite": metrics.not_finite,
         "gradients": _last_look(metrics),
+        "init_from": None if start is None else start_record(start),
     }
 
 

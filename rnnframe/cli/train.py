@@ -25,6 +25,7 @@ from rnnframe.runs.layout import CONFIG
 from rnnframe.runs.places import RUNS, place_for
 from rnnframe.training.options import TrainingOptions
 from rnnframe.training.session import Training
+from rnnframe.training.starting import told_start
 
 
 @click.command("train", short_help="Train a network on a task.")
@@ -67,6 +68,8 @@ def _fit(training: Training, around: AroundOptions, ranks: Job, kernels: str | N
     """Train, report, and return the exit code; `kernels` are those asked for of a new training."""
     if ranks.first:
         _remark(training, kernels)
+        if training.options.init_from is not None and not (training.number or around.quiet):
+            click.echo(f"rnnframe: the training starts from {told_start(training.options)}", err=True)
     begun = training.number
     with training:
         ranks.run = ranks.group.tell(None if training.run is None else str(training.run.path))

@@ -11,6 +11,7 @@ from rnnframe.errors import OptionError, UsageError, unknown_name
 from rnnframe.registry.specs import build, field_types
 from rnnframe.storage.toml import read_toml
 from rnnframe.training.options import TrainingOptions, specs
+from rnnframe.training.starting import with_network_of
 
 LATER = ("epochs", "patience")
 """What may change when a run goes on."""
@@ -59,7 +60,7 @@ def resolve(config: str | None, asked: Mapping[str, Any]) -> tuple[TrainingOptio
     """Return the options of a file under those of the command line; each is checked where it comes from."""
     typed = {name: _flag(name) for name in asked}
     if config is None:
-        return _both(asked, "command", "train", typed)
+        return _both(with_network_of(asked), "command", "train", typed)
     file, keys = {}, {}
     for name, value in read_toml(Path(config)).items():
         option = name.replace("-", "_")
@@ -68,11 +69,13 @@ def resolve(config: str | None, asked: Mapping[str, Any]) -> tuple[TrainingOptio
         file[option], keys[option] = value, f"{name} = "
     if "valid" in asked:
         file.pop("valid_digest", None)  # it is that of the file's own
+    if "init_from" in asked or "init_checkpoint" in asked:
+        file = {name: value for name, value in file.items() if name not in ("init_number", "init_digest")}
     _both(file, "configuration", config, keys)
     for name, other in (("out", "no_out"), ("no_out", "out")):
         if name in asked:
             file.pop(other, None)  # what the command line says comes first
-    return _both({**file, **asked}, "command", "train", typed)
+    return _both(with_network_of({**file, **asked}), "command", "train", typed)
 
 
 def _flag(name: str) -> str:

@@ -21,6 +21,8 @@ Sizes: TypeAlias = Mapping[str, int | tuple[int, ...]]
 TapeRetention: TypeAlias = Literal["whole", "lean", "states"]
 """How much of a chunk's tape stays until it is reversed: all that is worth it; what only a product could compute; the
 states alone."""
+START = ".start"
+"""What the name of a parameter ends with that is the learnt start [width] of the state named before it: "h.start"."""
 
 
 @attrs.frozen(eq=False)
@@ -119,13 +121,18 @@ class Layer(abc.ABC):
         """Gates with values between 0 and 1, for who watches them: name -> array of the tape, and its columns."""
         return {}
 
+    @property
+    def readout(self) -> str:
+        """The readout that a head must have where this is the first layer, since they share parameters; or none."""
+        return ""
+
     @abc.abstractmethod
     def width(self, inputs: int) -> int:
         """Return the width of the outputs: the values per step and sample for `inputs` values in."""
 
     @abc.abstractmethod
     def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
-        """Return the shape of each parameter."""
+        """Return the shape of each parameter; "h.start" [width] is what the state h begins with, instead of zeros."""
 
     @abc.abstractmethod
     def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:

@@ -13,9 +13,14 @@ from rnnframe.contracts.layer import Sizes
 
 @attrs.frozen(kw_only=True)
 class Readout(abc.ABC):
-    """A function of one step's h, with parameters of its own."""
+    """A function of one step's h, with parameters of its own.
+
+    `shared` names those that are not its own, but the first layer's of the same name: one array, which both add their
+    gradients to. It starts as `initialize` fills it here.
+    """
 
     name: ClassVar[str]
+    shared: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
     def parameters(self, inputs: int, outputs: int) -> Mapping[str, tuple[int, ...]]:

@@ -14,6 +14,8 @@ others would wait for it for ever.
 """
 
 import abc
+import atexit
+import os
 import pickle
 import socket
 import sys
@@ -197,7 +199,7 @@ class Reducer(abc.ABC):
         """
 
     def open(self) -> Group:
-        """Join the group. From then on an exception that nobody handles ends all of its processes, not this one alone.
+        """Join the group. From then on a process that ends without `Group.close` ends all of its processes.
 
         Raises
         ------
@@ -207,22 +209,36 @@ class Reducer(abc.ABC):
             Where another process does not answer.
         """
         group = self.join()
-        group.meet()
         if group.size > 1:
-            sys.excepthook = _ending_the_job(group, sys.excepthook)
+            end = _ending_the_job(group)
+            atexit.register(end)  # where the process is ended by sys.exit, or the script forgets to close the group
+            sys.excepthook = _and_then(sys.excepthook, end)  # at once: exit waits for threads
+        group.meet()
         return group
 
 
 Hook = Callable[[type[BaseException], BaseException, TracebackType | None], Any]
 
 
-def _ending_the_job(group: Group, before: Hook) -> Hook:
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        before(kind, error, trace)
-        if not group.closed:
+def _ending_the_job(group: Group) -> Callable[[], None]:
+    process = os.getpid()
+
+    def end() -> None:
+        if not group.closed and os.getpid() == process:
+            where = group.where(group.rank)
             print(
-                f"rnnframe: {group.where(group.rank)} ends the job of {group.size} ranks", file=sys.stderr, flush=True
+                f"rnnframe: {where} ends the job of {group.size} ranks: it has not closed its group",
+                file=sys.stderr,
+                flush=True,
             )
             group.abort(1)
+
+    return end
+
+
+def _and_then(before: Hook, end: Callable[[], None]) -> Hook:
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        before(kind, error, trace)
+        end()
 
     return hook

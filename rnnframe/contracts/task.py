@@ -35,6 +35,10 @@ class Setting:
         Share of the data that is kept for validation, below 1. It is 0 for tasks alone whose `Task.takes` has "all".
     seed : int
         Of all random numbers.
+    learnt : object or None
+        What a model has learnt, which goes on with this data: an object of `Task.learns`. Its scales, names and symbols
+        are kept, since the parameters were trained with them. None as a rule; tasks alone are told it whose
+        `Task.takes` has "learnt".
     """
 
     data: str | None = None
@@ -42,6 +46,7 @@ class Setting:
     steps: int = attrs.field(default=64, validator=ge(1))
     held_out: float = 0.1
     seed: int = 0
+    learnt: Any = None
 
 
 @attrs.frozen
@@ -62,8 +67,11 @@ class Task(abc.ABC):
     """Which of these parts of a setting matter; another one that is set is refused.
 
     Beside the names of fields it may hold "all": `held_out` may be 0. All of the data is then trained on,
-    `Dataset.valid` is None, and any other file can be the held-out part (`rnnframe train --valid`).
+    `Dataset.valid` is None, and any other file can be the held-out part (`rnnframe train --valid`). And "learnt":
+    `Setting.learnt` may be given, so that a training can start from a run (`rnnframe train --init-from`).
     """
+    predicts_inputs: ClassVar[bool] = False
+    """Whether targets are inputs of later steps, or follow from them: a layer of two directions would read them."""
     learns: ClassVar[type[Any]] = NothingLearnt
     """The attrs class of what is learnt from the data and stored with the model (vocabulary, scales, labels).
 

@@ -20,6 +20,7 @@ from rnnframe.engine.plan import Plan, RunPlan
 from rnnframe.engine.ranks import ALONE
 from rnnframe.engine.report import Outcome, Result, SweepResult
 from rnnframe.engine.run import Run, UpdateFn
+from rnnframe.engine.staged_run import StagedRun
 from rnnframe.errors import DataError, OptionError
 from rnnframe.registry.kernels import choose, in_precision
 from rnnframe.registry.registry import Registry, default_registry
@@ -214,7 +215,7 @@ class Engine(Generic[M]):
         with self._executor.turn():
             source = model.open_inputs(Batch(x, None, lengths, resets))
             outcome, run = self._execute(model, source, state, None, state_gradient)
-            return run.sweep_result(outcome)
+            return cast(Run, run).sweep_result(outcome)
 
     def complete_state(self, state: Any) -> Any:
         """Return a state that `run` returned with the samples of all ranks; each rank calls it, for its own samples."""
@@ -222,7 +223,7 @@ class Engine(Generic[M]):
 
     def _execute(
         self, model: Model, source: Source, state: Any, on_update: UpdateFn | None, state_gradient: Any
-    ) -> tuple[Outcome, Run]:
+    ) -> tuple[Outcome, Run | StagedRun]:
         done = self._executor.execute(model, source, Draw(self.seed, self.draws), state, on_update, state_gradient)
         self.draws += 1
         return done

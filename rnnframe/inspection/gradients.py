@@ -24,6 +24,7 @@ from rnnframe.contracts.store import StateStore
 from rnnframe.data.batch import Batch
 from rnnframe.engine.engine import Engine
 from rnnframe.errors import OptionError
+from rnnframe.inspection.watched import check_one_sweep
 from rnnframe.network.network import Network
 from rnnframe.registry.specs import render
 
@@ -62,13 +63,17 @@ class GradientHealth:
     peak_bytes: int
 
 
-def check_watchable(store: StateStore) -> None:
-    """Raise `OptionError` for a store that truncates, where the gradient of a state differs from window to window."""
+def check_watchable(store: StateStore, network: Network) -> None:
+    """Raise `OptionError` for a store that truncates, where the gradient of a state differs from window to window.
+
+    Also for a network of stages, whose gradients do not meet at a step.
+    """
     if not store.exact:
         raise OptionError(
             f"store {store.name!r} truncates: the gradient of a state is another one in each window, so that there is "
             "nothing to watch over time; take an exact store, such as checkpoint"
         )
+    check_one_sweep(network)
 
 
 def gradient_health(trained: Engine[Network], batch: Batch, state: Any | None = None) -> GradientHealth:
@@ -83,6 +88,7 @@ def gradient_health(trained: Engine[Network], batch: Batch, state: Any | None = 
     state : mapping or None
         What the batch begins with.
     """
+    check_watchable(trained.store, trained.network)
     began = time.perf_counter()
     notes = _Notes(trained.network)
     watched: Any = _Watched(trained.network, notes)
@@ -158,11 +164,18 @@ def _norm(values: Array) -> float:
 
 
 def _spectral_radii(network: Network) -> Iterator[tuple[str, float]]:
-    """Yield the name of each recurrent W, [H, gates·H] beside a state of H values, with its largest |eigenvalue|."""
+    """Yield the name of each recurrent W, [H, gates·H] beside a state of H values, with its largest |eigenvalue|.
+
+    Of a W that sees a projection P of H values, it is that of P·W.
+    """
     for at in network.layers:
         widths = {(name.rpartition(".")[0], width) for name, width in at.state.items()}
-        for name, W in network.parameters.group(at.prefix).items():
+        parameters = network.parameters.group(at.prefix)
+        for name, W in parameters.items():
             of, _, own = name.rpartition(".")
+            P = parameters.get(f"{of}.P".removeprefix("."))
+            if own == "W" and P is not None and P.shape[1:] == W.shape[:1]:
+                W = P @ W
             if own == "W" and W.ndim == 2 and (of, len(W)) in widths and W.shape[1] % len(W) == 0:
                 parts = np.split(W.astype(np.float64), W.shape[1] // len(W), axis=1)
                 finite = np.isfinite(W).all()

@@ -34,7 +34,7 @@ def dependencies_of(cell: Layer, inputs: int, kernels: Sequence[Kernels] = ()) -
     If one of the kernels has a twin of the cell, the twin is tested instead. The names are x_t, the state before
     the step (h_(t-1)), the arrays that the step leaves (h_t, gates_t, ...), and the parameters.
     """
-    network = Network(cells=[cell], head="mse:outputs=1,at=last", inputs=inputs, dtype="float64").on(kernels)
+    network = Network(cells=[cell], head=f"mse:outputs={inputs},at=last", inputs=inputs, dtype="float64").on(kernels)
     rng = np.random.default_rng(0)
     network.parameters.flat[:] = rng.uniform(-0.5, 0.5, network.parameters.flat.shape)
     network.weights.derive()

@@ -23,10 +23,12 @@ from rnnframe.data.state import fill_state, join_states
 from rnnframe.data.sweep import SweepClient
 from rnnframe.errors import DataError, UsageError
 from rnnframe.network.feeds import LossFeed, OutsideFeed
+from rnnframe.network.named_targets import NamedTargets
 from rnnframe.network.placed import PlacedLayer, head_note
 from rnnframe.network.repetition import RepetitionCheck
 from rnnframe.network.scratch import Scratch, ScratchForm
 from rnnframe.network.stack import Stack
+from rnnframe.network.starts import State, add_start_gradients, check_starts, starts_of
 from rnnframe.network.tapes import Tape, TapeFactory, tape_shapes
 from rnnframe.network.weights import Weights
 from rnnframe.registry.blame import BlameNote
@@ -52,18 +54,24 @@ class LayerModel:
     _stack: Stack
     _head_note: BlameNote
     _shapes: Mapping[int, dict[str, tuple[int, ...]]] = MappingProxyType({})
+    reads_stage: bool = False
+    """Whether x is what a stage below has left, and not the caller's."""
 
     def _place(self, layers: tuple[PlacedLayer, ...], head: Head | None, parameters: Vector | None = None) -> None:
         """Compute with these layers and this head from now on, with new parameters or those given.
 
         The head as it is computed may be another than `self.head`, whose parameters it has.
         """
-        self.layers = layers
+        for at in layers:
+            check_starts(at)
+        self._compute_with(layers, head, Weights(layers, head, self.dtype, parameters))
+
+    def _compute_with(self, layers: tuple[PlacedLayer, ...], head: Head | None, weights: Weights) -> None:
+        self.layers, self.weights = layers, weights
         self._head_note = head_note(self.head, self.registry.describe)
         repetition = RepetitionCheck(at for at in layers if not self.registry.is_built_in(type(at.layer)))
         self._stack = Stack(layers, head, LossFeed(head, self._head_note), repetition)
         self._form = ScratchForm(layers, head)
-        self.weights = Weights(layers, head, self.dtype, parameters)
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle no shapes of states: they are made again when one is first asked for."""
@@ -74,7 +82,7 @@ class LayerModel:
         if self.both_ways:
             raise UsageError(
                 "a sweep hands out outputs step by step, and the halves of two directions reach a step at different "
-                "times; take Engine.gradients, with a head at the last step"
+                "times; take Engine.gradients, with the loss as the head of the network"
             )
         swept = copy.copy(self)
         swept._stack = attrs.evolve(self._stack, feed=OutsideFeed(self._stack.head, client, self._head_note))
@@ -94,7 +102,8 @@ class LayerModel:
     @property
     def data_format(self) -> DataFormat:
         """What the network reads."""
-        first, targets = self.layers[0], None if self.head is None else self.head.loss
+        first, head = self.layers[0], self.head
+        targets = None if head is None else NamedTargets(head.loss, self.registry)
         with first.note:
             strided, lookup = first.layer.accepts_strided_steps(self.inputs), looks_up(first.layer, self.inputs)
         return DataFormat(
@@ -103,7 +112,8 @@ class LayerModel:
             strided=strided,
             targets=targets,
             lookup=lookup,
-            both_ways=first.layer.both_ways,
+            both_ways=self.both_ways,
+            from_caller=not self.reads_stage,
         )
 
     def open(self, batch: Batch) -> Source:
@@ -156,9 +166,9 @@ class LayerModel:
         """Return zeros in the shapes of the parameters."""
         return Vector.zeros(self.weights.parameters.shapes, self.dtype)
 
-    def new_state(self, batch: int, room: Array | None = None) -> Vector:
+    def new_state(self, batch: int, room: Array | None = None) -> State:
         """Return a state of zeros: "layer0.h" and so on -> [B, width]; in new memory or in the `room` given."""
-        state = Vector(self._state_shapes(batch), self.dtype, room)
+        state = State(self._state_shapes(batch), self.dtype, room)
         state.zero()
         return state
 
@@ -174,13 +184,17 @@ class LayerModel:
         """Return working arrays for chunks of up to `steps` steps."""
         return Scratch(self._form, steps, batch, self.dtype)
 
-    def fill_state(self, state: Vector, given: Arrays | None, batch: int, columns: Columns) -> None:
-        """Write some columns of a given state of `batch` samples into `state`; zeros where none is given."""
+    def fill_state(self, state: State, given: Arrays | None, batch: int, columns: Columns) -> None:
+        """Write some columns of a given state of `batch` samples into `state`; learnt starts, or zeros, without one."""
         if given is not None and self.both_ways:
             raise DataError(
                 "a state is given; a network of two directions begins at both ends of x, so give whole sequences"
             )
         fill_state(state, given, batch, columns)
+        state.afresh = given is None
+        if state.afresh:
+            for value, start in zip(state.values(), starts_of(self.layers, self.weights.layers), strict=True):
+                value[...] = start
 
     def join_states(self, parts: Sequence[Vector], columns: Sequence[Columns], factor: float = 1.0) -> Vector:
         """Return a new state over the whole batch from those of the shards, multiplied by `factor`."""
@@ -190,9 +204,10 @@ class LayerModel:
         """Compute again what is derived from the parameters, after they have changed or for a run with another draw."""
         self.weights.derive(draw)
 
-    def forward(self, weights: Weights, block: Block, state: Vector, tape: Tape, scratch: Scratch) -> None:
+    def forward(self, weights: Weights, block: Block, state: State, tape: Tape, scratch: Scratch) -> None:
         """Run one chunk from `state`, which becomes the state after it, or after a sample's end within it."""
         tape.begin(block, state)
+        tape.afresh = state.afresh
         for piece, arrays in zip(block.pieces, tape.pieces, strict=True):
             self._stack.forward(weights, piece, arrays, scratch, block.draw)
         tape.end(state)
@@ -211,6 +226,8 @@ class LayerModel:
         loss = 0.0
         for piece, arrays in zip(reversed(block.pieces), reversed(tape.pieces), strict=True):
             loss += self._stack.reverse(weights, piece, arrays, dstate, gradients, scratch, block.draw)
+        if tape.afresh and block.pieces and block.pieces[0].start == 0:
+            add_start_gradients(self.layers, dstate, gradients, slice(None))
         tape.rest()
         return loss
 

@@ -7,9 +7,11 @@ import numpy as np
 
 from rnnframe.arrays import Array, Arrays, Vector
 from rnnframe.contracts.head import Head
+from rnnframe.data.held import Links
 from rnnframe.data.pieces import Piece
 from rnnframe.data.sweep import Part, SweepClient
 from rnnframe.network.scratch import Scratch
+from rnnframe.network.ties import of_head
 from rnnframe.registry.blame import BlameNote
 
 
@@ -56,7 +58,7 @@ class LossFeed:
             return 0.0
         working = scratch.part(-1, (len(h), samples))
         counted = slice(len(h) - steps, None), slice(0, samples)
-        into = gradients.group("head")
+        into = of_head(self.head, gradients)
         with self.note:
             return self.head.reverse(weights, h[counted], piece.y, piece.weights, dh[counted], into, working)
 
@@ -66,6 +68,42 @@ class LossFeed:
 
     def take_inputs(self, piece: Piece, dx: Array) -> None:
         """Do nothing."""
+
+
+@attrs.frozen(eq=False)
+class StageFeed:
+    """The stages above: they receive the outputs of all steps, and return their gradient.
+
+    `loss` is where dL/dh comes from in the last stage.
+    """
+
+    links: Links
+    loss: LossFeed
+
+    def seen(self, weights: Arrays, piece: Piece, h: Array, scratch: Scratch) -> None:
+        """Pass the outputs on."""
+        if self.links.outputs is not None:
+            self.links.outputs.write(_part(piece), h)
+
+    def reverse(self, weights: Arrays, piece: Piece, h: Array, dh: Array, gradients: Vector, scratch: Scratch) -> float:
+        """Write dL/dh of a piece; in the last stage, return the sum of the losses."""
+        if self.links.gradient is None:
+            return self.loss.reverse(weights, piece, h, dh, gradients, scratch)
+        self.links.gradient.read(_part(piece), dh)
+        return 0.0
+
+    def wants_inputs(self, piece: Piece) -> bool:
+        """Tell whether there is a stage below."""
+        return self.links.below is not None
+
+    def take_inputs(self, piece: Piece, dx: Array) -> None:
+        """Pass dL/dx to the stage below."""
+        if self.links.below is not None:
+            self.links.below.add(_part(piece), dx)
+
+
+def _part(piece: Piece) -> Part:
+    return Part(piece.start, piece.start + piece.size[0], piece.samples)
 
 
 @attrs.frozen(eq=False)
@@ -104,7 +142,7 @@ class OutsideFeed:
         np.copyto(outputs, given)
         working = scratch.part(-1, (h.shape[0], h.shape[1]))
         with self.note:
-            self.head.readout.backward(weights, h, outputs, dh, gradients.group("head"), working)
+            self.head.readout.backward(weights, h, outputs, dh, of_head(self.head, gradients), working)
         return 0.0
 
     def wants_inputs(self, piece: Piece) -> bool:

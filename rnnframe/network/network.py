@@ -16,8 +16,8 @@ from rnnframe.contracts.loss import Loss
 from rnnframe.errors import OptionError, RunError, UsageError
 from rnnframe.network.placed import PlacedLayer
 from rnnframe.network.prediction import PredictingLayerModel
-from rnnframe.network.stages import check_stages
 from rnnframe.network.state_dict import Modules, head_of_width, read_state_dict, write_state_dict
+from rnnframe.network.ties import tied_head
 from rnnframe.registry.kernels import check_precision, made_by
 from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.registry.specs import render
@@ -77,13 +77,12 @@ class Network(PredictingLayerModel):
         self.cells = tuple(registry.cell(cell) for cell in cells)
         if not self.cells:
             raise UsageError("a network needs at least one cell, such as 'lstm:hidden=128'")
-        self.head = None if head is None else registry.head(head)
+        self.head = tied_head(self.cells, None if head is None else registry.head(head), registry)
         self.kernels = (NUMPY,) * len(self.cells)
         """The name of the kernels that compute each layer."""
         self.kernels_used: tuple[Kernels, ...] = ()
         """The kernels that compute a layer or the head."""
         self._place(_placed(self.cells, self.inputs, registry), self.head)
-        check_stages(self.layers, self.head)
         self._initialize(np.random.default_rng(seed), embedding_std)
 
     def _initialize(self, rng: np.random.Generator, embedding_std: float | None) -> None:

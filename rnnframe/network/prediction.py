@@ -14,8 +14,8 @@ from rnnframe.data.opening import open_inputs
 from rnnframe.data.pieces import Block, Piece
 from rnnframe.data.source import Source
 from rnnframe.errors import OptionError
-from rnnframe.network.chunk_model import LayerModel
 from rnnframe.network.scratch import Scratch
+from rnnframe.network.staged_model import StagedLayerModel
 from rnnframe.network.stream import Stream
 from rnnframe.network.stream_parts import StepBuffers
 from rnnframe.network.tapes import Tape
@@ -23,7 +23,7 @@ from rnnframe.network.weights import Weights
 from rnnframe.registry.kernels import check_precision
 
 
-class PredictingLayerModel(LayerModel):
+class PredictingLayerModel(StagedLayerModel):
     """A stack of layers and a head that is run forward."""
 
     kernels_used: tuple[Kernels, ...]

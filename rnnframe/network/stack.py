@@ -1,6 +1,6 @@
 """A stack of layers at work on one piece: a dense block up through the layers, and the gradient down again.
 
-Nothing here knows of cuts, but for the states that are zero before a piece.
+Nothing here knows of cuts, but for the states that begin again before a piece.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,8 @@ from rnnframe.network.feeds import Feed
 from rnnframe.network.placed import PlacedLayer
 from rnnframe.network.repetition import RepetitionCheck
 from rnnframe.network.scratch import Scratch
-from rnnframe.network.weights import Weights
+from rnnframe.network.starts import add_start_gradients, starts_of
+from rnnframe.network.weights import LayerWeights
 
 
 @attrs.frozen(eq=False)
@@ -43,10 +44,10 @@ class Stack:
     repetition: RepetitionCheck
 
     def forward(
-        self, weights: Weights, piece: Piece, arrays: Sequence[Arrays], scratch: Scratch, draw: Draw | None
+        self, weights: LayerWeights, piece: Piece, arrays: Sequence[Arrays], scratch: Scratch, draw: Draw | None
     ) -> None:
         """Run every layer from row 0 of its states."""
-        ended_with = self._reset(piece, arrays)
+        ended_with = self._reset(weights, piece, arrays)
         for block, at in self._passes(weights, piece, arrays, scratch, draw):
             with at.note:
                 at.layer.forward(block)
@@ -56,7 +57,7 @@ class Stack:
 
     def rebuild(
         self,
-        weights: Weights,
+        weights: LayerWeights,
         piece: Piece,
         arrays: Sequence[Arrays],
         scratch: Scratch,
@@ -64,7 +65,7 @@ class Stack:
         retention: TapeRetention,
     ) -> None:
         """Make the arrays again that are not retained; row 0 of every state is there."""
-        ended_with = self._reset(piece, arrays)
+        ended_with = self._reset(weights, piece, arrays)
         for block, at in self._passes(weights, piece, arrays, scratch, draw):
             if at.lacks_arrays(retention):
                 with at.note:
@@ -73,7 +74,7 @@ class Stack:
 
     def reverse(
         self,
-        weights: Weights,
+        weights: LayerWeights,
         piece: Piece,
         arrays: Sequence[Arrays],
         dstate: Vector,
@@ -89,10 +90,10 @@ class Stack:
         top = len(self.layers) - 1
         dh = scratch.gradient("a", piece.size, self.layers[top].width)
         loss = self.feed.reverse(weights.head, piece, self.outputs(arrays), dh, gradients, scratch)
-        ended_with = self._reset(piece, arrays)
-        for block, at in reversed(self._passes(weights, piece, arrays, scratch, draw)):
-            wanted = at.number > 0 or self.feed.wants_inputs(piece)
-            dx = scratch.gradient("ba"[(top - at.number) % 2], piece.size, at.inputs) if wanted else None
+        ended_with = self._reset(weights, piece, arrays)
+        for place, (block, at) in reversed([*enumerate(self._passes(weights, piece, arrays, scratch, draw))]):
+            wanted = place > 0 or self.feed.wants_inputs(piece)
+            dx = scratch.input_gradient("ba"[(top - place) % 2], piece.size, at) if wanted else None
             carried = _running(dstate.group(at.prefix), piece)
             with at.note:
                 at.layer.backward(block, dh, carried, gradients.group(at.prefix), dx)
@@ -102,8 +103,10 @@ class Stack:
             self.feed.take_inputs(piece, dh)
         self._give_back(piece, arrays, ended_with)
         if piece.reset_samples is not None:
+            begun = piece.first + piece.reset_samples
+            add_start_gradients(self.layers, dstate, gradients, begun)
             for value in dstate.values():
-                value[piece.first + piece.reset_samples] = 0
+                value[begun] = 0
         return loss
 
     def outputs(self, arrays: Sequence[Arrays]) -> Array:
@@ -112,19 +115,19 @@ class Stack:
         return output
 
     def _passes(
-        self, weights: Weights, piece: Piece, arrays: Sequence[Arrays], scratch: Scratch, draw: Draw | None
+        self, weights: LayerWeights, piece: Piece, arrays: Sequence[Arrays], scratch: Scratch, draw: Draw | None
     ) -> list[tuple[BlockPass, PlacedLayer]]:
         """Return what each layer receives, from the inputs upwards."""
         x, reverse, passes = piece.x, piece.reverse, []
-        for at, of_layer, tape in zip(self.layers, weights.layers, arrays, strict=True):
-            working = scratch.part(at.number, piece.size)
+        for place, (at, of_layer, tape) in enumerate(zip(self.layers, weights.layers, arrays, strict=True)):
+            working = scratch.part(place, piece.size)
             block = BlockPass(of_layer, x, tape, working, at.inputs, at.number, piece.start, piece.samples, draw)
             passes.append((block if reverse is None else attrs.evolve(block, reverse=reverse), at))
             x, reverse = at.output(tape), None
         return passes
 
-    def _reset(self, piece: Piece, arrays: Sequence[Arrays]) -> list[Array]:
-        """Put zeros into row 0 of the states that are reset, and return what the piece before it has left there.
+    def _reset(self, weights: LayerWeights, piece: Piece, arrays: Sequence[Arrays]) -> list[Array]:
+        """Put starts into row 0 of the states that are reset, and return what the piece before it has left there.
 
         A row that is held for two pieces costs nothing in memory, and each sees its own values.
         """
@@ -132,8 +135,8 @@ class Stack:
             return []
         rows = self._first_rows(arrays)
         ended_with = [row[piece.reset_samples] for row in rows]
-        for row in rows:
-            row[piece.reset_samples] = 0
+        for row, start in zip(rows, starts_of(self.layers, weights.layers), strict=True):
+            row[piece.reset_samples] = start
         return ended_with
 
     def _give_back(self, piece: Piece, arrays: Sequence[Arrays], ended_with: list[Array]) -> None:

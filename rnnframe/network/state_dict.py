@@ -2,6 +2,7 @@
 
     "rnn.weight_ih_l0" [gates·H, inputs]    U transposed          "head.weight" [outputs, H]    V transposed
     "rnn.weight_hh_l0" [gates·H, H]         W transposed          "head.bias" [outputs]         c
+    "rnn.weight_hr_l0" [R, H]               P transposed, of an LSTM with a projection
     "rnn.bias_ih_l0", "rnn.bias_hh_l0"      b is their sum        "embedding.weight" [rows, E]  U is its product with
                                                                                                 U of the first layer
 
@@ -27,6 +28,8 @@ from rnnframe.registry.specs import Spec, field_types, render
 
 KINDS = {4: "lstm", 3: "gru", 1: "elman"}
 """The cell by the number of gates."""
+KNOWN = {"U", "W", "b", "bn", "P"}
+"""The parameters that a layer there has too."""
 FUNCTIONS = ("tanh", "relu")
 """What nn.RNN has as its nonlinearity."""
 
@@ -120,10 +123,15 @@ def write_state_dict(
     for number, (cell, (module, place)) in enumerate(zip(cells, modules, strict=True)):
         _check_known(cell, number)
         p = parameters.group(f"layer{number}")
+        if unknown := sorted(p.keys() - KNOWN):
+            raise OptionError(
+                f"layer{number} has {', '.join(unknown)}, which PyTorch does not have: start, norm = none"
+            )
         second = np.zeros_like(p["b"])
         if "bn" in p:
             second[-len(p["bn"]) :] = p["bn"]
         arrays = {"weight_ih": p["U"].T, "weight_hh": p["W"].T, "bias_ih": p["b"], "bias_hh": second}
+        arrays |= {"weight_hr": p["P"].T} if "P" in p else {}
         if number == 0 and embedding is not None:
             written[within(embedding, "weight")] = p["U"]
             arrays["weight_ih"] = np.eye(len(p["b"]), dtype=p["U"].dtype)
@@ -141,12 +149,17 @@ def _layer(names: StateNames, module: str, number: int, nonlinearity: str) -> tu
     def called(name: str) -> str:
         return within(module, f"{name}_l{number}")
 
-    for name, what in ((f"{called('weight_hh')}_reverse", "two directions"), (called("weight_hr"), "a projection")):
-        if name in names.left:
-            raise UsageError(f"the state dict has {name!r}, of a layer with {what}; there is no such cell here")
-    W = names.take(called("weight_hh"), None, None)
-    gates, rest = divmod(len(W), max(1, W.shape[1]))
-    if rest or gates not in KINDS:
+    backwards = f"{called('weight_hh')}_reverse"
+    if backwards in names.left:
+        raise UsageError(
+            f"the state dict has {backwards!r}, of a layer with two directions; there is no such cell here"
+        )
+    W, P = names.take(called("weight_hh"), None, None), None
+    if called("weight_hr") in names.left:  # a projection, as LSTMs alone have it
+        P = names.take(called("weight_hr"), W.shape[1], None)
+    H = W.shape[1] if P is None else P.shape[1]
+    gates, rest = divmod(len(W), max(1, H))
+    if rest or gates not in KINDS or (P is not None and KINDS[gates] != "lstm"):
         raise UsageError(f"{called('weight_hh')!r} has the shape {list(W.shape)}; expected [4H, H], [3H, H] or [H, H]")
     U = names.take(called("weight_ih"), len(W), None)
     both = [called("bias_ih"), called("bias_hh")]
@@ -154,10 +167,12 @@ def _layer(names: StateNames, module: str, number: int, nonlinearity: str) -> tu
         first = second = np.zeros(len(W), names.dtype)
     else:
         first, second = (names.take(name, len(W)) for name in both)
-    H, kind = W.shape[1], KINDS[gates]
+    kind = KINDS[gates]
     arrays = {"U": U.T, "W": W.T, "b": np.where(second == 0, first, first + second)}  # -0 + 0 would be 0
     if kind == "gru":
         arrays["b"][2 * H :], arrays["bn"] = first[2 * H :], second[2 * H :]
+    if P is not None:
+        return f"{kind}:hidden={H},projection={len(P)}", {**arrays, "P": P.T}
     options = {"elman": f",activation={nonlinearity}", "gru": ",reset=after"}.get(kind, "")
     return f"{kind}:hidden={H}{options}", arrays
 

@@ -55,6 +55,7 @@ class Stream:
         self._lookup = running.data_format.lookup
         self._state = running.new_state(self.batch)
         self._states = {name: before for name, before, _ in self._buffers.states()}
+        self._starts = dict(zip(self._states, self._buffers.starts(), strict=True))
         self._row, self._numbers = np.zeros((self.batch, network.inputs), network.dtype), np.zeros(self.batch, np.int64)
         self._dtype, self._shape = self._row.dtype, self._row.shape
         self._dense = self._made(self._row[None])
@@ -132,7 +133,7 @@ class Stream:
         return DataError(f"x has shape {list(x.shape)} and holds {x.dtype}; a step of this stream takes {wanted}")
 
     def reset(self, samples: Iterable[int] | None = None) -> None:
-        """Begin again with a state of zeros.
+        """Begin again, with a state of zeros or with learnt starts.
 
         Parameters
         ----------
@@ -145,9 +146,11 @@ class Stream:
             For what is no number of a sample.
         """
         with self._turn.take():
-            chosen: Any = slice(None) if samples is None else self._places(samples)
-            for before in self._states.values():
-                before[chosen] = 0
+            self._begin(slice(None) if samples is None else self._places(samples))
+
+    def _begin(self, samples: Any) -> None:
+        for name, before in self._states.items():
+            before[samples] = self._starts[name]
 
     def _places(self, samples: Iterable[int]) -> Array:
         places = np.asarray(as_array(samples if isinstance(samples, Sequence) else [*samples], "samples"))
@@ -161,7 +164,7 @@ class Stream:
     def state(self) -> Vector:
         """The state after the last step, a copy: name -> [B, width], as `Inference.predict` takes and returns it.
 
-        What is assigned to it is the state that the next step begins with; None is one of zeros.
+        What is assigned to it is the state that the next step begins with; None is the one after `reset`.
         """
         with self._turn.take():
             state = self._running.new_state(self.batch)
@@ -172,6 +175,8 @@ class Stream:
     @state.setter
     def state(self, given: Arrays | None) -> None:
         with self._turn.take():
+            if given is None:
+                return self._begin(slice(None))
             fill_state(self._state, given, self.batch, slice(None))
             for name, before in self._states.items():
                 before[...] = self._state[name]

@@ -15,6 +15,7 @@ from rnnframe.contracts.loss import Loss
 from rnnframe.contracts.steps import AdvanceStep, InputStep, LayerStep, PredictionStep, ReadoutStep, StepPart
 from rnnframe.network.placed import PlacedLayer, head_note
 from rnnframe.network.scratch import Scratch
+from rnnframe.network.starts import starts_of
 from rnnframe.network.tapes import Tape
 from rnnframe.network.weights import Weights
 from rnnframe.registry.registry import Registry
@@ -52,6 +53,10 @@ class StepBuffers:
         for at, arrays in zip(self.layers, self.arrays, strict=True):
             for name in at.state:
                 yield f"{at.prefix}.{name}", arrays[name][0], arrays[name][1]
+
+    def starts(self) -> list[Array | int]:
+        """Return what each of these states begins with."""
+        return list(starts_of(self.layers, self.weights.layers))
 
     def parts(self, x: Array) -> list[tuple[StepPart, AbstractContextManager[Any] | None]]:
         """Return the parts of a step with inputs x [1, B, inputs] or [1, B], each with what names it in errors.

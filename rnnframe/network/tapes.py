@@ -57,17 +57,17 @@ class Tape:
     """What one chunk leaves for its reverse, of all layers: what is kept in one flat vector, the rest in `shared`.
 
     Of a state that is not kept, the rows before and after the chunk are (`Views.ends`). The tape remembers how the
-    chunk was cut that was run last. Views of the arrays are made when they are first used. `rest` drops them again
-    where they take much memory compared with the arrays: there may be one tape for every step of the sequence.
+    chunk was cut that was run last, and if that run began `afresh`. Views of the arrays are made when first used, and
+    `rest` drops them where they take much memory beside the arrays: there may be one tape for every step.
     """
 
     _views: Views | None
-    __slots__ = ("_cuts", "_flat", "_larger", "_made_by", "_steps", "_views", "_whole", "number")
+    __slots__ = ("_cuts", "_flat", "_larger", "_made_by", "_steps", "_views", "_whole", "afresh", "number")
 
     def __init__(self, flat: Array, made_by: "TapeFactory") -> None:
         self.number, self._flat, self._made_by, self._steps, self._views = next(_numbers), flat, made_by, 0, None
-        self._cuts: Array | None = None
-        """First sample, steps and samples of each piece; None where the chunk has no cut, but all of `_steps`."""
+        self.afresh = False
+        self._cuts: Array | None = None  # first sample, steps and samples of each piece; None: all of `_steps`, uncut
         self._whole: dict[int, Views] | None = None
         self._larger: dict[tuple[int, str], Array] | None = None
 

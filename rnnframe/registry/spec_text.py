@@ -2,6 +2,9 @@
 
 from rnnframe.errors import OptionError
 
+DEEPEST = 20
+"""Layers inside layers; what reads them calls itself for each."""
+
 
 def split(text: str, mark: str, where: str = "") -> list[str]:
     """Return the parts of a text between marks outside of double quotes; raises `OptionError` for an open quote."""
@@ -32,6 +35,8 @@ def split_brackets(text: str, kind: str) -> tuple[str, str | None, str]:
     depth = 0
     for end, sign in enumerate(text):
         depth += (sign == "(") - (sign == ")")
+        if depth > DEEPEST:
+            raise OptionError(f"{kind} {text[:40]!r}...: brackets stand more than {DEEPEST} deep; write fewer")
         if sign == ")" and not depth:
             return text[:start], text[start + 1 : end], text[end + 1 :]
     raise OptionError(f"{kind} {text!r}: a bracket is not closed; write name(layer layer):key=value")

@@ -69,17 +69,37 @@ def load_run(path: str | Path, checkpoint: str = BEST, registry: Registry | None
     return attrs.evolve(_of_run(folder.path, checkpoint, registry), batch=batch)
 
 
+def weights_file(path: str | Path, checkpoint: str = BEST) -> tuple[Path, int]:
+    """Return the file that `load_model` takes weights from, and how many batches they were trained for.
+
+    Raises `RunError` or `OptionError`, as `load_model` does.
+    """
+    path = Path(path)
+    if path.is_dir() and checkpoint != BEST:
+        checkpoints = Checkpoints(path / CHECKPOINTS)
+        number = checkpoints.newest() if checkpoint == LAST else _numbered(checkpoints, checkpoint)
+        return checkpoints.path(number), number
+    file = path / WEIGHTS if path.is_dir() else path
+    number = read_tensors(file, prefix="none of them")[1].get("number", 0)
+    return file, number if isinstance(number, int) else 0
+
+
 def _of_run(path: Path, checkpoint: str, registry: Registry) -> TaskModel:
     if checkpoint == BEST:
         return _task_model(path / WEIGHTS, "", registry)
     checkpoints = Checkpoints(path / CHECKPOINTS)
     if checkpoint == LAST:
         return checkpoints.of_newest(lambda number: _task_model(checkpoints.path(number), "parameters/", registry))
+    return _task_model(checkpoints.path(_numbered(checkpoints, checkpoint)), "parameters/", registry)
+
+
+def _numbered(checkpoints: Checkpoints, checkpoint: str) -> int:
+    """Return the number that a text is; raises `OptionError` where there is no such checkpoint."""
     numbers = checkpoints.numbers()
     if checkpoint not in map(str, numbers):
         there = ", ".join(map(str, numbers)) or "none"
         raise OptionError(f"checkpoint={checkpoint} is invalid; expected best, last or a number (there: {there})")
-    return _task_model(checkpoints.path(int(checkpoint)), "parameters/", registry)
+    return int(checkpoint)
 
 
 def _task_model(file: Path, group: str, registry: Registry) -> TaskModel:

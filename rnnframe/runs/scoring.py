@@ -1,6 +1,7 @@
 """Judging a network on examples, and predicting for them; nothing is remembered but the current state."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -8,9 +9,13 @@ from rnnframe.arrays import Arrays
 from rnnframe.contracts.dataset import Examples, Predicted
 from rnnframe.data.batch import Batch
 from rnnframe.engine.inference import Evaluation, Inference
+from rnnframe.engine.parts_inference import PartsInference
 from rnnframe.errors import DataError
 from rnnframe.network.network import Network
 from rnnframe.runs.confusion import Confusion
+
+Judging: TypeAlias = Inference[Network] | PartsInference[Network]
+"""What runs the network."""
 
 
 @attrs.frozen(kw_only=True)
@@ -26,7 +31,7 @@ class Score:
     confusion: Confusion | None = None
 
 
-def score(inference: Inference[Network], examples: Examples) -> Score:
+def score(inference: Judging, examples: Examples) -> Score:
     """Return how well a network does; raises `DataError` for examples without any targets that can be judged.
 
     A batch without targets is run for its state.
@@ -45,13 +50,13 @@ def score(inference: Inference[Network], examples: Examples) -> Score:
 class _Judge:
     """Goes through examples once and adds up their losses; it predicts as far as a measure asks for it."""
 
-    def __init__(self, inference: Inference[Network], examples: Examples) -> None:
+    def __init__(self, inference: Judging, examples: Examples) -> None:
         self.loss, self.count = 0.0, 0.0
         self._inference = inference
         self._examples = examples
         self.confusion = Confusion(examples.classes) if examples.classes else None
         self._batches = iter(examples.batches())
-        self._state: Arrays | None = None
+        self._state: Any | None = None
 
     def predictions(self) -> Iterator[Predicted]:
         """Yield what the network predicts, batch by batch."""
@@ -98,8 +103,8 @@ def predictions(inference: Inference[Network], examples: Examples) -> Iterator[P
 
 
 def _predicted(
-    inference: Inference[Network], examples: Examples, batch: Batch, state: Arrays | None
-) -> tuple[Predicted, Evaluation | None, Arrays]:
+    inference: Judging, examples: Examples, batch: Batch, state: Any | None
+) -> tuple[Predicted, Evaluation | None, Any]:
     """Return what is predicted for a batch, how good it is where there are targets, and the state after it."""
     if batch.y is None:
         outputs, after = inference.predict(batch.x, state, batch.lengths, batch.resets)

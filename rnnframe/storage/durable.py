@@ -5,6 +5,7 @@ is on the disk too. Only a plain file is opened: a link could lead out of the fo
 """
 
 import errno
+import hashlib
 import os
 import stat
 import sys
@@ -62,6 +63,12 @@ def read_whole(path: Path) -> bytes:
     """Return the contents of a plain file; raises `OSError`."""
     with open(open_plain(path, os.O_RDONLY), "rb") as file:
         return file.read()
+
+
+def file_digest(path: str | Path) -> str:
+    """Return the SHA-256 of a file; raises `OSError` or `ValueError`."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_replaceable(path: Path) -> None:

@@ -13,7 +13,6 @@ import numpy as np
 from rnnframe.arrays import Array, Arrays, Vector
 from rnnframe.contracts.kernels import NUMPY
 from rnnframe.data.draws import Draw
-from rnnframe.data.state import fill_state
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.inference import Inference
 from rnnframe.errors import UsageError
@@ -64,7 +63,7 @@ def numeric_state_gradient(
     losses = _Losses(engine, x, y, lengths, resets)
     batch = int(np.shape(x)[1])
     start = engine.network.new_state(batch)
-    fill_state(start, state, batch, slice(None))
+    engine.network.fill_state(start, state, batch, slice(None))
     slopes: Vector = engine.network.new_state(batch)
     losses.differentiate(start.flat, slopes.flat, start)
     return slopes

@@ -123,6 +123,19 @@ class TaskTests(Suite):
         if found is not None:
             fail(f"valid is {found!r:.60}; expected None, since held_out is 0 and `takes` has 'all'")
 
+    def test_it_goes_on_with_what_a_model_has_learnt(self) -> None:
+        """With "learnt" in `takes`, data that is opened with what it has taught makes the same network and batches."""
+        task, data = self.subject, self._opened()
+        if "learnt" not in task.takes:
+            skip(f"task {task.name!r} learns anew from all data that it opens")
+        again = task.open(attrs.evolve(self.setting, learnt=data.learnt))
+        for name in ("inputs", "looked_up", "head", "learnt", "digest"):
+            found, wanted = getattr(again, name), getattr(data, name)
+            if found != wanted:
+                fail(f"{name} is {found!r:.80} where setting.learnt is given; expected {wanted!r:.80}, as without")
+        for n in _some(data):
+            _expect_same(f"batch {n} with setting.learnt", again.batch(0, n), data.batch(0, n))
+
     def _opened(self) -> Dataset:
         opened: Dataset = self.subject.open(self.setting)
         return opened

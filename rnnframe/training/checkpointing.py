@@ -1,6 +1,7 @@
 """From a training to a checkpoint and back, bit for bit."""
 
 import sys
+from typing import Any
 
 import attrs
 import numpy as np
@@ -63,6 +64,13 @@ def resume_training(run: RunFolder, prepared: Prepared) -> tuple[Progress, Vecto
     run.mend_weights(checkpoint)
     _remark_on_blas(progress, where)
     return progress, state
+
+
+def learnt_before(run: RunFolder | None, group: Group) -> dict[str, Any] | None:
+    """Return what the run that is resumed says was learnt, on all ranks; None for a new training."""
+    made = run.load().model.get("learnt") if run is not None and run.locked else None
+    told = group.tell(made)
+    return None if told is None else dict(told)
 
 
 def begin_together(

@@ -121,8 +121,11 @@ class TrainingLoop:
         return better
 
     def _look(self) -> None:
-        latest = self._batches.latest
-        if latest is not None and (record := look(self._prepared, self._progress, latest)):
+        if self._batches.latest is None:
+            return
+        batch, before = self._batches.latest
+        whole = None if before is None else self._prepared.trainer.engine.complete_state(before)
+        if self._group.rank == 0 and (record := look(self._prepared, self._progress, batch, whole)):
             self._watchers.on_gradients(record)
 
     def _judge(self, place: str) -> bool:

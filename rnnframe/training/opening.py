@@ -1,7 +1,7 @@
 """Opens the data of a training, and the file that is held out where one is named."""
 
-import hashlib
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -9,16 +9,18 @@ from rnnframe.contracts.dataset import Dataset
 from rnnframe.contracts.task import Task
 from rnnframe.errors import DataError, RunError
 from rnnframe.registry.registry import Registry
+from rnnframe.storage.durable import file_digest
 from rnnframe.training.options import TrainingOptions
 
 
-def open_data(options: TrainingOptions, task: Task, registry: Registry) -> Dataset:
+def open_data(options: TrainingOptions, task: Task, registry: Registry, learnt: Any = None) -> Dataset:
     """Return the data to train on, with its held-out part where there is one; raises `UsageError` or `RunError`.
 
     A held-out file is read with what was learnt from the training data, as `rnnframe evaluate --data` would read it.
+    learnt: what the model has learnt that the training starts from.
     """
     with registry.blame("task", type(task)):
-        opened = task.open(options.setting(task))
+        opened = task.open(options.setting(task, learnt))
     if options.valid is None:
         return opened
     check_valid_file(options)
@@ -50,8 +52,7 @@ def check_valid_file(options: TrainingOptions) -> None:
 
 def _digest(path: str) -> str:
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(path)
     except (OSError, ValueError) as error:
         raise DataError(
             f"cannot read the held-out file {path!r}: {getattr(error, 'strerror', None) or error}"

@@ -85,6 +85,18 @@ class TrainingOptions:
     steps: int = attrs.field(
         default=64, validator=ge(1), metadata={"help": "length of a training sequence, if the data is one long stream"}
     )
+    init_from: str | None = attrs.field(
+        default=None,
+        metadata={
+            "help": "run whose weights the training starts from; with its task, its network and what it has learnt "
+            "(scales, symbols, classes), on other data",
+            "metavar": "RUN",
+        },
+    )
+    init_checkpoint: str = attrs.field(
+        default="best",
+        metadata={"help": "weights of that run: best, last, or the number of a checkpoint", "metavar": "NAME"},
+    )
     epochs: int = attrs.field(default=6, validator=ge(1), metadata={"help": "passes over the data"})
     held_out: float = attrs.field(
         default=0.1,
@@ -166,14 +178,23 @@ class TrainingOptions:
     valid_digest: str | None = None
     """SHA-256 of the file `valid`, which a run writes down; another file is refused."""
 
+    init_number: int | None = None
+    """Batches that the weights of `init_from` were trained for, which a run writes down."""
+    init_digest: str | None = None
+    """SHA-256 of the file of these weights; others are refused."""
+
     @property
     def groups(self) -> tuple[ParameterGroup, ...]:
         """The groups of parameters that `freeze` and `group` name."""
         frozen = [ParameterGroup(pattern, freeze=True) for pattern in self.freeze]
         return (*frozen, *map(ParameterGroup.parse, self.group))
 
-    def setting(self, task: Task) -> Setting:
-        """Return what a task is told; raises `OptionError` for an option that means nothing to it."""
+    def setting(self, task: Task, learnt: Any = None) -> Setting:
+        """Return what a task is told; raises `OptionError` for an option that means nothing to it.
+
+        learnt: what a model has learnt that goes on with this data, with the option `init_from`.
+        """
+        self._check_start(task)
         share = self._held_out(task)
         for name in ("data", "steps", "held_out"):
             value = getattr(self, name)
@@ -182,7 +203,20 @@ class TrainingOptions:
                 raise OptionError(
                     f"task {task.name!r} takes no {flag} ({value}); leave it out (see `rnnframe show {task.name}`)"
                 )
-        return Setting(data=self.data, batch=self.batch, steps=self.steps, held_out=share, seed=self.seed)
+        return Setting(
+            data=self.data, batch=self.batch, steps=self.steps, held_out=share, seed=self.seed, learnt=learnt
+        )
+
+    def _check_start(self, task: Task) -> None:
+        if (
+            self.init_from is None
+            and self.init_checkpoint != attrs.fields_dict(TrainingOptions)["init_checkpoint"].default
+        ):
+            raise OptionError(f"--init-checkpoint ({self.init_checkpoint}) is of a run; name it with --init-from RUN")
+        if self.init_from is not None and "learnt" not in task.takes:
+            raise OptionError(
+                f"task {task.name!r} cannot go on with what a run has learnt; leave out --init-from {self.init_from}"
+            )
 
     def _held_out(self, task: Task) -> float:
         """Return the share of the data that is held out: none of it where a file is; raises `OptionError`."""

@@ -1,6 +1,7 @@
 """From options to all that a training is made of: data, network, engine, trainer."""
 
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.ranks import ALONE
-from rnnframe.errors import GroupError, UsageError
+from rnnframe.errors import GroupError, OptionError, UsageError
 from rnnframe.inspection.gradients import check_watchable
 from rnnframe.network.network import Network
 from rnnframe.registry.kinds import kind_of
@@ -24,6 +25,7 @@ from rnnframe.runs.model import TaskModel
 from rnnframe.training.course import Course
 from rnnframe.training.opening import open_data, with_valid_file
 from rnnframe.training.options import TrainingOptions
+from rnnframe.training.starting import Start
 from rnnframe.training.trainer import Trainer
 from rnnframe.training.windows import RealUpdates
 
@@ -58,31 +60,34 @@ class Prepared:
 
 
 def prepare(
-    options: TrainingOptions, task: Task | None, data: Dataset | None, registry: Registry, group: Group = ALONE
+    options: TrainingOptions,
+    task: Task | None,
+    data: Dataset | None,
+    registry: Registry,
+    group: Group = ALONE,
+    learnt: Mapping[str, Any] | None = None,
 ) -> Prepared:
     """Open what is not given, settle the options, and make the network and its trainer of them; raises `UsageError`.
 
-    In a group, rank 0 settles the options for all.
+    In a group, rank 0 settles the options for all. learnt: what the checkpoint of a training that started from a run
+    says was learnt, where it is resumed.
     """
     if group.size > 1 and options.data == "-":
         raise UsageError("standard input goes to one process alone; give --data FILE where ranks share a training")
     named = registry.task(options.task) if task is None else task
-    opened = open_data(options, named, registry) if data is None else data
+    start = _start(options, named, registry, learnt)
+    options = options if start is None else start.options
+    opened = open_data(options, named, registry, start and start.learnt) if data is None else data
     options = with_valid_file(options)
-    network = Network(
-        cells=stacked(options.cell, options.layers),
-        head=opened.head,
-        inputs=opened.inputs,
-        seed=options.seed,
-        dtype=options.dtype,
-        embedding_std=options.embedding_std if opened.looked_up else None,
-        registry=registry,
-        precision=options.precision,
-    )
+    opened = attrs.evolve(opened, remarks=(*start.remarks(named), *opened.remarks)) if start else opened
+    network = _network(options, opened, registry)
+    if start is not None:
+        start.begin(network)
+    _check_directions(named, network)
     shapes = {opened.shape(number) for number in range(opened.batches)}
     if task is not None or ":" in options.task:
         options = attrs.evolve(options, task=render(named))  # which may know better where its files are
-    _check_data(opened, group)
+    _check_alike(options, opened, group)
     if group.size > 1 and options.shards is None:
         options = attrs.evolve(options, shards=group.size)
     options = group.tell(settled(options, network, max(shapes), registry) if group.rank == 0 else None)
@@ -90,7 +95,7 @@ def prepare(
         network, options.store, options.chunk, options.shards, registry, options.kernels, options.seed, group
     )
     if options.watch_gradients:
-        check_watchable(engine.store)
+        check_watchable(engine.store, network)
     rate = registry.learning_rate(options.rate)
     trainer = Trainer(
         engine,
@@ -109,12 +114,43 @@ def prepare(
     return Prepared(options=options, data=opened, model=model, trainer=trainer, registry=registry)
 
 
-def _check_data(data: Dataset, group: Group) -> None:
-    """Raise `GroupError` where a rank has read other data than rank 0."""
-    digests = group.gather(data.digest)
-    other = next((rank for rank, digest in enumerate(digests) if digest != digests[0]), None)
-    if other is not None:
-        raise GroupError(f"{group.where(other)} has read other data than {group.where(0)}; give all the same file")
+def _start(options: TrainingOptions, task: Task, registry: Registry, learnt: Mapping[str, Any] | None) -> Start | None:
+    if options.init_from is None:
+        return None
+    options.setting(task)  # a task that cannot start so says so before anything is read
+    return Start.read(options, task, registry) if learnt is None else Start.resumed(options, task, learnt)
+
+
+def _check_directions(task: Task, network: Network) -> None:
+    """Raise `OptionError` for layers that would read what they are to predict."""
+    if task.predicts_inputs and network.both_ways:
+        raise OptionError(
+            f"task {task.name!r} predicts what comes next, and layers of two directions read it in x; "
+            "take layers of one direction"
+        )
+
+
+def _network(options: TrainingOptions, data: Dataset, registry: Registry) -> Network:
+    return Network(
+        cells=stacked(options.cell, options.layers),
+        head=data.head,
+        inputs=data.inputs,
+        seed=options.seed,
+        dtype=options.dtype,
+        embedding_std=options.embedding_std if data.looked_up else None,
+        registry=registry,
+        precision=options.precision,
+    )
+
+
+def _check_alike(options: TrainingOptions, data: Dataset, group: Group) -> None:
+    """Raise `GroupError` where a rank was given other options than rank 0, or has read other data."""
+    told = group.gather((options, data.digest))
+    for rank, (its_options, its_digest) in enumerate(told):
+        if its_options != told[0][0]:
+            raise GroupError(f"{group.where(rank)} has other options than {group.where(0)}; start all with the same")
+        if its_digest != told[0][1]:
+            raise GroupError(f"{group.where(rank)} has read other data than {group.where(0)}; give all the same file")
 
 
 def settled(options: TrainingOptions, network: Network, shape: tuple[int, int], registry: Registry) -> TrainingOptions:

@@ -26,7 +26,7 @@ from rnnframe.runs.layout import CONFIG
 from rnnframe.runs.model import TaskModel
 from rnnframe.runs.recording import MetricsFile
 from rnnframe.runs.scoring import Score
-from rnnframe.training.checkpointing import begin_together, resume_training
+from rnnframe.training.checkpointing import begin_together, learnt_before, resume_training
 from rnnframe.training.loop import TrainingLoop
 from rnnframe.training.options import TrainingOptions
 from rnnframe.training.preparation import prepare
@@ -93,7 +93,9 @@ class Training:
         self.run = folder = run if isinstance(run, RunFolder | None) else RunFolder.fresh(run)
         try:
             watchers = Watchers.open(observers, folder.path if folder else None, registry)
-            self._prepared = prepared = prepare(options or TrainingOptions(), task, data, registry, group)
+            options = options or TrainingOptions()
+            learnt = learnt_before(folder, group) if options.init_from is not None else None
+            self._prepared = prepared = prepare(options, task, data, registry, group, learnt)
             self.options, self.data = prepared.options, prepared.data
             self.trainer = prepared.trainer
             self.progress, state = Progress(), None

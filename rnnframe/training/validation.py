@@ -5,7 +5,7 @@ import zlib
 
 from rnnframe.contracts.dataset import Examples
 from rnnframe.contracts.kernels import NUMPY
-from rnnframe.engine.inference import Inference
+from rnnframe.engine.parts_inference import PartsInference
 from rnnframe.errors import GroupError, NonFiniteError, UsageError
 from rnnframe.runs.scoring import Score, score
 from rnnframe.training.preparation import Prepared
@@ -18,7 +18,7 @@ class Validation:
     def __init__(self, prepared: Prepared) -> None:
         self._trainer = prepared.trainer
         self._group = prepared.trainer.engine.group
-        self._chunk = prepared.options.chunk
+        self._chunk, self._parts = prepared.options.chunk, prepared.options.shards or 1
         self._examples = prepared.data.valid
         self._goes_on = prepared.options.on_nonfinite == "skip"
 
@@ -31,26 +31,25 @@ class Validation:
         return self._judged(self._examples)
 
     def _judged(self, examples: Examples) -> Score:
-        """Return how well the network does on examples; raises `NonFiniteError`. In a group, rank 0 judges for all.
+        """Return how well the network does on examples; raises `NonFiniteError`. The ranks of a group share the work.
 
-        Raises `GroupError` where the parameters of a rank are others, as on processors that round otherwise.
+        Rank 0 has the last word, so that all go on alike. Raises `GroupError` where the parameters of a rank are
+        others, as on processors that round otherwise.
         """
-        group = self._group
-        self._check_parameters()
-        found: Score | NonFiniteError | None = None
-        if group.rank == 0:
-            try:
-                network = self._trainer.averaged  # whose kernels were chosen
-                found = score(Inference(network, self._chunk, NUMPY), examples)
-            except NonFiniteError as error:
-                found = error
-        found = group.tell(found)
+        self.check_parameters()
+        found: Score | NonFiniteError
+        try:
+            network = self._trainer.averaged  # whose kernels were chosen
+            found = score(PartsInference(network, self._chunk, NUMPY, self._parts, self._group), examples)
+        except NonFiniteError as error:
+            found = error
+        found = self._group.tell(found)
         if isinstance(found, NonFiniteError):
             raise found
-        assert found is not None  # rank 0 has told it
         return found
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
+        """Raise `GroupError` where the parameters of a rank are not those of rank 0."""
         group, parameters = self._group, self._trainer.engine.network.parameters
         sums = group.gather(zlib.crc32(parameters.flat.tobytes()) if group.size > 1 else 0)
         other = next((rank for rank, each in enumerate(sums) if each != sums[0]), None)
@@ -66,6 +65,7 @@ class Validation:
         Where nothing is held out there is nothing to evaluate, and no moment is better than another.
         """
         if self._examples is None:
+            self.check_parameters()
             return False
         try:
             found = self._judged(self._examples)

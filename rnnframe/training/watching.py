@@ -14,9 +14,8 @@ from rnnframe.training.preparation import Prepared
 from rnnframe.training.progress import Progress
 
 
-def look(prepared: Prepared, progress: Progress, latest: tuple[Batch, Vector | None]) -> GradientRecord | None:
+def look(prepared: Prepared, progress: Progress, batch: Batch, before: Vector | None) -> GradientRecord | None:
     """Return what is seen of the gradient of a batch with the state before it; None where there is no finite one."""
-    batch, before = latest
     if is_stream(batch.x):  # which is read once
         return None
     try:

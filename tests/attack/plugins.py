@@ -106,7 +106,7 @@ def try_all(folder: Path) -> None:
         refused += code != 0
         if fault(code, out, err):
             failures.append(f"{name}: {code} {out[:80]!r} {err[:300]!r}")
-    print(json.dumps({"tried": len(sources), "refused": refused, "failures": failures}))
+    print(json.dumps({"tried": len(sources), "refused": refused, "failed": failures}))
 
 
 if __name__ == "__main__":

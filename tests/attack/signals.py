@@ -2,8 +2,8 @@
 
     python signals.py FOLDER SEED COUNT SECONDS
 
-One line at most is said, and the run that is left goes on to the bits of one that nobody stopped. A traceback of Python
-before the program has begun is counted apart. Prints how many were tried, with which exit codes, and what failed.
+One line at most is said, and the run that is left goes on to the bits of one that nobody stopped. What Python
+prints while it starts itself is counted apart. Prints how many were tried, with which exit codes, and what failed.
 """
 
 import json
@@ -53,8 +53,8 @@ def attack(folder: Path, seed: int, count: int, seconds: float) -> dict[str, obj
         codes[process.returncode] += 1
         story = f"{tried}: {[each.name for each in sent]}: {process.returncode} {err[-300:]!r}"
         lines = [line for line in err.splitlines() if line and "go on with" not in line]
-        if "KeyboardInterrupt" in err and "__main__.py" not in err:
-            early += 1  # while Python and the package itself were imported: nobody can catch it there
+        if process.returncode == -signal.SIGINT and "rnnframe" not in err:
+            early += 1  # while Python itself starts: nobody can catch it there
         elif process.returncode not in EXPECTED or "Traceback" in err or len(lines) > 1:
             failed.append(story)
         if process.returncode:

@@ -17,6 +17,7 @@ from tests.benchmarks import (
     steps,
     stream,
     table_reading,
+    tables,
     torch_cells,
 )
 
@@ -36,6 +37,7 @@ BENCHMARKS = {
     "drop-in": drop_in,
     "public-tables": public_tables,
     "table-reading": table_reading,
+    "tables": tables,
 }
 
 

@@ -13,6 +13,9 @@ from .test_resume import same
 
 
 def test_every_option_of_train_can_stand_in_a_file(run: Run, text: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    small = ("--batch", 2, "--epochs", 1, "--sample", 0, "--quiet", "--dtype", "float64")
+    run("train", "--data", text, "--cell", "gru:hidden=4", "--cell", "elman:hidden=5", *small, "--out", old)
     values = {
         "task": "characters",
         "data": str(text),
@@ -27,6 +30,8 @@ def test_every_option_of_train_can_stand_in_a_file(run: Run, text: Path, tmp_pat
         "clip": "none",
         "batch": 2,
         "steps": 20,
+        "init_from": str(old),
+        "init_checkpoint": "last",
         "epochs": 3,
         "held_out": 0,
         "valid": str(text),

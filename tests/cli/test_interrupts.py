@@ -11,6 +11,7 @@ import pytest
 INTERRUPT = "import os, signal; os.kill(os.getpid(), signal.SIGINT)\n"
 MOMENTS = {
     "while a library is imported": ("click/__init__.py", INTERRUPT),
+    "while numpy is imported": ("numpy/__init__.py", INTERRUPT),
     "while a plugin is imported": ("plug.py", INTERRUPT),
     "while a hook is asked": (
         "plug.py",

@@ -8,6 +8,10 @@ class TestAffine(ReadoutTests):
     readout = "affine"
 
 
+class TestTied(ReadoutTests):
+    readout = "tied"
+
+
 class TestWeightedSoftmax(LossTests):
     loss = "softmax:classes=3,class_weights=1;0.5;2,smoothing=0.2"
 

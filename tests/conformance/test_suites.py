@@ -203,7 +203,23 @@ def test_importing_the_suites_imports_no_test_framework_and_rnnframe_imports_no_
         assert "rnnframe.testing" not in sys.modules
         import rnnframe.testing
         assert not {"pytest", "hypothesis"} & set(sys.modules), sys.modules.keys()
-        assert rnnframe.registry.registry.installed_registry.cache_info().currsize == 0
+        from rnnframe.registry.registry import installed_registry
+        assert installed_registry.cache_info().currsize == 0
+    """
+    subprocess.run([sys.executable, "-c", "\n".join(line.strip() for line in program.splitlines())], check=True)
+
+
+def test_importing_rnnframe_imports_what_is_asked_for_and_offers_every_public_name():
+    program = """
+        import sys
+        import rnnframe
+        assert not {"numpy", "pluggy", "attrs"} & set(sys.modules), sys.modules.keys()
+        assert {*rnnframe.__all__, "errors", "plugin", "schedules", "testing"} <= set(dir(rnnframe))
+        assert rnnframe.errors.RnnframeError is rnnframe.RnnframeError
+        assert callable(rnnframe.schedules.simulate)
+        assert not hasattr(rnnframe, "Netwrok")
+        from rnnframe import *
+        assert all(callable(globals()[name]) for name in rnnframe.__all__)
     """
     subprocess.run([sys.executable, "-c", "\n".join(line.strip() for line in program.splitlines())], check=True)
 

@@ -32,7 +32,10 @@ ONE_LINE = 1500  # characters; a line that lists all known names is long
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a data file, a configuration and a run that has been stopped."""
-    folder = tmp_path_factory.mktemp("whole")
+    return lay_out(tmp_path_factory.mktemp("whole"))
+
+
+def lay_out(folder: Path) -> Path:
     (folder / "text.txt").write_text(TEXT)
     write_data(folder)
     words = ("train", "--data", folder / "text.txt", *SMALL, "--stop-after", 19, "--out", folder / "run")

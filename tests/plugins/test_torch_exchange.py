@@ -62,13 +62,19 @@ def test_a_model_with_an_embedding_is_taken_over_from_any_module():
     assert np.abs(rf.Engine(network).predict(x.numpy())[0] - expected).max() < 1e-6
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
+def test_a_projection_goes_both_ways():
+    torch.manual_seed(0)
+    lstm, x = nn.LSTM(2, 5, 2, proj_size=3), torch.randn(6, 2, 2)
+    again = rft.to_torch(rft.from_torch(lstm))
+    assert torch.allclose(again(x)[0], lstm(x)[0], atol=1e-6)
+
+
 def test_what_has_no_counterpart_is_refused_in_one_line():
     with pytest.raises(UsageError, match=r"Linear holds no nn.RNN, nn.LSTM or nn.GRU"):
         rft.from_torch(nn.Linear(2, 2))
     with pytest.raises(UsageError, match="two directions"):
         rft.from_torch(nn.LSTM(2, 3, bidirectional=True))
-    with pytest.raises(UsageError, match="projection"):
-        rft.from_torch(nn.LSTM(2, 3, proj_size=2))
     dropped = nn.LSTM(2, 3, 2, dropout=0.5)
     with pytest.raises(UsageError, match=r"the dropout of 'LSTM' is not taken over; call eval\(\)"):
         rft.from_torch(dropped)

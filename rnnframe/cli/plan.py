@@ -113,10 +113,7 @@ def command(
     if ranks > 1:
         add_ranks(rows, plans, lambda spec: plan(spec, shards // ranks), ranks, between, calibration)
     if as_json:
-        about: dict[str, Any] = {"steps": steps, "batch": batch, "shards": shards}
-        about |= {"kernels": running.kernels, "precision": running.precision}
-        if running.stages:
-            about |= {"stages": len(running.stages), "held_bytes": held_bytes(running, steps, batch)}
+        about = {"steps": steps, "batch": batch, "shards": shards, **_about(running, steps, batch)}
         print_json({**about, "parameter_bytes": network.parameters.nbytes, "plans": rows})
     else:
         _print(rows, running, steps, shards)
@@ -131,6 +128,14 @@ def command(
         from rnnframe.cli.plan_picture import draw_plans
 
         draw_plans(plot, plan, [*(made for _, made in plans), *([drawn] if draw else [])], drawn, within, calibration)
+
+
+def _about(running: Network, steps: int, batch: int) -> dict[str, Any]:
+    """Return what JSON tells of the network as it is computed."""
+    about: dict[str, Any] = {"kernels": running.kernels, "precision": running.precision}
+    if running.stages:
+        about |= {"stages": len(running.stages), "held_bytes": held_bytes(running, steps, batch)}
+    return about
 
 
 def _print(rows: list[dict[str, Any]], running: Network, steps: int, shards: int) -> None:

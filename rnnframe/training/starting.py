@@ -48,7 +48,7 @@ def options_from(run: str | Path, *, registry: Registry | None = None, **options
 
 
 def with_network_of(values: Mapping[str, Any], registry: Registry | None = None) -> dict[str, Any]:
-    """Return options with the task, the cells, the dtype and the precision of the run that they start from, where they name none."""
+    """Return options with task, cells, dtype and precision of the run that they start from, where they name none."""
     if values.get("init_from") is None:
         return dict(values)
     model = _model_of(str(values["init_from"]), str(values.get("init_checkpoint", BEST)), registry)

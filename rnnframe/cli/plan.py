@@ -117,9 +117,7 @@ def command(
         print_json({**about, "parameter_bytes": network.parameters.nbytes, "plans": rows})
     else:
         _print(rows, running, steps, shards)
-        if running.stages:
-            held = human_bytes(held_bytes(running, steps, batch))
-            print_text(f"{len(running.stages)} stages, each by the same schedule; {held} between them in every row")
+        _print_stages(running, steps, batch)
         if ranks > 1:
             print_text(about_ranks(rows, ranks, shards, link))
     if within and not as_json:
@@ -128,6 +126,12 @@ def command(
         from rnnframe.cli.plan_picture import draw_plans
 
         draw_plans(plot, plan, [*(made for _, made in plans), *([drawn] if draw else [])], drawn, within, calibration)
+
+
+def _print_stages(running: Network, steps: int, batch: int) -> None:
+    if running.stages:
+        held = human_bytes(held_bytes(running, steps, batch))
+        print_text(f"{len(running.stages)} stages, each by the same schedule; {held} between them in every row")
 
 
 def _about(running: Network, steps: int, batch: int) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def _of_texts(pandas: Any, texts: "pd.Series", there: "pd.Series", name: str, re
         return _spread(texts, numbers)
     values = np.full(len(texts), None, object)
     values[texts.notna().to_numpy()] = there.to_numpy(object)
-    return Column(values, doubt or _doubt(pandas, texts, there, numbers, name))
+    doubt = doubt or _doubt(pandas, texts, there, numbers, name) or _odd_date(texts, there, name)
+    return Column(values, doubt)
 
 
 def _numbers(pandas: Any, there: "pd.Series") -> "pd.Series":
@@ -92,9 +93,27 @@ def _doubt(pandas: Any, texts: "pd.Series", there: "pd.Series", numbers: "pd.Ser
     way_out = "add decimal=comma, or " if re.fullmatch(r"[+-]?\d+,\d+", cell) else ""
     if there[cleaned.notna()].str.fullmatch(r"[+-]?\d{1,3}(,\d{3})*(\.\d*)?").all():
         way_out = f"add thousands=comma, {way_out or 'or '}"
+    if (
+        there[cleaned.notna()].str.fullmatch(r"[+-]?\d{1,3}(\.\d{3})*,\d+").all()
+        and there.str.contains(".", regex=False).any()
+    ):
+        way_out = "add decimal=comma,thousands=point, or "
     return (
         f"holds {cell[:40]!r} in row {rows[place]} of the data, which pandas reads as a text; {way_out}write plain "
         f"numbers, or leave the column out with exclude={quoted(name)}"
+    )
+
+
+def _odd_date(texts: "pd.Series", there: "pd.Series", name: str) -> str:
+    """Return why texts may be meant as dates; empty where they are not: all but a few are, or they have two forms."""
+    forms = [there.str.fullmatch(form.pattern).to_numpy(bool) for form in (_ISO, _DAY_OR_MONTH)]
+    usual = max(forms, key=np.count_nonzero)
+    if (forms[0] | forms[1]).mean() < _MOSTLY or usual.all():
+        return ""
+    rows, place = np.flatnonzero(texts.notna().to_numpy()) + 1, int(np.argmin(usual))
+    return (
+        f"holds {there.iloc[place][:40]!r} in row {rows[place]} of the data among dates such as "
+        f"{there.iloc[int(np.argmax(usual))]!r}; mend it, or leave the column out with exclude={quoted(name)}"
     )
 
 

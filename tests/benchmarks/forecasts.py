@@ -3,15 +3,18 @@
     python -m tests.benchmarks forecasts [--only NAME,...] [--hidden N] [--seed N]
 
 The series are those that the wheels of sktime, statsmodels and vega_datasets carry, downloaded by pip and unpacked. The
-last fifth of each is set apart. The GRU is trained on the rows before it, the last fifth of which choose the epoch; all
-series have one command line, in which horizon, season and epochs follow from the series. Forecasts are then made at
-the same rows of the part set apart by all three: `rnnframe backtest` of the GRU, which is not trained again, and an
-ETS model whose form (AICc) and parameters are those of the rows before, and which is smoothed up to each row. Errors
-are scaled by those of the seasonal-naive forecast on the rows before. Needs statsmodels and pandas.
+last fifth of each is set apart. The GRU is trained on the rows before it, the last fifth of which choose the epoch, and
+whether logarithms are learnt where all values are above 0; all series have one command line, in which horizon, season
+and epochs follow from the series. Forecasts are then made at the same rows of the part set apart by all three:
+`rnnframe backtest` of the GRU, which is not trained again, and an ETS model whose form (AICc) and parameters are those
+of the rows before, and which is smoothed up to each row. Errors are scaled by those of the seasonal-naive forecast on
+the rows before. The share of values between the quantiles is that of the network's own, and of calibrated ones. Needs
+statsmodels and pandas.
 """
 
 import argparse
 import itertools
+import json
 import subprocess
 import sys
 import tempfile
@@ -74,6 +77,21 @@ SUBJECTS = {
 """All but the Nile have a season; that of the sunspots, about eleven years, has no fixed length."""
 
 
+COLUMNS = (
+    "series",
+    "rows",
+    "season, horizon",
+    "origins",
+    "seasonal-naive",
+    "ETS",
+    "GRU",
+    "logarithms",
+    "inside 80 %",
+    "calibrated",
+    "seconds",
+)
+
+
 def main(words: list[str]) -> None:
     """Forecast each series and print a row for it."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks forecasts")
@@ -84,21 +102,24 @@ def main(words: list[str]) -> None:
     if find_spec("statsmodels") is None or find_spec("pandas") is None:
         sys.exit("the forecasts beside ours need statsmodels and pandas; run: pip install statsmodels pandas")
     print(f"{machine_line()}\n")
-    print("| series | rows | season, horizon | origins | seasonal-naive | ETS | GRU | inside 80 % | seconds |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    covered, counted = 0.0, 0
+    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
+    covered: list[Any] = []
     for name in options.only:
         try:
             row, inside = judged(name, options.hidden, options.seed)
         except NoWheelError as error:
             sys.exit(f"{error}; run: pip download {SUBJECTS[name].wheel}")
-        covered, counted = covered + inside.sum(), counted + len(inside)
+        covered.append(inside)
         print(row, flush=True)
-    print(f"\nof all {counted:,} values {covered / counted:.1%} lie inside")
+    plain, calibrated = np.concatenate(covered, axis=1).mean(axis=1)
+    print(f"\nof all values {plain:.1%} lie inside, calibrated {calibrated:.1%};", end=" ")
+    print(f"within 8 % of 80 % are {within(covered)} of {len(covered)} series")
 
 
 def judged(name: str, hidden: int, seed: int) -> tuple[str, Any]:
-    """Return the row of a series, and which of the values set apart lie between the outer quantiles."""
+    """Return the row of a series, and which of the values set apart lie between the outer quantiles, [2, values]:
+    between those that the network gives, and between the calibrated ones.
+    """
     import pandas as pd
 
     subject = SUBJECTS[name]
@@ -107,7 +128,7 @@ def judged(name: str, hidden: int, seed: int) -> tuple[str, Any]:
     stride = max(1, (len(values) - before - subject.horizon) // (ORIGINS - 1))
     origins = np.arange(len(values) - subject.horizon, before - 1, -stride)[:ORIGINS][::-1]
     begun = time.perf_counter()
-    ours = forecasts(values, before, stride, len(origins), words_of(subject, before, hidden, seed))
+    plain, ours, log = forecasts(values, before, stride, len(origins), words_of(subject, before, hidden, seed))
     seconds = time.perf_counter() - begun
     scale = values[:before].diff(subject.season).abs().mean()
     truth = ours.truth.to_numpy()
@@ -115,10 +136,16 @@ def judged(name: str, hidden: int, seed: int) -> tuple[str, Any]:
     assert ours.origin.unique().tolist() == origins.tolist()
     witness = smoothed(values.ffill(), before, origins, subject)
     errors = [np.abs(each - truth)[there].mean() / scale for each in (ours.seasonal_naive, witness, ours.forecast)]
-    inside = ((ours["q0.1"] <= ours.truth) & (ours.truth <= ours["q0.9"])).to_numpy()[there]
+    inside = np.stack([((each["q0.1"] <= each.truth) & (each.truth <= each["q0.9"]))[there] for each in (plain, ours)])
     figures = " | ".join(f"{error:.2f}" for error in errors)
     about = f"{len(values):,} | {subject.season}, {subject.horizon} | {len(origins)}"
-    return f"| {name} | {about} | {figures} | {inside.mean():.0%} | {seconds:.0f} |", inside
+    shares = " | ".join(f"{share:.0%}" for share in inside.mean(axis=1))
+    return f"| {name} | {about} | {figures} | {'yes' if log else 'no'} | {shares} | {seconds:.0f} |", inside
+
+
+def within(covered: list[Any]) -> int:
+    """Return in how many series the calibrated share is within 8 % of 80 %."""
+    return sum(abs(inside[1].mean() - 0.8) <= 0.08 for inside in covered)
 
 
 def words_of(subject: Subject, before: int, hidden: int, seed: int) -> list[str]:
@@ -143,18 +170,36 @@ def words_of(subject: Subject, before: int, hidden: int, seed: int) -> list[str]
     ]
 
 
-def forecasts(values: Any, before: int, stride: int, origins: int, words: list[str]) -> Any:
-    """Return what a new GRU forecasts from rows of the part set apart, as `rnnframe backtest` writes it."""
+def forecasts(values: Any, before: int, stride: int, origins: int, words: list[str]) -> tuple[Any, Any, bool]:
+    """Return what a new GRU forecasts from rows of the part set apart, as `rnnframe backtest` writes it.
+
+    Twice, with its quantiles as the network gives them and calibrated; and whether it has learnt logarithms, since its
+    error on the held-out part was then smaller.
+    """
     import pandas as pd
 
     with tempfile.TemporaryDirectory() as folder:
-        train, whole, out, run = (str(Path(folder, name)) for name in ("train.csv", "whole.csv", "out.csv", "run"))
+        train, whole, out = (str(Path(folder, name)) for name in ("train.csv", "whole.csv", "out.csv"))
         values[:before].to_frame("value").to_csv(train, index=False)
         values.to_frame("value").to_csv(whole, index=False)
-        typed("train", *words, "--data", train, "--out", run, "--quiet")
-        chosen = ("--stride", str(stride), "--origins", str(origins))
-        typed("backtest", run, "--data", whole, *chosen, "--out", out, "--json")
-        return pd.read_csv(out)
+        errors: dict[str, float] = {}
+        for transform in ("", ",transform=log") if values.min() > 0 else ("",):
+            run = str(Path(folder, f"run{transform}"))
+            options = [*words[:1], f"{words[1]}{transform}", *words[2:]]
+            typed("train", *options, "--data", train, "--out", run, "--quiet")
+            errors[transform] = json.loads(typed("evaluate", run, "--json"))["measures"]["MASE"]
+        best = min(errors, key=lambda transform: errors[transform])
+        made = []
+        for more in ("", ",calibrate=yes"):
+            run = str(Path(folder, f"run{best}"))
+            if more:
+                options = [*words[:1], f"{words[1]}{best}{more}", *words[2:]]
+                run = str(Path(folder, "calibrated"))
+                typed("train", *options, "--data", train, "--out", run, "--quiet")  # the same weights
+            chosen = ("--stride", str(stride), "--origins", str(origins))
+            typed("backtest", run, "--data", whole, *chosen, "--out", out, "--json")
+            made.append(pd.read_csv(out))
+    return made[0], made[1], bool(best)
 
 
 def smoothed(values: Any, before: int, origins: Any, subject: Subject) -> Any:
@@ -177,8 +222,9 @@ def smoothed(values: Any, before: int, origins: Any, subject: Subject) -> Any:
     return np.concatenate([ETSModel(y[:origin], **form).smooth(params).forecast(subject.horizon) for origin in origins])
 
 
-def typed(*words: str) -> None:
-    """Type a command."""
+def typed(*words: str) -> str:
+    """Type a command and return what it prints."""
     done = subprocess.run([sys.executable, "-m", "rnnframe", *words], capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"rnnframe {words[0]}: {done.stderr.strip().splitlines()[-1]}")
+    return done.stdout

@@ -35,7 +35,23 @@ def body(*rows: str, count: int = 30) -> str:
 
 
 DAYS = "date,v\n01/02/2003,1\n02/04/2003,2\n05/07/2003,5\n"
+ISO_DAYS = "date,v\n" + "".join(f"2020-01-{n + 1:02},{n * n % 7}\n" for n in range(30))
 DOUBTFUL = {
+    "thousands with points and a decimal comma": (
+        "day;v\n" + "".join(f"2020-01-{n + 1:02};1.{n * 11:03},5\n" for n in range(30)),
+        "'v' holds '1.000,5' in row 1 of the data, which pandas reads as a text",
+        "decimal=comma,thousands=point",
+    ),
+    "a total below dates": (
+        f"{ISO_DAYS}Total,99\n",
+        "'date' holds 'Total' in row 31 of the data among dates such as '2020-01-01'; mend it, or leave",
+        "exclude=date",
+    ),
+    "dates in two forms": (
+        ISO_DAYS.replace("2020-01-07", "07/01/2020"),
+        "'date' holds '07/01/2020' in row 7 of the data among dates such as '2020-01-01'; mend it, or leave",
+        "exclude=date",
+    ),
     "a few texts among numbers": ("a;b\n" + body("V;1.5").replace("4;", "?;", 1), "'a' holds '?' in row 3", "na=?"),
     "a decimal comma or two columns": (body("0,V25"), "is one number with a decimal comma, or two", "decimal=comma"),
     "a decimal comma under one name": ("v\n" + body("0,V25"), "is one number with a decimal comma", "decimal=comma"),

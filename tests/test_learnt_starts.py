@@ -156,6 +156,13 @@ def test_two_directions_begin_with_starts_of_their_own():
     check_gradients(rf.Engine(made, chunk=4, shards=2), x, y[-1], lengths=LENGTHS)
 
 
+def test_stacked_directions_begin_with_them_in_every_stage():
+    two = [f"bidirectional({kind}:hidden=2,start=learnt)" for kind in ("elman", "gru")]
+    made, (x, y, _) = network(*two), data()
+    engine = rf.Engine(made, "checkpoint:slots=2", chunk=2, shards=2, kernels="numpy")
+    check_gradients(engine, x[:6], y[:6], lengths=np.minimum(LENGTHS, 6))
+
+
 def test_it_is_learnt_and_saved(tmp_path):
     made, (x, y, _) = network(CELLS["gru"]), data()
     before = made.parameters.copy()

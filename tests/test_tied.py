@@ -55,6 +55,11 @@ def test_compiled_cells_below_give_the_gradient_of_numpy():
     np.testing.assert_allclose(two.gradients.flat, one.gradients.flat, rtol=1e-10, atol=1e-14)
 
 
+def test_a_layer_of_two_directions_between_them_gives_it_too():
+    made = network(["embedding:size=4,tie=yes", "bidirectional(elman:hidden=2)"])
+    check_gradients(rf.Engine(made, "checkpoint:slots=2", chunk=5, kernels="numpy"), *data(), lengths=LENGTHS)
+
+
 def test_torch_with_one_weight_for_both_has_the_same_gradients():
     torch = pytest.importorskip("torch", reason="torch is the independent implementation that is compared with")
     made, (x, y) = network(), data()

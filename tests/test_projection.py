@@ -74,10 +74,9 @@ def test_a_state_dict_makes_it_and_is_made_of_it_bit_for_bit():
     np.testing.assert_allclose(rf.Inference(made).predict(x)[0], outputs, atol=1e-6)
 
 
-@pytest.mark.parametrize("options", ["", ",recurrent_dropout=0.3,weight_drop=0.2,zoneout=0.2,zoneout_cell=0.1"])
-@pytest.mark.parametrize("start", ["", ",start=learnt"])
-def test_the_gradient_is_that_of_finite_differences(options, start):
-    made = network(CELL + options + start, "gru:hidden=3")
+def test_the_gradient_is_that_of_finite_differences_with_masks_and_a_learnt_start():
+    masks = "recurrent_dropout=0.3,weight_drop=0.2,zoneout=0.2,zoneout_cell=0.1"
+    made = network(f"lstm:hidden=3,projection=2,{masks},start=learnt", "elman:hidden=2")
     check_gradients(rf.Engine(made, "checkpoint:slots=2", chunk=4, shards=2), *data(), lengths=LENGTHS)
 
 

@@ -40,13 +40,24 @@ def test_there_is_one_array_and_every_list_of_parameters_has_it_once():
     assert made.specs()["head"].endswith("readout=tied")
 
 
-@pytest.mark.parametrize("kernels", ["numpy", "auto"])
-def test_the_gradient_is_that_of_finite_differences(kernels):
-    check_gradients(rf.Engine(network(), "checkpoint:slots=2", chunk=5, kernels=kernels), *data(), lengths=LENGTHS)
+def test_the_gradient_is_that_of_finite_differences():
+    small = ["embedding:size=2,tie=yes", "elman:hidden=2"]
+    engine = rf.Engine(network(small), "checkpoint:slots=2", chunk=5, kernels="numpy")
+    check_gradients(engine, *data(), lengths=LENGTHS)
     dense = np.random.default_rng(2).normal(size=(STEPS, BATCH, VOCABULARY))
-    check_gradients(rf.Engine(network(), chunk=5, shards=2, kernels=kernels), dense, data()[1])
-    dropped = network(["embedding:size=5,tie=yes", "dropout:rate=0.3", "gru:hidden=5,weight_drop=0.4"])
-    check_gradients(rf.Engine(dropped, chunk=5, kernels=kernels), *data())
+    check_gradients(rf.Engine(network(small), chunk=5, shards=2, kernels="numpy"), dense, data()[1])
+    dropped = network(["embedding:size=2,tie=yes", "dropout:rate=0.3", "gru:hidden=2,weight_drop=0.4"])
+    check_gradients(rf.Engine(dropped, chunk=5, kernels="numpy"), *data())
+
+
+def test_compiled_cells_below_give_the_gradient_of_numpy():
+    one, two = (rf.Engine(network(), chunk=5, kernels=k).gradients(*data(), lengths=LENGTHS) for k in ("numpy", "auto"))
+    np.testing.assert_allclose(two.gradients.flat, one.gradients.flat, rtol=1e-10, atol=1e-14)
+
+
+def test_a_layer_of_two_directions_between_them_gives_it_too():
+    made = network(["embedding:size=4,tie=yes", "bidirectional(elman:hidden=2)"])
+    check_gradients(rf.Engine(made, "checkpoint:slots=2", chunk=5, kernels="numpy"), *data(), lengths=LENGTHS)
 
 
 def test_torch_with_one_weight_for_both_has_the_same_gradients():

@@ -38,6 +38,15 @@ class Compiled(Kernels):
         twin: Layer | None = _compiled().kinds.twin_of(layer, dtype)
         return twin
 
+    def twin_in(self, part: Layer | Head, dtype: np.dtype[Any], precision: str) -> Layer | Head | None:
+        """Return the twin of lstm, gru, elman, or of a head with an affine readout, whose products are of bfloat16."""
+        if precision != "bfloat16" or np.dtype(dtype) != np.float32:
+            return None
+        if isinstance(part, Head):
+            return _head(part, dtype, precision)
+        twin: Layer | None = _compiled().kinds.twin_of(part, dtype, precision)
+        return twin
+
     def cells(self) -> tuple[str, ...]:
         """Return a cell of every kind of code."""
         return (
@@ -56,9 +65,7 @@ class Compiled(Kernels):
 
     def head(self, head: Head, dtype: np.dtype[Any]) -> Head | None:
         """Return a head with an affine readout in machine code, and a loss too where there is one."""
-        if type(head.readout) is not Affine:
-            return None
-        return Head(loss=loss_from(head.loss, dtype), readout=readout_from(head.readout, dtype))
+        return _head(head, dtype, None)
 
     def joined(self, parts: Sequence[StepPart]) -> Callable[[], object] | None:
         """Return one call for twins, their readout and softmax, and for the states on their way to the next step."""
@@ -94,9 +101,16 @@ def _compiled() -> ModuleType:
     return rnnframe_compiled
 
 
-def twin_from(cell: Layer, dtype: np.dtype[Any]) -> Layer | None:
+def _head(head: Head, dtype: np.dtype[Any], precision: str | None) -> Head | None:
+    if type(head.readout) is not Affine:
+        return None
+    return Head(loss=loss_from(head.loss, dtype), readout=readout_from(head.readout, dtype, precision))
+
+
+def twin_from(cell: Layer, dtype: np.dtype[Any], precision: str | None = None) -> Layer | None:
     """Make a twin that was pickled: in this way its code comes from where code for these sources is kept."""
-    return Compiled().twin(cell, dtype)
+    twin: Layer | None = _compiled().kinds.twin_of(cell, dtype, precision)
+    return twin
 
 
 def loss_from(loss: Loss, dtype: np.dtype[Any]) -> Loss:
@@ -105,9 +119,9 @@ def loss_from(loss: Loss, dtype: np.dtype[Any]) -> Loss:
     return found
 
 
-def readout_from(readout: Affine, dtype: np.dtype[Any]) -> Readout:
+def readout_from(readout: Affine, dtype: np.dtype[Any], precision: str | None = None) -> Readout:
     """Make the twin of a readout, as where one was pickled."""
-    found: Readout = _compiled().heads.CompiledAffine(readout=readout, dtype=dtype)
+    found: Readout = _compiled().heads.CompiledAffine(readout=readout, dtype=dtype, precision=precision)
     return found
 
 

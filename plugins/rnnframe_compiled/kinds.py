@@ -25,22 +25,24 @@ from rnnframe_compiled.stepwise_twins import CompiledPeepholeLSTM, CompiledSLSTM
 from rnnframe_compiled.twins import Twin
 
 
-def twin_of(cell: Layer, dtype: np.dtype[Any]) -> Twin | None:
+def twin_of(cell: Layer, dtype: np.dtype[Any], precision: str | None = None) -> Twin | None:
     """Return the twin of a cell; None where there is none, as for a subclass, which may compute in its own way.
 
-    Masks of h and of states are drawn step by step, on numpy; zeros in W are there before a twin packs it.
+    Masks of h and of states are drawn step by step, on numpy, which computes norms and projections, too; zeros in W are
+    there before a twin packs it. With the precision "bfloat16" there are twins of the cells whose sums have a recurrent
+    product.
     """
-    if isinstance(cell, MaskedCell) and cell.mask_scratch():
+    if isinstance(cell, MaskedCell) and not cell.plain:
         return None
     if type(cell) is LSTM:
-        if cell.projection:
-            return None
-        return CompiledLSTM(cell=cell, dtype=dtype)
+        return CompiledLSTM(cell=cell, dtype=dtype, precision=precision)
     if type(cell) is GRU:
         kind = CompiledGRU if cell.reset == "after" else CompiledResetBefore
-        return kind(cell=cell, dtype=dtype)
+        return kind(cell=cell, dtype=dtype, precision=precision)
     if type(cell) is Elman:
-        return CompiledElman(cell=cell, dtype=dtype)
+        return CompiledElman(cell=cell, dtype=dtype, precision=precision)
+    if precision is not None:
+        return None
     if type(cell) is LRU:
         return CompiledLRU(cell=cell, dtype=dtype)
     if type(cell) is IndRNN:

@@ -121,7 +121,7 @@ def lstm_step(unit: Any, place: int) -> int:
     )
     work = carray(pointer(unit, f[ARRAYS + 6]), f[ARRAYS + 7])
     f[TURN] = 1 - f[TURN]
-    lstm.forward(unit, f[TURN], inputs_of_row(unit, f, 4 * H), packed, tape, work)
+    lstm.forward(unit, f[TURN], inputs_of_row(unit, f, 4 * H), packed, tape, work, work[:0])
     return 0
 
 
@@ -141,7 +141,7 @@ def gru_after_step(unit: Any, place: int) -> int:
         carray(pointer(unit, f[ARRAYS + 5]), (2, B, H)),
     )
     work = carray(pointer(unit, f[ARRAYS + 6]), f[ARRAYS + 7])
-    gru_after.forward(unit, inputs_of_row(unit, f, 3 * H), packed, tape, work)
+    gru_after.forward(unit, inputs_of_row(unit, f, 3 * H), packed, tape, work, work[:0])
     return 0
 
 
@@ -162,7 +162,8 @@ def gru_before_step(unit: Any, place: int) -> int:
         carray(pointer(unit, f[ARRAYS + 6]), (2, B, H)),
     )
     reset = carray(pointer(unit, f[ARRAYS + 7]), (1, B, H))
-    gru_before.forward(unit, inputs_of_row(unit, f, 3 * H), packed, tape, reset)
+    nothing = packed[0][:0]
+    gru_before.forward(unit, inputs_of_row(unit, f, 3 * H), packed, tape, reset, nothing)
     return 0
 
 
@@ -177,7 +178,7 @@ def elman_step(unit: Any, place: int) -> int:
         carray(pointer(unit, f[ARRAYS + 2]), H),
     )
     h = carray(pointer(unit, f[ARRAYS + 3]), (2, B, H))
-    elman.forward(unit, f[4], inputs_of_row(unit, f, H), packed, h)
+    elman.forward(unit, f[4], inputs_of_row(unit, f, H), packed, h, packed[0][:0])
     return 0
 
 

@@ -84,6 +84,14 @@ def test_linear_cells_compares_the_gradients_with_torchs_forms_and_prints_the_fa
     assert all(float(number) > 0 for number in layer[6:])
 
 
+def test_theory_prints_what_cells_reach_and_whether_that_is_the_goal() -> None:
+    titles, _, row = measured("theory --problems parity --cells mingru --seeds 1 --updates 2")
+    assert titles[1] == "right at steps 25 to 96"
+    assert row[0] == "mingru"
+    assert 0.45 < float(row[1].rstrip("%")) / 100 < 0.55
+    assert row[2] == "0 of 1"
+
+
 def test_scaling_prints_a_time_for_every_length() -> None:
     titles, _, row = measured(SCALING)
     assert len(titles) == len(row)

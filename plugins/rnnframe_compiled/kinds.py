@@ -29,8 +29,7 @@ def twin_of(cell: Layer, dtype: np.dtype[Any], precision: str | None = None) -> 
     """Return the twin of a cell; None where there is none, as for a subclass, which may compute in its own way.
 
     Masks of h and of states are drawn step by step, on numpy, which computes norms and projections, too; zeros in W are
-    there before a twin packs it. With the precision "bfloat16" there are twins of the cells whose sums have a recurrent
-    product.
+    there before a twin packs it. With the precision "bfloat16" there are twins of lstm, gru and elman.
     """
     if isinstance(cell, MaskedCell) and not cell.plain:
         return None

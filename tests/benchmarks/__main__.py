@@ -18,6 +18,7 @@ from tests.benchmarks import (
     stream,
     table_reading,
     tables,
+    theory,
     torch_cells,
 )
 
@@ -38,6 +39,7 @@ BENCHMARKS = {
     "public-tables": public_tables,
     "table-reading": table_reading,
     "tables": tables,
+    "theory": theory,
 }
 
 

@@ -237,13 +237,30 @@ def test_what_is_not_finite_spreads_as_it_does_with_numpy(cell, where, value):
     assert np.allclose(ends[0].flat, ends[1].flat, equal_nan=True)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "gru:reset=before", "elman", "mingru", "lru", "indrnn"])
+@pytest.mark.parametrize(
+    "cell", ["lstm", "gru", "gru:reset=before", "elman", "mingru", "lru", "indrnn", "peephole-lstm", "slstm"]
+)
 def test_no_run_compiles_anything(cell):
-    from rnnframe_compiled import elman, gru_after, gru_before, heads, independent, linear, lru, lstm, packing, products
+    from rnnframe_compiled import (
+        elman,
+        gru_after,
+        gru_before,
+        heads,
+        independent,
+        linear,
+        lru,
+        lstm,
+        packing,
+        peephole,
+        products,
+        recurrent,
+        slstm,
+    )
 
+    of_cells = elman, gru_after, gru_before, independent, linear, lru, lstm, peephole, slstm
     functions = [
         function
-        for module in (elman, gru_after, gru_before, heads, independent, linear, lru, lstm, packing, products)
+        for module in (*of_cells, heads, packing, products, recurrent)
         for function in vars(module).values()
         if hasattr(function, "signatures")
     ]

@@ -107,7 +107,7 @@ def command(
     drawn = plan(shown) if plot else None
     running = Engine(network, kernels=kernels).running
     calibration = Calibration(running)
-    rows = _rows(plans, calibration)
+    rows = _rows(plans, calibration if ranks == 1 else None)
     if ranks > 1:
         add_ranks(rows, plans, lambda spec: plan(spec, shards // ranks), ranks, between, calibration)
     if as_json:
@@ -181,7 +181,8 @@ def _size(text: str) -> ByteSize:
     return size
 
 
-def _rows(plans: Sequence[tuple[str, RunPlan]], calibration: Calibration) -> list[dict[str, Any]]:
+def _rows(plans: Sequence[tuple[str, RunPlan]], calibration: Calibration | None) -> list[dict[str, Any]]:
+    """Return what is known of plans; without a calibration their seconds are left open."""
     return [
         {
             "asked": spec,
@@ -194,7 +195,7 @@ def _rows(plans: Sequence[tuple[str, RunPlan]], calibration: Calibration) -> lis
             "forward_steps": plan.simulation.forward_steps,
             "tapes": plan.simulation.tapes,
             "snapshots": plan.simulation.snapshots,
-            "predicted_seconds": calibration.seconds(plan),
+            "predicted_seconds": None if calibration is None else calibration.seconds(plan),
         }
         for spec, run, plan in ((spec, run, run.largest) for spec, run in plans)
     ]

@@ -109,7 +109,7 @@ def command(
     drawn = plan(shown) if plot else None
     running = Engine(network, kernels=kernels).running
     calibration = Calibration(running)
-    rows = _rows(plans, calibration, forward_steps_below(running, steps))
+    rows = _rows(plans, calibration if ranks == 1 else None, forward_steps_below(running, steps))
     if ranks > 1:
         add_ranks(rows, plans, lambda spec: plan(spec, shards // ranks), ranks, between, calibration)
     if as_json:
@@ -198,7 +198,8 @@ def _size(text: str) -> ByteSize:
     return size
 
 
-def _rows(plans: Sequence[tuple[str, RunPlan]], calibration: Calibration, below: int) -> list[dict[str, Any]]:
+def _rows(plans: Sequence[tuple[str, RunPlan]], calibration: Calibration | None, below: int) -> list[dict[str, Any]]:
+    """Return what is known of plans; without a calibration their seconds are left open."""
     return [
         {
             "asked": spec,
@@ -211,7 +212,7 @@ def _rows(plans: Sequence[tuple[str, RunPlan]], calibration: Calibration, below:
             "forward_steps": plan.simulation.forward_steps + below,
             "tapes": plan.simulation.tapes,
             "snapshots": plan.simulation.snapshots,
-            "predicted_seconds": calibration.seconds(plan),
+            "predicted_seconds": None if calibration is None else calibration.seconds(plan),
         }
         for spec, run, plan in ((spec, run, run.largest) for spec, run in plans)
     ]

@@ -87,7 +87,7 @@ def main() -> int:
     asked.add_argument("folder", type=Path)
     asked.add_argument("--seconds", type=float, default=3600)
     asked.add_argument("family", nargs="*", help=", ".join(family.name for family in FAMILIES))
-    given = asked.parse_args()
+    given = asked.parse_intermixed_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     results, ends = given.folder / "results.jsonl", time.monotonic() + given.seconds
     turn = True

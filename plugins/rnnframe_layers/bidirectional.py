@@ -3,8 +3,9 @@
     bidirectional(gru:hidden=64)     y = [h, k]: h of a GRU that reads x_1 ... x_n, k of another that reads x_n ... x_1
 
 The two run in one sweep, one from each end of a sample, so that the halves of y after t steps are h_t and k_(n+1-t),
-and after the last step the ends of both. Only h and k stay with a chunk. Random masks of the second are drawn by the
-steps as it counts them: its step 0 is the last of the sample.
+and after the last step the ends of both. What needs both of one step is another stage of the network, which runs later.
+Only h and k stay with a chunk. Random masks of the second are drawn by the steps as it counts them: its step 0 is the
+last of the sample.
 """
 
 from collections.abc import Iterator, Mapping

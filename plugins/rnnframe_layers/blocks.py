@@ -62,6 +62,14 @@ class Residual(Layer):
     output: ClassVar[str] = "y"
     layers: tuple[Layer, ...] = attrs.field(metadata={"help": "the layers of F, in brackets behind the name"})
 
+    @layers.validator
+    def _check_layers(self, _: Any, layers: tuple[Layer, ...]) -> None:
+        if any(layer.both_ways for layer in layers):
+            raise OptionError(
+                f"{self.name}(...) holds a layer of two directions, whose outputs come when a sequence has ended; "
+                f"write bidirectional({self.name}(...)), or put it below or above"
+            )
+
     def inner(self, inputs: int) -> Sequence[Inner]:
         """Return the layers of F, each with the width of its inputs; raises `OptionError` where F changes the width."""
         found, width = [], inputs

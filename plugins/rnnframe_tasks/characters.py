@@ -48,6 +48,7 @@ class Characters(Task):
     name: ClassVar[str] = "characters"
     unit: ClassVar[str] = "nats/char"
     counted: ClassVar[str] = "characters"
+    predicts_inputs: ClassVar[bool] = True
     takes: ClassVar[tuple[str, ...]] = TEXT_TAKES
     learns: ClassVar[type[Any]] = Vocabulary
 

@@ -59,6 +59,7 @@ class Bytes(Task):
     name: ClassVar[str] = "bytes"
     unit: ClassVar[str] = "nats/byte"
     counted: ClassVar[str] = "bytes"
+    predicts_inputs: ClassVar[bool] = True
     takes: ClassVar[tuple[str, ...]] = TEXT_TAKES
 
     def open(self, setting: Setting) -> Text | StandardInput:

@@ -90,6 +90,7 @@ class Rolls(Task):
 
     name: ClassVar[str] = "rolls"
     unit: ClassVar[str] = "nats/step"
+    predicts_inputs: ClassVar[bool] = True
     takes: ClassVar[tuple[str, ...]] = ("data", "held_out", "all", "learnt")
     learns: ClassVar[type[Any]] = Learnt
 

@@ -112,6 +112,7 @@ class Tokens(Task):
 
     unit: ClassVar[str] = "nats/token"
     counted: ClassVar[str] = "tokens"
+    predicts_inputs: ClassVar[bool] = True
     takes: ClassVar[tuple[str, ...]] = TEXT_TAKES
     learns: ClassVar[type[Any]] = Pieces
     size: int = attrs.field(default=8000, validator=ge(300), metadata={"help": "different pieces at most"})

@@ -13,6 +13,7 @@ from rnnframe.cli.plan_ranks import about_ranks, add_ranks, shards_of_ranks
 from rnnframe.cli.usual_stores import plans_of, usual_plans
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.plan import RunPlan
+from rnnframe.engine.stages import forward_steps_below, held_bytes
 from rnnframe.engine.threads import usual_shards
 from rnnframe.errors import OptionError, UsageError
 from rnnframe.inspection.calibration import Calibration
@@ -90,15 +91,13 @@ def command(
     With --ranks, memory and time are those of each of N machines like this one, with a process each, and the time of
     the sums of gradients is predicted by an alpha-beta model of the network. The efficiency compares with one of them.
     """
-    between = Link.parse(link)
     if draw is not None and plot is None:
         raise UsageError("--draw names the schedule in a picture; give --plot FILE too")
     network = network_of(**of)
     within = None if budget is None else _size(budget)
     chosen = [f"auto:budget={within}"] if within else []
     shown = draw or [*chosen, *store, "checkpoint"][0]
-    shards = shards_of_ranks(batch, shards, ranks) if ranks > 1 else shards
-    shards = min(batch, shards or usual_shards(batch, network.recurrent_work))
+    shards = min(batch, shards_of_ranks(batch, shards, ranks) or usual_shards(batch, network.recurrent_work))
 
     def plan(spec: str, threads: int = shards) -> RunPlan:
         return Engine(network, spec, chunk, threads, kernels=kernels).run_plan(steps, batch)
@@ -107,14 +106,18 @@ def command(
     drawn = plan(shown) if plot else None
     running = Engine(network, kernels=kernels).running
     calibration = Calibration(running)
-    rows = _rows(plans, calibration if ranks == 1 else None)
-    if ranks > 1:
-        add_ranks(rows, plans, lambda spec: plan(spec, shards // ranks), ranks, between, calibration)
+    rows = _rows(plans, calibration if ranks == 1 else None, forward_steps_below(running, steps))
+    add_ranks(rows, plans, lambda spec: plan(spec, shards // ranks), ranks, Link.parse(link), calibration)
     if as_json:
         about = {"steps": steps, "batch": batch, "shards": shards, "kernels": running.kernels}
+        if running.stages:
+            about |= {"stages": len(running.stages), "held_bytes": held_bytes(running, steps, batch)}
         print_json({**about, "parameter_bytes": network.parameters.nbytes, "plans": rows})
     else:
         _print(rows, running, steps, shards)
+        if running.stages:
+            held = human_bytes(held_bytes(running, steps, batch))
+            print_text(f"{len(running.stages)} stages, each by the same schedule; {held} between them in every row")
         if ranks > 1:
             print_text(about_ranks(rows, ranks, shards, link))
     if within and not as_json:
@@ -181,7 +184,7 @@ def _size(text: str) -> ByteSize:
     return size
 
 
-def _rows(plans: Sequence[tuple[str, RunPlan]], calibration: Calibration | None) -> list[dict[str, Any]]:
+def _rows(plans: Sequence[tuple[str, RunPlan]], calibration: Calibration | None, below: int) -> list[dict[str, Any]]:
     """Return what is known of plans; without a calibration their seconds are left open."""
     return [
         {
@@ -192,7 +195,7 @@ def _rows(plans: Sequence[tuple[str, RunPlan]], calibration: Calibration | None)
             "chunk": plan.grid.longest,
             "chunks": plan.grid.chunks,
             "predicted_bytes": run.predicted_bytes,
-            "forward_steps": plan.simulation.forward_steps,
+            "forward_steps": plan.simulation.forward_steps + below,
             "tapes": plan.simulation.tapes,
             "snapshots": plan.simulation.snapshots,
             "predicted_seconds": None if calibration is None else calibration.seconds(plan),

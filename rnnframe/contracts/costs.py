@@ -21,7 +21,8 @@ class Costs:
         Bytes of one version of the weights.
     fixed : int
         Bytes that are always held: the current state, the final one and the gradient of the first one, the last two
-        also as the caller gets them, and the working arrays of one chunk.
+        also as the caller gets them, the working arrays of one chunk, and the arrays of all steps between the stages
+        of a network of two directions.
     shards : int
         The number of shards, each of which holds as much.
     """

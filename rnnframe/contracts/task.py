@@ -70,6 +70,8 @@ class Task(abc.ABC):
     `Dataset.valid` is None, and any other file can be the held-out part (`rnnframe train --valid`). And "learnt":
     `Setting.learnt` may be given, so that a training can start from a run (`rnnframe train --init-from`).
     """
+    predicts_inputs: ClassVar[bool] = False
+    """Whether targets are inputs of later steps, or follow from them: a layer of two directions would read them."""
     learns: ClassVar[type[Any]] = NothingLearnt
     """The attrs class of what is learnt from the data and stored with the model (vocabulary, scales, labels).
 

@@ -40,6 +40,21 @@ class BothWays(Sequence):
                 "resets cut a sample, and a network of two directions needs both its ends; give each part as a sample"
             )
         super().__init__(batch, data_format)
+        self.given = batch
+
+    @property
+    def sample_ends(self) -> Array:
+        """The steps of each sample, [B]."""
+        return np.full(self.batch, self.length) if self._ends is None else self._ends
+
+    def batch_of(self, x: Any, *, targets: bool) -> Batch:
+        """Return the batch with another x, of as many steps as the longest sample has, with or without targets."""
+        given = self.given
+        y, weights = (given.y, given.weights) if targets else (None, None)
+        if self.length < given.x.shape[0] and not self._last_only:
+            y = None if y is None else y[: self.length]
+            weights = weights if weights is None or np.ndim(weights) < 2 else weights[: self.length]
+        return attrs.evolve(given, x=x[: self.length], y=y, weights=weights)
 
     def block(self, start: int, stop: int, columns: Columns, staging: Staging) -> Block | None:
         """Return the steps [start, stop); those read back are copies, which do not stay with a tape."""

@@ -53,6 +53,8 @@ class DataFormat:
         Whether x may hold row numbers.
     both_ways : bool
         Whether each sample is read from its last step to its first, too.
+    from_caller : bool
+        Whether x is the caller's, whose values are checked, and not what another part of the network has computed.
     """
 
     inputs: int
@@ -61,3 +63,4 @@ class DataFormat:
     targets: TargetFormat | None
     lookup: bool = True
     both_ways: bool = False
+    from_caller: bool = True

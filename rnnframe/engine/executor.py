@@ -1,5 +1,6 @@
 """Running a source over the shards of a batch, on buffers and threads that are kept from run to run."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -7,17 +8,20 @@ import numpy as np
 
 from rnnframe.contracts.reducer import Group
 from rnnframe.contracts.store import StateStore
+from rnnframe.data.both_ways import BothWays
 from rnnframe.data.columns import split_batch
 from rnnframe.data.draws import Draw
 from rnnframe.data.source import Source
 from rnnframe.data.turn import Turn
 from rnnframe.engine.blas import one_thread
-from rnnframe.engine.memory import Memory, Model
+from rnnframe.engine.memory import Memory, Model, stage_memories
 from rnnframe.engine.plan import Plan, RunPlan
 from rnnframe.engine.planner import Planner
 from rnnframe.engine.ranks import ALONE, Share, parts_of_each
 from rnnframe.engine.report import Outcome
 from rnnframe.engine.run import Run, UpdateFn
+from rnnframe.engine.staged_run import StagedRun
+from rnnframe.engine.stages import HeldRoom, parts_of
 from rnnframe.engine.threads import ShardThreads, usual_shards
 from rnnframe.engine.weight_versions import WeightVersions
 from rnnframe.errors import OptionError
@@ -48,7 +52,8 @@ class Executor:
         self._forget()
 
     def _forget(self) -> None:
-        self._memories: list[Memory] = []
+        self._memories: list[list[Memory]] = []
+        self._held = HeldRoom()
         self._versions = WeightVersions()
         self._whole = True  # whether every run that used them has ended
 
@@ -86,7 +91,7 @@ class Executor:
         state: Any | None,
         on_update: UpdateFn | None,
         state_gradient: Any | None = None,
-    ) -> tuple[Outcome, Run]:
+    ) -> tuple[Outcome, Run | StagedRun]:
         """Run a source once; return what came out, and the run, whose buffers hold the gradients until the next."""
         self._threads.settle()
         if not self._whole:
@@ -101,19 +106,29 @@ class Executor:
             plan = RunPlan(plan.shards[share.parts])
             state = self.complete_state(state) if state is not None and share.dealt else state
         memories = self._memories_for(model, plan.shards)
-        run = Run(model, source, share, plan, memories, self._versions, on_update, draw)
+        run: Run | StagedRun
+        if len(memories) == 1:
+            run = Run(model, source, share, plan, memories[0], self._versions, on_update, draw)
+        else:
+            assert isinstance(source, BothWays)  # as a model with stages opens it
+            run = StagedRun(model, source, share, plan, memories, self._held, on_update, draw)
         with nullcontext() if self._group.size == 1 else one_thread():  # the same products as of shards in threads
             outcome = run.execute(self._threads, state, state_gradient)
         self._whole = True
         return outcome, run
 
-    def _memories_for(self, model: Model, plans: tuple[Plan, ...]) -> list[Memory]:
-        """Return buffers for each shard: those of the last run where they are large enough."""
-        if not self._serve(model, plans):
+    def _memories_for(self, model: Model, plans: tuple[Plan, ...]) -> list[list[Memory]]:
+        """Return buffers for each stage and shard: those of the last run where they are large enough."""
+        parts = parts_of(model)
+        if not self._serve(parts, plans):
             self._memories = []  # first free the old ones
-            self._memories = [Memory(model, plan, self._registry.describe) for plan in plans]
+            self._memories = stage_memories(parts, plans, self._registry.describe)
         return self._memories
 
-    def _serve(self, model: Model, plans: tuple[Plan, ...]) -> bool:
+    def _serve(self, parts: Sequence[Model], plans: tuple[Plan, ...]) -> bool:
         kept = self._memories
-        return len(kept) == len(plans) and all(old.serves(model, plan) for old, plan in zip(kept, plans, strict=True))
+        return (len(kept), len(kept[0]) if kept else 0) == (len(parts), len(plans)) and all(
+            old.serves(part, plan)
+            for part, shards in zip(parts, kept, strict=True)
+            for old, plan in zip(shards, plans, strict=True)
+        )

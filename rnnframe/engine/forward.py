@@ -51,6 +51,10 @@ class ForwardPass:
         self.__dict__.update(state)
         self._begin()
 
+    def reach_top(self, source: Source, given: Any | None, draw: Draw | None = None) -> Source:
+        """Return what `chunks` is to read: the source itself, as there are no stages below."""
+        return source
+
     def chunks(self, source: Source, given: Any | None, draw: Draw | None = None) -> Iterator[Passed]:
         """Run a source from a given state, or from zeros, and yield each chunk before the next overwrites it."""
         network = self.network

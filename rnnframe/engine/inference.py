@@ -15,7 +15,8 @@ from rnnframe.data.batch import Batch
 from rnnframe.data.draws import Draw
 from rnnframe.data.source import Source
 from rnnframe.data.turn import Turn
-from rnnframe.engine.forward import ForwardPass, Passed
+from rnnframe.engine.forward import Passed
+from rnnframe.engine.staged_forward import forward_pass
 from rnnframe.errors import NonFiniteError
 from rnnframe.registry.kernels import choose
 from rnnframe.registry.registry import Registry, default_registry
@@ -72,7 +73,7 @@ class Inference(Generic[P]):
     ) -> None:
         self.network = network.on(choose(kernels, registry or network.registry or default_registry()))
         self.draw = draw
-        self._pass = ForwardPass(self.network, chunk)
+        self._pass = forward_pass(self.network, chunk)
         self._fixed = 0  # how many contexts promise it
         self._turn = Turn("inference")
 
@@ -120,8 +121,8 @@ class Inference(Generic[P]):
         loss: float = 0.0
         count: float = 0
         with self._turn.take():
-            source = self.network.open(Batch(x, y, lengths, resets, weights=weights))
-            for passed in self._forward(source, state):
+            source, chunks = self._forward(self.network.open(Batch(x, y, lengths, resets, weights=weights)), state)
+            for passed in chunks:
                 found, counted = self._pass.loss(passed, source)
                 loss, count = loss + found, count + counted
             return self._evaluation(loss, count, source)
@@ -159,8 +160,8 @@ class Inference(Generic[P]):
         parts: list[Array] = []
         found_of_steps: list[L] = []
         with self._turn.take():
-            source = self.network.open(batch)
-            for passed in self._forward(source, state):
+            source, chunks = self._forward(self.network.open(batch), state)
+            for passed in chunks:
                 found, counted = self._pass.loss(passed, source)
                 loss, count = loss + found, count + counted
                 found_of_steps.append(of_steps(passed, source))
@@ -190,8 +191,8 @@ class Inference(Generic[P]):
         """
         with self._turn.take():
             batch = Batch(x, None, lengths, resets)
-            source = self.network.open_inputs(batch)
-            parts = [self._pass.predicted(passed) for passed in self._forward(source, state)]
+            source, chunks = self._forward(self.network.open_inputs(batch), state)
+            parts = [self._pass.predicted(passed) for passed in chunks]
             return self._joined(parts, batch.x, source), self._pass.final(source)
 
     def _evaluation(self, loss: float, count: float, source: Source) -> Evaluation:
@@ -206,7 +207,9 @@ class Inference(Generic[P]):
             parts.append(np.zeros((behind, *parts[-1].shape[1:]), self.network.dtype))
         return np.concatenate(parts)
 
-    def _forward(self, source: Source, state: Any | None) -> Iterator[Passed]:
+    def _forward(self, source: Source, state: Any | None) -> tuple[Source, Iterator[Passed]]:
+        """Return the chunks of a source and, in a network of stages, what the last of them reads in its place."""
         if not self._fixed:
             self.network.derive_forward(self.draw)
-        return self._pass.chunks(source, state, self.draw)
+        top = self._pass.reach_top(source, state, self.draw)
+        return top, self._pass.chunks(top, state, self.draw)

@@ -4,9 +4,11 @@ All of them are made before the loop begins, as many as the simulated schedule h
 by the next run. Only a schedule without a bound (full history of a source without end) makes more on the way.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from rnnframe.arrays import Array
 from rnnframe.contracts.medium import SnapshotLayout, Snapshots
 from rnnframe.contracts.model import ChunkModel, ChunkTape, Values
 from rnnframe.data.staging import Staging
@@ -25,11 +27,15 @@ class Arena:
     memory, each is made by itself.
     """
 
-    def __init__(self, model: Model, plan: Plan) -> None:
+    def __init__(self, model: Model, plan: Plan, other: "Arena | None" = None) -> None:
         self._model, self._plan = model, plan
         self.reuses = model.new_arena(0) is not None
         """Whether the model has its buffers used again; one that declines shared memory makes its own each time."""
-        self.flat = model.new_arena(plan.costs.arena(plan.simulation)) if plan.simulation.bounded else None
+        self.flat: Array | None = None
+        if other is not None:
+            self.flat = other.flat
+        elif plan.simulation.bounded:
+            self.flat = model.new_arena(plan.costs.arena(plan.simulation))
         self.tapes = model.new_tapes(plan.chunk, plan.batch, plan.store.tape_retention)
 
     def tape(self, place: int) -> ChunkTape:
@@ -64,12 +70,24 @@ class Memory:
         How many, and how large.
     describe : function (kind, class) -> str
         Names the plugin that a medium is from, in errors.
+    first : Memory or None
+        That of the first stage of a model, whose tapes, snapshots and gradients this one has room and sums in, too.
+    state_bytes : int or None
+        Of a state of a stage, where the plan has those of the largest one.
     """
 
-    def __init__(self, model: Model, plan: Plan, describe: Describe) -> None:
-        self.plan, self._key = plan, model.buffers_key
+    def __init__(
+        self,
+        model: Model,
+        plan: Plan,
+        describe: Describe,
+        first: "Memory | None" = None,
+        state_bytes: int | None = None,
+    ) -> None:
+        self.plan, self._key, self._first = plan, model.buffers_key, first
         batch, longest = plan.batch, plan.chunk
-        self._arena = Arena(model, plan)
+        self._arena: Arena = Arena(model, plan, None if first is None else first._arena)
+        self._state_bytes = plan.costs.snapshot if state_bytes is None else state_bytes
         self.ring = Ring(self._arena.tape, self._arena.tapes.passing, reuses=self._arena.reuses)
         kind = type(plan.store.medium)
 
@@ -81,7 +99,7 @@ class Memory:
         self.final = model.new_state(batch)
         self.dstate = model.new_state(batch)
         self.scratch = model.new_scratch(longest, batch)
-        self.gradients = model.new_gradients()
+        self.gradients: Any = model.new_gradients() if first is None else first.gradients
         self.staging = Staging()
         self.arriving: Values | None = None
         """The gradient that reaches the state after the last step from outside."""
@@ -119,8 +137,10 @@ class Memory:
     def peak_bytes(self) -> int:
         """Bytes of all tapes, snapshots, states and working arrays that are held."""
         costs, flat = self.plan.costs, self._arena.flat
-        states = STATES * costs.snapshot
+        states = STATES * self._state_bytes
         arena = self.ring.buffers * costs.tape + self.states.buffers * costs.snapshot if flat is None else flat.nbytes
+        if self._first is not None:
+            arena = 0
         working: int = self.scratch.nbytes + self._arena.tapes.nbytes
         return arena + self.ring.extra_bytes + self.states.far_bytes + states + working
 
@@ -131,4 +151,18 @@ def _open_medium(model: Model, plan: Plan) -> Snapshots | None:
         return None
     slots = plan.simulation.far_snapshots if plan.simulation.bounded else None
     new_state = partial(model.new_state, plan.batch)
-    return medium.open(SnapshotLayout(slots=slots, state_bytes=new_state().nbytes, new_state=new_state))
+    nbytes = new_state().nbytes
+    return medium.open(SnapshotLayout(slots=slots, state_bytes=nbytes, new_state=new_state)) if nbytes else None
+
+
+def stage_memories(parts: Sequence[Model], plans: Sequence[Plan], describe: Describe) -> list[list[Memory]]:
+    """Return the buffers of every shard for each stage of a model, or for the only one."""
+    if len(parts) == 1:
+        return [[Memory(parts[0], plan, describe) for plan in plans]]
+    made: list[list[Memory]] = []
+    for part in parts:
+        firsts = made[0] if made else [None] * len(plans)
+        sizes = [part.chunk_bytes(plan.chunk, plan.batch, plan.store.tape_retention).state for plan in plans]
+        shards = zip(plans, firsts, sizes, strict=True)
+        made.append([Memory(part, plan, describe, first, size) for plan, first, size in shards])
+    return made

@@ -8,6 +8,7 @@ import attrs
 from rnnframe.contracts.costs import Costs
 from rnnframe.contracts.model import ChunkModel
 from rnnframe.contracts.store import Problem, StateStore
+from rnnframe.engine.stages import held_bytes, parts_of
 from rnnframe.errors import OptionError, ScheduleError
 from rnnframe.registry.specs import render
 from rnnframe.schedules.actions import Schedule
@@ -129,15 +130,21 @@ def simulated(store: StateStore, grid: Grid, planning_costs: Costs) -> Simulatio
     return simulation
 
 
-def costs_of(model: ChunkModel[Any, Any, Any], store: StateStore, batch: int, chunk: int, shards: int) -> Costs:
-    """Return the bytes that a store weighs, for chunks of `chunk` steps and `batch` samples."""
-    needed = model.chunk_bytes(chunk, batch, store.tape_retention)
+def costs_of(
+    model: ChunkModel[Any, Any, Any], store: StateStore, steps: int | None, batch: int, chunk: int, shards: int
+) -> Costs:
+    """Return the bytes that a store weighs, for `steps` steps of `batch` samples in chunks of `chunk` steps.
+
+    The stages of a model have tapes and snapshots one after the other, in the memory of the largest ones.
+    """
+    needed = [part.chunk_bytes(chunk, batch, store.tape_retention) for part in parts_of(model)]
+    working = sum(STATES * of.state + of.scratch + of.shared for of in needed)
     return Costs(
-        snapshot=needed.state,
-        tape=needed.tape,
-        far=0 if store.medium is None else store.medium.ram_bytes(needed.state),
+        snapshot=max(of.state for of in needed),
+        tape=max(of.tape for of in needed),
+        far=0 if store.medium is None else sum(store.medium.ram_bytes(of.state) for of in needed if of.state),
         weights=model.weights.nbytes,
-        fixed=STATES * needed.state + needed.scratch + needed.shared,
+        fixed=working + held_bytes(model, steps, batch),
         shards=shards,
     )
 
@@ -155,6 +162,8 @@ def make_plans(
 
     `leave_out` is told of the classes among `stores` that fail where another store chooses one of them.
     """
+    if steps is None and model.both_ways:
+        raise OptionError("a layer of two directions begins at both ends of a sequence, so its length must be known")
     if steps is None and not store.unknown_length:
         raise OptionError(
             f"store {store.name!r} needs the length in advance; give arrays, or use a store for unknown lengths, "
@@ -169,7 +178,7 @@ def make_plans(
             chunk=chunk,
             usual_chunk=model.usual_chunk(largest),
             least_chunk=None if model.least_rows is None else -(-model.least_rows // largest),
-            costs=lambda store, chunk: costs_of(model, store, largest, chunk, shards),
+            costs=lambda store, chunk: costs_of(model, store, steps, largest, chunk, shards),
             stores=stores,
             leave_out=leave_out,
         )
@@ -180,7 +189,7 @@ def make_plans(
             "take an exact store, such as checkpoint"
         )
     grid = resolved.grid(steps, length)
-    planning_costs = costs_of(model, resolved, largest, grid.longest, shards)
+    planning_costs = costs_of(model, resolved, steps, largest, grid.longest, shards)
     simulation = simulated(resolved, grid, planning_costs)
     return [
         Plan(
@@ -188,7 +197,7 @@ def make_plans(
             grid=grid,
             batch=batch,
             planning_costs=planning_costs,
-            costs=costs_of(model, resolved, batch, grid.longest, shards),
+            costs=costs_of(model, resolved, steps, batch, grid.longest, shards),
             simulation=simulation,
         )
         for batch in batches

@@ -100,7 +100,7 @@ class Share:
 
     def complete(self, state: Any) -> Any:
         """Return a state with the columns of all ranks, gathered; each rank calls it. What is given stays as it is."""
-        if self.group.size == 1:
+        if self.group.size == 1 or not state:
             return state
         whole = Vector({name: np.shape(values) for name, values in state.items()}, _dtype_of(state))
         own = self._samples_of(self.group.rank)

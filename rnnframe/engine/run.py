@@ -79,6 +79,11 @@ class Run:
             memory.reset()
             self.model.fill_state(memory.state, state, self.source.batch, part)
 
+    def start_again(self) -> None:
+        """Have all shards begin afresh a second time, with the gradients that were summed up so far."""
+        for part, memory in zip(self.share.own, self.memories, strict=True):
+            self.model.fill_state(memory.state, None, self.source.batch, part)
+
     def arrive(self, state_gradient: Any | None) -> None:
         """Take dL/d(final state), for the way back."""
         for part, memory in zip(self.share.own, self.memories, strict=True):
@@ -169,6 +174,7 @@ class Run:
             steps=first.steps,
             batch=self.source.batch,
             kernels=self.model.kernels,
+            precision=getattr(self.model, "precision", None),
             chunk=plan.chunk,
             chunks=first.chunks,
             shards=len(self.share.columns),

@@ -13,9 +13,11 @@ import numpy as np
 
 from rnnframe.contracts.layer import TapeRetention
 from rnnframe.contracts.medium import Medium, SnapshotLayout
+from rnnframe.data.held import HeldSteps, Links
 from rnnframe.data.pieces import Block
 from rnnframe.engine.blas import one_thread
 from rnnframe.engine.plan import Plan
+from rnnframe.engine.stages import parts_of
 from rnnframe.engine.threads import ShardThreads
 from rnnframe.network.network import Network
 
@@ -24,10 +26,14 @@ SECONDS = 0.05  # spent on each direction
 
 @attrs.frozen
 class ChunkTime:
-    """The seconds of one chunk forward and in reverse, including its head and loss."""
+    """The seconds of one chunk forward and in reverse, including its head and loss.
+
+    `below` are those of forward alone through all stages but the last, which a network of stages runs once more.
+    """
 
     forward: float
     reverse: float
+    below: float = 0.0
 
 
 @attrs.frozen
@@ -46,7 +52,7 @@ class Calibration:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self._forward: dict[tuple[int, int, int], float] = {}
+        self._forward: dict[tuple[int, int, int], tuple[float, float]] = {}
         self._reverse: dict[tuple[int, int, int, TapeRetention], float] = {}
         self._transfers: dict[tuple[Medium, int, int], TransferTime] = {}
 
@@ -56,7 +62,8 @@ class Calibration:
             return None
         chunk = self.chunk(plan.grid.longest, plan.batch, plan.costs.shards, plan.store.tape_retention)
         per_step = chunk.forward * plan.simulation.forward_steps + chunk.reverse * plan.simulation.reverse_steps
-        return per_step / plan.grid.longest + self._transfer_seconds(plan)
+        once_more = chunk.below * plan.grid.steps
+        return (per_step + once_more) / plan.grid.longest + self._transfer_seconds(plan)
 
     def _transfer_seconds(self, plan: Plan) -> float:
         """Return the seconds of all ways to the store's medium and back."""
@@ -83,12 +90,15 @@ class Calibration:
         """
         size = steps, batch, shards
         if (*size, retention) not in self._reverse:
-            chunks = [_Chunk(self.network, steps, batch, retention) for _ in range(shards)]
+            parts = parts_of(self.network)
+            chunks = [[_Chunk(part, steps, batch, retention) for _ in range(shards)] for part in parts]
             with one_thread():
                 if size not in self._forward:
-                    self._forward[size] = _slowest([chunk.forward for chunk in chunks])
-                self._reverse[*size, retention] = _slowest([chunk.reverse for chunk in chunks])
-        return ChunkTime(self._forward[size], self._reverse[*size, retention])
+                    times = [_slowest([chunk.forward for chunk in part]) for part in chunks]
+                    self._forward[size] = sum(times), sum(times[:-1])
+                self._reverse[*size, retention] = sum(_slowest([chunk.reverse for chunk in part]) for part in chunks)
+        forward, below = self._forward[size]
+        return ChunkTime(forward, self._reverse[*size, retention], below)
 
 
 class _Chunk:
@@ -97,12 +107,15 @@ class _Chunk:
     def __init__(self, network: Network, steps: int, batch: int, kept: TapeRetention) -> None:
         rng = np.random.default_rng(0)
         x = rng.standard_normal((steps, batch, network.inputs)).astype(network.dtype)
-        loss = None if network.head is None else network.head.loss
+        loss = network.data_format.targets
         y = None
         if loss is not None:
             width = () if loss.target_width is None else (loss.target_width,)
             y = loss.targets(np.zeros((steps, batch, *width), np.int64), network.dtype)
         block = Block.whole(x, y)
+        if network.reads_stage:
+            below = HeldSteps(np.zeros_like(x), np.full(batch, steps), both_ways=False)
+            network = network.linked(Links(below=below))
         state, dstate = network.new_state(batch), network.new_state(batch)
         scratch, gradients = network.new_scratch(steps, batch), network.new_gradients()
         made = network.new_tapes(steps, batch, kept)

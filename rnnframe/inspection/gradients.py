@@ -24,6 +24,7 @@ from rnnframe.contracts.store import StateStore
 from rnnframe.data.batch import Batch
 from rnnframe.engine.engine import Engine
 from rnnframe.errors import OptionError
+from rnnframe.inspection.watched import check_one_sweep
 from rnnframe.network.network import Network
 from rnnframe.registry.specs import render
 
@@ -62,13 +63,17 @@ class GradientHealth:
     peak_bytes: int
 
 
-def check_watchable(store: StateStore) -> None:
-    """Raise `OptionError` for a store that truncates, where the gradient of a state differs from window to window."""
+def check_watchable(store: StateStore, network: Network) -> None:
+    """Raise `OptionError` for a store that truncates, where the gradient of a state differs from window to window.
+
+    Also for a network of stages, whose gradients do not meet at a step.
+    """
     if not store.exact:
         raise OptionError(
             f"store {store.name!r} truncates: the gradient of a state is another one in each window, so that there is "
             "nothing to watch over time; take an exact store, such as checkpoint"
         )
+    check_one_sweep(network)
 
 
 def gradient_health(trained: Engine[Network], batch: Batch, state: Any | None = None) -> GradientHealth:
@@ -83,6 +88,7 @@ def gradient_health(trained: Engine[Network], batch: Batch, state: Any | None = 
     state : mapping or None
         What the batch begins with.
     """
+    check_watchable(trained.store, trained.network)
     began = time.perf_counter()
     notes = _Notes(trained.network)
     watched: Any = _Watched(trained.network, notes)

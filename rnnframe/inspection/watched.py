@@ -8,6 +8,7 @@ from rnnframe.arrays import Array
 from rnnframe.contracts.kernels import NUMPY, Kernels
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.plan import Plan
+from rnnframe.errors import OptionError
 from rnnframe.inspection.comparison import batch_of
 from rnnframe.network.network import Network
 
@@ -47,6 +48,7 @@ def watch(network: Network, plan: Plan, chunk: int | None) -> WatchedValues:
     chunk : int or None
         The steps of a chunk that the plan was asked for.
     """
+    check_one_sweep(network)
     assert plan.grid.steps is not None
     states: list[dict[str, Any]] = []
     sums: list[dict[str, Any]] = []
@@ -67,6 +69,15 @@ def watch(network: Network, plan: Plan, chunk: int | None) -> WatchedValues:
     if states and name not in states[0]:  # a layer without a state: what it passes on is in its tape alone
         name = next(iter(states[0]), "")
     return WatchedValues(states=tuple(states), sums=tuple(sums), output=name)
+
+
+def check_one_sweep(network: Network) -> None:
+    """Raise `OptionError` for a network that is run in stages, which do not pass a step at the same time."""
+    if network.stages:
+        raise OptionError(
+            f"the layers of two directions are run in {len(network.stages)} stages, each over all of time, so that "
+            "there is no one sweep to watch; take layers of one direction, or a head at the last step"
+        )
 
 
 class _Watched:

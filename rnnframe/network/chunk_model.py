@@ -23,6 +23,7 @@ from rnnframe.data.state import fill_state, join_states
 from rnnframe.data.sweep import SweepClient
 from rnnframe.errors import DataError, UsageError
 from rnnframe.network.feeds import LossFeed, OutsideFeed
+from rnnframe.network.named_targets import NamedTargets
 from rnnframe.network.placed import PlacedLayer, head_note
 from rnnframe.network.repetition import RepetitionCheck
 from rnnframe.network.scratch import Scratch, ScratchForm
@@ -53,6 +54,8 @@ class LayerModel:
     _stack: Stack
     _head_note: BlameNote
     _shapes: Mapping[int, dict[str, tuple[int, ...]]] = MappingProxyType({})
+    reads_stage: bool = False
+    """Whether x is what a stage below has left, and not the caller's."""
 
     def _place(self, layers: tuple[PlacedLayer, ...], head: Head | None, parameters: Vector | None = None) -> None:
         """Compute with these layers and this head from now on, with new parameters or those given.
@@ -61,12 +64,14 @@ class LayerModel:
         """
         for at in layers:
             check_starts(at)
-        self.layers = layers
+        self._compute_with(layers, head, Weights(layers, head, self.dtype, parameters))
+
+    def _compute_with(self, layers: tuple[PlacedLayer, ...], head: Head | None, weights: Weights) -> None:
+        self.layers, self.weights = layers, weights
         self._head_note = head_note(self.head, self.registry.describe)
         repetition = RepetitionCheck(at for at in layers if not self.registry.is_built_in(type(at.layer)))
         self._stack = Stack(layers, head, LossFeed(head, self._head_note), repetition)
         self._form = ScratchForm(layers, head)
-        self.weights = Weights(layers, head, self.dtype, parameters)
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle no shapes of states: they are made again when one is first asked for."""
@@ -77,7 +82,7 @@ class LayerModel:
         if self.both_ways:
             raise UsageError(
                 "a sweep hands out outputs step by step, and the halves of two directions reach a step at different "
-                "times; take Engine.gradients, with a head at the last step"
+                "times; take Engine.gradients, with the loss as the head of the network"
             )
         swept = copy.copy(self)
         swept._stack = attrs.evolve(self._stack, feed=OutsideFeed(self._stack.head, client, self._head_note))
@@ -97,7 +102,8 @@ class LayerModel:
     @property
     def data_format(self) -> DataFormat:
         """What the network reads."""
-        first, targets = self.layers[0], None if self.head is None else self.head.loss
+        first, head = self.layers[0], self.head
+        targets = None if head is None else NamedTargets(head.loss, self.registry)
         with first.note:
             strided, lookup = first.layer.accepts_strided_steps(self.inputs), looks_up(first.layer, self.inputs)
         return DataFormat(
@@ -106,7 +112,8 @@ class LayerModel:
             strided=strided,
             targets=targets,
             lookup=lookup,
-            both_ways=first.layer.both_ways,
+            both_ways=self.both_ways,
+            from_caller=not self.reads_stage,
         )
 
     def open(self, batch: Batch) -> Source:

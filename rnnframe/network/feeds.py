@@ -7,6 +7,7 @@ import numpy as np
 
 from rnnframe.arrays import Array, Arrays, Vector
 from rnnframe.contracts.head import Head
+from rnnframe.data.held import Links
 from rnnframe.data.pieces import Piece
 from rnnframe.data.sweep import Part, SweepClient
 from rnnframe.network.scratch import Scratch
@@ -67,6 +68,42 @@ class LossFeed:
 
     def take_inputs(self, piece: Piece, dx: Array) -> None:
         """Do nothing."""
+
+
+@attrs.frozen(eq=False)
+class StageFeed:
+    """The stages above: they receive the outputs of all steps, and return their gradient.
+
+    `loss` is where dL/dh comes from in the last stage.
+    """
+
+    links: Links
+    loss: LossFeed
+
+    def seen(self, weights: Arrays, piece: Piece, h: Array, scratch: Scratch) -> None:
+        """Pass the outputs on."""
+        if self.links.outputs is not None:
+            self.links.outputs.write(_part(piece), h)
+
+    def reverse(self, weights: Arrays, piece: Piece, h: Array, dh: Array, gradients: Vector, scratch: Scratch) -> float:
+        """Write dL/dh of a piece; in the last stage, return the sum of the losses."""
+        if self.links.gradient is None:
+            return self.loss.reverse(weights, piece, h, dh, gradients, scratch)
+        self.links.gradient.read(_part(piece), dh)
+        return 0.0
+
+    def wants_inputs(self, piece: Piece) -> bool:
+        """Tell whether there is a stage below."""
+        return self.links.below is not None
+
+    def take_inputs(self, piece: Piece, dx: Array) -> None:
+        """Pass dL/dx to the stage below."""
+        if self.links.below is not None:
+            self.links.below.add(_part(piece), dx)
+
+
+def _part(piece: Piece) -> Part:
+    return Part(piece.start, piece.start + piece.size[0], piece.samples)
 
 
 @attrs.frozen(eq=False)

@@ -52,6 +52,12 @@ class Scratch:
         steps, samples = size
         return self._gradients[name][: steps * samples * width].reshape(steps, samples, width)
 
+    def input_gradient(self, name: str, size: tuple[int, int], at: PlacedLayer) -> Array:
+        """Return one of these arrays for dL/dx of a layer: [*size, inputs], or one for each direction, [2, ...]."""
+        width = _input_gradients(at)
+        array = self.gradient(name, size, width)
+        return array if width == at.inputs else array.reshape(2, *size, at.inputs)
+
 
 @attrs.frozen(eq=False)
 class ScratchForm:
@@ -73,7 +79,7 @@ class ScratchForm:
     def widest(self) -> int:
         """The largest width of dL/dh on its way."""
         widths = [at.width for at in self.layers]
-        return max([*widths, self.layers[0].inputs] if self.inputs else widths)
+        return max([*widths, _input_gradients(self.layers[0])] if self.inputs else widths)
 
     def sizes(self) -> list[Sizes]:
         """Return the working arrays of each layer, and last of the head."""
@@ -89,6 +95,11 @@ class ScratchForm:
     def items(self, steps: int, batch: int) -> int:
         """Return the number of values in all working arrays for chunks of `steps` steps."""
         return self.shared_items(steps, batch) + self.gradients * steps * batch * self.widest
+
+
+def _input_gradients(at: PlacedLayer) -> int:
+    """Return how many values dL/dx of a layer has for each step and sample."""
+    return at.inputs * (2 if at.layer.both_ways else 1)
 
 
 def _shapes(sizes: Sizes, steps: int, batch: int) -> dict[str, tuple[int, ...]]:

@@ -17,7 +17,7 @@ from rnnframe.network.placed import PlacedLayer
 from rnnframe.network.repetition import RepetitionCheck
 from rnnframe.network.scratch import Scratch
 from rnnframe.network.starts import add_start_gradients, starts_of
-from rnnframe.network.weights import Weights
+from rnnframe.network.weights import LayerWeights
 
 
 @attrs.frozen(eq=False)
@@ -44,7 +44,7 @@ class Stack:
     repetition: RepetitionCheck
 
     def forward(
-        self, weights: Weights, piece: Piece, arrays: Sequence[Arrays], scratch: Scratch, draw: Draw | None
+        self, weights: LayerWeights, piece: Piece, arrays: Sequence[Arrays], scratch: Scratch, draw: Draw | None
     ) -> None:
         """Run every layer from row 0 of its states."""
         ended_with = self._reset(weights, piece, arrays)
@@ -57,7 +57,7 @@ class Stack:
 
     def rebuild(
         self,
-        weights: Weights,
+        weights: LayerWeights,
         piece: Piece,
         arrays: Sequence[Arrays],
         scratch: Scratch,
@@ -74,7 +74,7 @@ class Stack:
 
     def reverse(
         self,
-        weights: Weights,
+        weights: LayerWeights,
         piece: Piece,
         arrays: Sequence[Arrays],
         dstate: Vector,
@@ -91,9 +91,9 @@ class Stack:
         dh = scratch.gradient("a", piece.size, self.layers[top].width)
         loss = self.feed.reverse(weights.head, piece, self.outputs(arrays), dh, gradients, scratch)
         ended_with = self._reset(weights, piece, arrays)
-        for block, at in reversed(self._passes(weights, piece, arrays, scratch, draw)):
-            wanted = at.number > 0 or self.feed.wants_inputs(piece)
-            dx = scratch.gradient("ba"[(top - at.number) % 2], piece.size, at.inputs) if wanted else None
+        for place, (block, at) in reversed([*enumerate(self._passes(weights, piece, arrays, scratch, draw))]):
+            wanted = place > 0 or self.feed.wants_inputs(piece)
+            dx = scratch.input_gradient("ba"[(top - place) % 2], piece.size, at) if wanted else None
             carried = _running(dstate.group(at.prefix), piece)
             with at.note:
                 at.layer.backward(block, dh, carried, gradients.group(at.prefix), dx)
@@ -115,18 +115,18 @@ class Stack:
         return output
 
     def _passes(
-        self, weights: Weights, piece: Piece, arrays: Sequence[Arrays], scratch: Scratch, draw: Draw | None
+        self, weights: LayerWeights, piece: Piece, arrays: Sequence[Arrays], scratch: Scratch, draw: Draw | None
     ) -> list[tuple[BlockPass, PlacedLayer]]:
         """Return what each layer receives, from the inputs upwards."""
         x, reverse, passes = piece.x, piece.reverse, []
-        for at, of_layer, tape in zip(self.layers, weights.layers, arrays, strict=True):
-            working = scratch.part(at.number, piece.size)
+        for place, (at, of_layer, tape) in enumerate(zip(self.layers, weights.layers, arrays, strict=True)):
+            working = scratch.part(place, piece.size)
             block = BlockPass(of_layer, x, tape, working, at.inputs, at.number, piece.start, piece.samples, draw)
             passes.append((block if reverse is None else attrs.evolve(block, reverse=reverse), at))
             x, reverse = at.output(tape), None
         return passes
 
-    def _reset(self, weights: Weights, piece: Piece, arrays: Sequence[Arrays]) -> list[Array]:
+    def _reset(self, weights: LayerWeights, piece: Piece, arrays: Sequence[Arrays]) -> list[Array]:
         """Put starts into row 0 of the states that are reset, and return what the piece before it has left there.
 
         A row that is held for two pieces costs nothing in memory, and each sees its own values.

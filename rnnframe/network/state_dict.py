@@ -19,7 +19,7 @@ import numpy as np
 
 from rnnframe.arrays import Array, Arrays
 from rnnframe.contracts.head import Head
-from rnnframe.contracts.layer import START, Layer
+from rnnframe.contracts.layer import Layer
 from rnnframe.contracts.loss import Loss
 from rnnframe.errors import OptionError, UsageError
 from rnnframe.network.state_names import StateNames, embedding_module, linear_module, recurrent_modules, within
@@ -28,6 +28,8 @@ from rnnframe.registry.specs import Spec, field_types, render
 
 KINDS = {4: "lstm", 3: "gru", 1: "elman"}
 """The cell by the number of gates."""
+KNOWN = {"U", "W", "b", "bn", "P"}
+"""The parameters that a layer there has too."""
 FUNCTIONS = ("tanh", "relu")
 """What nn.RNN has as its nonlinearity."""
 
@@ -120,9 +122,11 @@ def write_state_dict(
     modules = _modules(cells, rnn)
     for number, (cell, (module, place)) in enumerate(zip(cells, modules, strict=True)):
         _check_known(cell, number)
-        if any(name.endswith(START) for name in parameters.group(f"layer{number}")):
-            raise OptionError(f"layer{number} has start=learnt, which PyTorch does not have; it has start=none")
         p = parameters.group(f"layer{number}")
+        if unknown := sorted(p.keys() - KNOWN):
+            raise OptionError(
+                f"layer{number} has {', '.join(unknown)}, which PyTorch does not have: start, norm = none"
+            )
         second = np.zeros_like(p["b"])
         if "bn" in p:
             second[-len(p["bn"]) :] = p["bn"]

@@ -1,10 +1,11 @@
 """The weights of a network: the parameters in one flat vector, and what the layers and the readout derive from them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from rnnframe.arrays import Vector
+from rnnframe.arrays import Array, Vector
 from rnnframe.contracts.head import Head
 from rnnframe.data.draws import Draw
 from rnnframe.network.placed import PlacedLayer, head_note
@@ -12,7 +13,14 @@ from rnnframe.network.ties import of_head, own_shapes
 from rnnframe.network.weight_masks import WeightMasks
 
 
-class Weights:
+class LayerWeights:
+    """What the layers of a stack and its head receive, by name; the layers are those of `Weights`, or some of them."""
+
+    layers: list[dict[str, Array]]
+    head: dict[str, Array]
+
+
+class Weights(LayerWeights):
     """The parameters and what the layers and the readout derive from them (transposed copies and the like)."""
 
     def __init__(
@@ -94,6 +102,10 @@ class Weights:
         """Make gradients of the parameters from those of what the layers received in the last run."""
         self._dropped.mask(gradients)
 
+    def part(self, layers: Sequence[PlacedLayer], *, head: bool) -> "WeightsPart":
+        """Return those of some layers, which stay what this object makes of the parameters."""
+        return WeightsPart(self, layers, head)
+
     def copy(self) -> "Weights":
         """Return an independent version with the same values."""
         version = Weights(*self._made_of)
@@ -104,6 +116,16 @@ class Weights:
         """Overwrite every value with that of `other`."""
         self.parameters.copy_from(other.parameters)
         self._derived.copy_from(other._derived)
+
+
+class WeightsPart(LayerWeights):
+    """What some of the layers of a network receive; `Weights` derives it, for all of them at once."""
+
+    def __init__(self, whole: Weights, layers: Sequence[PlacedLayer], head: bool) -> None:
+        of_layer = {at.number: arrays for at, arrays in zip(whole._placed, whole.layers, strict=True)}
+        self.layers = [of_layer.get(at.number, {}) for at in layers]
+        self.head = whole.head if head else {}
+        self.parameters, self.nbytes, self.complete = whole.parameters, whole.nbytes, whole.complete
 
 
 def _weights_from(

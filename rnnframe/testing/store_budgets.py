@@ -56,7 +56,7 @@ class StoreBudgetChecks(StoreSuite):
                 shards=1,
                 chunk=None,
                 usual_chunk=network.usual_chunk(3),
-                costs=lambda store, chunk: costs_of(network, store, 3, chunk, 1),
+                costs=lambda store, chunk: costs_of(network, store, None, 3, chunk, 1),
                 stores=(),
             )
             fitted = False

@@ -6,7 +6,10 @@ import numpy as np
 
 from rnnframe.arrays import Array, Arrays
 from rnnframe.data.batch import Batch
+from rnnframe.data.both_ways import BothWays
 from rnnframe.data.draws import Draw
+from rnnframe.data.held import HeldSteps, Links
+from rnnframe.data.source import Source
 from rnnframe.data.staging import Staging
 from rnnframe.network.network import Network
 
@@ -28,7 +31,7 @@ def first_non_finite(network: Network, batch: Batch, state: Arrays | None, draw:
         found = [(step, name) for name, step in broken.items() if step is not None]
         if found:
             step, name = min(found)
-            layer = "the head" if number == len(network.layers) else network.layers[number].prefix
+            layer = "the head" if number >= len(network.layers) else network.layers[number].prefix
             return f"step {start + step}, {layer} ({name})"
     return "the reverse sweep: every value of the forward sweep is finite"
 
@@ -37,24 +40,43 @@ def _layers(
     network: Network, batch: Batch, state: Arrays | None, draw: Draw | None
 ) -> Iterator[tuple[int, int, Arrays]]:
     """Run a batch forward, piece by piece; yield first step, number of the layer, and the arrays [steps, ...] made."""
+    network.derive_forward(draw)
+    stages = network.stages
+    if not stages:
+        yield from _layers_of(network, network.open_inputs(batch), state, draw)
+        return
     source = network.open_inputs(batch)
+    assert isinstance(source, BothWays)  # as a network with stages opens it
+    x = batch.x
+    for stage in stages:
+        left = np.empty((source.length, source.batch, stage.outputs_width), stage.dtype)
+        outputs = HeldSteps(left, source.sample_ends, stage.both_ways) if stage is not stages[-1] else None
+        opened = stage.open_inputs(source.batch_of(x, targets=False))
+        yield from _layers_of(stage.linked(Links(outputs=outputs)), opened, None, draw)
+        x = left
+
+
+def _layers_of(
+    network: Network, source: Source, state: Arrays | None, draw: Draw | None
+) -> Iterator[tuple[int, int, Arrays]]:
+    """Do the same with a network of one sweep."""
     (columns,) = source.deal(1)
-    steps, start = min(CHUNK, np.shape(batch.x)[0]), 0
+    assert source.steps is not None  # a batch has an end
+    steps, start, longest = min(CHUNK, source.steps), 0, source.steps
     running, tape = network.new_state(source.batch), network.new_tapes(steps, source.batch).make()
     scratch = network.new_scratch(steps, source.batch)
     network.fill_state(running, state, source.batch, columns)
-    network.derive_forward(draw)
-    staging, longest = Staging(), np.shape(batch.x)[0]
+    staging = Staging()
     while start != source.steps and (block := source.block(start, min(start + steps, longest), columns, staging)):
         network.forward(network.weights, block.drawn(draw), running, tape, scratch)
         staging.begin()
         begin = start
         for arrays in tape.pieces:
-            for number, (layer, made) in enumerate(zip(network.layers, arrays, strict=True)):
+            for layer, made in zip(network.layers, arrays, strict=True):
                 states = layer.state
-                yield begin, number, {name: a[1:] if name in states else a for name, a in made.items()}
+                yield begin, layer.number, {name: a[1:] if name in states else a for name, a in made.items()}
             top = network.layers[-1].output(arrays[-1])
-            yield begin, len(network.layers), {"outputs": network.readout(network.weights, top, scratch)}
+            yield begin, network.layers[-1].number + 1, {"outputs": network.readout(network.weights, top, scratch)}
             begin += len(top)
         start += block.steps
 

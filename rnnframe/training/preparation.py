@@ -14,7 +14,7 @@ from rnnframe.contracts.store import StateStore
 from rnnframe.contracts.task import Task
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.ranks import ALONE
-from rnnframe.errors import GroupError, UsageError
+from rnnframe.errors import GroupError, OptionError, UsageError
 from rnnframe.inspection.gradients import check_watchable
 from rnnframe.network.network import Network
 from rnnframe.registry.kinds import kind_of
@@ -83,6 +83,7 @@ def prepare(
     network = _network(options, opened, registry)
     if start is not None:
         start.begin(network)
+    _check_directions(named, network)
     shapes = {opened.shape(number) for number in range(opened.batches)}
     if task is not None or ":" in options.task:
         options = attrs.evolve(options, task=render(named))  # which may know better where its files are
@@ -94,7 +95,7 @@ def prepare(
         network, options.store, options.chunk, options.shards, registry, options.kernels, options.seed, group
     )
     if options.watch_gradients:
-        check_watchable(engine.store)
+        check_watchable(engine.store, network)
     rate = registry.learning_rate(options.rate)
     trainer = Trainer(
         engine,
@@ -118,6 +119,15 @@ def _start(options: TrainingOptions, task: Task, registry: Registry, learnt: Map
         return None
     options.setting(task)  # a task that cannot start so says so before anything is read
     return Start.read(options, task, registry) if learnt is None else Start.resumed(options, task, learnt)
+
+
+def _check_directions(task: Task, network: Network) -> None:
+    """Raise `OptionError` for layers that would read what they are to predict."""
+    if task.predicts_inputs and network.both_ways:
+        raise OptionError(
+            f"task {task.name!r} predicts what comes next, and layers of two directions read it in x; "
+            "take layers of one direction"
+        )
 
 
 def _network(options: TrainingOptions, data: Dataset, registry: Registry) -> Network:

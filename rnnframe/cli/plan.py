@@ -92,15 +92,13 @@ def command(
     With --ranks, memory and time are those of each of N machines like this one, with a process each, and the time of
     the sums of gradients is predicted by an alpha-beta model of the network. The efficiency compares with one of them.
     """
-    between = Link.parse(link)
     if draw is not None and plot is None:
         raise UsageError("--draw names the schedule in a picture; give --plot FILE too")
     network = network_of(**of)
     within = None if budget is None else _size(budget)
     chosen = [f"auto:budget={within}"] if within else []
     shown = draw or [*chosen, *store, "checkpoint"][0]
-    shards = shards_of_ranks(batch, shards, ranks) if ranks > 1 else shards
-    shards = min(batch, shards or usual_shards(batch, network.recurrent_work))
+    shards = min(batch, shards_of_ranks(batch, shards, ranks) or usual_shards(batch, network.recurrent_work))
 
     def plan(spec: str, threads: int = shards) -> RunPlan:
         return Engine(network, spec, chunk, threads, kernels=kernels).run_plan(steps, batch)
@@ -110,8 +108,7 @@ def command(
     running = Engine(network, kernels=kernels).running
     calibration = Calibration(running)
     rows = _rows(plans, calibration if ranks == 1 else None, forward_steps_below(running, steps))
-    if ranks > 1:
-        add_ranks(rows, plans, lambda spec: plan(spec, shards // ranks), ranks, between, calibration)
+    add_ranks(rows, plans, lambda spec: plan(spec, shards // ranks), ranks, Link.parse(link), calibration)
     if as_json:
         about = {"steps": steps, "batch": batch, "shards": shards, **_about(running, steps, batch)}
         print_json({**about, "parameter_bytes": network.parameters.nbytes, "plans": rows})

@@ -12,8 +12,13 @@ from rnnframe.inspection.ranks import plan_ranks
 from rnnframe.sizes import human_bytes
 
 
-def shards_of_ranks(batch: int, shards: int | None, ranks: int) -> int:
-    """Return the threads of all ranks, one of each by default; raises `OptionError` where ranks cannot share them."""
+def shards_of_ranks(batch: int, shards: int | None, ranks: int) -> int | None:
+    """Return the threads of all ranks, one of each by default; raises `OptionError` where ranks cannot share them.
+
+    What was given to one rank is returned as it is.
+    """
+    if ranks == 1:
+        return shards
     shards = shards or ranks
     each, rest = divmod(shards, ranks)
     if rest or each & (each - 1):
@@ -34,8 +39,10 @@ def add_ranks(
 ) -> None:
     """Make the bytes and seconds of rows those of each rank, and add what the network costs.
 
-    `plan_alone` plans the batch with the threads of one rank.
+    `plan_alone` plans the batch with the threads of one rank. Rows of one rank stay as they are.
     """
+    if ranks == 1:
+        return
     for row, (spec, whole) in zip(rows, plans, strict=True):
         made = plan_ranks(whole, plan_alone(spec), ranks, link, calibration)
         row |= {

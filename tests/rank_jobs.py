@@ -38,11 +38,14 @@ ENVIRONMENT = {
 def command(reducer: str, ranks: int, *words: object, plugin: Path | None = None) -> list[str]:
     """Return the command of a training on several ranks, with a reducer such as "mpi:timeout=2"."""
     named = [] if plugin is None else ["--plugin", str(plugin)]
-    rnnframe = ["-m", "rnnframe", *named, "train", *map(str, words), "--reducer", reducer]
+    return launched(reducer, ranks, "-m", "rnnframe", *named, "train", *map(str, words), "--reducer", reducer)
+
+
+def launched(reducer: str, ranks: int, *words: str) -> list[str]:
+    """Return the command that starts a program of Python on several ranks."""
     if reducer.startswith("gloo"):
-        started = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
-        return [*started, *rnnframe]
-    return [str(LAUNCHER), "-n", str(ranks), sys.executable, *rnnframe]
+        return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks), *words]
+    return [str(LAUNCHER), "-n", str(ranks), sys.executable, *words]
 
 
 def train(*words: object) -> None:

@@ -9,7 +9,10 @@ from step_cells import StepElman
 
 import rnnframe as rf
 from rnnframe.errors import PluginError
+from rnnframe.inspection.calibration import Calibration
 from rnnframe.plugin import hookimpl
+from rnnframe.runs.model import TaskModel
+from rnnframe.training.windows import RealUpdates
 
 X, Y = np.zeros((6, 2, 2), "f"), np.zeros((6, 2, 1), "f")
 MINE = "'failing' of plugin 'mine' of my-distribution 1.0"
@@ -81,6 +84,7 @@ def test_a_readout_is_named_where_a_network_is_only_run_forward(way: str) -> Non
     [
         ("rnnframe_optimizers", "optimizer", "update"),
         ("rnnframe_optimizers", "optimizer", "slots"),
+        ("rnnframe_optimizers", "optimizer", "for_parameter"),
         ("rnnframe_learning_rates", "learning rate", "factor"),
     ],
 )
@@ -98,6 +102,43 @@ def test_what_a_store_raises_names_its_plugin(method: str) -> None:
     registry = registry_with("rnnframe_state_stores", failing(type(rf.store("full-history")), method))
     text = told(lambda: rf.Engine(network(registry), "failing", kernels="numpy").gradients(X, Y), PluginError)
     assert text == f"store {MINE}: RuntimeError: no more"
+
+
+@pytest.mark.parametrize(
+    ("way", "method"),
+    [
+        *(("gradients", method) for method in ("targets", "count", "target_width")),
+        *(("plan with times", method) for method in ("targets", "target_width")),
+        *(("updates", method) for method in ("count", "target_width")),
+    ],
+)
+def test_what_a_loss_raises_about_its_targets_names_its_plugin(way: str, method: str) -> None:
+    base = type(rf.default_registry().loss("mse"))
+    broken = failing(base, method)
+    if method == "target_width":
+        own = {"name": "failing", method: property(vars(broken)[method])}
+        broken = attrs.frozen(kw_only=True)(type("Failing", (base,), own))
+    made = network(registry_with("rnnframe_losses", broken), head="failing")
+    ways = {
+        "gradients": lambda: rf.Engine(made, kernels="numpy").gradients(X, Y),
+        "plan with times": lambda: Calibration(made).chunk(3, 2),
+        "updates": lambda: RealUpdates(rf.Engine(made, "circular-queue:k1=2,k2=4", kernels="numpy")).of(rf.Batch(X, Y)),
+    }
+    assert told(ways[way], PluginError) == f"loss {MINE}: RuntimeError: no more"
+
+
+def test_what_a_medium_raises_while_it_is_planned_names_its_plugin() -> None:
+    registry = registry_with("rnnframe_media", failing(type(rf.medium("float16")), "ram_bytes"))
+    engine = rf.Engine(network(registry), "checkpoint:medium=failing", kernels="numpy")
+    assert told(lambda: engine.plan(6, 2), PluginError) == f"medium {MINE}: RuntimeError: no more"
+
+
+@pytest.mark.parametrize("method", ["alphabet", "step_units"])
+def test_what_a_task_raises_about_its_units_names_its_plugin(method: str) -> None:
+    registry = registry_with("rnnframe_tasks", failing(type(rf.task("adding")), method))
+    task = registry.task("failing")
+    model = TaskModel(network=network(registry), task=task, learnt=task.learns())
+    assert told(model.stream, PluginError) == f"task {MINE}: RuntimeError: no more"
 
 
 @attrs.frozen(kw_only=True)

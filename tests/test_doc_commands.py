@@ -39,6 +39,9 @@ QUICK = "--cell gru:hidden=8 --kernels numpy"  # nothing to compile
 SHORTER = {  # command -> options that make it take a moment where it would take a minute
     "train": "--data book.txt --cell lstm:hidden=16",
     "train --store checkpoint --out run1": "--data book.txt",
+    "plan --cell lstm:hidden=512 --batch 4096 --steps 64 --store full-history --ranks 256 --network 10Gb": (
+        f"--batch 256 {QUICK}"
+    ),
     "train --store auto:budget=64MiB": f"--data book.txt --epochs 1 {QUICK}",
     "train --store circular-queue:k1=32,k2=64 --cell gru:hidden=256 --out run2": "--data book.txt",
     "train --data book.txt --cell lstm:hidden=256 --layers 2 --store checkpoint --epochs 10 --out run1": "--epochs 1",

@@ -164,7 +164,7 @@ def test_it_begins_at_zero_and_changes_no_other_draw():
 
 
 def test_formats_that_have_no_learnt_start_refuse_it_by_name():
-    with pytest.raises(OptionError, match="layer0 has start=learnt, which PyTorch does not have"):
+    with pytest.raises(OptionError, match=r"layer0 has c.start, h.start, which PyTorch does not have"):
         network(CELLS["lstm"]).to_state_dict()
     onnx = pytest.importorskip("rnnframe_onnx.writing", reason="needs onnx", exc_type=ImportError)
     with pytest.raises(OptionError, match=r"layer0.h.start is a learnt start of a state"):

@@ -1,12 +1,13 @@
 """Real processes under MPI and under torch.distributed: the bits of one process."""
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from rank_jobs import TASK, done, files, gloo, mpi, train
+from rank_jobs import ENVIRONMENT, TASK, done, files, gloo, launched, mpi, train
 
 from rnnframe.cli.ranks import check_alone
 from rnnframe.errors import UsageError
@@ -23,6 +24,16 @@ def test_a_training_on_two_processes_has_the_bits_of_one(launcher: str, tmp_path
     assert files(tmp_path / "one").keys() == files(tmp_path / "two").keys()
     weights = [(tmp_path / run / "weights.safetensors").read_bytes() for run in ("one", "two")]
     assert weights[0] == weights[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reducer", [pytest.param("mpi", marks=mpi), pytest.param("gloo", marks=gloo)])
+@pytest.mark.parametrize("ranks", [2, 3, 4, 5])
+def test_every_cell_and_store_has_the_bits_of_one_process_over_real_messages(reducer: str, ranks: int) -> None:
+    line = launched(reducer, ranks, str(Path(__file__).with_name("rank_matrix.py")), reducer)
+    ended = subprocess.run(line, capture_output=True, text=True, env=ENVIRONMENT)
+    assert ended.returncode == 0, ended.stderr
+    assert "have the bits of one process" in ended.stdout
 
 
 @mpi
@@ -56,6 +67,15 @@ def test_several_processes_without_a_reducer_are_refused(environ: dict[str, str]
         return
     with pytest.raises(UsageError, match=f"would train by itself; give --reducer {reducer} to train"):
         check_alone(environ)
+
+
+@mpi
+def test_processes_of_which_mpi_knows_nothing_are_refused() -> None:
+    line = [sys.executable, "-m", "rnnframe", "train", *TASK, "--no-out", "--reducer", "mpi"]
+    alone = {name: value for name, value in os.environ.items() if not name.startswith(("PMI", "OMPI", "SLURM"))}
+    ended = subprocess.run(line, capture_output=True, text=True, env={**alone, "SLURM_STEP_NUM_TASKS": "8"})
+    assert ended.returncode == 2
+    assert "8 processes were started (SLURM_STEP_NUM_TASKS), and MPI sees each as the only one" in ended.stderr
 
 
 def test_importing_and_help_load_no_library_of_messages() -> None:

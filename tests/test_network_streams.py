@@ -94,7 +94,10 @@ def test_so_it_does_with_any_head(head, each_kernels) -> None:
     assert is_same(streamed(network.stream(3), x), step_by_step(network, x))
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "gru:reset=before", "elman", "mingru", "minlstm", "lru", "indrnn"])
+@pytest.mark.parametrize(
+    "cell",
+    ["lstm", "gru", "gru:reset=before", "elman", "mingru", "minlstm", "lru", "indrnn", "peephole-lstm", "slstm"],
+)
 def test_compiled_steps_give_the_bits_of_predict_over_the_whole_sequence(cell) -> None:
     pytest.importorskip("numba")
     hidden = f"{cell}{',' if ':' in cell else ':'}{'units' if cell == 'lru' else 'hidden'}=37"

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 from rank_jobs import (
+    ENVIRONMENT,
     LONG,
     OPEN_MPI,
     TASK,
     begun,
-    command,
     done,
     files,
     gloo,
     is_running,
+    launched,
     metrics_size,
     mpi,
     rank_of,
@@ -267,9 +268,8 @@ group.close()
 def test_a_script_that_ends_without_closing_its_group_ends_the_job(reducer: str, deed: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.format(reducer=reducer, deed=deed))
-    line = command(reducer, 2)
-    line = [*line[: line.index("-m", 3 if reducer == "gloo" else 0)], str(script)]
-    ended = subprocess.run(line, capture_output=True, text=True, timeout=60)
+    line = launched(reducer, 2, str(script))
+    ended = subprocess.run(line, capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
     assert ended.returncode != 0
     assert ended.stderr.count(f"rnnframe: rank 1 on {HOST} ends the job of 2 ranks: it has not closed its group") == 1
     assert ended.stderr.count("ValueError: no such weather") == deed.count("weather")

@@ -130,8 +130,7 @@ class RGLRU(Layer):
         dr *= dh  # dL/dlog a
         np.multiply(dh, root, out=a)
         np.multiply(a, x, out=di)
-        of_fading = -np.einsum("lbi,lbi->i", dr, r)
-        gradients["L"][...] -= POWER * of_fading * (1 - 1 / (1 + np.exp(-weights["L"])))
+        self.add_of_fading(weights, -np.einsum("lbi,lbi->i", dr, r), gradients)
         dr *= -weights["fading"]
         dr *= r
         dr *= 1 - r
@@ -144,3 +143,7 @@ class RGLRU(Layer):
         if dx is not None:
             np.matmul(rows(dz), weights["K"].T, out=rows(a))
             dx += a
+
+    def add_of_fading(self, weights: Arrays, total: Array, gradients: Arrays) -> None:
+        """Add dΛ = -8 σ(-Λ) times the gradient of the fading."""
+        gradients["L"][...] -= POWER * total * (1 - 1 / (1 + np.exp(-weights["L"])))

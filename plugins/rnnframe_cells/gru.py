@@ -5,12 +5,15 @@
     n    = tanh(x_t U_n + b_n + (r ∘ h_(t-1)) W_n)             reset=before: Cho et al.
     h_t  = (1 - z) ∘ n + z ∘ h_(t-1)
 
+With norm=layer (and reset=after), N(x_t U) ∘ g_x stands for x_t U, and N(h_(t-1) W) ∘ g_h for h_(t-1) W; N takes off
+the mean and divides by the deviation, over r and z together and over n. See `rnnframe_cells.norms`.
+
 Columns stand in the order r, z, n, which is torch's. With reset=after the candidate has a bias of its own inside the
 product with r, so two are needed there; those of r and z add to the same sum, and one is enough.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import attrs
 import numpy as np
@@ -20,6 +23,7 @@ from rnnframe.plugin import (
     Array,
     Arrays,
     BlockPass,
+    OptionError,
     Sizes,
     TapeRetention,
     Widths,
@@ -33,6 +37,7 @@ from rnnframe.plugin import (
 )
 from rnnframe_cells.gates import gate_columns
 from rnnframe_cells.masks import ZonedCell, join_zone, seen, split_zone, zone_out
+from rnnframe_cells.norms import fill_scales, norm_option, normalize, scale, take_back
 from rnnframe_cells.start import fill_matrices, fill_zero, learnt_starts
 
 
@@ -46,6 +51,17 @@ class GRU(ZonedCell):
         validator=in_(("after", "before")),
         metadata={"help": "whether r scales the product h·W (torch) or h itself (Cho et al.)"},
     )
+    norm: Literal["layer"] | None = norm_option()
+
+    @norm.validator
+    def _check_norm(self, _: Any, norm: str | None) -> None:
+        if norm and self.reset == "before":
+            raise OptionError(f"norm={norm} is of the form reset=after; leave reset=before out")
+
+    @property
+    def plain(self) -> bool:
+        """Also no norm."""
+        return super().plain and not self.norm
 
     @property
     def gates(self) -> Mapping[str, tuple[str, slice]]:
@@ -57,12 +73,14 @@ class GRU(ZonedCell):
         H = self.hidden
         shapes: dict[str, tuple[int, ...]] = {"U": (inputs, 3 * H), "W": (H, 3 * H), "b": (3 * H,)}
         shapes |= {"bn": (H,)} if self.reset == "after" else {}
+        shapes |= {"g_x": (3 * H,), "g_h": (3 * H,)} if self.norm else {}
         return shapes | learnt_starts(self.start, self.state(inputs))
 
     def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:
         """Draw U and W; biases are zero."""
         fill_matrices(parameters, self.hidden, self.init, rng)
         fill_zero(parameters)
+        fill_scales(parameters)
 
     def state(self, inputs: int) -> Widths:
         """The state is h."""
@@ -91,16 +109,17 @@ class GRU(ZonedCell):
                 h[t + 1] += n[t]
                 zone_out(h[t + 1], h[t], None if zone is None else zone[t])
             return
-        project(x, weights["U"], a)
-        a += weights["b"]
+        self._write_sums(block)
         h_seen, rz = seen(block, h[:-1], self.recurrent_mask(block)), a[:, :, : 2 * H]
         before = rows(h_seen)
         product = scratch["dz"].reshape(-1)[: len(before) * 2 * H].reshape(-1, 2 * H)
         np.matmul(before, weights["Wrz"], out=product)
+        self._norm(block, product.reshape(rz.shape), slice(None, 2 * H))
         rz += product.reshape(rz.shape)
         _sigmoid(rz)
         if self.reset == "after":
             np.matmul(before, weights["Wn"], out=rows(tape["q"]))
+            self._norm(block, tape["q"], slice(2 * H, None))
             tape["q"][...] += weights["bn"]
             np.multiply(r, tape["q"], out=scratch["extra"])
         else:
@@ -114,7 +133,8 @@ class GRU(ZonedCell):
         """dz per step, one more array of width H per step, and a panel for the products that become dU and dW."""
         gates = 3 * self.hidden
         sizes: Sizes = {"dz": gates, "extra": self.hidden, "panel": panel_shape(max(inputs, self.hidden), gates)}
-        return {**sizes, **self.mask_scratch()}
+        norm: Sizes = {"n": gates, "dn": gates, "inverse": 1, "inverse_n": 1} if self.norm else {}
+        return {**sizes, **norm, **self.mask_scratch()}
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """W and Wᵀ of r and z and of n apart, each contiguous."""
@@ -133,24 +153,25 @@ class GRU(ZonedCell):
 
     def forward(self, block: BlockPass) -> None:
         """x U + b for the whole block at once, then step by step what needs h_(t-1)."""
-        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
+        weights, tape, scratch = block.weights, block.tape, block.scratch
         H, a, h = self.hidden, tape["gates"], tape["h"]
         # One contiguous piece of the scratch for h W (r and z), one of the same kind for what belongs to n.
         recurrent = scratch["dz"][0].reshape(-1)[: 2 * H * h.shape[1]].reshape(-1, 2 * H)
         candidate = scratch["extra"][0]
         mask, zone = self.recurrent_mask(block), self.zone(block)
-        project(x, weights["U"], a)
-        a += weights["b"]
-        for t in range(len(x)):
+        self._write_sums(block)
+        for t in range(block.steps):
             rz, n = a[t, :, : 2 * H], a[t, :, 2 * H :]
             r, z = rz[:, :H], rz[:, H:]
             before = seen(block, h[t], mask)
             np.matmul(before, weights["Wrz"], out=recurrent)
+            self._norm(block, recurrent, slice(None, 2 * H))
             rz += recurrent
             _sigmoid(rz)
             if self.reset == "after":
                 q = tape["q"][t]
                 np.matmul(before, weights["Wn"], out=q)
+                self._norm(block, q, slice(2 * H, None))
                 q += weights["bn"]
                 np.multiply(r, q, out=candidate)
             else:
@@ -162,6 +183,21 @@ class GRU(ZonedCell):
             h[t + 1] *= z
             h[t + 1] += n
             zone_out(h[t + 1], h[t], None if zone is None else zone[t])
+
+    def _write_sums(self, block: BlockPass) -> None:
+        """Write x U + b into the gates."""
+        gates = block.tape["gates"]
+        project(block.x, block.weights["U"], gates)
+        if self.norm:
+            for columns in (slice(None, 2 * self.hidden), slice(2 * self.hidden, None)):
+                scale(gates[..., columns], block.weights["g_x"][columns], block.scratch["inverse"])
+        gates += block.weights["b"]
+
+    def _norm(self, block: BlockPass, product: Array, columns: slice) -> None:
+        """Normalize some columns of h W, of one step or of a block, in place."""
+        if self.norm:
+            inverse = block.scratch["inverse"]
+            scale(product, block.weights["g_h"][columns], inverse[0] if product.ndim == 2 else inverse)
 
     def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
         """Reverse the block; the two forms differ in what r scales.
@@ -190,6 +226,8 @@ class GRU(ZonedCell):
         dz_r *= r
         dz_r *= tape["q"] if self.reset == "after" else before
 
+        if self.norm:
+            self._normalize_again(block, before)
         for t in reversed(range(len(x))):
             dh_t += dh[t]
             new = split_zone(dh_t, None if zone is None else zone[t])
@@ -201,19 +239,33 @@ class GRU(ZonedCell):
             if self.reset == "after":
                 dz_r[t] *= dz_n[t]
                 np.multiply(dz_n[t], r[t], out=extra[t])
-                np.matmul(extra[t], weights["WnT"], out=through)
+                dq = extra[t]
+                if self.norm:
+                    dq = np.multiply(dq, weights["g_h"][2 * H :], out=scratch["dn"][t, :, 2 * H :])
+                    take_back(dq, scratch["n"][t, :, 2 * H :], scratch["inverse_n"][t])
+                np.matmul(dq, weights["WnT"], out=through)
             else:
                 np.copyto(extra[t], dz_n[t])
                 np.matmul(extra[t], weights["WnT"], out=through)
                 dz_r[t] *= through
                 through *= r[t]
             _add_masked(dh_t, through, mask)
-            np.matmul(dz[t, :, : 2 * H], weights["WrzT"], out=through)
+            of_rz = dz[t, :, : 2 * H]
+            if self.norm:
+                of_rz = np.multiply(of_rz, weights["g_h"][: 2 * H], out=scratch["dn"][t, :, : 2 * H])
+                take_back(of_rz, scratch["n"][t, :, : 2 * H], scratch["inverse"][t])
+            np.matmul(of_rz, weights["WrzT"], out=through)
             _add_masked(dh_t, through, mask)
 
-        add_input_product(x, dz, gradients["U"], scratch["panel"])
         add_column_sums(dz, gradients["b"])
+        if self.norm:
+            add_column_sums(extra, gradients["bn"])
+            add_product(before, scratch["dn"], gradients["W"], scratch["panel"])
+            dz = self._reverse_norms(block, gradients)
+        add_input_product(x, dz, gradients["U"], scratch["panel"])
         write_input_gradient(dz, weights["U"], dx)
+        if self.norm:
+            return
         if self.reset == "after":
             add_column_sums(extra, gradients["bn"])
             np.copyto(dz_n, extra)  # from here on dz holds the gradient of h W
@@ -223,6 +275,28 @@ class GRU(ZonedCell):
             dW = gradients["W"]
             add_product(before, dz[:, :, : 2 * H], dW[:, : 2 * H], scratch["panel"])
             add_product(extra, dz_n, dW[:, 2 * H :], scratch["panel"])
+
+    def _normalize_again(self, block: BlockPass, before: Array) -> None:
+        """Write h W normalized into the scratch, with large products."""
+        n, H = block.scratch["n"], self.hidden
+        np.matmul(rows(before), block.weights["W"], out=rows(n))
+        normalize(n[..., : 2 * H], n[..., : 2 * H], block.scratch["inverse"])
+        normalize(n[..., 2 * H :], n[..., 2 * H :], block.scratch["inverse_n"])
+
+    def _reverse_norms(self, block: BlockPass, gradients: Arrays) -> Array:
+        """Add to the gradients of the scales, and return that of x U before its norm; that of h W has gone before."""
+        weights, scratch, H = block.weights, block.scratch, self.hidden
+        dz, dn, n = scratch["dz"], scratch["dn"], scratch["n"]
+        gradients["g_h"][: 2 * H] += np.einsum("lbi,lbi->i", dz[..., : 2 * H], n[..., : 2 * H])
+        gradients["g_h"][2 * H :] += np.einsum("lbi,lbi->i", scratch["extra"], n[..., 2 * H :])
+        project(block.x, weights["U"], n)
+        np.multiply(dz, weights["g_x"], out=dn)
+        for columns in (slice(None, 2 * H), slice(2 * H, None)):
+            part = n[..., columns]
+            normalize(part, part, scratch["inverse"])
+            take_back(dn[..., columns], part, scratch["inverse"])
+        gradients["g_x"][...] += np.einsum("lbi,lbi->i", dz, n)
+        return dn
 
 
 def _add_masked(total: Array, value: Array, mask: Array | None) -> None:

@@ -7,12 +7,15 @@
 With projection=R, h_t = (o ∘ tanh(c_t)) P has R < H values: what W sees and what comes out. Sak, Senior & Beaufays
 (2014), arXiv 1402.1128; it is proj_size of torch.
 
+With norm=layer, i, f, g and o are of N(x_t U) ∘ g_x + N(h_(t-1) W) ∘ g_h + b, and h_t = o ∘ tanh(N(c_t) ∘ g_c + b_c); N
+takes off the mean and divides by the deviation, over all 4H or H values. See `rnnframe_cells.norms`.
+
 A step leaves the four gates, c_t and h_t for its reverse. tanh(c_t) is not among them: one call rebuilds it for a
 whole block. One bias is enough: a second one would add to the same sum.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import attrs
 import numpy as np
@@ -36,6 +39,7 @@ from rnnframe.plugin import (
 )
 from rnnframe_cells.gates import gate_columns
 from rnnframe_cells.masks import ZonedCell, join_zone, rate_option, seen, split_zone, written, zone_out
+from rnnframe_cells.norms import fill_scales, norm_option, normalize, scale, take_back
 from rnnframe_cells.start import fill_matrices, fill_zero, forget_bias_option, learnt_starts
 
 
@@ -50,6 +54,8 @@ class LSTM(ZonedCell):
         default=None, validator=optional(ge(1)), metadata={"help": "values R of h, fewer than units; none: one a unit"}
     )
 
+    norm: Literal["layer"] | None = norm_option()
+
     @projection.validator
     def _check_projection(self, _: Any, projection: int | None) -> None:
         if projection is not None and projection >= self.hidden:
@@ -63,6 +69,11 @@ class LSTM(ZonedCell):
     def width(self, inputs: int) -> int:
         """As many as h has."""
         return self.seen_width
+
+    @property
+    def plain(self) -> bool:
+        """Also no projection and no norm."""
+        return super().plain and not self.projection and not self.norm
 
     @property
     def gates(self) -> Mapping[str, tuple[str, slice]]:
@@ -83,16 +94,19 @@ class LSTM(ZonedCell):
         return written(block, "zone_c", self.zoneout_cell), self.zone(block)
 
     def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
-        """U [inputs, 4H], W [H, 4H], b [4H]; with a projection W [R, 4H] and P [H, R]."""
+        """U [inputs, 4H], W [H, 4H], b [4H]; with a projection W [R, 4H] and P [H, R]; with a norm g and b_c."""
         gates = 4 * self.hidden
         shapes: dict[str, tuple[int, ...]] = {"U": (inputs, gates), "W": (self.seen_width, gates), "b": (gates,)}
         shapes |= {"P": (self.hidden, self.projection)} if self.projection else {}
+        if self.norm:
+            shapes |= {"g_x": (gates,), "g_h": (gates,), "g_c": (self.hidden,), "b_c": (self.hidden,)}
         return {**shapes, **learnt_starts(self.start, self.state(inputs))}
 
     def initialize(self, parameters: Arrays, rng: np.random.Generator) -> None:
         """Draw U, W and P; b is zero but for f, so that c is remembered from the start."""
         fill_matrices(parameters, self.hidden, self.init, rng)
         fill_zero(parameters)
+        fill_scales(parameters)
         parameters["b"][self.hidden : 2 * self.hidden] = self.forget_bias
 
     def state(self, inputs: int) -> Widths:
@@ -119,16 +133,17 @@ class LSTM(ZonedCell):
         """Run the equations again, but for what is there: the same operations on each value as `forward`'s."""
         weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         gates, c, h = tape["gates"], tape["c"], tape["h"]
-        if self.zoned:
+        if self.zoned or (self.norm and retention == "lean"):
             split = np.split(gates, 4, axis=2)
             for t, zone in self._each_zone(block):
-                _advance(split, t, c, h, scratch["tanh_c"][0], zone, weights.get("P"))
+                _advance(block, split, t, zone)
             return
         if retention == "states":
-            project(x, weights["U"], gates)
-            gates += weights["b"]
+            self._write_sums(block)
             before = seen(block, h[:-1], self.recurrent_mask(block))
             np.matmul(rows(before), weights["W"], out=rows(scratch["dz"]))
+            if self.norm:
+                scale(scratch["dz"], weights["g_h"], scratch["inverse"])
             gates += scratch["dz"]
             _activate(gates, weights)
         i, f, g, o = np.split(gates, 4, axis=2)
@@ -146,7 +161,10 @@ class LSTM(ZonedCell):
         gates = 4 * self.hidden
         sizes: Sizes = {"dz": gates, "tanh_c": self.hidden, "panel": panel_shape(max(inputs, self.hidden), gates)}
         made: Sizes = {"made": self.hidden} if self.projection else {}
-        return {**sizes, **made, **self.mask_scratch()}
+        norm: Sizes = {}
+        if self.norm:
+            norm = {"n": gates, "dn": gates, "inverse": 1, "n_c": self.hidden, "inverse_c": 1}
+        return {**sizes, **made, **norm, **self.mask_scratch()}
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """Wᵀ and Pᵀ, contiguous; the factor and offset that make a sigmoid of a tanh: σ(z) = tanh(z/2)/2 + 1/2."""
@@ -170,19 +188,27 @@ class LSTM(ZonedCell):
 
     def forward(self, block: BlockPass) -> None:
         """x U + b for the whole block at once, then step by step what needs h_(t-1)."""
-        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
-        W, z, c, h = weights["W"], tape["gates"], tape["c"], tape["h"]
-        recurrent, product = scratch["dz"][0], scratch["tanh_c"][0]
+        weights, tape, scratch = block.weights, block.tape, block.scratch
+        W, z, h, recurrent = weights["W"], tape["gates"], tape["h"], scratch["dz"][0]
         mask = self.recurrent_mask(block)
-        project(x, weights["U"], z)
-        z += weights["b"]
+        self._write_sums(block)
         split = np.split(z, 4, axis=2)
         for t, zone in self._each_zone(block):
             gates = z[t]
             np.matmul(seen(block, h[t], mask), W, out=recurrent)
+            if self.norm:
+                scale(recurrent, weights["g_h"], scratch["inverse"][0])
             gates += recurrent
             _activate(gates, weights)
-            _advance(split, t, c, h, product, zone, weights.get("P"))
+            _advance(block, split, t, zone)
+
+    def _write_sums(self, block: BlockPass) -> None:
+        """Write x U + b into the gates."""
+        weights, gates = block.weights, block.tape["gates"]
+        project(block.x, weights["U"], gates)
+        if self.norm:
+            scale(gates, weights["g_x"], block.scratch["inverse"])
+        gates += weights["b"]
 
     def _each_zone(self, block: BlockPass) -> Iterator[tuple[int, tuple[Array | None, Array | None]]]:
         """Yield each step of a block with where its c and h change."""
@@ -204,13 +230,12 @@ class LSTM(ZonedCell):
         dz_i, dz_f, dz_g, dz_o = np.split(dz, 4, axis=2)
         mask, (of_c, of_h) = self.recurrent_mask(block), self.zones(block)
 
-        if of_c is None:
-            np.tanh(c[1:], out=slope)
-        else:  # of c as it would be if every unit changed
-            np.multiply(f, c[:-1], out=slope)
+        made = c[1:]
+        if of_c is not None:  # c as it would be if every unit changed
+            made = np.multiply(f, c[:-1], out=slope)
             np.multiply(i, g, out=dz_i)
-            slope += dz_i
-            np.tanh(slope, out=slope)
+            made += dz_i
+        _write_tanh(weights, made, scratch.get("n_c", slope), slope, scratch.get("inverse_c"))
         if self.projection:
             np.multiply(o, slope, out=scratch["made"])
         np.subtract(1, gates, out=dz)
@@ -227,6 +252,10 @@ class LSTM(ZonedCell):
 
         dh_t, dc = dstate["h"], dstate["c"]
         through = np.empty_like(dc) if self.projection else None
+        of_norm = np.empty_like(dc) if self.norm else None
+        if self.norm:  # as `rebuild` makes them, with large products
+            np.matmul(rows(seen(block, h[:-1], mask)), weights["W"], out=rows(scratch["n"]))
+            normalize(scratch["n"], scratch["n"], scratch["inverse"])
         for t in reversed(range(len(x))):
             dh_t += dh[t]
             new_h = split_zone(dh_t, None if of_h is None else of_h[t])
@@ -236,47 +265,76 @@ class LSTM(ZonedCell):
                 np.copyto(dh[t], new_h)  # what meets `made` in dP
                 of_made = np.matmul(new_h, weights["PT"], out=through)
             slope[t] *= of_made
-            new_c += slope[t]
+            if of_norm is None:
+                new_c += slope[t]
+            else:
+                np.multiply(slope[t], weights["g_c"], out=of_norm)
+                take_back(of_norm, scratch["n_c"][t], scratch["inverse_c"][t])
+                new_c += of_norm
             dz_i[t] *= new_c
             dz_f[t] *= new_c
             dz_g[t] *= new_c
             dz_o[t] *= of_made
             new_c *= f[t]
             join_zone(dc, new_c)
-            np.matmul(dz[t], WT, out=new_h)
+            dq = dz[t]
+            if self.norm:
+                dq = np.multiply(dz[t], weights["g_h"], out=scratch["dn"][t])
+                take_back(dq, scratch["n"][t], scratch["inverse"][t])
+            np.matmul(dq, WT, out=new_h)
             if mask is not None:
                 new_h *= mask
             join_zone(dh_t, new_h)
         if self.projection:
             add_product(scratch["made"], dh, gradients["P"], scratch["panel"])
-        add_product(seen(block, h[:-1], mask), dz, gradients["W"], scratch["panel"])
-        add_input_product(x, dz, gradients["U"], scratch["panel"])
+        add_product(seen(block, h[:-1], mask), scratch.get("dn", dz), gradients["W"], scratch["panel"])
         add_column_sums(dz, gradients["b"])
+        if self.norm:
+            dz = self._reverse_norms(block, gradients)
+        add_input_product(x, dz, gradients["U"], scratch["panel"])
         write_input_gradient(dz, weights["U"], dx)
 
+    def _reverse_norms(self, block: BlockPass, gradients: Arrays) -> Array:
+        """Add to the gradients of the scales, and return that of x U before its norm; h W and c have gone before."""
+        weights, scratch = block.weights, block.scratch
+        dz, dn, n, inverse = scratch["dz"], scratch["dn"], scratch["n"], scratch["inverse"]
+        gradients["g_h"][...] += np.einsum("lbi,lbi->i", dz, n)
+        gradients["g_c"][...] += np.einsum("lbi,lbi->i", scratch["tanh_c"], scratch["n_c"])
+        add_column_sums(scratch["tanh_c"], gradients["b_c"])
+        project(block.x, weights["U"], n)
+        normalize(n, n, inverse)
+        gradients["g_x"][...] += np.einsum("lbi,lbi->i", dz, n)
+        np.multiply(dz, weights["g_x"], out=dn)
+        take_back(dn, n, inverse)
+        return dn
 
-def _advance(
-    gates: Sequence[Array],
-    t: int,
-    c: Array,
-    h: Array,
-    product: Array,
-    zone: tuple[Array | None, Array | None],
-    P: Array | None,
-) -> None:
+
+def _advance(block: BlockPass, gates: Sequence[Array], t: int, zone: tuple[Array | None, Array | None]) -> None:
     """Make c and h after step t from the gates i, f, g, o of all steps and what was before."""
+    weights, c, h, product = block.weights, block.tape["c"], block.tape["h"], block.scratch["tanh_c"][0]
     i, f, g, o = gates
     c_t, h_t = c[t + 1], h[t + 1]
     np.multiply(f[t], c[t], out=c_t)
     np.multiply(i[t], g[t], out=product)
     c_t += product
-    made = h_t if P is None else product
-    np.tanh(c_t, out=made)
+    made = product if "P" in weights else h_t
+    _write_tanh(weights, c_t, made, made, block.scratch["inverse_c"][0] if "g_c" in weights else None)
     made *= o[t]
-    if P is not None:
-        np.matmul(made, P, out=h_t)
+    if "P" in weights:
+        np.matmul(made, weights["P"], out=h_t)
     zone_out(c_t, c[t], zone[0])
     zone_out(h_t, h[t], zone[1])
+
+
+def _write_tanh(weights: Arrays, c: Array, n: Array, out: Array, inverse: Array | None) -> None:
+    """Write what o is multiplied by: tanh of c or, with a norm, of c normalized, which is written into n."""
+    if inverse is None:
+        np.tanh(c, out=out)
+        return
+    normalize(c, n, inverse)
+    np.multiply(n, weights["g_c"], out=out)
+    out += weights["b_c"]
+    np.tanh(out, out=out)
 
 
 def _activate(z: Array, weights: Arrays) -> None:

@@ -37,6 +37,11 @@ class MaskedCell(Cell):
         """Values of h that W sees."""
         return self.hidden
 
+    @property
+    def plain(self) -> bool:
+        """Whether the cell has no mask of h and no other option that changes its formulas."""
+        return not self.mask_scratch()
+
     def dropped_weights(self, inputs: int) -> Mapping[str, float]:
         """W, where weight_drop says so."""
         return {"W": self.weight_drop} if self.weight_drop else {}

@@ -19,7 +19,7 @@ INSTALL = "pip install 'rnnframe[fast]'"
 
 @attrs.frozen(kw_only=True)
 class Compiled(Kernels):
-    """Kernels of lstm, gru and elman, float32 and float64, for this processor's vectors."""
+    """Kernels of the built-in cells, float32 and float64, for this processor's vectors."""
 
     name: ClassVar[str] = "compiled"
 
@@ -38,15 +38,34 @@ class Compiled(Kernels):
         twin: Layer | None = _compiled().kinds.twin_of(layer, dtype)
         return twin
 
+    def twin_in(self, part: Layer | Head, dtype: np.dtype[Any], precision: str) -> Layer | Head | None:
+        """Return the twin of lstm, gru, elman, or of a head with an affine readout, whose products are of bfloat16."""
+        if precision != "bfloat16" or np.dtype(dtype) != np.float32:
+            return None
+        if isinstance(part, Head):
+            return _head(part, dtype, precision)
+        twin: Layer | None = _compiled().kinds.twin_of(part, dtype, precision)
+        return twin
+
     def cells(self) -> tuple[str, ...]:
         """Return a cell of every kind of code."""
-        return "lstm", "gru", "gru:reset=before", "elman", "indrnn", "mingru", "minlstm", "lru:units=5,states=5"
+        return (
+            "lstm",
+            "gru",
+            "gru:reset=before",
+            "elman",
+            "indrnn",
+            "mingru",
+            "minlstm",
+            "lru:units=5,states=5",
+            "rglru",
+            "peephole-lstm",
+            "slstm",
+        )
 
     def head(self, head: Head, dtype: np.dtype[Any]) -> Head | None:
         """Return a head with an affine readout in machine code, and a loss too where there is one."""
-        if type(head.readout) is not Affine:
-            return None
-        return Head(loss=loss_from(head.loss, dtype), readout=readout_from(head.readout, dtype))
+        return _head(head, dtype, None)
 
     def joined(self, parts: Sequence[StepPart]) -> Callable[[], object] | None:
         """Return one call for twins, their readout and softmax, and for the states on their way to the next step."""
@@ -82,9 +101,16 @@ def _compiled() -> ModuleType:
     return rnnframe_compiled
 
 
-def twin_from(cell: Layer, dtype: np.dtype[Any]) -> Layer | None:
+def _head(head: Head, dtype: np.dtype[Any], precision: str | None) -> Head | None:
+    if type(head.readout) is not Affine:
+        return None
+    return Head(loss=loss_from(head.loss, dtype), readout=readout_from(head.readout, dtype, precision))
+
+
+def twin_from(cell: Layer, dtype: np.dtype[Any], precision: str | None = None) -> Layer | None:
     """Make a twin that was pickled: in this way its code comes from where code for these sources is kept."""
-    return Compiled().twin(cell, dtype)
+    twin: Layer | None = _compiled().kinds.twin_of(cell, dtype, precision)
+    return twin
 
 
 def loss_from(loss: Loss, dtype: np.dtype[Any]) -> Loss:
@@ -93,9 +119,9 @@ def loss_from(loss: Loss, dtype: np.dtype[Any]) -> Loss:
     return found
 
 
-def readout_from(readout: Affine, dtype: np.dtype[Any]) -> Readout:
+def readout_from(readout: Affine, dtype: np.dtype[Any], precision: str | None = None) -> Readout:
     """Make the twin of a readout, as where one was pickled."""
-    found: Readout = _compiled().heads.CompiledAffine(readout=readout, dtype=dtype)
+    found: Readout = _compiled().heads.CompiledAffine(readout=readout, dtype=dtype, precision=precision)
     return found
 
 

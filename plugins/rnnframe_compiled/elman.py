@@ -9,6 +9,7 @@ from rnnframe_compiled import functions
 from rnnframe_compiled.gradients import add_block_gradients
 from rnnframe_compiled.groups import Gradients, Inputs, Matrix, Product
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
+from rnnframe_compiled.pairs import operand, words_for
 from rnnframe_compiled.products import add_values, copy, multiply, multiply_both
 
 
@@ -21,10 +22,14 @@ class Packed(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """The working array of `rnnframe_compiled.twins`, and dz [L, B, H], which becomes the gradients of the sums."""
+    """The working array of `rnnframe_compiled.twins`; dz [L, B, H], which becomes the gradients of the sums.
+
+    `left` is room for left operands, as `RecurrentTwin.left` says.
+    """
 
     work: Array
     dz: Array
+    left: Array
 
 
 tanh, sigmoid, relu = map(lanewise, (functions.tanh, functions.sigmoid, functions.relu))
@@ -73,7 +78,7 @@ def reverse_activation(unit: Any, kind: int, n: int, given: tuple[int, int], mad
 
 
 @njit(nogil=True, cache=True)
-def forward(unit: Any, kind: int, inputs: Inputs, packed: Packed, h: Array) -> None:
+def forward(unit: Any, kind: int, inputs: Inputs, packed: Packed, h: Array, left: Array) -> None:
     """Run the block: write h [L + 1, B, H] from its row 1 on; `kind` is the number of the activation."""
     inputs, packed = Inputs(*inputs), Packed(*packed)
     z = bytes_of(unit)
@@ -81,10 +86,12 @@ def forward(unit: Any, kind: int, inputs: Inputs, packed: Packed, h: Array) -> N
     L, B, H = h.shape[0] - 1, h.shape[1], h.shape[2]
     I, numbers, rows, at_h = inputs.width, inputs.numbers, address_of(inputs.rows), address_of(h)
     pu, pw, bias = address_of(packed.PU), address_of(packed.PW), address_of(packed.b)
+    terms_x, terms_h, room = words_for(unit, I), words_for(unit, H), address_of(left)
     for t in range(L):
-        before = at_h + t * B * H * z
-        after = before + B * H * z
-        of_x, of_h = Product(inputs.address + t * inputs.step_bytes, I, pu), Product(before, H, pw)
+        after = at_h + (t + 1) * B * H * z
+        x = operand(unit, B, I, I, inputs.address + t * inputs.step_bytes, room)
+        before = operand(unit, B, H, H, after - B * H * z, room + B * terms_x * z)
+        of_x, of_h = Product(x, terms_x, pu), Product(before, terms_h, pw)
         multiply_both(unit, of_x, of_h, bias, Matrix(after, B, H, H))
         for r in range(B if len(numbers) else 0):
             add_values(unit, H, rows + numbers[t * B + r] * H * z, after + r * H * z)
@@ -112,10 +119,10 @@ def backward(
     inputs, scratch, gradients = Inputs(*inputs), Scratch(*scratch), Gradients(*gradients)
     z = bytes_of(unit)
     V = BYTES // z
-    work, dz = scratch
+    work, dz, left = scratch
     L, B, H = dz.shape
     at_h, at_dh, at_dz, dh_t, pwt = address_of(h), address_of(dh), address_of(dz), address_of(dstate), address_of(PWT)
-    size, zeros = B * H, address_of(work)
+    size, zeros, width = B * H, address_of(work), words_for(unit, H)
     work[:V] = 0
     add_values(unit, size, at_dh + (L - 1) * size * z, dh_t)
     for t in range(L - 1, -1, -1):
@@ -124,5 +131,6 @@ def backward(
             arguments, made, n = (at_h + ((t + 1) * size + j) * z, dh_t + j * z), (d + j * z,), size - j
             reverse_activation(unit, kind, n, arguments, made)
         given = (at_dh + (t - 1) * size * z, H, V) if t else (zeros, 0, 0)
-        multiply(unit, Matrix(d, B, H, H), pwt, H, given, dh_t)
+        sums = Matrix(operand(unit, B, H, H, d, address_of(left)), B, width, width)
+        multiply(unit, sums, pwt, H, given, dh_t)
     add_block_gradients(unit, inputs, h, dz, gradients, work)

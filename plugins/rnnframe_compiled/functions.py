@@ -1,12 +1,14 @@
-"""tanh, the logistic function and exp of what is not positive on lanes, each one formula for float32 and float64.
+"""tanh, the logistic function, its logarithm and exp of what is not positive on lanes, for float32 and float64.
 
     tanh x = e / (e + 2)  with  e = expm1(2x);      σ(x) = 1 / (1 + exp(-x))
+    log σ(x) = min(x, 0) - 2 atanh(w)  with  w = e / (2 + e),  e = exp(-|x|)
 
 The exponentials reduce their argument y to y = k ln 2 + r with |r| ≤ ln 2 / 2, and scale by 2^k what a polynomial
 makes of r: the Taylor series to the 13th power for float64, for float32 the series to the 6th (tanh) and 5th (σ, exp),
 economised on that interval. ln 2 is one number of the type: its error times k is small where k is, and where k is large
 tanh and σ do not depend on it, and exp is near zero. With expm1 the error of tanh is small beside tanh itself even
-where that is small. (Muller, Elementary Functions, 3rd ed., ch. 3 and 11.)
+where that is small. atanh is its series, to the 33rd power for float64, and for float32 to the 13th, economised on
+w ≤ 1/3. (Muller, Elementary Functions, 3rd ed., ch. 3 and 11.)
 
 The largest errors, absolute and (of tanh, where it is a normal number) relative; the tests look for larger ones:
 
@@ -38,6 +40,8 @@ _EXP = [(-1) ** n / math.factorial(n) for n in range(14)]
 """exp(-s), powers from 0."""
 _EXPM1 = [2 ** (n + 1) / math.factorial(n + 1) for n in range(13)]
 """expm1(2s) / s, powers from 0."""
+_ATANH = [2 / (2 * n + 1) for n in range(17)]
+"""2 atanh(w) / w, powers of w² from 0."""
 
 
 class _Format(NamedTuple):
@@ -50,6 +54,7 @@ class _Format(NamedTuple):
     mantissa: int
     exp_series: tuple[float, ...]
     expm1_series: tuple[float, ...]
+    atanh_series: tuple[float, ...]
     tanh: float
     exp: float
 
@@ -59,10 +64,11 @@ _SINGLE = _Format(
     mantissa=23,
     exp_series=(1.0, *_economised(_EXP[1:], 5, _LN2 / 2)),
     expm1_series=_economised(_EXPM1, 6, _LN2 / 4),
+    atanh_series=_economised(_ATANH, 7, 1 / 9),
     tanh=9.05,
     exp=87.0,
 )
-_DOUBLE = _Format(INT64, 52, tuple(_EXP), tuple(_EXPM1), 19.1, 708.0)
+_DOUBLE = _Format(INT64, 52, tuple(_EXP), tuple(_EXPM1), tuple(_ATANH), 19.1, 708.0)
 
 
 def tanh(x: Lanes) -> Lanes:
@@ -83,6 +89,13 @@ def sigmoid(x: Lanes) -> Lanes:
     shifted, k = _whole(x, -1 / _LN2)
     s = k.fma(_LN2, x)
     return x.number(1) / (_times_power(_polynomial(about.exp_series, s), shifted) + 1.0)
+
+
+def log_sigmoid(x: Lanes) -> Lanes:
+    """Return log σ(x), which is -log(1 + exp(-x))."""
+    e = exp((x * -1.0).or_larger(x) * -1.0)
+    w = e / (e + 2.0)
+    return x.at_most(0.0) - w * _polynomial(_format(x).atanh_series, w * w)
 
 
 def exp(x: Lanes) -> Lanes:

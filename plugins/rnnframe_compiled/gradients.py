@@ -8,7 +8,8 @@ from numba import njit
 from rnnframe.plugin import Array
 from rnnframe_compiled.groups import Gradients, Inputs, Matrix, Panel, Steps, Targets
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
-from rnnframe_compiled.products import add_values, copy, multiply_panel
+from rnnframe_compiled.pairs import copy_term, operand, paired, words_for
+from rnnframe_compiled.products import add_values, copy, multiply, multiply_panel
 from rnnframe_compiled.tiles import WIDE
 
 TERMS = 192
@@ -38,17 +39,43 @@ def gather(unit: Any, x: Steps, start: int, count: int, target: int) -> None:
 
 
 @njit(nogil=True, cache=True)
+def pair_columns(unit: Any, rows: int, width: int, source: int, target: int) -> tuple[int, int]:
+    """Return the left matrix of a product whose terms are these rows, [rows, width] without gaps, and their stride.
+
+    Where terms are paired, words of two rows are written to `target`, each of their rows in whole vectors.
+    """
+    if not paired(unit):
+        return source, width
+    z = bytes_of(unit)
+    L = BYTES // z
+    stride = -(-width // L) * L
+    for k in range(words_for(unit, rows)):
+        for j in range(0, width, L):
+            copy_term(unit, width - j, k, rows, source + j * z, width, target + (k * stride + j) * z)
+    return target, stride
+
+
+@njit(nogil=True, cache=True)
+def room_for_columns(unit: Any, width: int) -> int:
+    """Return the bytes that `pair_columns` needs for TERMS rows; 0 where terms are not paired."""
+    return TERMS // 2 * -(-width // (BYTES // bytes_of(unit))) * BYTES if paired(unit) else 0
+
+
+@njit(nogil=True, cache=True)
 def add_gradients(unit: Any, x: Steps, h: Matrix, dz: Matrix, to: Targets, work: Array) -> None:
     """Add xᵀ·dz to the gradient of U, hᵀ·dz to that of W and the column sums of dz to that of b.
 
-    x [rows, I], h [rows, H] and dz [rows, width]; the rows of h are dense. `work` has room for a vector, for TERMS rows
-    of a panel, and for as many of x where its steps are not dense.
+    x [rows, I], h [rows, H] and dz [rows, width]; the rows of h are dense. `work` has room for a vector, for pairs of
+    TERMS rows of h and x where terms are paired, for TERMS rows of a panel, and for as many of x where its steps are
+    not dense. Gradients of b are sums of float32, paired or not.
     """
     z = bytes_of(unit)
     L, I, H, rows, width = BYTES // z, x.width, h.width, dz.rows, dz.width
     work[0] = 1
     one = address_of(work)
-    panel = one + BYTES
+    words_h = one + BYTES
+    words_x = words_h + room_for_columns(unit, H)
+    panel = words_x + room_for_columns(unit, I)
     vectors = -(-width // L)
     gathered = panel + TERMS * min(WIDE, vectors) * BYTES
     dense = x.step_bytes == x.samples * I * z
@@ -58,24 +85,47 @@ def add_gradients(unit: Any, x: Steps, h: Matrix, dz: Matrix, to: Targets, work:
         if to.U and not dense:
             steps = gathered
             gather(unit, x, start, terms, steps)
+        pairs = words_for(unit, terms)
+        if to.U:
+            steps, x_stride = pair_columns(unit, terms, I, steps, words_x)
+        else:
+            x_stride = I
+        if to.W:
+            left, h_stride = pair_columns(unit, terms, H, h.address + start * H * z, words_h)
+        else:
+            left, h_stride = h.address, H
         for p in range(0, vectors, WIDE):
             across = min(WIDE, vectors - p)
             last = min(L, width - (p + across - 1) * L)
-            for k in range(terms):
+            source, width_of_panel = dz.address + (start * dz.stride + p * L) * z, (across - 1) * L + last
+            if to.b and paired(unit):
+                for k in range(terms):
+                    add_values(unit, width_of_panel, source + k * dz.stride * z, to.b + p * BYTES)
+            for k in range(pairs):
                 for v in range(across):
-                    place = dz.address + ((start + k) * dz.stride + (p + v) * L) * z
-                    copy(unit, L if v < across - 1 else last, (place,), (panel + (k * across + v) * BYTES,))
-            right = Panel(panel, terms, across, last)
+                    n, place = L if v < across - 1 else last, source + v * BYTES
+                    copy_term(unit, n, k, terms, place, dz.stride, panel + (k * across + v) * BYTES)
+            right = Panel(panel, pairs, across, last)
             if to.W:
                 c = to.W + p * BYTES
-                left = h.address + start * H * z
-                multiply_panel(unit, left, H, 1, H, right, (c, to.stride, L), c, to.stride)
+                multiply_panel(unit, left, H, 1, h_stride, right, (c, to.stride, L), c, to.stride)
             if to.U:
                 c = to.U + p * BYTES
-                multiply_panel(unit, steps, I, 1, I, right, (c, to.stride, L), c, to.stride)
-            if to.b:
+                multiply_panel(unit, steps, I, 1, x_stride, right, (c, to.stride, L), c, to.stride)
+            if to.b and not paired(unit):
                 c = to.b + p * BYTES
                 multiply_panel(unit, one, 1, 0, 0, right, (c, to.stride, L), c, to.stride)
+
+
+@njit(nogil=True, cache=True)
+def input_gradient(unit: Any, d: Array, columns: int, PUT: Array, dx: Array, work: Array, left: Array) -> None:
+    """dx [L, B, I] = the first columns of d [L, B, width] · Uᵀ, packed by `pack_transposed`."""
+    L, B, I = dx.shape
+    work[: BYTES // bytes_of(unit)] = 0
+    zeros, terms, width = (address_of(work), 0, 0), words_for(unit, columns), d.shape[2]
+    at_d = operand(unit, L * B, columns, width, address_of(d), address_of(left))
+    sums = Matrix(at_d, L * B, terms, terms if paired(unit) else width)
+    multiply(unit, sums, address_of(PUT), I, zeros, address_of(dx))
 
 
 @njit(nogil=True, cache=True)

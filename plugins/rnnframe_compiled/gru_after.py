@@ -10,6 +10,7 @@ from rnnframe_compiled.gradients import add_gradients, add_looked_up
 from rnnframe_compiled.groups import Inputs, Matrix, Steps, Targets
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
 from rnnframe_compiled.moves import expect_read, expect_write
+from rnnframe_compiled.pairs import operand, paired, words_for
 from rnnframe_compiled.products import ROWS4, add_gates, add_values, copy, copy_gates, multiply
 from rnnframe_compiled.tiles import candidate_tile
 
@@ -33,11 +34,13 @@ class Tape(NamedTuple):
 class Scratch(NamedTuple):
     """The working array of `rnnframe_compiled.twins`, and d [L, B, 4H].
 
-    d becomes the gradients of the sums of r and z, of q, and of n's sum.
+    d becomes the gradients of the sums of r and z, of q, and of n's sum. `left` is room for left operands, as
+    `RecurrentTwin.left` says.
     """
 
     work: Array
     d: Array
+    left: Array
 
 
 class Gradients(NamedTuple):
@@ -79,7 +82,7 @@ def reverse_step(r: Any, z: Any, n: Any, q: Any, h_old: Any, dh: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, work: Array) -> None:
+def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, work: Array, left: Array) -> None:
     """Run the block: write the gates, q, and h from its row 1 on."""
     inputs, packed, tape = Inputs(*inputs), Packed(*packed), Tape(*tape)
     z = bytes_of(unit)
@@ -92,7 +95,10 @@ def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, work: Array) 
     tiles = -(-B // ROWS4)
     summed = not x and len(numbers) == 0
     panels = -(-H // V)
+    of_x, of_h, room = words_for(unit, I), words_for(unit, H), address_of(left)
     for t in range(L):
+        at_x = operand(unit, B, I, I, x + t * inputs.step_bytes, room)
+        before = operand(unit, B, H, H, at_h + t * B * H * z, room + B * of_x * z)
         for p in range(panels):
             n = min(V, H - p * V)
             column = p * V
@@ -109,8 +115,8 @@ def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, work: Array) 
                     V,
                     (buffer, 4 * V, V) if summed else (pb + p * 4 * V * z, 0, V),
                     (buffer, 4 * V, V),
-                    (x + t * inputs.step_bytes + first * I * z, I, 1, pu + p * I * 3 * V * z, 3 * V, I),
-                    (at_h + row * H * z, H, 1, pw + p * H * 3 * V * z, 3 * V, H),
+                    (at_x + first * of_x * z, of_x, 1, pu + p * of_x * 3 * V * z, 3 * V, of_x),
+                    (before + first * of_h * z, of_h, 1, pw + p * of_h * 3 * V * z, 3 * V, of_h),
                 )
                 for r in range(count):
                     a = buffer + r * 4 * V * z
@@ -179,7 +185,7 @@ def backward(
     z = bytes_of(unit)
     V = BYTES // z
     L, B, H = tape.q.shape
-    work = scratch.work
+    work, width = scratch.work, words_for(unit, 3 * H)
     at_gates, at_q, at_h = address_of(tape.gates), address_of(tape.q), address_of(tape.h)
     at_dh, at_d, dh_t, pwt, size = address_of(dh), address_of(scratch.d), address_of(dstate), address_of(PWT), B * H
     add_values(unit, size, at_dh + (L - 1) * size * z, dh_t)
@@ -204,7 +210,8 @@ def backward(
                 )
         if t:
             add_values(unit, size, at_dh + (t - 1) * size * z, dh_t)
-        rzq = Matrix(at_d + t * B * 4 * H * z, B, 3 * H, 4 * H)
+        sums = operand(unit, B, 3 * H, 4 * H, at_d + t * B * 4 * H * z, address_of(scratch.left))
+        rzq = Matrix(sums, B, width, width if paired(unit) else 4 * H)
         multiply(unit, rzq, pwt, H, (dh_t, H, V), dh_t)
     x, u, w, b = inputs.address, address_of(gradients.U), address_of(gradients.W), address_of(gradients.b)
     steps, h = Steps(x, inputs.step_bytes, B, inputs.width), Matrix(at_h, L * B, H, H)

@@ -9,6 +9,7 @@ from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.gradients import add_gradients, add_looked_up
 from rnnframe_compiled.groups import Gradients, Inputs, Matrix, Product, Steps, Targets
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
+from rnnframe_compiled.pairs import operand, paired, words_for
 from rnnframe_compiled.products import add, add_values, multiply, multiply_both
 
 
@@ -37,11 +38,15 @@ class Tape(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """The working array of `rnnframe_compiled.twins`; d [L, B, 3H], the gradients of the sums; reset [L, B, H], r h."""
+    """The working array of `rnnframe_compiled.twins`; d [L, B, 3H], the gradients of the sums; reset [L, B, H], r h.
+
+    `left` is room for left operands, as `RecurrentTwin.left` says.
+    """
 
     work: Array
     d: Array
     reset: Array
+    left: Array
 
 
 @lanewise
@@ -71,7 +76,7 @@ def reverse_reset(r: Any, h_old: Any, ds: Any, dh: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, reset: Array) -> None:
+def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, reset: Array, left: Array) -> None:
     """Run the block: write the gates, and h from its row 1 on; the first step of `reset` [L, B, H] holds r h."""
     inputs, packed, tape = Inputs(*inputs), Packed(*packed), Tape(*tape)
     z = bytes_of(unit)
@@ -86,10 +91,13 @@ def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, reset: Array)
         address_of(packed.b),
     )
     at_gates, at_h, rh = address_of(tape.gates), address_of(tape.h), address_of(reset)
+    terms_x, terms_h, at_x = words_for(unit, I), words_for(unit, H), address_of(left)
+    room = at_x + B * terms_x * z
     for t in range(L):
         g, before = at_gates + t * B * 3 * H * z, at_h + t * B * H * z
-        x = inputs.address + t * inputs.step_bytes
-        of_x, of_h = Product(x, I, pu_rz), Product(before, H, pw_rz)
+        x = operand(unit, B, I, I, inputs.address + t * inputs.step_bytes, at_x)
+        of_x = Product(x, terms_x, pu_rz)
+        of_h = Product(operand(unit, B, H, H, before, room), terms_h, pw_rz)
         multiply_both(unit, of_x, of_h, b, Matrix(g, B, 2 * H, 3 * H))
         for r in range(B):
             for j in range(0, H, V):
@@ -99,7 +107,7 @@ def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, reset: Array)
                     add(unit, H - j, (a, u), (a,))
                     add(unit, H - j, (a + H * z, u + H * z), (a + H * z,))
                 reset_of(unit, H - j, (a, a + H * z, before + here), (a, a + H * z, rh + here))
-        of_x, of_h = Product(x, I, pu_n), Product(rh, H, pw_n)
+        of_x, of_h = Product(x, terms_x, pu_n), Product(operand(unit, B, H, H, rh, room), terms_h, pw_n)
         multiply_both(unit, of_x, of_h, b + 2 * H * z, Matrix(g + 2 * H * z, B, H, 3 * H))
         for r in range(B):
             for j in range(0, H, V):
@@ -130,7 +138,8 @@ def backward(
     z = bytes_of(unit)
     V = BYTES // z
     L, B, H = tape.h.shape[0] - 1, tape.h.shape[1], tape.h.shape[2]
-    work = scratch.work
+    work, left, pairs = scratch.work, address_of(scratch.left), paired(unit)
+    terms_rz, terms_n = words_for(unit, 2 * H), words_for(unit, H)
     at_gates, at_h, at_dh = address_of(tape.gates), address_of(tape.h), address_of(dh)
     at_d, rh, zeros = address_of(scratch.d), address_of(scratch.reset), address_of(work)
     pwt_rz, pwt_n, dh_t, size = address_of(transposed.PWTrz), address_of(transposed.PWTn), address_of(dstate), B * H
@@ -150,7 +159,8 @@ def backward(
                     (s + H * z, s + 2 * H * z, past),
                 )
         sums = at_d + t * B * 3 * H * z
-        multiply(unit, Matrix(sums + 2 * H * z, B, H, 3 * H), pwt_n, H, (zeros, 0, 0), ds)
+        of_n = operand(unit, B, H, 3 * H, sums + 2 * H * z, left)
+        multiply(unit, Matrix(of_n, B, terms_n, terms_n if pairs else 3 * H), pwt_n, H, (zeros, 0, 0), ds)
         for r in range(B):
             for j in range(0, H, V):
                 row = t * B + r
@@ -163,7 +173,8 @@ def backward(
                 )
         if t:
             add_values(unit, size, at_dh + (t - 1) * size * z, dh_t)
-        multiply(unit, Matrix(sums, B, 2 * H, 3 * H), pwt_rz, H, (dh_t, H, V), dh_t)
+        of_rz = operand(unit, B, 2 * H, 3 * H, sums, left)
+        multiply(unit, Matrix(of_rz, B, terms_rz, terms_rz if pairs else 3 * H), pwt_rz, H, (dh_t, H, V), dh_t)
     x, u, w, b = inputs.address, address_of(gradients.U), address_of(gradients.W), address_of(gradients.b)
     steps, h, scaled = (
         Steps(x, inputs.step_bytes, B, inputs.width),

@@ -6,12 +6,12 @@ from typing import ClassVar
 import attrs
 import numpy as np
 
-from rnnframe.plugin import Array, Arrays, BlockPass, Sizes, TapeRetention, project, rows, write_input_gradient
+from rnnframe.plugin import Array, Arrays, BlockPass, Sizes, TapeRetention, project, rows
 from rnnframe_cells.gru import GRU
 from rnnframe_compiled import gru_after, gru_before
 from rnnframe_compiled.groups import Gradients, taker
-from rnnframe_compiled.packing import pack, pack_columns, pack_transposed, vectors_for
-from rnnframe_compiled.twins import RecurrentTwin, inputs_of, packed_inputs
+from rnnframe_compiled.packing import pack, pack_columns, vectors_for
+from rnnframe_compiled.twins import RecurrentTwin, inputs_of
 
 _packed, _tape, _scratch = map(taker, (gru_after.Packed, gru_after.Tape, gru_after.Scratch))
 _gradients = taker(gru_after.Gradients)
@@ -29,38 +29,41 @@ class CompiledGRU(RecurrentTwin):
     cell: GRU
 
     def scratch(self, inputs: int) -> Sizes:
-        """The working array first, where it is aligned, and the gradients of the sums of r and z, of q and n's sum."""
-        return {"work": self.work(2 * self.hidden, inputs), "d": 4 * self.hidden}
+        """The working array first, where it is aligned; the gradients of the sums of r, z, q and n; left operands."""
+        H = self.hidden
+        return {"work": self.work(2 * H, inputs), "d": 4 * H, **self.left_sizes(3 * H, inputs)}
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """U, W and the biases, a panel for every vector of hidden units with its gates side by side; Wᵀ in panels."""
         H, V = self.hidden, self.lanes
         panels = vectors_for(H, self.dtype)
         return {
-            "PU": (panels, packed_inputs(inputs), 3 * V),
-            "PW": (panels, H, 3 * V),
+            "PU": (panels, self.steps(self.packed_inputs(inputs)), 3 * V),
+            "PW": (panels, self.steps(H), 3 * V),
             "Pb": (panels, 1, 4 * V),
             "PWT": self.packed(3 * H, H),
+            **self.reverse_sizes(3 * H, inputs),
         }
 
     def derive(self, weights: Arrays) -> None:
         """Pack."""
-        H, unit = self.hidden, self.dtype.type(1)
+        H, unit = self.hidden, self.unit
         if weights["PU"].size:
             pack(unit, weights["U"], 0, H, 3, H, weights["PU"])
         pack(unit, weights["W"], 0, H, 3, H, weights["PW"])
         biases = np.concatenate([weights["b"], weights["bn"]])
-        pack(unit, biases[None], 0, H, 4, H, weights["Pb"])
+        pack(self.dtype.type(1), biases[None], 0, H, 4, H, weights["Pb"])
 
     def derive_reverse(self, weights: Arrays) -> None:
-        """Pack the transpose of W."""
-        pack_transposed(self.dtype.type(1), weights["W"], 0, 3 * self.hidden, weights["PWT"])
+        """Pack the transpose of W, and of U where terms are paired."""
+        self.pack_reverse(weights, "W", 0, 3 * self.hidden, weights["PWT"])
+        self.pack_input_gradient(weights, 3 * self.hidden)
 
     def forward(self, block: BlockPass) -> None:
         """Run the block."""
-        weights, tape = block.weights, block.tape
-        inputs = self.inputs(block.x, weights, tape["gates"])
-        gru_after.forward(self.dtype.type(1), inputs, _packed(weights), _tape(tape), block.scratch["work"])
+        weights, tape, scratch = block.weights, block.tape, block.scratch
+        inputs, left = self.inputs(block.x, weights, tape["gates"]), self.left(scratch)
+        gru_after.forward(self.unit, inputs, _packed(weights), _tape(tape), scratch["work"], left)
 
     def rebuild(self, block: BlockPass, retention: TapeRetention) -> None:
         """Make h again, or the gates and q from h."""
@@ -68,6 +71,9 @@ class CompiledGRU(RecurrentTwin):
         unit, gates, q, h, H = self.dtype.type(1), tape["gates"], tape["q"], tape["h"], self.hidden
         if retention == "lean":
             gru_after.rebuild(unit, gates, h)
+            return
+        if self.precision is not None:  # the same products again, and so h again
+            self.forward(block)
             return
         project(x, weights["U"], gates)
         gates += weights["b"]
@@ -82,18 +88,18 @@ class CompiledGRU(RecurrentTwin):
         weights, scratch = block.weights, block.scratch
         d, H = scratch["d"], self.hidden
         gru_after.backward(
-            self.dtype.type(1),
+            self.unit,
             inputs_of(block.x, weights["U"]),
             weights["PWT"],
             _tape(block.tape),
             dh,
             dstate["h"],
-            _scratch(scratch),
+            _scratch({**scratch, "left": self.left(scratch)}),
             _gradients(gradients),
         )
         if dx is not None:
             np.copyto(d[..., 2 * H : 3 * H], d[..., 3 * H :])  # x meets n's sum, not q
-            write_input_gradient(d[..., : 3 * H], weights["U"], dx)
+            self.write_input_gradient(block, d, 3 * H, dx)
 
 
 @attrs.frozen(kw_only=True)
@@ -105,24 +111,26 @@ class CompiledResetBefore(RecurrentTwin):
     cell: GRU
 
     def scratch(self, inputs: int) -> Sizes:
-        """The working array first, where it is aligned, the gradients of the sums, and r h."""
-        return {"work": self.work(2 * self.hidden, inputs), "d": 3 * self.hidden, "reset": self.hidden}
+        """The working array first, where it is aligned, the gradients of the sums, r h, and left operands."""
+        H = self.hidden
+        return {"work": self.work(2 * H, inputs), "d": 3 * H, "reset": H, **self.left_sizes(3 * H, inputs)}
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """U, W and Wᵀ in panels, of r and z and of n apart."""
         H, packed = self.hidden, self.packed
         return {
-            "PUrz": packed(packed_inputs(inputs), 2 * H),
-            "PU": packed(packed_inputs(inputs), H),
+            "PUrz": packed(self.packed_inputs(inputs), 2 * H),
+            "PU": packed(self.packed_inputs(inputs), H),
             "PWrz": packed(H, 2 * H),
             "PWn": packed(H, H),
             "PWTrz": packed(2 * H, H),
             "PWTn": packed(H, H),
+            **self.reverse_sizes(3 * H, inputs),
         }
 
     def derive(self, weights: Arrays) -> None:
         """Pack."""
-        H, U, W, unit = self.hidden, weights["U"], weights["W"], self.dtype.type(1)
+        H, U, W, unit = self.hidden, weights["U"], weights["W"], self.unit
         if weights["PU"].size:
             pack_columns(unit, U, 0, 2 * H, weights["PUrz"])
             pack_columns(unit, U, 2 * H, H, weights["PU"])
@@ -130,22 +138,26 @@ class CompiledResetBefore(RecurrentTwin):
         pack_columns(unit, W, 2 * H, H, weights["PWn"])
 
     def derive_reverse(self, weights: Arrays) -> None:
-        """Pack the transposes of the parts of W."""
-        H, W, unit = self.hidden, weights["W"], self.dtype.type(1)
-        pack_transposed(unit, W, 0, 2 * H, weights["PWTrz"])
-        pack_transposed(unit, W, 2 * H, H, weights["PWTn"])
+        """Pack the transposes of the parts of W, and that of U where terms are paired."""
+        H = self.hidden
+        self.pack_reverse(weights, "W", 0, 2 * H, weights["PWTrz"])
+        self.pack_reverse(weights, "W", 2 * H, H, weights["PWTn"])
+        self.pack_input_gradient(weights, 3 * H)
 
     def forward(self, block: BlockPass) -> None:
         """Run the block."""
         weights, scratch = block.weights, block.scratch
         inputs, packed = self.inputs(block.x, weights, scratch["d"]), _packed_apart(weights)
-        gru_before.forward(self.dtype.type(1), inputs, packed, _tape_before(block.tape), scratch["reset"])
+        tape, left = _tape_before(block.tape), self.left(scratch)
+        gru_before.forward(self.unit, inputs, packed, tape, scratch["reset"], left)
 
     def rebuild(self, block: BlockPass, retention: TapeRetention) -> None:
         """Make h again, or as the cell does from h."""
         weights, tape, scratch = block.weights, block.tape, block.scratch
         if retention == "lean":
             gru_after.rebuild(self.dtype.type(1), tape["gates"], tape["h"])
+        elif self.precision is not None:  # the same products again, and so h again
+            self.forward(block)
         else:
             names = {"dz": scratch["d"], "extra": scratch["reset"]}
             H, W = self.hidden, weights["W"]
@@ -156,13 +168,13 @@ class CompiledResetBefore(RecurrentTwin):
         """Reverse the block."""
         weights, scratch = block.weights, block.scratch
         gru_before.backward(
-            self.dtype.type(1),
+            self.unit,
             inputs_of(block.x, weights["U"]),
             _transposed(weights),
             _tape_before(block.tape),
             dh,
             dstate["h"],
-            _scratch_before(scratch),
+            _scratch_before({**scratch, "left": self.left(scratch)}),
             _gradients_before(gradients),
         )
-        write_input_gradient(scratch["d"], weights["U"], dx)
+        self.write_input_gradient(block, scratch["d"], 3 * self.hidden, dx)

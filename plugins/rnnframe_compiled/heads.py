@@ -13,11 +13,12 @@ from rnnframe_compiled import loss_from, readout_from
 from rnnframe_compiled.gradients import TERMS, add_gradients
 from rnnframe_compiled.groups import Matrix, Steps, Targets, taker
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
-from rnnframe_compiled.packing import lanes, pack_columns, pack_transposed, vectors_for
+from rnnframe_compiled.packing import lanes, pack_columns, pack_transposed, pair_rows, vectors_for
+from rnnframe_compiled.pairs import operand, words_for
 from rnnframe_compiled.products import multiply
 from rnnframe_compiled.softmax import cross_entropy, probabilities
 from rnnframe_compiled.tiles import WIDE
-from rnnframe_compiled.twins import row_numbers
+from rnnframe_compiled.twins import row_numbers, unit_of
 from rnnframe_heads import Affine, Softmax
 
 
@@ -32,24 +33,31 @@ _gradients = taker(Gradients)
 
 
 @njit(nogil=True, cache=True)
-def readout(unit: Any, h: Array, PV: Array, c: Array, o: Array) -> None:
-    """o [rows, outputs] = h [rows, H] · V [H, outputs] + c [outputs]; PV is V packed by `pack_columns`."""
+def readout(unit: Any, h: Array, PV: Array, c: Array, o: Array, left: Array) -> None:
+    """o [rows, outputs] = h [rows, H] · V [H, outputs] + c [outputs]; PV is V packed by `pack_columns`.
+
+    `left` has room for h's words.
+    """
     H, width = h.shape[1], o.shape[1]
+    at_h, terms = operand(unit, len(o), H, H, address_of(h), address_of(left)), words_for(unit, H)
     bias = (address_of(c), 0, BYTES // bytes_of(unit))
-    multiply(unit, Matrix(address_of(h), len(o), H, H), address_of(PV), width, bias, address_of(o))
+    multiply(unit, Matrix(at_h, len(o), terms, terms), address_of(PV), width, bias, address_of(o))
 
 
 @njit(nogil=True, cache=True)
-def reverse(unit: Any, h: Array, do: Array, PVT: Array, dh: Array, work: Array, gradients: Gradients) -> None:
+def reverse(
+    unit: Any, h: Array, do: Array, PVT: Array, dh: Array, work: Array, left: Array, gradients: Gradients
+) -> None:
     """Add hᵀ·do to the gradient of V and the column sums of do to that of c; dh [rows, H] = do [rows, outputs] · Vᵀ.
 
-    PVT is V transposed, packed by `pack_transposed`.
+    PVT is V transposed, packed by `pack_transposed`; `left` has room for the words of do.
     """
     gradients = Gradients(*gradients)
     rows, H, width = len(do), h.shape[1], do.shape[1]
     work[: BYTES // bytes_of(unit)] = 0
     zeros, sums = (address_of(work), 0, 0), Matrix(address_of(do), rows, width, width)
-    multiply(unit, sums, address_of(PVT), H, zeros, address_of(dh))
+    at_do, terms = operand(unit, rows, width, width, sums.address, address_of(left)), words_for(unit, width)
+    multiply(unit, Matrix(at_do, rows, terms, terms), address_of(PVT), H, zeros, address_of(dh))
     to = Targets(0, address_of(gradients.V), address_of(gradients.c), width)
     add_gradients(unit, Steps(0, 0, 1, 0), Matrix(address_of(h), rows, H, H), sums, to, work)
 
@@ -61,10 +69,25 @@ class CompiledAffine(Readout):
     name: ClassVar[str] = "affine"
     readout: Affine
     dtype: np.dtype[Any]
+    precision: str | None = None
+    """As that of a cell's twin."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle what the twin is made of."""
-        return readout_from, (self.readout, self.dtype)
+        return readout_from, (self.readout, self.dtype, self.precision)
+
+    @property
+    def unit(self) -> Any:
+        """The number by whose type kernels know what to compute in."""
+        return unit_of(self.dtype, self.precision)
+
+    def steps(self, terms: int) -> int:
+        """Return how many steps a sum of so many terms takes: pairs are one."""
+        return terms if self.precision is None else (terms + 1) // 2
+
+    def left(self, scratch: Arrays) -> Array:
+        """Return the room for left operands, as one row; empty where they are multiplied as they are."""
+        return scratch["work"][:0] if self.precision is None else scratch["left"].reshape(-1)
 
     def parameters(self, inputs: int, outputs: int) -> Mapping[str, tuple[int, ...]]:
         """As the readout."""
@@ -75,35 +98,43 @@ class CompiledAffine(Readout):
         self.readout.initialize(parameters, rng)
 
     def scratch(self, inputs: int, outputs: int) -> Sizes:
-        """A panel first, where it is aligned; the outputs of one chunk."""
+        """A panel first, where it is aligned; the outputs of one chunk; where terms are paired, words of operands."""
         panel = TERMS * min(WIDE, vectors_for(outputs, self.dtype))
-        return {"work": (lanes(self.dtype) * (1 + panel),), "o": outputs}
+        if self.precision is None:
+            return {"work": (lanes(self.dtype) * (1 + panel),), "o": outputs}
+        pairs = TERMS // 2 * vectors_for(inputs, self.dtype)
+        left = max(self.steps(inputs), self.steps(outputs))
+        return {"work": (lanes(self.dtype) * (1 + panel + pairs),), "o": outputs, "left": left}
 
     def derived(self, inputs: int, outputs: int) -> Mapping[str, tuple[int, ...]]:
-        """V and Vᵀ in panels."""
+        """V and Vᵀ in panels; where terms are paired, the words of V."""
         across, down = (vectors_for(size, self.dtype) * lanes(self.dtype) for size in (outputs, inputs))
-        return {"PV": (across * inputs,), "PVT": (down * outputs,)}
+        words = {} if self.precision is None else {"words": (inputs, self.steps(outputs))}
+        return {"PV": (across * self.steps(inputs),), "PVT": (down * self.steps(outputs),), **words}
 
     def derive(self, weights: Arrays) -> None:
         """Pack V."""
         V = weights["V"]
-        pack_columns(self.dtype.type(1), V, 0, V.shape[1], weights["PV"])
+        pack_columns(self.unit, V, 0, V.shape[1], weights["PV"])
 
     def derive_reverse(self, weights: Arrays) -> None:
         """Pack the transpose of V."""
         V = weights["V"]
+        if self.precision is not None:
+            pair_rows(self.unit, V, weights["words"])
+            V = weights["words"]
         pack_transposed(self.dtype.type(1), V, 0, V.shape[1], weights["PVT"])
 
     def forward(self, weights: Arrays, h: Array, scratch: Arrays) -> Array:
         """Return o [L, B, outputs] of a block of h, in the working array."""
         o = scratch["o"][: len(h)]
-        readout(self.dtype.type(1), rows(h), weights["PV"], weights["c"], rows(o))
+        readout(self.unit, rows(h), weights["PV"], weights["c"], rows(o), self.left(scratch))
         return o
 
     def backward(self, weights: Arrays, h: Array, do: Array, dh: Array, gradients: Arrays, scratch: Arrays) -> None:
         """Add into dV and dc and write dL/dh."""
         work, taken = scratch["work"], _gradients(gradients)
-        reverse(self.dtype.type(1), rows(h), rows(do), weights["PVT"], rows(dh), work, taken)
+        reverse(self.unit, rows(h), rows(do), weights["PVT"], rows(dh), work, self.left(scratch), taken)
 
 
 @attrs.frozen(kw_only=True)
@@ -140,9 +171,9 @@ def compiled_loss(loss: Loss, dtype: np.dtype[Any]) -> Loss:
 
 
 @functools.cache
-def warm_up_head(dtype: np.dtype[Any]) -> None:
+def warm_up_head(dtype: np.dtype[Any], precision: str | None = None) -> None:
     """Run small products, so that their code is there."""
-    affine = CompiledAffine(readout=Affine(), dtype=dtype)
+    affine = CompiledAffine(readout=Affine(), dtype=dtype, precision=precision)
     parameters, gradients = (Vector.zeros(affine.parameters(1, 1), dtype) for _ in range(2))
     weights = {**parameters, **Vector.zeros(affine.derived(1, 1), dtype)}
     affine.derive(weights)

@@ -21,6 +21,9 @@ STEPS = {
     "CompiledLRU": steps.lru_step,
     "CompiledMinGRU": steps.linear_step,
     "CompiledMinLSTM": steps.linear_step,
+    "CompiledRGLRU": steps.gated_linear_step,
+    "CompiledPeepholeLSTM": steps.peephole_step,
+    "CompiledSLSTM": steps.slstm_step,
 }
 """What runs one step of a twin, by the name of its class."""
 _NO_NUMBERS = np.zeros(1, np.int64)
@@ -67,15 +70,17 @@ def _rows(part: StepPart) -> list[tuple[Any, ...]] | None:
         return [(steps.softmax_step, rows, part.outputs.shape[2], _at(part.outputs))] if compiled else None
     if not isinstance(part, ReadoutStep) or not isinstance(part.readout, CompiledAffine):
         return None
+    if part.readout.precision is not None:
+        return None
     H, width, weights = part.h.shape[2], part.outputs.shape[2], part.weights
     places = _at(part.h), _at(weights["PV"]), _at(weights["c"]), _at(part.outputs)
     return [(steps.readout_step, rows, H, width, *places)]
 
 
 def _layer(part: LayerStep) -> list[tuple[Any, ...]] | None:
-    """Return the row of a twin's step; None for other layers, and for inputs too wide to be packed."""
+    """Return the row of a twin's step; None for other layers, pairs, and inputs too wide to be packed."""
     layer, block = part.layer, part.block
-    if not isinstance(layer, Twin):
+    if not isinstance(layer, Twin) or layer.precision is not None:
         return None
     lookup, U = block.x.dtype.kind in "iu", block.weights[layer.matrix]
     if not lookup and not block.weights["PU"].size:

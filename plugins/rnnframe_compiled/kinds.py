@@ -6,36 +6,43 @@ import numpy as np
 
 from rnnframe.plugin import Layer
 from rnnframe_cells.elman import Elman
+from rnnframe_cells.gated_linear import RGLRU
 from rnnframe_cells.gru import GRU
 from rnnframe_cells.independent import IndRNN
 from rnnframe_cells.linear import MinGRU, MinLSTM
 from rnnframe_cells.lru import LRU
 from rnnframe_cells.lstm import LSTM
 from rnnframe_cells.masks import MaskedCell
+from rnnframe_cells.peephole import PeepholeLSTM
+from rnnframe_cells.slstm import SLSTM
 from rnnframe_compiled.elman_twin import CompiledElman
+from rnnframe_compiled.gated_linear_twin import CompiledRGLRU
 from rnnframe_compiled.gru_twins import CompiledGRU, CompiledResetBefore
 from rnnframe_compiled.linear_twins import CompiledIndRNN, CompiledMinGRU, CompiledMinLSTM
 from rnnframe_compiled.lru_twin import CompiledLRU
 from rnnframe_compiled.lstm_twin import CompiledLSTM
+from rnnframe_compiled.stepwise_twins import CompiledPeepholeLSTM, CompiledSLSTM
 from rnnframe_compiled.twins import Twin
 
 
-def twin_of(cell: Layer, dtype: np.dtype[Any]) -> Twin | None:
+def twin_of(cell: Layer, dtype: np.dtype[Any], precision: str | None = None) -> Twin | None:
     """Return the twin of a cell; None where there is none, as for a subclass, which may compute in its own way.
 
-    Masks of h and of states are drawn step by step, on numpy; zeros in W are there before a twin packs it.
+    Masks of h and of states are drawn step by step, on numpy, which computes norms and projections, too; zeros in W are
+    there before a twin packs it. With the precision "bfloat16" there are twins of the cells whose sums have a recurrent
+    product.
     """
-    if isinstance(cell, MaskedCell) and cell.mask_scratch():
+    if isinstance(cell, MaskedCell) and not cell.plain:
         return None
     if type(cell) is LSTM:
-        if cell.projection:
-            return None
-        return CompiledLSTM(cell=cell, dtype=dtype)
+        return CompiledLSTM(cell=cell, dtype=dtype, precision=precision)
     if type(cell) is GRU:
         kind = CompiledGRU if cell.reset == "after" else CompiledResetBefore
-        return kind(cell=cell, dtype=dtype)
+        return kind(cell=cell, dtype=dtype, precision=precision)
     if type(cell) is Elman:
-        return CompiledElman(cell=cell, dtype=dtype)
+        return CompiledElman(cell=cell, dtype=dtype, precision=precision)
+    if precision is not None:
+        return None
     if type(cell) is LRU:
         return CompiledLRU(cell=cell, dtype=dtype)
     if type(cell) is IndRNN:
@@ -44,4 +51,10 @@ def twin_of(cell: Layer, dtype: np.dtype[Any]) -> Twin | None:
         return CompiledMinGRU(cell=cell, dtype=dtype)
     if type(cell) is MinLSTM:
         return CompiledMinLSTM(cell=cell, dtype=dtype)
+    if type(cell) is RGLRU:
+        return CompiledRGLRU(cell=cell, dtype=dtype)
+    if type(cell) is PeepholeLSTM:
+        return CompiledPeepholeLSTM(cell=cell, dtype=dtype)
+    if type(cell) is SLSTM:
+        return CompiledSLSTM(cell=cell, dtype=dtype)
     return None

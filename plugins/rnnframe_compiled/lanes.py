@@ -23,12 +23,22 @@ BYTES = 64 if has("avx512f") else 32 if has("avx") else 16
 REGISTERS = 16 if X86 and BYTES < 64 else 32
 """Vector registers here."""
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
-_SCALARS = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
+BFLOAT16 = types.uint16
+"""The type of a unit for arrays of float32 whose products are of bfloat16: see `pairs`.
+
+numba has no such type, and one of its size stands for it.
+"""
+_SCALARS = {types.float32: ir.FloatType(), types.float64: ir.DoubleType(), BFLOAT16: ir.FloatType()}
+
+
+def bytes_in(dtype: Any) -> int:
+    """Return the bytes of a value in arrays of a numba type."""
+    return 8 if dtype == types.float64 else 4
 
 
 def lanes_of(dtype: Any) -> int:
-    """Return how many values of a numba type (float32, float64) stand in one vector."""
-    return int(BYTES // (dtype.bitwidth // 8))
+    """Return how many values of a numba type (float32, float64, BFLOAT16) stand in one vector."""
+    return int(BYTES // bytes_in(dtype))
 
 
 def vector_type(dtype: Any) -> Any:
@@ -142,6 +152,11 @@ class Lanes:
         factor, term = self._lanes(factor), self._lanes(term)
         return Lanes(self.builder, fused(self.builder, self.value, factor.value, term.value))
 
+    def root(self) -> "Lanes":
+        """Return the square root of what is not negative, rounded once."""
+        function = declared(self.builder, f"llvm.sqrt.{_suffix(self.value.type)}", self.value.type, self.value.type)
+        return Lanes(self.builder, self.builder.call(function, [self.value]))
+
     def at_most(self, bound: float) -> "Lanes":
         """Return the smaller of each lane and a bound; what is no number stays so."""
         return self._where("<", self.number(bound), self.number(bound), self)
@@ -176,10 +191,10 @@ class Lanes:
 
 @intrinsic
 def bytes_of(typingctx: Any, unit: Any) -> Any:
-    """Return the bytes of one value of the type of `unit`."""
+    """Return the bytes of one value in arrays of the type of `unit`."""
 
     def emit(_: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return INT64(unit.bitwidth // 8)
+        return INT64(bytes_in(unit))
 
     return types.intp(unit), emit
 

@@ -27,7 +27,8 @@ class LinearTwin(Twin):
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """U and Uᵀ in panels."""
-        columns, few = self.parameters(inputs)["U"][1], packed_inputs(inputs)
+        shapes = {**self.parameters(inputs), **self.cell.derived(inputs)}
+        columns, few = shapes[self.matrix][1], packed_inputs(inputs)
         return {"PU": self.packed(few, columns), "PUT": self.packed(columns, few)}
 
     def derive(self, weights: Arrays) -> None:

@@ -13,6 +13,7 @@ from rnnframe_compiled.gradients import add_block_gradients
 from rnnframe_compiled.groups import Gradients, Inputs, Matrix
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
 from rnnframe_compiled.moves import expect_read, expect_write
+from rnnframe_compiled.pairs import operand, words_for
 from rnnframe_compiled.products import (
     FEW,
     NEAR,
@@ -50,10 +51,14 @@ class State(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """The working array of `rnnframe_compiled.twins`, and dz [L, B, 4H], which becomes the gradients of the sums."""
+    """The working array of `rnnframe_compiled.twins`; dz [L, B, 4H], which becomes the gradients of the sums.
+
+    `left` is room for left operands, as `RecurrentTwin.left` says.
+    """
 
     work: Array
     dz: Array
+    left: Array
 
 
 @lanewise
@@ -84,7 +89,7 @@ def reverse_step(i: Any, f: Any, g: Any, o: Any, c: Any, c_old: Any, dh: Any, dc
 
 
 @njit(nogil=True, cache=True)
-def forward(unit: Any, start: int, inputs: Inputs, packed: Packed, tape: Tape, work: Array) -> None:
+def forward(unit: Any, start: int, inputs: Inputs, packed: Packed, tape: Tape, work: Array, left: Array) -> None:
     """Run the block, whose first step is number `start`: write the gates, and c and h from their row 1 on."""
     inputs, packed, tape = Inputs(*inputs), Packed(*packed), Tape(*tape)
     z = bytes_of(unit)
@@ -97,13 +102,17 @@ def forward(unit: Any, start: int, inputs: Inputs, packed: Packed, tape: Tape, w
     tiles = -(-B // ROWS4)
     summed = not x and len(numbers) == 0
     panels = -(-H // V)
+    of_x, of_h = words_for(unit, I), words_for(unit, H)
+    room = address_of(left)
     for t in range(L):
         backwards = (start + t) % 2  # every other step: what was read last is still near
+        at_x = operand(unit, B, I, I, x + t * inputs.step_bytes, room)
+        before = operand(unit, B, H, H, at_h + t * B * H * z, room + B * of_x * z)
         for number in range(panels):
             p = panels - 1 - number if backwards else number
             n = min(V, H - p * V)
             column = p * V
-            weights_u, weights_w = pu + p * I * 4 * V * z, pw + p * H * 4 * V * z
+            weights_u, weights_w = pu + p * of_x * 4 * V * z, pw + p * of_h * 4 * V * z
             for i in range(tiles):
                 first = B * i // tiles
                 count = B * (i + 1) // tiles - first
@@ -116,8 +125,8 @@ def forward(unit: Any, start: int, inputs: Inputs, packed: Packed, tape: Tape, w
                     V,
                     (buffer, 4 * V, V) if summed else (pb + p * 4 * V * z, 0, V),
                     (buffer, 4 * V, V),
-                    (x + t * inputs.step_bytes + first * I * z, I, 1, weights_u, 4 * V, I),
-                    (at_h + row * H * z, H, 1, weights_w, 4 * V, H),
+                    (at_x + first * of_x * z, of_x, 1, weights_u, 4 * V, of_x),
+                    (before + first * of_h * z, of_h, 1, weights_w, 4 * V, of_h),
                 )
                 for r in range(count):
                     a = buffer + r * 4 * V * z
@@ -192,11 +201,12 @@ def backward(
     z = bytes_of(unit)
     V = BYTES // z
     L, B, H = tape.gates.shape[0], tape.gates.shape[1], tape.h.shape[2]
-    work, dz = scratch
+    work, dz, left = scratch
     at_gates, at_c, at_dh, at_dz = address_of(tape.gates), address_of(tape.c), address_of(dh), address_of(dz)
     dh_t, dc_t, pwt, size = address_of(dstate.h), address_of(dstate.c), address_of(PWT), B * H
     work[:V] = 0
     zeros = address_of(work)
+    width = words_for(unit, 4 * H)
     few = B < FEW and 4 * H * H * z > NEAR
     add_values(unit, size, at_dh + (L - 1) * size * z, dh_t)
     for t in range(L - 1, -1, -1):
@@ -227,7 +237,7 @@ def backward(
                     (d, d + H * z, d + 2 * H * z, d + 3 * H * z, dc_t + carried),
                 )
         given = (at_dh + (t - 1) * size * z, H, V) if t else (zeros, 0, 0)
-        sums = Matrix(at_dz + t * B * 4 * H * z, B, 4 * H, 4 * H)
+        sums = Matrix(operand(unit, B, 4 * H, 4 * H, at_dz + t * B * 4 * H * z, address_of(left)), B, width, width)
         if few:
             multiply_few(unit, sums, pwt, H, given, dh_t, t % 2)
         else:

@@ -6,7 +6,8 @@ from numba import njit
 
 from rnnframe.plugin import Array
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
-from rnnframe_compiled.moves import copy_padded, transpose_square
+from rnnframe_compiled.moves import transpose_square
+from rnnframe_compiled.pairs import copy_term, operand, words_for
 from rnnframe_compiled.tiles import WIDE
 
 
@@ -24,18 +25,19 @@ def vectors_for(width: int, dtype: Any) -> int:
 def pack(unit: Any, W: Array, first: int, gap: int, count: int, width: int, out: Array) -> None:
     """Write out[p, k, g·L + j] = W[k, first + g·gap + p·L + j] for `count` gates g; zeros where p·L + j ≥ width.
 
-    L is the number of values in a vector; W [terms, columns] is contiguous, out [panels, terms, count·L].
+    L is the number of values in a vector; W [terms, columns] is contiguous, out [panels, terms, count·L]. Where terms
+    are paired, out has a row of words for each pair; so it is for the functions below.
     """
     z = bytes_of(unit)
     L = BYTES // z
     terms, stride = W.shape
-    panels = -(-width // L)
+    panels, steps = -(-width // L), words_for(unit, terms)
     source, target = address_of(W) + first * z, address_of(out)
     for p in range(panels):
-        for k in range(terms):
+        for k in range(steps):
             for g in range(count):
-                place = source + (k * stride + g * gap + p * L) * z
-                copy_padded(unit, width - p * L, place, target + ((p * terms + k) * count + g) * BYTES)
+                place, into = source + (g * gap + p * L) * z, target + ((p * steps + k) * count + g) * BYTES
+                copy_term(unit, width - p * L, k, terms, place, stride, into)
 
 
 @njit(nogil=True, cache=True)
@@ -47,16 +49,14 @@ def pack_columns(unit: Any, W: Array, first: int, width: int, out: Array) -> Non
     z = bytes_of(unit)
     L = BYTES // z
     terms, stride = W.shape
-    vectors = -(-width // L)
+    vectors, steps = -(-width // L), words_for(unit, terms)
     source, target = address_of(W) + first * z, address_of(out)
     for p in range(0, vectors, WIDE):
         across = min(WIDE, vectors - p)
-        for k in range(terms):
+        for k in range(steps):
             for v in range(across):
-                n = width - (p + v) * L
-                copy_padded(
-                    unit, n, source + (k * stride + (p + v) * L) * z, target + (p * terms + k * across + v) * BYTES
-                )
+                place, into = source + (p + v) * L * z, target + (p * steps + k * across + v) * BYTES
+                copy_term(unit, width - (p + v) * L, k, terms, place, stride, into)
 
 
 @njit(nogil=True, cache=True)
@@ -78,3 +78,9 @@ def pack_transposed(unit: Any, W: Array, first: int, width: int, out: Array) -> 
                 place = source + (row * stride + k) * z
                 into = target + (p * width + k * across + v) * BYTES
                 transpose_square(unit, m - row, width - k, place, stride, into, across * L)
+
+
+@njit(nogil=True, cache=True)
+def pair_rows(unit: Any, W: Array, out: Array) -> None:
+    """Write out [rows, words], the words of each row of W; `pack_transposed` takes them as a matrix of float32."""
+    operand(unit, W.shape[0], W.shape[1], W.shape[1], address_of(W), address_of(out))

@@ -14,7 +14,18 @@ from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
 
 from rnnframe.plugin import Array
-from rnnframe_compiled import elman, gru_after, gru_before, independent, linear, lru, lstm
+from rnnframe_compiled import (
+    elman,
+    gated_linear,
+    gru_after,
+    gru_before,
+    independent,
+    linear,
+    lru,
+    lstm,
+    peephole,
+    slstm,
+)
 from rnnframe_compiled.cache_files import guard_files
 from rnnframe_compiled.groups import Matrix
 from rnnframe_compiled.lanes import BYTES, INT64, address_of, bytes_of
@@ -110,7 +121,7 @@ def lstm_step(unit: Any, place: int) -> int:
     )
     work = carray(pointer(unit, f[ARRAYS + 6]), f[ARRAYS + 7])
     f[TURN] = 1 - f[TURN]
-    lstm.forward(unit, f[TURN], inputs_of_row(unit, f, 4 * H), packed, tape, work)
+    lstm.forward(unit, f[TURN], inputs_of_row(unit, f, 4 * H), packed, tape, work, work[:0])
     return 0
 
 
@@ -130,7 +141,7 @@ def gru_after_step(unit: Any, place: int) -> int:
         carray(pointer(unit, f[ARRAYS + 5]), (2, B, H)),
     )
     work = carray(pointer(unit, f[ARRAYS + 6]), f[ARRAYS + 7])
-    gru_after.forward(unit, inputs_of_row(unit, f, 3 * H), packed, tape, work)
+    gru_after.forward(unit, inputs_of_row(unit, f, 3 * H), packed, tape, work, work[:0])
     return 0
 
 
@@ -151,7 +162,8 @@ def gru_before_step(unit: Any, place: int) -> int:
         carray(pointer(unit, f[ARRAYS + 6]), (2, B, H)),
     )
     reset = carray(pointer(unit, f[ARRAYS + 7]), (1, B, H))
-    gru_before.forward(unit, inputs_of_row(unit, f, 3 * H), packed, tape, reset)
+    nothing = packed[0][:0]
+    gru_before.forward(unit, inputs_of_row(unit, f, 3 * H), packed, tape, reset, nothing)
     return 0
 
 
@@ -166,7 +178,7 @@ def elman_step(unit: Any, place: int) -> int:
         carray(pointer(unit, f[ARRAYS + 2]), H),
     )
     h = carray(pointer(unit, f[ARRAYS + 3]), (2, B, H))
-    elman.forward(unit, f[4], inputs_of_row(unit, f, H), packed, h)
+    elman.forward(unit, f[4], inputs_of_row(unit, f, H), packed, h, packed[0][:0])
     return 0
 
 
@@ -213,6 +225,64 @@ def lru_step(unit: Any, place: int) -> int:
         carray(pointer(unit, f[ARRAYS + 6]), (1, B, units)),
     )
     lru.forward(unit, inputs_of_row(unit, f, N), packed, tape)
+    return 0
+
+
+def gated_linear_step(unit: Any, place: int) -> int:
+    """Run one step of an rglru: PU, b, fading; gates, h."""
+    f = carray(pointer(place, place), FIELDS)
+    B, H, V = f[1], f[3], BYTES // bytes_of(unit)
+    packed = (
+        carray(pointer(unit, f[ARRAYS]), -(-2 * H // V) * V * H),
+        carray(pointer(unit, f[ARRAYS + 1]), 2 * H),
+        carray(pointer(unit, f[ARRAYS + 2]), H),
+    )
+    tape = (
+        carray(pointer(unit, f[ARRAYS + 3]), (1, B, 2 * H)),
+        carray(pointer(unit, f[ARRAYS + 4]), (2, B, H)),
+    )
+    gated_linear.forward(unit, f[5], inputs_of_row(unit, f, 2 * H), packed, tape)
+    return 0
+
+
+@njit(nogil=True, cache=True)
+def four_sums_of_row(unit: Any, f: Array) -> Any:
+    """Return the members of `recurrent.Packed` from the fields of a cell's row."""
+    I, H, V = f[2], f[3], BYTES // bytes_of(unit)
+    across = -(-4 * H // V) * V
+    return (
+        carray(pointer(unit, f[ARRAYS]), I * across),
+        carray(pointer(unit, f[ARRAYS + 1]), H * across),
+        carray(pointer(unit, f[ARRAYS + 2]), 4 * H),
+    )
+
+
+def peephole_step(unit: Any, place: int) -> int:
+    """Run one step of an LSTM with peepholes: PU, PW, b, p; gates, c, h."""
+    f = carray(pointer(place, place), FIELDS)
+    B, H = f[1], f[3]
+    tape = (
+        carray(pointer(unit, f[ARRAYS + 4]), (1, B, 4 * H)),
+        carray(pointer(unit, f[ARRAYS + 5]), (2, B, H)),
+        carray(pointer(unit, f[ARRAYS + 6]), (2, B, H)),
+    )
+    p = carray(pointer(unit, f[ARRAYS + 3]), 3 * H)
+    peephole.forward(unit, inputs_of_row(unit, f, 4 * H), four_sums_of_row(unit, f), p, tape)
+    return 0
+
+
+def slstm_step(unit: Any, place: int) -> int:
+    """Run one step of an slstm: PU, PW, b; gates, h, c, n, m."""
+    f = carray(pointer(place, place), FIELDS)
+    B, H = f[1], f[3]
+    tape = (
+        carray(pointer(unit, f[ARRAYS + 3]), (1, B, 5 * H)),
+        carray(pointer(unit, f[ARRAYS + 4]), (2, B, H)),
+        carray(pointer(unit, f[ARRAYS + 5]), (2, B, H)),
+        carray(pointer(unit, f[ARRAYS + 6]), (2, B, H)),
+        carray(pointer(unit, f[ARRAYS + 7]), (2, B, H)),
+    )
+    slstm.forward(unit, inputs_of_row(unit, f, 4 * H), four_sums_of_row(unit, f), tape)
     return 0
 
 

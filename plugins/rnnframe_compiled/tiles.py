@@ -4,6 +4,8 @@ A tile is some rows by a few vectors of the result. Its sums are held in registe
 each step of the sum loads a few vectors of the right matrix, which is packed in the order in which they are needed,
 and one value per row of the left one. Every value of a product is summed in the order of its terms, whatever the number
 of rows: the results for a sample do not depend on those beside it.
+
+For a unit of BFLOAT16 a term is a word of two: see `pairs`. All else is the same.
 """
 
 from typing import Any
@@ -17,13 +19,13 @@ from rnnframe_compiled.lanes import (
     REGISTERS,
     address,
     first_lanes,
-    fused,
     load,
     splat,
     store,
     unpacked,
     vector_type,
 )
+from rnnframe_compiled.pairs import multiplied
 
 WIDE = 4 if REGISTERS == 32 else 2
 """Vectors across a tile where the shape leaves the choice: with the rows of `rows_of` they fill the registers.
@@ -64,7 +66,7 @@ def _accumulate(builder: Any, dtype: Any, sums: Any, into: tuple[int, ...], prod
     for r in range(len(sums)):
         value = splat(builder, builder.load(builder.gep(left, [builder.mul(a_row, INT64(r))])), vector.count)
         for n, v in enumerate(into):
-            added[r][v] = fused(builder, value, vectors[n], held[r][v])
+            added[r][v] = multiplied(builder, dtype, value, vectors[n], held[r][v])
     following = builder.add(step, INT64(1))
     step.add_incoming(following, loop)
     for r in range(len(sums)):

@@ -6,10 +6,24 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from rnnframe.plugin import Array, Arrays, Cell, Layer, TapeRetention, Widths, is_lookup, project, rows
+from rnnframe.plugin import (
+    Array,
+    Arrays,
+    BlockPass,
+    Cell,
+    Layer,
+    OptionError,
+    Sizes,
+    TapeRetention,
+    Widths,
+    is_lookup,
+    project,
+    rows,
+    write_input_gradient,
+)
 from rnnframe_compiled import twin_from
-from rnnframe_compiled.gradients import TERMS
-from rnnframe_compiled.packing import lanes, vectors_for
+from rnnframe_compiled.gradients import TERMS, input_gradient
+from rnnframe_compiled.packing import lanes, pack_transposed, pair_rows, vectors_for
 from rnnframe_compiled.products import FEW, project_gates
 from rnnframe_compiled.tiles import WIDE, rows_of
 
@@ -25,6 +39,8 @@ PACKED = 1024
 Measure another number with `python -m tests.benchmarks speed --only compiled --shapes 1,4`: set below 200, both shapes
 are left to BLAS.
 """
+PACKED_PAIRS = 4096
+"""Inputs up to which dense x is multiplied in bfloat16, for which there is no BLAS to leave more to."""
 ACTIVATIONS = "tanh", "sigmoid", "relu", "identity"
 """In the order of the numbers that kernels know them by."""
 _NO_ROWS = np.empty(0, np.int64)
@@ -37,6 +53,8 @@ class Twin(Layer):
     name: ClassVar[str]
     cell: Layer
     dtype: np.dtype[Any]
+    precision: str | None = None
+    """"bfloat16" where operands of products are rounded to it, else None."""
     sizes: ClassVar[tuple[str, ...]] = ("hidden",)
     """Options of the cell that say how large it is."""
     matrix: ClassVar[str] = "U"
@@ -46,12 +64,17 @@ class Twin(Layer):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle what the twin is made of."""
-        return twin_from, (self.cell, self.dtype)
+        return twin_from, (self.cell, self.dtype, self.precision)
 
     @property
     def kind(self) -> int:
         """The number of an option that the code depends on; 0 where there is none."""
         return 0
+
+    @property
+    def unit(self) -> Any:
+        """The number by whose type kernels know what to compute in."""
+        return unit_of(self.dtype, self.precision)
 
     @property
     def lanes(self) -> int:
@@ -95,7 +118,11 @@ class Twin(Layer):
 
     def packed(self, terms: int, width: int) -> tuple[int]:
         """Return the shape of a matrix [terms, width] in panels of vectors."""
-        return (vectors_for(width, self.dtype) * self.lanes * terms,)
+        return (vectors_for(width, self.dtype) * self.lanes * self.steps(terms),)
+
+    def steps(self, terms: int) -> int:
+        """Return how many steps a sum of so many terms takes: pairs are one."""
+        return terms if self.precision is None else (terms + 1) // 2
 
     def inputs(self, x: Array, weights: Arrays, sums: Array) -> tuple[int, int, int, Array, Array]:
         """Return the members of `groups.Inputs` for the forward pass; `sums` [L, B, gates·H] is room for products.
@@ -126,6 +153,58 @@ class RecurrentTwin(Twin):
         """Whether inputs are few."""
         return inputs <= COLUMNS
 
+    def packed_inputs(self, inputs: int) -> int:
+        """Return how many rows of U are packed: all or none."""
+        return inputs if inputs <= (PACKED if self.precision is None else PACKED_PAIRS) else 0
+
+    def work(self, columns: int, inputs: int) -> tuple[int]:
+        """Return the shape of the working array, with room for pairs of rows of h and x."""
+        (size,) = super().work(columns, inputs)
+        pairs = TERMS // 2 * (vectors_for(self.hidden, self.dtype) + vectors_for(inputs, self.dtype))
+        return (size if self.precision is None else size + self.lanes * pairs,)
+
+    def left_sizes(self, columns: int, inputs: int) -> Sizes:
+        """Return the working array for left operands of a step's products: x and h, or gradients of so many columns."""
+        if self.precision is None:
+            return {}
+        return {"left": max(self.steps(inputs) + self.steps(self.hidden), self.steps(columns))}
+
+    def left(self, scratch: Arrays) -> Array:
+        """Return the room for left operands, as one row; empty where they are multiplied as they are."""
+        return scratch["work"][:0] if self.precision is None else scratch["left"].reshape(-1)
+
+    def reverse_sizes(self, columns: int, inputs: int) -> Mapping[str, tuple[int, ...]]:
+        """Return the derived arrays that `pack_reverse` writes for pairs: Uᵀ in panels, and words of U and W."""
+        if self.precision is None:
+            return {}
+        packed = self.packed_inputs(inputs)
+        return {"PUT": self.packed(columns, packed), "words": (max(packed, self.hidden), self.steps(columns))}
+
+    def pack_reverse(self, weights: Arrays, name: str, first: int, columns: int, into: Array) -> None:
+        """Pack the transpose of `columns` columns of U or W, from `first` on, an even number of pairs."""
+        W, unit = weights[name], self.dtype.type(1)
+        if self.precision is None:
+            pack_transposed(unit, W, first, columns, into)
+            return
+        words = weights["words"][: len(W)]
+        pair_rows(self.unit, W, words)
+        pack_transposed(unit, words, self.steps(first), self.steps(columns), into)
+
+    def pack_input_gradient(self, weights: Arrays, columns: int) -> None:
+        """Pack the transpose of U where dL/dx is a product of pairs."""
+        if self.precision is not None and weights["PUT"].size:
+            self.pack_reverse(weights, "U", 0, columns, weights["PUT"])
+
+    def write_input_gradient(self, block: BlockPass, d: Array, columns: int, dx: Array | None) -> None:
+        """Write dL/dx from the first columns of d [L, B, ...], the gradients of the sums that x adds to."""
+        if dx is None:
+            return
+        if self.precision is None:
+            write_input_gradient(d[..., :columns], block.weights["U"], dx)
+        else:
+            scratch = block.scratch
+            input_gradient(self.unit, d, columns, block.weights["PUT"], dx, scratch["work"], self.left(scratch))
+
     def inputs(self, x: Array, weights: Arrays, sums: Array) -> tuple[int, int, int, Array, Array]:
         """Return the members of `groups.Inputs`, as any twin, but where x has so few samples that each step would read
         all of U for them.
@@ -134,7 +213,12 @@ class RecurrentTwin(Twin):
         every sum have one order, however many samples there are.
         """
         PU, gates_apart = weights["PU"], weights["PU"].ndim < 3
-        if is_lookup(x) or not PU.size or x.shape[1] >= FEW or gates_apart:
+        if self.precision is not None and not is_lookup(x) and not PU.size:
+            raise OptionError(
+                f"precision={self.precision!r}: {self.name} takes up to {PACKED_PAIRS} dense inputs, not {x.shape[2]}; "
+                "leave the precision out, or give row numbers"
+            )
+        if self.precision is not None or is_lookup(x) or not PU.size or x.shape[1] >= FEW or gates_apart:
             return super().inputs(x, weights, sums)
         x = np.ascontiguousarray(x)
         count = sums.shape[0] * sums.shape[1]
@@ -145,6 +229,11 @@ class RecurrentTwin(Twin):
 def packed_inputs(inputs: int) -> int:
     """Return how many rows of U are packed: all or none."""
     return inputs if inputs <= PACKED else 0
+
+
+def unit_of(dtype: np.dtype[Any], precision: str | None) -> Any:
+    """Return the number by whose type kernels know what to compute in: one of 16 bits stands for bfloat16."""
+    return dtype.type(1) if precision is None else np.uint16(1)
 
 
 def inputs_of(x: Array, U: Array) -> tuple[int, int, int, Array, Array]:

@@ -27,10 +27,11 @@ def warm_up(twin: Twin | Head, dtype: np.dtype[Any]) -> None:
     if kind in _ready:
         return
     if isinstance(twin, Head):
-        warm_up_head(np.dtype(dtype))
+        warm_up_head(np.dtype(dtype), _precision(twin))
     else:
         _run(twin, np.dtype(dtype))
-    warm_up_step(type(twin).__name__, np.dtype(dtype))
+    if _precision(twin) is None:
+        warm_up_step(type(twin).__name__, np.dtype(dtype))
     _ready.add(kind)
     if found is not None:
         with suppress(OSError):  # a full disk: the next process compiles again
@@ -38,7 +39,12 @@ def warm_up(twin: Twin | Head, dtype: np.dtype[Any]) -> None:
 
 
 def _kind(twin: Twin | Head, dtype: np.dtype[Any]) -> str:
-    return f"{'CompiledHead' if isinstance(twin, Head) else type(twin).__name__}-{np.dtype(dtype)}"
+    return f"{'CompiledHead' if isinstance(twin, Head) else type(twin).__name__}-{_precision(twin) or np.dtype(dtype)}"
+
+
+def _precision(twin: Twin | Head) -> str | None:
+    found: str | None = getattr(twin.readout if isinstance(twin, Head) else twin, "precision", None)
+    return found
 
 
 def _run(cell: Twin, dtype: np.dtype[Any]) -> None:
@@ -60,4 +66,4 @@ def _run(cell: Twin, dtype: np.dtype[Any]) -> None:
     retentions: tuple[TapeRetention, ...] = ("lean", "states")
     for retention in retentions:
         small.rebuild(block, retention)
-    small.backward(block, dh, dstate, gradients, None)
+    small.backward(block, dh, dstate, gradients, None if small.precision is None else np.zeros_like(x))

@@ -8,7 +8,7 @@ cores. mpi4py is imported when a group is joined and not before: importing it st
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, ClassVar, NoReturn
 
@@ -21,6 +21,8 @@ AWAKE_SECONDS = 0.02
 """Seconds for which a wait only yields the processor: about as long as slices of 10 million numbers travel."""
 NAP_SECONDS = 1e-4
 """Seconds of a sleep after that."""
+STARTED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+"""Where launchers tell their processes how many they are."""
 
 
 @attrs.frozen(kw_only=True)
@@ -56,7 +58,19 @@ class MPI(Reducer):
                 "MPI was started for one thread; import mpi4py after rnnframe, or set mpi4py.rc.thread_level to "
                 "'serialized' before"
             )
+        if MPI.COMM_WORLD.size == 1:
+            check_alone(os.environ)
         return Ranks(MPI, self.timeout, native=self.native)
+
+
+def check_alone(environ: Mapping[str, str]) -> None:
+    """Raise `UsageError` where a launcher has started several processes, and MPI knows of one alone."""
+    for name in STARTED:
+        if environ.get(name, "").isdecimal() and int(environ[name]) > 1:
+            raise UsageError(
+                f"{environ[name]} processes were started ({name}), and MPI sees each as the only one: the launcher is "
+                "not that of the MPI library; start them with the mpiexec beside the library, or see srun --mpi=list"
+            )
 
 
 class Ranks(Group):

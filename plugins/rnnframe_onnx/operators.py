@@ -84,6 +84,8 @@ def options_of(layer: Any, number: int) -> tuple[str, dict[str, Any]]:
         raise OptionError(f"layer{number} is a {layer.name!r}, for which ONNX has no operator; it has them for {known}")
     if getattr(layer, "projection", None):
         raise OptionError(f"layer{number} has projection={layer.projection}, which the LSTM of ONNX does not have")
+    if getattr(layer, "norm", None):
+        raise OptionError(f"layer{number} has norm={layer.norm}, for which ONNX has no operator")
     attributes: dict[str, Any] = {"hidden_size": layer.hidden}
     if operator == "GRU":
         attributes["linear_before_reset"] = int(layer.reset == "after")

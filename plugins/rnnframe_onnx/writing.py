@@ -119,6 +119,8 @@ def to_onnx(
 
 
 def _check_expressible(network: Any, task: Any) -> None:
+    if getattr(task, "transform", None) is not None:
+        raise OptionError(f"a forecast with transform={task.transform} cannot be written as ONNX; train one without")
     head = network.head
     learnt = [name for name in network.parameters if name.endswith(START)]
     if learnt:

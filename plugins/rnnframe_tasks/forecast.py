@@ -7,6 +7,7 @@ import numpy as np
 from attrs.validators import ge, in_, optional
 
 from rnnframe.plugin import Array, DataError, Setting, Task, UsageError
+from rnnframe_tasks.calibration import pairs
 from rnnframe_tasks.columns import Asked, Roles, listed, named
 from rnnframe_tasks.files import digest
 from rnnframe_tasks.judged import SeriesExamples
@@ -24,6 +25,11 @@ from rnnframe_tasks.told import part_remark, read_remarks
 def _quantiles(_: Any, __: Any, values: tuple[float, ...] | None) -> None:
     if values is not None and (not all(0 < value < 1 for value in values) or list(values) != sorted(set(values))):
         raise ValueError(f"'quantiles' must rise between 0 and 1: {values}")
+
+
+def _calibrated(task: Any, _: Any, value: bool | None) -> None:
+    if value:
+        pairs(task.quantiles or ())
 
 
 def _option(help: str, default: Any = None, **more: Any) -> Any:
@@ -57,8 +63,17 @@ class Forecast(Task):
         "lag at which the series is differenced before it is learnt, such as a season; none: not",
         validator=optional(ge(1)),
     )
+    transform: Literal["log"] | None = _option(
+        "log: learn the natural logarithm of the columns to forecast, which must be above 0; quantiles stay quantiles, "
+        "and the mean becomes exp of the logarithm's mean: a median where its errors are symmetric",
+        validator=optional(in_(("log",))),
+    )
     quantiles: tuple[float, ...] | None = _option(
         "quantiles to forecast, such as 0.1;0.5;0.9; none: the mean", validator=_quantiles
+    )
+    calibrate: bool | None = _option(
+        "whether quantiles are moved so that they cover, by how past forecasts of a series have, not trained on",
+        validator=_calibrated,
     )
     missing: Literal["refuse", "last"] = _option(
         "what a missing value is: an error, or read as the value before it and never a target",
@@ -86,7 +101,14 @@ class Forecast(Task):
         table = self._table(setting.data)
         before: Learnt | None = setting.learnt
         roles = find_roles(table, self._asked()) if before is None else self._roles_learnt(table, before)
-        panel = panel_of(table, roles, self._lag, self.missing, None if before is None else before.channels)
+        panel = panel_of(
+            table,
+            roles,
+            self._lag,
+            self.missing,
+            self.transform is not None,
+            None if before is None else before.channels,
+        )
         remarks = read_remarks(table, roles, panel)
         del table
         series = panel.series
@@ -94,6 +116,7 @@ class Forecast(Task):
         for each, rows in zip(series, train, strict=True):
             _check_values(each, rows, self._lag, setting.data)
         naive = np.stack([naive_errors(each, rows, self.season) for each, rows in zip(series, train, strict=True)])
+        places = list(range(len(series)))
         if before is None:
             scales = tuple(scale_of(each, rows, panel) for each, rows in zip(series, train, strict=True))
             learnt = self._learnt(roles, panel, scales, naive)
@@ -104,6 +127,8 @@ class Forecast(Task):
             else:
                 remarks += far_remarks(series, train, scales, roles.targets)
             learnt = before.at(places, scales, naive)
+        if self.calibrate:
+            learnt = learnt.trained_on(places, series, train)
         parts = [
             Learning.of(each, scale, self.horizon, direct=bool(self.quantiles)).until(rows)
             for each, scale, rows in zip(series, scales, train, strict=True)
@@ -121,7 +146,7 @@ class Forecast(Task):
             head=self._head(len(roles.targets)),
             learnt=learnt,
             digest=_digest(panel, learnt),
-            valid=self._examples(series, scales, learnt, tuple(rows - 1 for rows in train), name, (), naive)
+            valid=self._examples(series, scales, learnt, places, tuple(rows - 1 for rows in train), name, (), naive)
             if held
             else None,
             remarks=(*remarks, part_remark(series, train)),
@@ -138,7 +163,7 @@ class Forecast(Task):
         """Return all of a file; each series is judged from where a season has gone by."""
         table = self._table(data)
         roles = self._roles_learnt(table, learnt)
-        panel = panel_of(table, roles, self._lag, self.missing, learnt.channels)
+        panel = panel_of(table, roles, self._lag, self.missing, self.transform is not None, learnt.channels)
         needed = max(self._lag, 1) + 1
         for each in panel.series:
             if len(each) < needed:
@@ -147,7 +172,7 @@ class Forecast(Task):
         places, scales = learnt.of_series(panel, data)
         since = tuple(max(self.season - 1, self._lag) for _ in panel.series)
         remarks = read_remarks(table, roles, panel)
-        return self._examples(panel.series, scales, learnt, since, data, remarks, learnt.naive_of(places))
+        return self._examples(panel.series, scales, learnt, places, since, data, remarks, learnt.naive_of(places))
 
     def step_units(self, learnt: Learnt) -> ForecastSteps:
         """Return rows of the columns that are read; raises `UsageError` for what a single row does not tell."""
@@ -156,6 +181,8 @@ class Forecast(Task):
             "known": bool(learnt.known),
             "id, with several series": len(learnt.series) > 1,
             "columns of texts": any(learnt.categories),
+            "transform": self.transform is not None,
+            "calibrate": bool(self.calibrate),
         }
         for what in filter(needs.get, needs):
             raise UsageError(
@@ -264,6 +291,7 @@ class Forecast(Task):
         series: tuple[Series, ...],
         scales: tuple[Scale, ...],
         learnt: Learnt,
+        places: list[int],
         since: tuple[int, ...],
         name: str,
         remarks: tuple[str, ...],
@@ -279,6 +307,8 @@ class Forecast(Task):
             horizon=self.horizon,
             season=self.season,
             quantiles=self.quantiles or (),
+            calibrate=bool(self.calibrate),
+            unseen=learnt.unseen(places, series) if self.calibrate else (),
             naive=naive,
             time="time" if len(learnt.time) > 1 else "".join(learnt.time),
             id=learnt.id,

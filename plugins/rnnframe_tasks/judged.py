@@ -7,6 +7,7 @@ import attrs
 import numpy as np
 
 from rnnframe.plugin import Array, Batch, Examples, Forecasts, Origins, Predicted, written_times
+from rnnframe_tasks.calibration import Calibrated
 from rnnframe_tasks.scales import Scale
 from rnnframe_tasks.series import Learning, Series, ahead, restored_quantiles
 
@@ -35,7 +36,8 @@ class SeriesExamples(Examples):
     """Series run through from their beginnings, each judged from its row in `since` on, where a whole horizon follows.
 
     scales: of each series. naive: the mean error of the seasonal-naive forecast over the training part, for each
-    series and target; empty where it is not known, 0 where it says nothing.
+    series and target; empty where it is not known, 0 where it says nothing. calibrate: whether quantiles are moved by
+    past forecasts of their series. unseen: the first row of each whose forecasts were not trained on.
     """
 
     series: tuple[Series, ...]
@@ -45,6 +47,8 @@ class SeriesExamples(Examples):
     horizon: int
     season: int
     quantiles: tuple[float, ...] = ()
+    calibrate: bool = False
+    unseen: tuple[int, ...] = ()
     naive: Array = attrs.field(factory=lambda: np.zeros((0, 0)))
     time: str = ""
     id: str = ""
@@ -81,7 +85,7 @@ class SeriesExamples(Examples):
             if made.quantiles is not None:
                 low, high = made.quantiles[..., 0], made.quantiles[..., -1]
                 errors.append(np.asarray((low <= true) & (true <= high), np.float64))
-                below = true[..., None] - made.quantiles
+                below = series.learnt_units(true[..., None]) - series.learnt_units(made.quantiles)
                 level = np.array(self.quantiles)
                 each = (
                     np.maximum(level * below, (level - 1) * below).mean(axis=-1)
@@ -208,6 +212,11 @@ class SeriesExamples(Examples):
         first = min(self.since[number], end)
         return first, min(max(first, len(series) - self.horizon), end), end
 
+    def _calibrated(self, number: int) -> Calibrated:
+        series, width = self.series[number], slice(self.series[number].targets)
+        values, present = series.read[:, width], series.present[:, width]
+        return Calibrated(self.quantiles, values, present, self.horizon, self.unseen[number])
+
     def _made(self, predicted: Iterable[Predicted]) -> Iterator[Made]:
         for (number, start, stop, judged), each in zip(self._pieces(), predicted, strict=True):
             series, scale, rows = self.series[number], self.scales[number], np.arange(start, stop)
@@ -216,9 +225,15 @@ class SeriesExamples(Examples):
             if self.quantiles:
                 found = restored_quantiles(series, scale, outputs.reshape(*shape, -1), rows)
                 found.sort(axis=-1)  # a network may let them cross
+                if self.calibrate:
+                    if start == series.lag:
+                        calibrated = self._calibrated(number)
+                    found = calibrated.moved(found, rows)
+                found = series.written(found)
                 middle = int(np.abs(np.array(self.quantiles) - 0.5).argmin())
                 yield Made(number=number, rows=rows, forecast=found[..., middle], quantiles=found, judged=judged)
             else:
                 width = slice(series.targets)
-                forecast = series.restored(outputs.reshape(shape) * scale.spread[width] + scale.mean[width], rows)
+                read = series.restored(outputs.reshape(shape) * scale.spread[width] + scale.mean[width], rows)
+                forecast = series.written(read)
                 yield Made(number=number, rows=rows, forecast=forecast, quantiles=None, judged=judged)

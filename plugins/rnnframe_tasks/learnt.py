@@ -8,6 +8,7 @@ import numpy as np
 
 from rnnframe.plugin import Array, DataError
 from rnnframe_tasks.columns import listed
+from rnnframe_tasks.files import digest
 from rnnframe_tasks.panel import Panel
 from rnnframe_tasks.row_blocks import blocks_of
 from rnnframe_tasks.scales import ROUNDING, Scale, numbers
@@ -19,13 +20,18 @@ def _category_lists(values: Any) -> tuple[tuple[str, ...], ...]:
     return tuple(map(scalar_texts, values))
 
 
+def _counts(values: Any) -> tuple[int, ...]:
+    return tuple(map(int, values))
+
+
 @attrs.frozen(kw_only=True)
 class Learnt:
     """The columns that are read, those forecast first; and the scale of each channel in each series.
 
     targets: how many columns are forecast; None in old models, whose option `also` says it. known: how many of the last
     ones are known ahead. categories: of each column, none for numbers. naive: the mean error of the seasonal-naive
-    forecast in training, of each series and target, 0 where it says nothing.
+    forecast in training, of each series and target, 0 where it says nothing. rows, digests: how many rows of each
+    series were trained on, and their digest, where that is asked for.
     """
 
     columns: tuple[str, ...] = attrs.field(converter=scalar_texts)
@@ -38,6 +44,8 @@ class Learnt:
     id: str = ""
     series: tuple[str, ...] = attrs.field(default=(), converter=scalar_texts)
     naive: tuple[float, ...] = attrs.field(default=(), converter=numbers)
+    rows: tuple[int, ...] = attrs.field(default=(), converter=_counts)
+    digests: tuple[str, ...] = attrs.field(default=(), converter=scalar_texts)
 
     @property
     def channels(self) -> Sequence[tuple[str, ...]]:
@@ -73,6 +81,23 @@ class Learnt:
         mean[places], spread[places] = [scale.mean for scale in scales], [scale.spread for scale in scales]
         errors[places] = naive
         return attrs.evolve(self, mean=mean.ravel(), spread=spread.ravel(), naive=errors.ravel())
+
+    def trained_on(self, places: list[int], series: Sequence[Series], train: list[int]) -> "Learnt":
+        """Return the same with the rows that were trained on of the series in some places."""
+        count = max(1, len(self.series))
+        rows, digests = list(self.rows or [0] * count), list(self.digests or [""] * count)
+        for place, each, trained in zip(places, series, train, strict=True):
+            rows[place], digests[place] = trained, digest([each.values[:trained, : each.targets]])
+        return attrs.evolve(self, rows=rows, digests=digests)
+
+    def unseen(self, places: list[int], series: Sequence[Series]) -> tuple[int, ...]:
+        """Return the first row of each series whose forecasts were not trained on: 0 for other data."""
+        found = []
+        for place, each in zip(places, series, strict=True):
+            rows = self.rows[place] if place < len(self.rows) else 0
+            same = 0 < rows <= len(each) and digest([each.values[:rows, : each.targets]]) == self.digests[place]
+            found.append(rows - 1 if same else 0)
+        return tuple(found)
 
 
 FAR = 3.0

@@ -41,6 +41,7 @@ def panel_of(
     roles: Roles,
     lag: int,
     missing: Missing,
+    log: bool = False,
     categories: Sequence[tuple[str, ...]] | None = None,
 ) -> Panel:
     """Return the series of a table; raises `DataError` for gaps that are refused, and for values that do not fit.
@@ -71,6 +72,8 @@ def panel_of(
             own_values = own_values[: _end(own_values[:, : len(roles.targets)])]
         own_values, present = _filled(own_values, of_channel, missing, table.path, rows, name)
         future, _ = _filled(future, of_channel[known_from:], missing, table.path, rows, name)
+        if log:
+            _check_positive(own_values[:, : len(roles.targets)], roles.targets, table.path, rows)
         filled[:known_from] += (~present).sum(axis=0)
         made.append(
             Series(
@@ -79,6 +82,7 @@ def panel_of(
                 future=future,
                 targets=len(roles.targets),
                 lag=lag,
+                log=log,
                 name=name,
                 lines=rows + 1,
                 times=own,
@@ -138,6 +142,17 @@ def _channels(table: Table, name: str, categories: tuple[str, ...]) -> Array:
         else:
             made[row, places[str(value)]] = 1
     return made
+
+
+def _check_positive(values: Array, names: Sequence[str], path: str, rows: Array) -> None:
+    """Raise `DataError` for a value that has no logarithm."""
+    wrong = np.argwhere(values <= 0)
+    if len(wrong):
+        row, column = wrong[0]
+        raise DataError(
+            f"data file {path!r}: column {names[column]!r} has the value {values[row, column]:g} in row "
+            f"{rows[row] + 1} of the data, which has no logarithm; leave out transform=log"
+        )
 
 
 def _ids(table: Table, name: str | None) -> Array | None:

@@ -18,6 +18,7 @@ from rnnframe_tasks.times import Step
 class Series:
     """Values [rows, channels], of which the first `targets` columns are forecast; differenced at `lag` (0: not).
 
+    log: whether the targets are learnt as their natural logarithms; `read` holds the values that are learnt.
     present: which values [rows, channels] were in the file. The others were filled in: they are read, never targets.
     future: what is known of the future [rows or more, channels], such as the weekday; no columns where nothing is.
     name: which of several series it is. lines: the number of each row in the file, from 1. times: of each row.
@@ -26,6 +27,7 @@ class Series:
     values: Array
     targets: int
     lag: int
+    log: bool = False
     present: Array = attrs.field(
         default=attrs.Factory(lambda self: np.ones(self.values.shape, np.bool_), takes_self=True)
     )
@@ -34,6 +36,21 @@ class Series:
     lines: Array = attrs.field(default=attrs.Factory(lambda self: np.arange(1, len(self.values) + 1), takes_self=True))
     times: Array | None = None
     step: Step | None = None
+    read: Array = attrs.field(init=False)
+
+    @read.default
+    def _as_learnt(self) -> Array:
+        if not self.log:
+            return self.values
+        return np.concatenate([np.log(self.values[:, : self.targets]), self.values[:, self.targets :]], axis=1)
+
+    def written(self, read: Array) -> Array:
+        """Return values that are learnt as values of the data."""
+        return np.exp(read) if self.log else read
+
+    def learnt_units(self, values: Array) -> Array:
+        """Return values of targets as they are learnt."""
+        return np.log(values) if self.log else values
 
     def __len__(self) -> int:
         return len(self.values)
@@ -41,9 +58,9 @@ class Series:
     def differenced(self) -> Array:
         """Return the values that are learnt, [rows, channels]; the first `lag` rows are zeros that nobody reads."""
         if not self.lag:
-            return self.values
-        made = np.zeros_like(self.values)
-        np.subtract(self.values[self.lag :], self.values[: -self.lag], out=made[self.lag :])
+            return self.read
+        made = np.zeros_like(self.read)
+        np.subtract(self.read[self.lag :], self.read[: -self.lag], out=made[self.lag :])
         return made
 
     def usable(self, horizon: int) -> int:
@@ -55,13 +72,16 @@ class Series:
         return self.values[_before(rows, horizon, season), : self.targets]
 
     def restored(self, forecast: Array, rows: Array) -> Array:
-        """Return differences forecast at some rows of the series as values: each is added to the one `lag` before."""
+        """Return differences forecast at some rows of the series as values: each is added to the one `lag` before.
+
+        They are values that are learnt; `written` makes those of the data of them.
+        """
         if not self.lag:
             return forecast
         restored = np.empty_like(forecast)
         for k in range(forecast.shape[1]):
             before = k - self.lag
-            base = restored[:, before] if before >= 0 else self.values[rows + k + 1 - self.lag, : self.targets]
+            base = restored[:, before] if before >= 0 else self.read[rows + k + 1 - self.lag, : self.targets]
             restored[:, k] = base + forecast[:, k]
         return restored
 
@@ -104,7 +124,7 @@ class Learning:
         wanted = read[:, width]
         if direct and series.lag:
             drift = own.mean[width] * np.arange(len(series))[:, None] / series.lag
-            wanted = base = (series.values[:, width] - drift) / own.spread[width]
+            wanted = base = (series.read[:, width] - drift) / own.spread[width]
         if not series.present[:, width].all():
             wanted = np.where(series.present[:, width], wanted, np.array(np.nan, wanted.dtype))
         return cls(
@@ -147,13 +167,13 @@ class Learning:
 
 
 def restored_quantiles(series: Series, scale: Scale, outputs: Array, rows: Array) -> Array:
-    """Return quantiles as the network gives them at some rows, [rows, horizon, targets, quantiles], as values."""
+    """Return the quantiles that a network gives at some rows, [rows, horizon, targets, levels], as `Series.read` is."""
     horizon = outputs.shape[1]
     mean, spread = scale.mean[: series.targets, None], scale.spread[: series.targets, None]
     if not series.lag:
         return outputs * spread + mean
     lags = -(-np.arange(1, horizon + 1) // series.lag)
-    base = series.naive(rows, horizon, series.lag)
+    base = series.read[_before(rows, horizon, series.lag), : series.targets]
     restored: Array = outputs * spread + mean * lags[:, None, None] + base[..., None]
     return restored
 

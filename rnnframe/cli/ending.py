@@ -22,7 +22,7 @@ MEASURES = 8
 def report(training: Training, *, done: bool, sample_length: int, as_json: bool) -> None:
     """Print what came of a training that has ended or was stopped."""
     model = training.model
-    alphabet = model.task.alphabet(model.learnt)
+    alphabet = model.table_of_text()
     text = _sample(training, alphabet, sample_length) if done and alphabet is not None else ""
     if as_json:
         print_json(_figures(training, done=done, sample=text))

@@ -9,6 +9,7 @@ import click
 from rnnframe.cli.network import KERNELS, SHARDS, network_of, network_options
 from rnnframe.cli.output import human_seconds, print_json, print_table, print_text
 from rnnframe.cli.picture import plot_option
+from rnnframe.cli.plan_ranks import about_ranks, add_ranks, shards_of_ranks
 from rnnframe.cli.usual_stores import plans_of, usual_plans
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.plan import RunPlan
@@ -16,6 +17,7 @@ from rnnframe.engine.stages import forward_steps_below, held_bytes
 from rnnframe.engine.threads import usual_shards
 from rnnframe.errors import OptionError, UsageError
 from rnnframe.inspection.calibration import Calibration
+from rnnframe.inspection.links import Link
 from rnnframe.network.network import Network
 from rnnframe.registry.kernels import kernels_used
 from rnnframe.registry.specs import read_value, render
@@ -42,6 +44,22 @@ from rnnframe.sizes import ByteSize, human_bytes
 @click.option(
     "--store", multiple=True, metavar="SPEC", help="plan this store instead of the usual ones; may be repeated"
 )
+@click.option(
+    "--ranks",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="machines that share the batch with one process each; --shards counts the threads of all",
+)
+@click.option(
+    "--network",
+    "link",
+    default="10Gb",
+    show_default=True,
+    metavar="RATE",
+    help="what connects them: bits a second, with the time of a message where it is known, as in 100Gb:latency=2us",
+)
 @plot_option("memory and time of the strategies, and the schedule of one of them")
 @click.option(
     "--draw",
@@ -57,6 +75,8 @@ def command(
     kernels: str,
     budget: str | None,
     store: tuple[str, ...],
+    ranks: int,
+    link: str,
     plot: Path | None,
     draw: str | None,
     as_json: bool,
@@ -67,33 +87,39 @@ def command(
     The memory is that of tapes, snapshots, states and working arrays of all threads. A line below the table adds the
     parameters and gradients. The time is predicted from one chunk, which is measured on this machine with the same
     number of threads and with BLAS on one, and from a state written to the store's medium and read back.
+
+    With --ranks, memory and time are those of each of N machines like this one, with a process each, and the time of
+    the sums of gradients is predicted by an alpha-beta model of the network. The efficiency compares with one of them.
     """
+    between = Link.parse(link)
     if draw is not None and plot is None:
         raise UsageError("--draw names the schedule in a picture; give --plot FILE too")
     network = network_of(**of)
     within = None if budget is None else _size(budget)
     chosen = [f"auto:budget={within}"] if within else []
     shown = draw or [*chosen, *store, "checkpoint"][0]
+    shards = shards_of_ranks(batch, shards, ranks) if ranks > 1 else shards
     shards = min(batch, shards or usual_shards(batch, network.recurrent_work))
 
-    def plan(spec: str) -> RunPlan:
-        return Engine(network, spec, chunk, shards, kernels=kernels).run_plan(steps, batch)
+    def plan(spec: str, threads: int = shards) -> RunPlan:
+        return Engine(network, spec, chunk, threads, kernels=kernels).run_plan(steps, batch)
 
     plans = [*(plans_of(plan, store) if store else usual_plans(plan, network.both_ways)), *plans_of(plan, chosen)]
     drawn = plan(shown) if plot else None
     running = Engine(network, kernels=kernels).running
     calibration = Calibration(running)
     rows = _rows(plans, calibration, forward_steps_below(running, steps))
+    if ranks > 1:
+        add_ranks(rows, plans, lambda spec: plan(spec, shards // ranks), ranks, between, calibration)
     if as_json:
         about = {"steps": steps, "batch": batch, "shards": shards, "kernels": running.kernels}
-        if running.stages:
-            about |= {"stages": len(running.stages), "held_bytes": held_bytes(running, steps, batch)}
-        print_json({**about, "parameter_bytes": network.parameters.nbytes, "plans": rows})
+        print_json(
+            {**about, **_between(running, steps, batch), "parameter_bytes": network.parameters.nbytes, "plans": rows}
+        )
     else:
-        _print(rows, running, steps, shards)
-        if running.stages:
-            held = human_bytes(held_bytes(running, steps, batch))
-            print_text(f"{len(running.stages)} stages, each by the same schedule; {held} between them in every row")
+        _print(rows, running, (steps, batch), shards)
+        if ranks > 1:
+            print_text(about_ranks(rows, ranks, shards, link))
     if within and not as_json:
         print_text(_reason(rows, chosen[0], within))
     if plot is not None and drawn is not None:
@@ -102,9 +128,17 @@ def command(
         draw_plans(plot, plan, [*(made for _, made in plans), *([drawn] if draw else [])], drawn, within, calibration)
 
 
-def _print(rows: list[dict[str, Any]], running: Network, steps: int, shards: int) -> None:
+def _between(running: Network, steps: int, batch: int) -> dict[str, int]:
+    """Return how many stages a network has, and the bytes between them; nothing for one that runs in one sweep."""
+    if not running.stages:
+        return {}
+    return {"stages": len(running.stages), "held_bytes": held_bytes(running, steps, batch)}
+
+
+def _print(rows: list[dict[str, Any]], running: Network, size: tuple[int, int], shards: int) -> None:
+    steps, batch = size
     print_table(
-        ["store", "chunk", "bytes", "forward/T", "time", "gradient"],
+        ["store", "chunk", "bytes", "forward/T", "time", "gradient", *(["efficiency"] if "ranks" in rows[0] else [])],
         [
             [
                 row["store"],
@@ -113,6 +147,7 @@ def _print(rows: list[dict[str, Any]], running: Network, steps: int, shards: int
                 f"{row['forward_steps'] / steps:.2f}",
                 human_seconds(row["predicted_seconds"]),
                 row["gradient"],
+                *([f"{row['efficiency']:.0%}"] if "ranks" in row else []),
             ]
             for row in rows
         ],
@@ -128,6 +163,9 @@ def _print(rows: list[dict[str, Any]], running: Network, steps: int, shards: int
     parameters = human_bytes(running.parameters.nbytes)
     click.echo(f"\nkernels: {kernels_used(running.kernels)}")
     print_text(f"parameters {parameters}; as much for {each} and each optimizer slot")
+    if running.stages:
+        held = human_bytes(held_bytes(running, steps, batch))
+        print_text(f"{len(running.stages)} stages, each by the same schedule; {held} between them in every row")
 
 
 def _reason(rows: list[dict[str, Any]], asked: str, budget: int) -> str:

@@ -17,6 +17,8 @@ from rnnframe.contracts.layer import Layer
 from rnnframe.contracts.steps import StepPart
 
 AUTO, NUMPY = "auto", "numpy"
+BFLOAT16 = "bfloat16"
+"""The precision of networks whose products take operands that are rounded to bfloat16, and add in float32."""
 BOTH = "+"
 """What stands between names of kernels that are used together, the preferred one first."""
 
@@ -66,6 +68,26 @@ class Kernels(abc.ABC):
         Returns
         -------
         Head or None
+            Its twin; None where there is none.
+        """
+        return None
+
+    def twin_in(self, part: Layer | Head, dtype: np.dtype[Any], precision: str) -> Layer | Head | None:
+        """Return what computes in place of a layer or head with products of another precision; by default nothing does.
+
+        Parameters
+        ----------
+        part : Layer or Head
+            As it was written.
+        dtype : numpy.dtype
+            That of the network: of parameters, states, tapes and gradients.
+        precision : str
+            "bfloat16": both operands of every matrix product are rounded to it, to the nearest and to even; products
+            are added in float32. All else is computed in `dtype`.
+
+        Returns
+        -------
+        Layer or Head or None
             Its twin; None where there is none.
         """
         return None

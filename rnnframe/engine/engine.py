@@ -22,7 +22,7 @@ from rnnframe.engine.report import Outcome, Result, SweepResult
 from rnnframe.engine.run import Run, UpdateFn
 from rnnframe.engine.staged_run import StagedRun
 from rnnframe.errors import DataError, OptionError
-from rnnframe.registry.kernels import choose
+from rnnframe.registry.kernels import choose, in_precision
 from rnnframe.registry.registry import Registry, default_registry
 
 M = TypeVar("M", bound=ChunkModel[Any, Any, Any])
@@ -55,6 +55,8 @@ class Engine(Generic[M]):
     group : Group or None
         The processes that train together (`rf.reducer("mpi").open()`); `shards` then counts the parts over all of
         them, by default one each. Each is given the whole batch and runs its parts of it.
+    precision : str or None
+        "bfloat16" for matrix products of operands that are rounded to it; by default that of the network.
     """
 
     def __init__(
@@ -67,11 +69,12 @@ class Engine(Generic[M]):
         kernels: str | Kernels = AUTO,
         seed: int = 0,
         group: Group | None = None,
+        precision: str | None = None,
     ) -> None:
         for name, value in (("chunk", chunk), ("shards", shards)):
             if value is not None and (not isinstance(value, int | np.integer) or value < 1):
                 raise OptionError(f"{name}={value!r} is out of range; expected an integer of at least 1")
-        self.network = network
+        self.network = network = in_precision(network, precision)
         self._registry = registry = registry or network.registry or default_registry()
         self.running = network.on(choose(kernels, registry))
         """The network as it is computed: with the same parameters, on the chosen kernels."""
@@ -167,8 +170,8 @@ class Engine(Generic[M]):
         *,
         outputs: OutputsFn | None = None,
         input_gradient: OutputsFn | None = None,
-        state: Any | None = None,
         state_gradient: Any | None = None,
+        state: Any | None = None,
         lengths: Any | None = None,
         resets: Any | None = None,
     ) -> SweepResult:
@@ -187,11 +190,9 @@ class Engine(Generic[M]):
             Takes each output once, in the order of time, on the way forward.
         input_gradient : function (part, dx) or None
             Takes dL/dx [l, n, inputs] of dense x on the way back.
-        state : mapping or None
-            As `gradients` takes it.
         state_gradient : mapping or None
             dL/d(final state), by name; zeros by default.
-        lengths, resets
+        state, lengths, resets
             As `gradients` takes them.
 
         Returns

@@ -209,7 +209,8 @@ class SomeColumns:
     @property
     def dtype(self) -> np.dtype[Any]:
         """That of the values."""
-        return np.dtype(self.values.dtype)
+        kind: np.dtype[Any] = np.dtype(self.values.dtype)
+        return kind
 
     def __getitem__(self, steps: slice) -> Array:
         """Read some steps."""

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+from rnnframe.contracts.medium import Medium
 from rnnframe.contracts.model import ChunkModel
 from rnnframe.contracts.store import StateStore
 from rnnframe.engine.plan import RunPlan, make_plans, stretch
@@ -16,7 +17,7 @@ PLANS_KEPT = 64
 class Planner:
     """Plans runs of one store, for chunks of `chunk` steps where that is given.
 
-    The store is blamed for what goes wrong, by the name that `registry` knows it under.
+    The store or its medium is blamed for what goes wrong, by the name that `registry` knows it under.
     """
 
     def __init__(self, store: StateStore, chunk: int | None, registry: Registry) -> None:
@@ -35,7 +36,7 @@ class Planner:
         """Return the plans of all parts of a batch, whose samples end at these steps where they differ."""
         sizes = tuple(part.stop - part.start for part in parts)
         key = steps, sizes, model.buffers_key
-        with self._registry.blame("store", type(self._store)):
+        with self._registry.blame("store", type(self._store), medium=Medium):
             if key not in self._plans:
                 if len(self._plans) == PLANS_KEPT:
                     self._plans.clear()

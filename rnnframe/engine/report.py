@@ -48,6 +48,8 @@ class Report:
     average_bytes : int
         Bytes of the averaged parameters, which a trainer with an average holds beside the others and beside
         `peak_bytes`; 0 without one.
+    precision : str or None
+        What operands of matrix products were rounded to, "bfloat16"; None where they were not.
     """
 
     store: str
@@ -65,6 +67,7 @@ class Report:
     peak_bytes: int
     data_bytes: int
     average_bytes: int = 0
+    precision: str | None = None
 
 
 @attrs.frozen(kw_only=True, eq=False)

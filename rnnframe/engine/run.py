@@ -174,6 +174,7 @@ class Run:
             steps=first.steps,
             batch=self.source.batch,
             kernels=self.model.kernels,
+            precision=getattr(self.model, "precision", None),
             chunk=plan.chunk,
             chunks=first.chunks,
             shards=len(self.share.columns),

@@ -107,7 +107,7 @@ class _Chunk:
     def __init__(self, network: Network, steps: int, batch: int, kept: TapeRetention) -> None:
         rng = np.random.default_rng(0)
         x = rng.standard_normal((steps, batch, network.inputs)).astype(network.dtype)
-        loss = None if network.head is None else network.head.loss
+        loss = network.data_format.targets
         y = None
         if loss is not None:
             width = () if loss.target_width is None else (loss.target_width,)
@@ -161,13 +161,13 @@ def _slowest(works: list[Callable[[], object]]) -> float:
 
     def time_one(n: int, barrier: Callable[[], None], check: Callable[[], None]) -> None:
         barrier()
-        times[n] = _usual(works[n])
+        times[n] = usual_seconds(works[n])
 
     ShardThreads().run(time_one, len(works), on_barrier=lambda: None)
     return max(times)
 
 
-def _usual(work: Callable[[], object]) -> float:
+def usual_seconds(work: Callable[[], object]) -> float:
     """Return the seconds of the lower quartile: other work on the machine makes times longer, never shorter."""
     work()
     times: list[float] = []

@@ -108,11 +108,11 @@ def batch_of(network: Network, steps: int, batch: int) -> tuple[Array, Array]:
     """Return a random batch for a network, the same every time."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((steps, batch, network.inputs)).astype(network.dtype)
-    assert network.head is not None
-    loss = network.head.loss
+    head, loss = network.head, network.data_format.targets
+    assert head is not None and loss is not None  # noqa: PT018
     lead = (batch,) if _last_only(network) else (steps, batch)
     if loss.target_width is None:
-        return x, rng.integers(0, loss.width, lead)
+        return x, rng.integers(0, head.loss.width, lead)
     return x, rng.integers(0, 2, (*lead, loss.target_width)).astype(network.dtype)
 
 

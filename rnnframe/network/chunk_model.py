@@ -23,6 +23,7 @@ from rnnframe.data.state import fill_state, join_states
 from rnnframe.data.sweep import SweepClient
 from rnnframe.errors import DataError, UsageError
 from rnnframe.network.feeds import LossFeed, OutsideFeed
+from rnnframe.network.named_targets import NamedTargets
 from rnnframe.network.placed import PlacedLayer, head_note
 from rnnframe.network.repetition import RepetitionCheck
 from rnnframe.network.scratch import Scratch, ScratchForm
@@ -101,7 +102,8 @@ class LayerModel:
     @property
     def data_format(self) -> DataFormat:
         """What the network reads."""
-        first, targets = self.layers[0], None if self.head is None else self.head.loss
+        first, head = self.layers[0], self.head
+        targets = None if head is None else NamedTargets(head.loss, self.registry)
         with first.note:
             strided, lookup = first.layer.accepts_strided_steps(self.inputs), looks_up(first.layer, self.inputs)
         return DataFormat(

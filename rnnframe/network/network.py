@@ -18,7 +18,7 @@ from rnnframe.network.placed import PlacedLayer
 from rnnframe.network.prediction import PredictingLayerModel
 from rnnframe.network.state_dict import Modules, head_of_width, read_state_dict, write_state_dict
 from rnnframe.network.ties import tied_head
-from rnnframe.registry.kernels import made_by
+from rnnframe.registry.kernels import check_precision, made_by
 from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.registry.specs import render
 from rnnframe.storage.durable import write_whole
@@ -51,6 +51,8 @@ class Network(PredictingLayerModel):
         many inputs and draws values that are small for a single row; None leaves it to the cell.
     registry : Registry or None
         Where specs are looked up; by default the one of the installed plugins.
+    precision : str or None
+        "bfloat16" for matrix products of operands that are rounded to it; None for those of `dtype`.
     """
 
     def __init__(
@@ -62,10 +64,11 @@ class Network(PredictingLayerModel):
         dtype: str = "float32",
         embedding_std: float | None = None,
         registry: Registry | None = None,
+        precision: str | None = None,
     ) -> None:
-        registry = registry or default_registry()
-        self.registry = registry
+        self.registry = registry = registry or default_registry()
         self.dtype = _dtype(dtype)
+        self.precision = check_precision(precision, self.dtype)
         if isinstance(cells, str | Layer):
             raise UsageError(f"cells={cells!r} is one cell; give a list of them, from the input upwards")
         if not isinstance(inputs, int | np.integer) or inputs < 1:
@@ -100,10 +103,11 @@ class Network(PredictingLayerModel):
 
     def on(self, kernels: Sequence[Kernels]) -> Self:
         """Return this network with the same parameters, each layer computed by the first kernels with a twin of it."""
-        if not kernels:
+        if not kernels and (self.precision is None or self.kernels_used):
             return self
-        layers = [made_by(kernels, cell, self.dtype, self.registry) for cell in self.cells]
-        head = None if self.head is None else made_by(kernels, self.head, self.dtype, self.registry)
+        how: Any = self.dtype, self.registry, self.precision
+        layers = [made_by(kernels, cell, *how) for cell in self.cells]
+        head = None if self.head is None else made_by(kernels, self.head, *how)
         running = copy.copy(self)
         running.kernels = tuple(computed.name for computed in layers)
         used = {computed.kernels for computed in [*layers, head] if computed is not None}
@@ -125,6 +129,7 @@ class Network(PredictingLayerModel):
             "head": None if self.head is None else render(self.head),
             "inputs": self.inputs,
             "dtype": str(self.dtype),
+            **({} if self.precision is None else {"precision": self.precision}),
         }
 
     def save(self, path: str | Path) -> None:

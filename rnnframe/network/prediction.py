@@ -20,16 +20,28 @@ from rnnframe.network.stream import Stream
 from rnnframe.network.stream_parts import StepBuffers
 from rnnframe.network.tapes import Tape
 from rnnframe.network.weights import Weights
+from rnnframe.registry.kernels import check_precision
 
 
 class PredictingLayerModel(StagedLayerModel):
     """A stack of layers and a head that is run forward."""
 
     kernels_used: tuple[Kernels, ...]
+    precision: str | None
+    """What operands of matrix products are rounded to; None where they are of the dtype."""
 
     def on(self, kernels: Sequence[Kernels]) -> Self:
         """Return this network with the same parameters, computed by kernels."""
         raise NotImplementedError  # a network knows what it is made of, and makes another one
+
+    def in_precision(self, precision: str | None) -> Self:
+        """Return this network with the same parameters, and matrix products of another precision.
+
+        Raises `OptionError` for one that it cannot have.
+        """
+        other = copy.copy(self)
+        other.precision = check_precision(precision, self.dtype)
+        return other
 
     def with_parameters(self, parameters: Vector) -> Self:
         """Return this network with other parameters of the same names and shapes, which are not copied."""

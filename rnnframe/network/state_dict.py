@@ -22,10 +22,19 @@ import numpy as np
 
 from rnnframe.arrays import Array, Arrays
 from rnnframe.contracts.head import Head
-from rnnframe.contracts.layer import START, Layer
+from rnnframe.contracts.layer import Layer
 from rnnframe.contracts.loss import Loss
 from rnnframe.errors import OptionError, UsageError
-from rnnframe.network.state_names import StateNames, embedding_module, linear_module, recurrent_modules, within
+from rnnframe.network.state_names import (
+    StateNames,
+    embedding_module,
+    inputs_of,
+    linear_module,
+    parts_of,
+    recurrent_modules,
+    width_of,
+    within,
+)
 from rnnframe.registry.registry import Registry
 from rnnframe.registry.specs import Spec, field_types, render
 
@@ -33,6 +42,8 @@ KINDS = {4: "lstm", 3: "gru", 1: "elman"}
 """The cell by the number of gates."""
 TWO = "bidirectional"
 """The layer that holds a cell for each direction."""
+KNOWN = {"U", "W", "b", "bn", "P"}
+"""The parameters that a layer there has too."""
 FUNCTIONS = ("tanh", "relu")
 """What nn.RNN has as its nonlinearity."""
 
@@ -80,7 +91,7 @@ def read_state_dict(
             cells.append(spec)
             number += 1
     _check_chain(parameters, len(cells))
-    top, width = _width(parameters, len(cells) - 1), _inputs(parameters, 0)
+    top, width = width_of(parameters, len(cells) - 1), inputs_of(parameters, 0)
     if wants_readout:
         readout = linear_module(names, top) if readout is None else readout
         V = names.take(within(readout, "weight"), None, top).T
@@ -90,7 +101,7 @@ def read_state_dict(
     embedding = embedding_module(names, top, width, wants_readout) if embedding is None else embedding
     if embedding is not None:
         rows = names.take(within(embedding, "weight"), None, width)
-        parameters |= {f"{at}U": _product(rows, parameters[f"{at}U"]) for at in _parts(parameters, 0)}
+        parameters |= {f"{at}U": _product(rows, parameters[f"{at}U"]) for at in parts_of(parameters, 0)}
     if names.left:
         way_out = "" if wants_readout else "give head='softmax' or another loss where a Linear follows; "
         raise UsageError(
@@ -98,7 +109,7 @@ def read_state_dict(
             f"{way_out}remove what the outputs do not depend on"
         )
     outputs = parameters["head.V"].shape[1] if wants_readout else None
-    return Found(tuple(cells), _inputs(parameters, 0), outputs, names.dtype, parameters)
+    return Found(tuple(cells), inputs_of(parameters, 0), outputs, names.dtype, parameters)
 
 
 def head_of_width(head: str | Head | Loss | None, outputs: int | None, registry: Registry) -> Head | None:
@@ -125,11 +136,13 @@ def write_state_dict(
     modules = _modules(cells, rnn)
     for number, (cell, (module, place)) in enumerate(zip(cells, modules, strict=True)):
         _check_known(cell, number)
-        if any(name.endswith(START) for name in parameters.group(f"layer{number}")):
-            raise OptionError(f"layer{number} has start=learnt, which PyTorch does not have; it has start=none")
         at = f"layer{number}"
         directions = {"": at} if cell.name != TWO else {"": f"{at}.forward", "_reverse": f"{at}.reverse"}
         own = {end: parameters.group(prefix) for end, prefix in directions.items()}
+        if unknown := sorted({name for p in own.values() for name in p} - KNOWN):
+            raise OptionError(
+                f"layer{number} has {', '.join(unknown)}, which PyTorch does not have: start, norm = none"
+            )
         rows, begin = np.concatenate([p["U"] for p in own.values()], axis=1), 0
         for end, p in own.items():
             arrays = _arrays_of(p)
@@ -199,26 +212,12 @@ def _layer(names: StateNames, module: str, number: str, nonlinearity: str) -> tu
 
 def _check_chain(parameters: Arrays, layers: int) -> None:
     for number in range(1, layers):
-        below, takes = _width(parameters, number - 1), _inputs(parameters, number)
+        below, takes = width_of(parameters, number - 1), inputs_of(parameters, number)
         if below != takes:
             raise UsageError(
                 f"layer{number} of the state dict takes {takes} values, and layer{number - 1} has {below} units; "
                 "name the recurrent modules from the inputs upwards, as rnn=['first', 'second']"
             )
-
-
-def _parts(parameters: Arrays, number: int) -> list[str]:
-    """Return what the names of a layer's parameters begin with, for each of its directions."""
-    ways = (f"layer{number}.", f"layer{number}.forward.", f"layer{number}.reverse.")
-    return [at for at in ways if f"{at}W" in parameters]
-
-
-def _width(parameters: Arrays, number: int) -> int:
-    return sum(len(parameters[f"{at}W"]) for at in _parts(parameters, number))
-
-
-def _inputs(parameters: Arrays, number: int) -> int:
-    return len(parameters[f"{_parts(parameters, number)[0]}U"])
 
 
 def _product(rows: Array, U: Array) -> Array:

@@ -1,6 +1,6 @@
 """Saying whose fault it is: a note on whatever is raised inside the code of a plugin."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from traceback import walk_tb
 from typing import Any, TypeAlias
 
@@ -16,6 +16,16 @@ Describe: TypeAlias = Callable[[str, type[Any]], str]
 def is_blamed(error: BaseException) -> bool:
     """Whether a note says already whose fault it is."""
     return any(note.startswith(PLACE) for note in getattr(error, "__notes__", ()))
+
+
+def culprit(error: BaseException, kind: str, cls: type[Any], parts: Mapping[str, type[Any]]) -> tuple[str, type[Any]]:
+    """Return kind and class of the last of some parts, by kind, whose method was called; of the whole without one."""
+    for frame, _ in reversed(list(walk_tb(error.__traceback__)) if parts else []):
+        own = frame.f_locals.get("self")
+        found = next((each for each, base in parts.items() if isinstance(own, base)), None)
+        if found is not None:
+            return found, type(own)
+    return kind, cls
 
 
 @attrs.frozen

@@ -17,7 +17,7 @@ import pluggy
 from rnnframe.errors import PluginError, RnnframeError, ScheduleError, UsageError, unknown_name
 from rnnframe.registry import files as local_plugins
 from rnnframe.registry import hooks as hookspecs
-from rnnframe.registry.blame import is_blamed
+from rnnframe.registry.blame import culprit, is_blamed
 from rnnframe.registry.kinds import KINDS
 from rnnframe.registry.records import PluginRecord
 from rnnframe.registry.rules import check_class, check_command
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 GROUP = "rnnframe"
 COMMANDS = "rnnframe_commands"
 """The hook whose answer is no classes."""
-
 
 WITH_COMMANDS = ("onnx",)
 """The built-in plugins that add commands."""
@@ -210,12 +209,12 @@ class Plugins:
         """Say on stderr, once, that a class of a plugin failed where others can go on without it."""
         if (kind, cls.name) not in self._left_out:
             self._left_out.add((kind, cls.name))
-            named = error if isinstance(error, RnnframeError) else f"{type(error).__name__}: {error}"
-            reason = str(named).removeprefix(self.describe(kind, cls) + ": ")
-            print(f"rnnframe: {self.describe(kind, cls)} is left out: {' '.join(reason.split())}", file=sys.stderr)
+            who, kept = self.describe(kind, cls), isinstance(error, RnnframeError)
+            reason = (str(error) if kept else f"{type(error).__name__}: {error}").removeprefix(who + ": ")
+            print(f"rnnframe: {who} is left out: {' '.join(reason.split())}", file=sys.stderr)
 
     @contextmanager
-    def blame(self, kind: str, cls: type[Any]) -> Iterator[None]:
+    def blame(self, kind: str, cls: type[Any], **parts: type[Any]) -> Iterator[None]:
         """Name the class and its plugin in what is raised meanwhile, where that does not say whose fault it is."""
         try:
             yield
@@ -226,7 +225,8 @@ class Plugins:
         except BaseException as error:  # also SystemExit, which would end the program in silence
             if is_blamed(error):
                 raise
-            raise PluginError(f"{self.describe(kind, cls)}: {type(error).__name__}: {error}") from error
+            who = self.describe(*culprit(error, kind, cls, parts))
+            raise PluginError(f"{who}: {type(error).__name__}: {error}") from error
 
     def describe(self, kind: str, cls: type[Any]) -> str:
         """Return what to call a class when it failed: kind, name, and the plugin it is from."""

@@ -10,11 +10,13 @@ import attrs
 import numpy as np
 
 from rnnframe.contracts.head import Head
-from rnnframe.contracts.kernels import AUTO, BOTH, NUMPY, Kernels
+from rnnframe.contracts.kernels import AUTO, BFLOAT16, BOTH, NUMPY, Kernels
 from rnnframe.contracts.layer import Layer
 from rnnframe.errors import OptionError, UsageError, unknown_name
 from rnnframe.registry.registry import Registry
 from rnnframe.registry.specs import LAYERS, is_made_of_layers, required_options
+
+M = TypeVar("M")
 
 
 def kernels_used(kernels: Sequence[str]) -> str:
@@ -22,12 +24,14 @@ def kernels_used(kernels: Sequence[str]) -> str:
     return ", ".join(kernels if len(set(kernels)) > 1 else kernels[:1])
 
 
-def make_ready(kernels: Kernels, twin: Layer | Head, what: str, dtype: np.dtype[Any]) -> None:
+def make_ready(
+    kernels: Kernels, twin: Layer | Head, what: str, dtype: np.dtype[Any], precision: str | None = None
+) -> None:
     """Have the twin of `what` prepared; where that takes a while, say so on stderr before, and the seconds after."""
     if kernels.is_ready(twin, dtype):
         kernels.prepare(twin, dtype)
         return
-    print(f"rnnframe: compiling {what} for {dtype}, once on this machine ...", file=sys.stderr, flush=True)
+    print(f"rnnframe: compiling {what} for {precision or dtype}, once on this machine ...", file=sys.stderr, flush=True)
     begun = time.perf_counter()
     kernels.prepare(twin, dtype)
     place = kernels.place()
@@ -79,6 +83,27 @@ def _all_usable(registry: Registry) -> Iterator[Kernels]:
             registry.leave_out("kernels", cls, error)
 
 
+def check_precision(precision: str | None, dtype: np.dtype[Any]) -> str | None:
+    """Return the precision of a network's products; raises `OptionError` for one that networks of a dtype lack."""
+    if precision not in (None, BFLOAT16):
+        raise OptionError(f"precision={precision!r} is unknown; expected {BFLOAT16!r}, or None for that of the dtype")
+    if precision is not None and dtype != np.float32:
+        raise OptionError(
+            f"precision={precision!r} needs a network of dtype float32, not {dtype}; leave one of them out"
+        )
+    return precision
+
+
+def in_precision(model: M, precision: str | None) -> M:
+    """Return a model whose products have a precision, None for its own; raises `OptionError` where it cannot."""
+    if precision is None:
+        return model
+    if not hasattr(model, "in_precision"):
+        raise OptionError(f"precision={precision!r}: {type(model).__name__} has no precisions; leave it out")
+    found: M = model.in_precision(precision)
+    return found
+
+
 P = TypeVar("P", Layer, Head)
 
 
@@ -95,18 +120,32 @@ class Computed(Generic[P]):
         return NUMPY if self.kernels is None else self.kernels.name
 
 
-def made_by(kernels: Iterable[Kernels], part: P, dtype: np.dtype[Any], registry: Registry) -> Computed[P]:
-    """Return the twin of a layer or a head that the first kernels have, ready to compute; else the part itself."""
+def made_by(
+    kernels: Iterable[Kernels], part: P, dtype: np.dtype[Any], registry: Registry, precision: str | None = None
+) -> Computed[P]:
+    """Return the twin of a layer or a head that the first kernels have, ready to compute; else the part itself.
+
+    Raises `OptionError` where there is none and the precision is not that of the dtype.
+    """
     if isinstance(part, Layer) and part.both_ways and is_made_of_layers(type(part)):
-        inner = made_by(kernels, getattr(part, LAYERS)[0], dtype, registry)
+        inner = made_by(kernels, getattr(part, LAYERS)[0], dtype, registry, precision)
         return Computed(attrs.evolve(part, **{LAYERS: (inner.part,)}), inner.kernels)
     for each in kernels:
         with registry.blame("kernels", type(each)):
-            twin = each.head(part, dtype) if isinstance(part, Head) else each.twin(part, dtype)
+            if precision is not None:
+                twin = each.twin_in(part, dtype, precision)
+            else:
+                twin = each.head(part, dtype) if isinstance(part, Head) else each.twin(part, dtype)
             if twin is None:
                 continue
             if not isinstance(twin, Head if isinstance(part, Head) else Layer):
                 raise TypeError(f"the twin of {part.name!r} is {twin!r}; expected a rnnframe.plugin.Layer or None")
-            make_ready(each, twin, "heads" if isinstance(part, Head) else part.name, dtype)
+            make_ready(each, twin, "heads" if isinstance(part, Head) else part.name, dtype, precision)
         return Computed(twin, each)
+    if precision is not None:
+        what = f"the readout {part.readout.name!r}" if isinstance(part, Head) else f"the layer {part.name!r}"
+        tried = BOTH.join(each.name for each in kernels) or NUMPY
+        raise OptionError(
+            f"precision={precision!r}: kernels {tried} have no such products for {what}; take others, or leave it out"
+        )
     return Computed(part, None)

@@ -152,7 +152,8 @@ class TaskModel(Model):
         task = registry.task(about["task"])
         network = Network(**about["network"], registry=registry)
         learnt = task.learns(**about["learnt"])
-        alphabet = task.alphabet(learnt)
+        with registry.blame("task", type(task)):
+            alphabet = task.alphabet(learnt)
         if alphabet is not None:
             try:
                 alphabet.decode(np.array([network.outputs_width - 1]))
@@ -174,8 +175,8 @@ class TaskModel(Model):
         UsageError
             For a task whose steps cannot be read one by one.
         """
-        registry, alphabet = self.network.registry, self.task.alphabet(self.learnt)
-        with registry.blame("task", type(self.task)):
+        with self.network.registry.blame("task", type(self.task)):
+            alphabet = self.task.alphabet(self.learnt)
             units = self.task.step_units(self.learnt) if alphabet is None else Symbols(alphabet)
         if units is None:
             raise UsageError(
@@ -224,9 +225,14 @@ class TaskModel(Model):
         with registry.blame("task", type(self.task)):
             return self.task.examples(self._path(data), self.learnt, batch or self.batch)
 
+    def table_of_text(self) -> Alphabet | None:
+        """Return the table from the network's numbers to text; None where the network writes no text."""
+        with self.network.registry.blame("task", type(self.task)):
+            return self.task.alphabet(self.learnt)
+
     def alphabet(self) -> Alphabet:
         """Return the table from the network's numbers to text; raises `RunError` if the network writes no text."""
-        alphabet = self.task.alphabet(self.learnt)
+        alphabet = self.table_of_text()
         if alphabet is None:
             raise RunError(f"a model of task {self.task.name!r} writes no text; use `rnnframe predict`")
         return alphabet

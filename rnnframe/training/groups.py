@@ -11,6 +11,7 @@ import attrs
 from rnnframe.arrays import Shapes
 from rnnframe.contracts.optimizer import Optimizer
 from rnnframe.errors import OptionError, UnknownNameError, unknown_name
+from rnnframe.registry.blame import BlameNote
 from rnnframe.registry.specs import Spec
 
 O = TypeVar("O", bound=Optimizer)
@@ -93,9 +94,12 @@ class ParameterRule(Generic[O]):
     lr_factor: float = 1.0
 
 
-def rules_of(optimizer: O, shapes: Shapes, groups: Iterable[ParameterGroup | str]) -> Mapping[str, ParameterRule[O]]:
+def rules_of(
+    optimizer: O, shapes: Shapes, groups: Iterable[ParameterGroup | str], note: BlameNote
+) -> Mapping[str, ParameterRule[O]]:
     """Return the rule of every parameter that is not frozen, in their order; raises `UsageError` for a wrong group."""
-    rules = {name: ParameterRule(optimizer=optimizer.for_parameter(name, shape)) for name, shape in shapes.items()}
+    with note:
+        rules = {name: ParameterRule(optimizer=optimizer.for_parameter(name, shape)) for name, shape in shapes.items()}
     frozen: set[str] = set()
     for group in groups:
         given = ParameterGroup.parse(group) if isinstance(group, str) else group

@@ -94,9 +94,9 @@ def updates_of(
     """
     note = BlameNote("an update", "optimizer", type(optimizer), describe)
     if isinstance(optimizer, NamedOptimizer):
-        named = rules_of(optimizer, shapes, groups)
+        named = rules_of(optimizer, shapes, groups, note)
         return BlamedUpdates(NamedUpdates(named), note), tuple(name for name in shapes if name not in named)
-    rules = rules_of(optimizer, shapes, groups)
+    rules = rules_of(optimizer, shapes, groups, note)
     flat = FlatUpdates(optimizer, _parts(shapes, rules))
     return BlamedUpdates(flat, note), tuple(name for name in shapes if name not in rules)
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.contracts.loss import Loss
 from rnnframe.data.batch import Batch
 from rnnframe.data.foreign import is_stream
+from rnnframe.data.format import TargetFormat
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.plan import Plan
 from rnnframe.network.network import Network
@@ -79,13 +79,13 @@ class RealUpdates:
         return sum(any(count(start, stop) > 0 for start, stop in window) for window in windows)
 
     @property
-    def _loss(self) -> Loss:
-        head = self._engine.network.head
-        assert head is not None  # or there were no losses to train on
-        return head.loss
+    def _loss(self) -> TargetFormat:
+        loss = self._engine.network.data_format.targets
+        assert loss is not None  # or there were no losses to train on
+        return loss
 
 
-def _everywhere(loss: Loss, batch: Batch, steps: int, samples: int) -> Callable[[int, int], float]:
+def _everywhere(loss: TargetFormat, batch: Batch, steps: int, samples: int) -> Callable[[int, int], float]:
     """Return what counts the losses of steps [start, stop) where every step has one."""
     y, lengths = batch.y, None if batch.lengths is None else np.asarray(batch.lengths)
     weights = batch.weights
@@ -104,7 +104,7 @@ def _everywhere(loss: Loss, batch: Batch, steps: int, samples: int) -> Callable[
     return count
 
 
-def _at_the_end(loss: Loss, batch: Batch, steps: int, samples: int) -> Callable[[int, int], float]:
+def _at_the_end(loss: TargetFormat, batch: Batch, steps: int, samples: int) -> Callable[[int, int], float]:
     """Return what counts the losses of steps [start, stop) where the last step of each sample has one."""
     y: Any = np.asarray(batch.y)
     ends = np.full(samples, steps) if batch.lengths is None else np.asarray(batch.lengths)
@@ -119,6 +119,6 @@ def _at_the_end(loss: Loss, batch: Batch, steps: int, samples: int) -> Callable[
     return count
 
 
-def _wide(y: Array, loss: Loss) -> Array:
+def _wide(y: Array, loss: TargetFormat) -> Array:
     """Return targets [L, B] of one value each as the loss takes them, [L, B, 1]."""
     return y[..., None] if loss.target_width == 1 and y.ndim == 2 else y

@@ -98,6 +98,7 @@ FAMILIES = (
         words=lambda seed, folder: _program("attack/guided.py", READERS[seed % len(READERS)], seed, 5000, 120, folder),
     ),
     Family(name="arrays", goal=2000, words=lambda seed, folder: _program("attack/inputs.py", seed, 1000, 100)),
+    Family(name="methods that fail", goal=56, words=lambda seed, folder: _program("attack/methods.py", folder, seed)),
     Family(name="plugins", goal=40, words=lambda seed, folder: _program("attack/plugins.py", folder)),
     Family(name="budgets", goal=200, words=lambda seed, folder: _program("attack/budgets.py", seed, 25, folder, 240)),
     Family(name="embedding", goal=1000, words=lambda seed, folder: _program("attack/embedding.py", folder, 250)),

@@ -144,5 +144,5 @@ def print_row(title: str, problem: Problem, medians: dict[str, float], peak: flo
     cells += [f"{medians[a] / medians[b]:.2f}" for a, b in pairs(list(medians))]
     for name in rated(list(medians)):
         rate = problem.flops / medians[name] / 1e9
-        cells += [f"{rate:.0f}", f"{peak:.0f}", f"{100 * rate / peak:.0f} %"]
+        cells += [f"{rate:.3g}", f"{peak:.3g}", f"{100 * rate / peak:.0f} %"]
     print(f"| {' | '.join(cells)} |", flush=True)

@@ -35,6 +35,23 @@ def test_plan_counts_what_all_threads_hold(run: Run) -> None:
         assert plan["chunk"] == report.chunk
 
 
+def test_ranks_share_the_bytes_and_pay_for_the_network(run: Run) -> None:
+    alone = plans(run, "--kernels", "numpy")["full-history"]
+    fast, slow = (
+        plans(run, "--kernels", "numpy", "--ranks", 4, "--network", link)["full-history"]
+        for link in ("100Gb:latency=2us", "1Mb")
+    )
+    network = rf.Network(cells=["gru:hidden=8"], head="mse:outputs=1", inputs=3)
+    share = rf.Engine(network, "full-history", shards=4, kernels="numpy").run_plan(200, 4).shards[0]
+    assert fast["predicted_bytes"] == share.predicted_bytes < alone["predicted_bytes"]
+    assert fast["sent_bytes"] == slow["sent_bytes"] == 2 * network.parameters.nbytes * 3 / 4
+    assert slow["network_seconds"] > slow["sent_bytes"] * 8e-6 > fast["network_seconds"]
+    assert slow["efficiency"] < fast["efficiency"]
+    table = run("plan", *SMALL, "--ranks", 4, "--network", "1Mb", "--kernels", "numpy").out
+    assert "efficiency" in table
+    assert "predicted for 4 machines like this one, 1 of 4 threads each" in " ".join(table.split())
+
+
 def test_a_budget_adds_a_row_with_what_auto_would_choose(run: Run) -> None:
     plan = plans(run, "--budget", "30KiB", "--kernels", "numpy")["auto:budget=30KiB"]
     assert plan["predicted_bytes"] <= 30720
@@ -56,6 +73,9 @@ def test_the_table_has_a_row_for_every_store_and_says_which_are_exact(run: Run) 
         (("--budget", "1KiB"), "no exact store fits into 1.0 KiB; the smallest budget that is enough is"),
         (("--cell", "gru:hidden=0"), "cell 'gru': 'hidden' must be >= 1: 0"),
         (("--steps", "0"), "0 is not in the range x>=1"),
+        (("--ranks", 3, "--shards", 4), "--shards 4 cannot be shared by 3 ranks; expected 3, 6, 12, ..."),
+        (("--ranks", 8), "--batch 4 has no sample for each of 8 threads; give at least --batch 8"),
+        (("--ranks", 2, "--network", "fast"), "--network 'fast' is invalid; expected bits a second, such as 10Gb"),
     ],
 )
 def test_what_cannot_be_planned_is_one_clear_line(run: Run, words: tuple[str, ...], message: str) -> None:

@@ -71,6 +71,22 @@ class TestLSTMWithProjectionAndMasks(CellTests):
     cell = "lstm:hidden=4,projection=2,weight_drop=0.5,recurrent_dropout=0.4,zoneout=0.2,zoneout_cell=0.4"
 
 
+class TestLSTMWithNorm(CellTests):
+    cell = "lstm:hidden=3,norm=layer"
+
+
+class TestLSTMWithNormProjectionAndMasks(CellTests):
+    cell = "lstm:hidden=4,norm=layer,projection=3,weight_drop=0.5,zoneout=0.2,zoneout_cell=0.4"
+
+
+class TestGRUWithNorm(CellTests):
+    cell = "gru:hidden=3,norm=layer"
+
+
+class TestGRUWithNormAndMasks(CellTests):
+    cell = "gru:hidden=4,norm=layer,weight_drop=0.5,zoneout=0.2"
+
+
 class TestDropout(CellTests):
     cell = "dropout:rate=0.3"
 

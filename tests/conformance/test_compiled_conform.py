@@ -95,3 +95,19 @@ class TestIndRNNWithIdentity(CompiledTests):
 class TestLRU(CompiledTests):
     __test__ = True
     cell = twin("lru:units=9,states=5")
+
+
+class TestRGLRU(CompiledTests):
+    __test__ = True
+    cell = twin("rglru")
+    inputs = 9
+
+
+class TestPeepholeLSTM(CompiledTests):
+    __test__ = True
+    cell = twin("peephole-lstm:hidden=9")
+
+
+class TestSLSTM(CompiledTests):
+    __test__ = True
+    cell = twin("slstm:hidden=9")

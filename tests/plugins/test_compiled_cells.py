@@ -12,7 +12,7 @@ from rnnframe.testing import check_gradients
 pytest.importorskip("numba", reason="numba is not installed")
 
 CELLS = ["lstm", "gru", "gru:reset=before", "elman", "elman:activation=sigmoid", "elman:activation=identity"]
-CELLS += ["mingru", "minlstm", "lru", "indrnn", "indrnn:activation=tanh"]
+CELLS += ["mingru", "minlstm", "lru", "indrnn", "indrnn:activation=tanh", "peephole-lstm", "slstm"]
 NOT_RECURRENT = "layer0.U", "layer0.b", "head.V"
 HEADS = ["softmax:classes=5", "mse:outputs=3", "bernoulli:outputs=2", "softmax:classes=70,at=last"]
 DTYPES = ["float32", "float64"]
@@ -43,6 +43,9 @@ def data_of(network, steps, batch, *, lookup=False, seed=1):
     y = rng.integers(0, head.width, lead) if head.loss.target_width is None else rng.uniform(size=(*lead, head.width))
     state = network.new_state(batch)
     state.flat[:] = rng.normal(scale=0.5, size=state.flat.shape)
+    for name, value in state.items():
+        if name.endswith(".n"):  # an slstm divides by it
+            value[...] = np.abs(value) + 0.5
     return x if lookup else x.astype(network.dtype), y if head.loss.at == "every" else y[-1], state
 
 
@@ -74,6 +77,26 @@ def test_every_number_of_units_and_samples_up_to_forty(cell, dtype):
     for n in range(1, 41):
         network = network_of([cell], n, 1 + n % 7, dtype)
         expect_same_as_numpy(network, *data_of(network, 3, 41 - n))
+
+
+@pytest.mark.parametrize("store", ["full-history", "full-history:keep=lean", "states", "checkpoint:slots=2"])
+def test_an_rglru_of_every_number_of_inputs_up_to_forty(store):
+    for n in range(1, 41):
+        network = rf.Network(["rglru"], "mse:outputs=3", n, dtype=DTYPES[n % 2])
+        expect_same_as_numpy(network, *data_of(network, 7, 1 + n % 9), store=store, shards=1 + n % 2)
+
+
+def test_gradients_of_an_rglru_are_those_of_finite_differences():
+    network = rf.Network(["rglru", "rglru"], "mse:outputs=2", 3, dtype="float64")
+    check_gradients(compiled(network, chunk=3), *data_of(network, 7, 2))
+
+
+def test_an_rglru_of_inputs_that_are_too_many_to_be_packed():
+    network = rf.Network(["dense:units=1030", "rglru"], "mse:outputs=3", 4, dtype="float64")
+    data = data_of(network, 3, 2)
+    engine = rf.Engine(network, chunk=4, kernels="compiled")
+    assert engine.running.kernels[1] == "compiled"
+    expect_near(engine.gradients(*data), rf.Engine(network, chunk=4, kernels="numpy").gradients(*data), "float64")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -194,7 +217,11 @@ def test_parameters_written_between_runs_are_seen_by_the_packed_weights():
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize(
     ("cell", "where"),
-    [(cell, w) for cell in ("lstm", "gru", "elman", "elman:activation=relu") for w in ("layer0.W", *NOT_RECURRENT)]
+    [
+        (cell, w)
+        for cell in ("lstm", "gru", "elman", "elman:activation=relu", "peephole-lstm")
+        for w in ("layer0.W", *NOT_RECURRENT)
+    ]
     + [(cell, w) for cell in ("mingru", "minlstm", "indrnn") for w in NOT_RECURRENT],
 )
 @np.errstate(all="ignore")

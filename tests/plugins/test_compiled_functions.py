@@ -41,7 +41,7 @@ def on_arrays(formula):
     return apply
 
 
-APPLY = {name: on_arrays(getattr(functions, name)) for name in ("tanh", "sigmoid", "exp", "relu")}
+APPLY = {name: on_arrays(getattr(functions, name)) for name in ("tanh", "sigmoid", "log_sigmoid", "exp", "relu")}
 
 
 @np.errstate(over="ignore")
@@ -79,6 +79,19 @@ def test_the_largest_errors_are_those_that_are_stated(name, dtype):
 def test_the_bounds_stand_in_the_docstring(name, dtype):
     line = next(line for line in functions.__doc__.splitlines() if line.split()[:2] == [name, dtype])
     assert line.split()[2:] == [f"{value:g}" for value in BOUNDS[name, dtype].values()]
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [("float32", 2.3e-7), ("float64", 3e-16)])
+@np.errstate(all="ignore")
+def test_the_logarithm_of_the_logistic_function_is_exact_to_its_size_or_to_one(dtype, bound):
+    x = points(np.dtype(dtype).type)
+    wanted = -np.logaddexp(0, -x.astype(np.longdouble))
+    error = np.abs(APPLY["log_sigmoid"](x).astype(np.longdouble) - wanted) / np.maximum(np.abs(wanted), 1)
+    assert float(error.max()) <= bound
+    special = APPLY["log_sigmoid"](np.array([np.inf, -np.inf, np.nan], dtype))
+    assert -1e-37 < special[0] <= 0
+    assert special[1] == -np.inf
+    assert np.isnan(special[2])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -67,6 +67,9 @@ def test_code_of_any_vectors_gives_the_same_bits_for_every_cell(other, dtype):
         "minlstm:hidden=37",
         "indrnn:hidden=37",
         "lru:units=37,states=21",
+        "peephole-lstm:hidden=37",
+        "slstm:hidden=37",
+        "rglru",
     )
 
 

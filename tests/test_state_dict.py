@@ -93,6 +93,8 @@ SPECS = {
     "lstm": ["lstm:hidden=6"] * 2,
     "gru": ["gru:hidden=6"] * 3,
     "relu": ["elman:hidden=6,activation=relu"],
+    "two": ["bidirectional(lstm:hidden=4)"] * 2,
+    "gru-two": ["bidirectional(gru:hidden=3)", "gru:hidden=6"],
     "mixed": ["lstm:hidden=5", "lstm:hidden=5", "gru:hidden=6", "elman:hidden=3"],
 }
 
@@ -100,7 +102,8 @@ SPECS = {
 def network_of(name: str, dtype: str = "float32", inputs: int = INPUTS) -> rf.Network:
     network = rf.Network(SPECS[name], f"softmax:classes={CLASSES}", inputs, dtype=dtype)
     network.parameters.flat[:] = np.random.default_rng(5).normal(size=network.parameters.flat.shape)
-    network.parameters["head.c"][0] = network.parameters["layer0.b"][0] = -0.0
+    first = next(name for name in network.parameters if name.endswith(".b"))
+    network.parameters["head.c"][0] = network.parameters[first][0] = -0.0
     return network
 
 
@@ -128,6 +131,33 @@ def test_torch_loads_what_is_written_and_computes_the_same(torch) -> None:
     x = np.random.default_rng(6).normal(size=(STEPS, BATCH, INPUTS)).astype("float32")
     wanted = model["head"](model["rnn"](torch.tensor(x))[0]).softmax(-1).detach().numpy()
     assert np.abs(rf.Inference(network).predict(x)[0] - wanted).max() <= 1e-6
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_two_directions_are_torchs(torch, cell: str) -> None:
+    model = torch_model(torch, cell, 2, dtype="float64", bidirectional=True)
+    model["decoder"] = torch.nn.Linear(2 * HIDDEN, CLASSES, dtype=torch.float64)
+    model["emb"] = torch.nn.Embedding(ROWS, INPUTS, dtype=torch.float64)
+    network = rf.Network.from_state_dict(model.state_dict(), "mse", nonlinearity=cell.partition(" ")[2] or "tanh")
+    assert (network.inputs, len(network.stages)) == (ROWS, 3)
+    x, lengths = np.random.default_rng(2).integers(0, ROWS, (STEPS, BATCH)), np.array([9, 4, 6])
+    packed = torch.nn.utils.rnn.pack_padded_sequence(model["emb"](torch.tensor(x)), lengths, enforce_sorted=False)
+    h, _ = torch.nn.utils.rnn.pad_packed_sequence(model["body"](packed)[0])
+    real = np.arange(STEPS)[:, None] < lengths
+    predicted = rf.Inference(network).predict(x, lengths=lengths)[0]
+    assert np.abs(predicted - model["decoder"](h).detach().numpy())[real].max() <= 1e-12
+    copied = network.to_state_dict(embedding="emb")
+    again = rf.Network.from_state_dict(copied, "mse", nonlinearity=cell.partition(" ")[2] or "tanh")
+    assert np.array_equal(again.parameters.flat, network.parameters.flat)
+
+
+def test_directions_that_differ_are_refused() -> None:
+    def change(written) -> None:
+        for name in list(written):
+            if name.endswith("_l0_reverse"):
+                written[name] = written[name][: 3 * 4]
+
+    assert "is of gru:hidden=4,reset=after, and the other direction of lstm:hidden=4" in refused(change, spec="two")
 
 
 def test_swapped_gates_are_noticed() -> None:
@@ -158,7 +188,9 @@ def test_what_is_missing_left_over_or_doubtful_is_refused_by_name() -> None:
     assert refused(lambda d: d.pop("rnn.bias_hh_l1")).startswith("the state dict has no 'rnn.bias_hh_l1'")
     assert "the state dict has norm.mean, for which" in refused(lambda d: d.update({"norm.mean": d["head.bias"]}))
     assert "head='softmax'" in refused(lambda d: None, None)
-    assert "two directions" in refused(lambda d: d.update({"rnn.weight_hh_l0_reverse": d["rnn.weight_hh_l0"]}))
+    assert "no 'rnn.weight_ih_l0_reverse'" in refused(
+        lambda d: d.update({"rnn.weight_hh_l0_reverse": d["rnn.weight_hh_l0"]})
+    )
     projected = refused(lambda d: d.update({"rnn.weight_hr_l0": d["rnn.weight_hh_l0"]}))
     assert projected.startswith("'rnn.weight_hr_l0' has the shape [24, 6]; expected [6")
     assert "expected [4H, H], [3H, H] or [H, H]" in refused(

@@ -16,8 +16,10 @@ from onnx import helper, numpy_helper
 from rnnframe.plugin import Array, Arrays, OptionError
 from rnnframe_onnx.operators import ACTIVATIONS, PREFIX, RECURRENT, OperatorWeights, cell_of, to_parameters
 
-PLAIN = {"clip": None, "input_forget": 0, "direction": b"forward"}
+PLAIN = {"clip": None, "input_forget": 0}
 """Attributes that must have these values: no cell has what others mean."""
+DIRECTIONS = {b"forward": ("",), b"bidirectional": ("forward.", "reverse.")}
+"""What the names of a layer's parameters begin with, by the attribute direction."""
 USUAL = {"RNN": ["Tanh"], "GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"]}
 HEADS = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "bernoulli"}
 """The loss by the operator that makes predictions of the outputs."""
@@ -59,6 +61,8 @@ class _Path:
     loss: str | None = None
     at_last: bool = False
     left_out: list[str] = attrs.field(factory=list)
+    width: int = 0
+    """Of the outputs of the last layer, both directions together."""
 
 
 def read_model(model: onnx.ModelProto) -> Read:
@@ -97,9 +101,11 @@ def _shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
 
 
 def _read(path: _Path, model: onnx.ModelProto) -> Read:
-    U = path.parameters["layer0.U"]
+    ways = [name for name in ("layer0.U", "layer0.forward.U", "layer0.reverse.U") if name in path.parameters]
+    U = path.parameters[ways[0]]
     if path.rows is not None:
-        path.parameters["layer0.U"] = np.matmul(path.rows, U, dtype=np.float64).astype(U.dtype)
+        for name in ways:
+            path.parameters[name] = np.matmul(path.rows, path.parameters[name], dtype=np.float64).astype(U.dtype)
     head = None
     if path.V is not None:
         c = np.zeros(path.V.shape[1], U.dtype) if path.c is None else path.c
@@ -109,7 +115,7 @@ def _read(path: _Path, model: onnx.ModelProto) -> Read:
         head = _own_head(model, loss, path.V.shape[1]) or f"{loss}:{width},at={'last' if path.at_last else 'every'}"
     elif path.loss is not None:
         raise OptionError(f"the model has {path.loss} without a product before it; a head here is a product and a loss")
-    inputs = len(path.parameters["layer0.U"])
+    inputs = len(path.parameters[ways[0]])
     return Read(tuple(path.cells), head, inputs, str(U.dtype), path.parameters, tuple(path.left_out))
 
 
@@ -160,6 +166,11 @@ def _follow(path: _Path, node: Any, source: str) -> None:
         axis = int(about.get("axis", 0))
         if axes[axis] != "T":
             raise _refused(node, f"takes the last entry of axis {axes[axis]}")
+        if path.cells[-1].startswith("bidirectional"):
+            raise _refused(
+                node,
+                "takes the last step of both directions, where one has only begun; a head here reads the ends, Y_h",
+            )
         path.at_last, path.axes[node.output[0]] = True, (*axes[:axis], *axes[axis + 1 :])
     elif op == "Transpose":
         path.axes[node.output[0]] = _transposed(path, node, axes, list(about.get("perm", ())))
@@ -171,6 +182,8 @@ def _follow(path: _Path, node: Any, source: str) -> None:
         path.axes[node.output[0]] = tuple(name for name in axes if name != "1")
     elif op == "Reshape" and axes and "1" in axes:
         path.axes[node.output[0]] = _reshaped(path, node, axes, known[1])
+    elif op == "Reshape" and axes and "2" in axes:
+        path.axes[node.output[0]] = _joined(path, node, axes, known[1])
     elif op in ("MatMul", "Gemm", *SCALING, *HEADS):
         _head(path, node, about, axes, known)
     else:
@@ -199,6 +212,18 @@ def _reshaped(path: _Path, node: Any, axes: tuple[str, ...], shape: Array | None
     return tuple(axes[place] for place in kept)
 
 
+def _joined(path: _Path, node: Any, axes: tuple[str, ...], shape: Array | None) -> tuple[str, ...]:
+    """Return the axes behind a Reshape that puts the outputs of two directions side by side, and does nothing else."""
+    sizes = path.shapes.get(node.input[0], [-2] * len(axes))
+    wanted = [*((0, size) for size in sizes[:-2]), (-1, path.width)]
+    fits = shape is not None and len(shape) == len(wanted)
+    if axes[-2:] != ("2", "features") or shape is None or not fits:
+        raise _refused(node, "does not put the two directions side by side as features")
+    if not all(int(size) in allowed for size, allowed in zip(shape, wanted, strict=True)):
+        raise _refused(node, "does more than put the two directions side by side")
+    return (*axes[:-2], "features")
+
+
 def _recurrent(path: _Path, node: Any, about: dict[str, Any]) -> None:
     op, layout, number = node.op_type, int(about.get("layout", 0)), len(path.cells)
     if path.axes[node.input[0]] not in (None, AXES[layout]):
@@ -209,12 +234,11 @@ def _recurrent(path: _Path, node: Any, about: dict[str, Any]) -> None:
         if about.get(name, plain) != plain:
             value = about[name].decode() if isinstance(about[name], bytes) else about[name]
             raise _refused(node, f"has {name}={value}, which no cell here has")
-    functions = [each.decode() for each in about.get("activations", [])] or USUAL[op]
-    names = {theirs: ours for ours, theirs in ACTIVATIONS.items()}
-    slope = (about.get("activation_alpha", [1.0]), about.get("activation_beta", [0.0]))
-    fits = functions == USUAL[op] or (op == "RNN" and len(functions) == 1 and functions[0] in names)
-    if not fits or (functions == ["Affine"] and slope != ([1.0], [0.0])):
-        raise _refused(node, f"has activations={functions}, which no cell here has")
+    direction = about.get("direction", b"forward")
+    if direction not in DIRECTIONS:
+        raise _refused(node, f"has direction={direction.decode()}, which no cell here has")
+    ways = DIRECTIONS[direction]
+    activation = _activation(node, op, about, len(ways))
     arrays = [path.known.get(name) if name else None for name in node.input]
     arrays += [None] * (8 - len(arrays))
     W, R, optional = arrays[1], arrays[2], (place for place in (3, 7) if place < len(node.input) and node.input[place])
@@ -222,17 +246,36 @@ def _recurrent(path: _Path, node: Any, about: dict[str, Any]) -> None:
         raise _refused(node, "has weights that are not constants")
     if any(state is not None and np.any(state) for state in arrays[5:7]):
         raise _refused(node, "has a constant initial state that is not zero")
-    B = np.zeros((1, 2 * R.shape[1]), R.dtype) if arrays[3] is None else arrays[3]
-    weights = OperatorWeights(W, R, B, arrays[7])
+    B = np.zeros((len(ways), 2 * R.shape[1]), R.dtype) if arrays[3] is None else arrays[3]
+    if not len(W) == len(R) == len(B) == len(ways):
+        raise _refused(node, f"has weights of {len(W)} directions; expected {len(ways)}")
     after = op == "GRU" and bool(about.get("linear_before_reset", 0))
-    made = to_parameters(op, weights, reset_after=after)
-    path.parameters |= {f"layer{number}.{name}": value for name, value in made.items()}
-    path.cells.append(cell_of(op, weights, activation=names.get(functions[0], ""), reset_after=after))
-    directions = (("T", "1", "B", "features"), ("B", "T", "1", "features"))[layout]
-    finals = (("1", "B", "features"), ("B", "1", "features"))[layout]
+    for k, way in enumerate(ways):
+        own = slice(k, k + 1)
+        weights = OperatorWeights(W[own], R[own], B[own], None if arrays[7] is None else arrays[7][own])
+        made = to_parameters(op, weights, reset_after=after)
+        path.parameters |= {f"layer{number}.{way}{name}": value for name, value in made.items()}
+        cell = cell_of(op, weights, activation=activation, reset_after=after)
+    path.cells.append(cell if len(ways) == 1 else f"bidirectional({cell})")
+    path.width = len(ways) * R.shape[2]
+    each = str(len(ways))
+    directions = (("T", each, "B", "features"), ("B", "T", each, "features"))[layout]
+    finals = ((each, "B", "features"), ("B", each, "features"))[layout]
     for output, axes in zip(node.output, (directions, finals, finals), strict=False):
         if output:
             path.axes[output] = axes
+
+
+def _activation(node: Any, op: str, about: dict[str, Any], directions: int) -> str:
+    """Return the activation of an RNN, "" where it is the usual one of another operator."""
+    functions = [each.decode() for each in about.get("activations", [])] or USUAL[op] * directions
+    each = functions[: len(functions) // directions]
+    names = {theirs: ours for ours, theirs in ACTIVATIONS.items()}
+    slope = {*about.get("activation_alpha", [1.0])} == {1.0} and {*about.get("activation_beta", [0.0])} == {0.0}
+    fits = each == USUAL[op] or (op == "RNN" and len(each) == 1 and each[0] in names)
+    if not fits or functions != each * directions or (each == ["Affine"] and not slope):
+        raise _refused(node, f"has activations={functions}, which no cell here has")
+    return names.get(each[0], "")
 
 
 def _head(
@@ -248,7 +291,7 @@ def _head(
             path.left_out.append("the logarithm of the predictions")
     elif op in ("MatMul", "Gemm") and path.cells and path.V is None and axes and known[1] is not None:
         usual = {"alpha": 1.0, "beta": 1.0, "transA": 0}
-        if "1" in axes or any(about.get(name, value) != value for name, value in usual.items()):
+        if {"1", "2"} & {*axes} or any(about.get(name, value) != value for name, value in usual.items()):
             raise _refused(node, "is not the product of a head")
         path.V = known[1].T if about.get("transB", 0) else known[1]
         path.c = known[2] if len(known) > 2 else None

@@ -5,6 +5,7 @@
     outputs  "predictions" [T, B, outputs], [B, outputs] of the last step where the head is at=last;
              "next.layer0.h" and so on, the states to go on from
 
+Where a layer reads both ways no states go in or out: each direction begins with zeros at its own end.
 T and B are free. A forecast of differences at a lag also takes "before" [lag, B, inputs], the rows before x, and gives
 "next.before". Where a task has learnt scales, x is float64 in the units of the data, and so are forecasts: values as
 large as dates keep their digits until the mean is taken off.
@@ -103,13 +104,12 @@ def to_onnx(
     x = _read(graph, network, kind, scale, looked_up=looked_up, lag=lag)
     if lengths:
         graph.inputs.append(helper.make_tensor_value_info("lengths", TensorProto.INT32, ["B"]))
-    graph.constant("axis 0", np.array([0]))
-    graph.constant("axis 1", np.array([1]))
     for number, cell in enumerate(network.cells):
-        parameters = network.parameters.group(f"layer{number}")
+        parts = _directions(network, number)
         if number == 0 and looked_up:
-            parameters = parameters | {"U": np.eye(parameters["U"].shape[1], dtype=network.dtype)}
-        x = _add_layer(graph, number, cell, parameters, x, kind, "lengths" if lengths else "")
+            parts = _identities(parts, network.dtype)
+        add = _add_two_directions if network.both_ways else _add_layer
+        x = add(graph, number, cell, parts, x, kind, "lengths" if lengths else "")
     at_last = network.head is not None and network.head.loss.at == "last"
     _predict(graph, network, f"next.layer{len(network.cells) - 1}.h" if at_last else x, kind, task, scale, at_last)
     about = {"network": network.specs() | {"looked_up": looked_up}}
@@ -148,7 +148,7 @@ def _read(
     """Declare x and return the name of what the first layer reads."""
     if looked_up:
         graph.inputs.append(helper.make_tensor_value_info("x", TensorProto.INT64, ["T", "B"]))
-        rows = graph.constant("layer0.U", network.parameters["layer0.U"])
+        rows = graph.constant("layer0.U", np.concatenate([each["U"] for each in _directions(network, 0)], axis=1))
         return graph.add("Gather", [rows, "x"], "rows", axis=0)
     of_x = kind if scale is None else TensorProto.DOUBLE
     graph.inputs.append(helper.make_tensor_value_info("x", of_x, ["T", "B", network.inputs]))
@@ -183,22 +183,66 @@ def _restored(graph: Graph, ahead: str, width: int, horizon: int, lag: int) -> s
     return graph.add("Concat", made, "values ahead", axis=2)
 
 
-def _add_layer(graph: Graph, number: int, cell: Any, parameters: Any, x: str, kind: int, lengths: str) -> str:
+def _directions(network: Any, number: int) -> list[Any]:
+    """Return the parameters of a layer: of its one direction, or of its two."""
+    if not network.cells[number].both_ways:
+        return [network.parameters.group(f"layer{number}")]
+    return [network.parameters.group(f"layer{number}.{way}") for way in ("forward", "reverse")]
+
+
+def _identities(parts: list[Any], dtype: Any) -> list[Any]:
+    """Return parameters of the first layer whose U choose the columns of each direction from rows that hold all."""
+    made, begin, width = [], 0, sum(part["U"].shape[1] for part in parts)
+    for part in parts:
+        own = part["U"].shape[1]
+        made.append(part | {"U": np.eye(width, own, -begin, dtype=dtype)})
+        begin += own
+    return made
+
+
+def _constants(graph: Graph, at: str, operator: str, parts: list[Any]) -> list[str]:
+    """Keep the weights of an operator, of all its directions, and return their names: W, R, B, and perhaps P."""
+    found = [attrs.asdict(to_operator(operator, part), recurse=False) for part in parts]
+    names = [name for name, value in found[0].items() if value is not None]
+    return [graph.constant(f"{at}.{name}", np.concatenate([each[name] for each in found])) for name in names]
+
+
+def _add_two_directions(graph: Graph, number: int, cell: Any, parts: list[Any], x: str, kind: int, lengths: str) -> str:
+    """Add a layer of a network that reads both ways: it begins with states of zeros, and gives none to go on from."""
+    at, two = f"layer{number}", len(parts) == 2
+    operator, attributes = options_of(cell.layers[0] if two else cell, number)
+    if two:
+        attributes["direction"] = "bidirectional"
+        for name in attributes.keys() & {"activations", "activation_alpha", "activation_beta"}:
+            attributes[name] *= 2
+    W, R, B, *P = _constants(graph, at, operator, parts)
+    given = [x, W, R, B, lengths, *([""] * len(STATES[operator]) if P else []), *P]
+    graph.nodes.append(helper.make_node(operator, given, [f"{at}.Y", f"last.{at}.h"], name=at, **attributes))
+    if not two:
+        graph.add("Squeeze", [f"last.{at}.h", graph.constant("axis 0", np.array([0]))], f"next.{at}.h")
+        return graph.add("Squeeze", [f"{at}.Y", graph.constant("axis 1", np.array([1]))], f"{at}.y")
+    beside = graph.add("Transpose", [f"last.{at}.h"], f"{at}.ends", perm=[1, 0, 2])
+    graph.add("Reshape", [beside, graph.constant("joined ends", np.array([0, -1]))], f"next.{at}.h")
+    beside = graph.add("Transpose", [f"{at}.Y"], f"{at}.directions", perm=[0, 2, 1, 3])
+    return graph.add("Reshape", [beside, graph.constant("joined", np.array([0, 0, -1]))], f"{at}.y")
+
+
+def _add_layer(graph: Graph, number: int, cell: Any, parts: list[Any], x: str, kind: int, lengths: str) -> str:
     operator, attributes = options_of(cell, number)
-    at, weights = f"layer{number}", to_operator(operator, parameters)
-    arrays = {name: value for name, value in attrs.asdict(weights, recurse=False).items() if value is not None}
-    W, R, B, *P = [graph.constant(f"{at}.{name}", value) for name, value in arrays.items()]
+    at = f"layer{number}"
+    W, R, B, *P = _constants(graph, at, operator, parts)
+    first, second = (graph.constant(f"axis {axis}", np.array([axis])) for axis in (0, 1))
     states = [f"{at}.{name}" for name in STATES[operator]]
     for state in states:
         graph.inputs.append(helper.make_tensor_value_info(state, kind, ["B", cell.hidden]))
         graph.outputs.append(helper.make_tensor_value_info(f"next.{state}", kind, ["B", cell.hidden]))
-        graph.add("Unsqueeze", [state, "axis 0"], f"first.{state}")
+        graph.add("Unsqueeze", [state, first], f"first.{state}")
     given = [x, W, R, B, lengths, *(f"first.{state}" for state in states), *P]
     made = [f"{at}.Y", *(f"last.{state}" for state in states)]
     graph.nodes.append(helper.make_node(operator, given, made, name=at, **attributes))
     for state in states:
-        graph.add("Squeeze", [f"last.{state}", "axis 0"], f"next.{state}")
-    return graph.add("Squeeze", [f"{at}.Y", "axis 1"], f"{at}.y")
+        graph.add("Squeeze", [f"last.{state}", first], f"next.{state}")
+    return graph.add("Squeeze", [f"{at}.Y", second], f"{at}.y")
 
 
 def _predict(

@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 import rnnframe as rf
 from rnnframe_sklearn.sequences import Array, Sequences, readable
 
+TWO = "bidirectional("
 PREDICTED = 256
 """Samples that are predicted at once."""
 
@@ -23,9 +24,10 @@ class RNNEstimator(BaseEstimator):
     Parameters
     ----------
     cell : str
-        The spec of a layer without its width: "lstm", "gru:reset=before", "elman".
+        The spec of a layer without its width: "lstm", "gru:reset=before", "elman"; "bidirectional(gru)" for two
+        directions.
     hidden_size : int
-        Units of a layer.
+        Units of a layer, in each of its directions.
     layers : int
         Layers of the stack.
     epochs : int
@@ -130,8 +132,8 @@ class RNNEstimator(BaseEstimator):
         self.scale_: Array = np.ones(data.channels)
         if self.scale:
             self.mean_, self.scale_ = data.moments()
-        cell = f"{self.cell}{',' if ':' in self.cell else ':'}hidden={self.hidden_size}"
-        self.network_ = rf.Network([cell] * self.layers, head, data.channels, seed=int(random.randint(2**31 - 1)))
+        cells = [_of_units(self.cell.strip(), self.hidden_size)] * self.layers
+        self.network_ = rf.Network(cells, head, data.channels, seed=int(random.randint(2**31 - 1)))
         optimizer = f"{self.optimizer}{',' if ':' in self.optimizer else ':'}lr={self.learning_rate}"
         if self.budget is not None and self.store != "full-history":
             raise ValueError(f"budget={self.budget!r} chooses the store, and store={self.store!r} is given; give one")
@@ -210,3 +212,10 @@ class RNNEstimator(BaseEstimator):
 
     def _check_fitted(self) -> None:
         check_is_fitted(self, "network_")
+
+
+def _of_units(cell: str, units: int) -> str:
+    """Return the spec of a layer of so many units, in each direction where it has two."""
+    if cell.startswith(TWO) and cell.endswith(")"):
+        return f"{TWO}{_of_units(cell[len(TWO) : -1], units)})"
+    return f"{cell}{',' if ':' in cell else ':'}hidden={units}"

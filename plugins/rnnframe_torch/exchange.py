@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from rnnframe import Network
-from rnnframe.plugin import UsageError
+from rnnframe.plugin import OptionError, UsageError
 
 RECURRENT: tuple[type[nn.RNNBase], ...] = (nn.RNN, nn.LSTM, nn.GRU)
 KINDS: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "elman": nn.RNN}
@@ -65,8 +65,13 @@ def to_torch(network: Network) -> TorchNetwork:
     Raises
     ------
     OptionError
-        For a layer or a readout that PyTorch does not have.
+        For a layer or a readout that PyTorch does not have, and a head that reads the ends of two directions.
     """
+    if network.both_ways and network.head is not None and network.head.loss.at == "last":
+        raise OptionError(
+            "the head reads where two directions end, and a module of PyTorch returns both of the same step; make the "
+            "module by hand, with the arrays of to_state_dict"
+        )
     return TorchNetwork(network)
 
 
@@ -89,7 +94,7 @@ def from_torch(module: nn.Module, head: str | None = None) -> Network:
     Raises
     ------
     UsageError
-        For a module that is none of these, two directions, and dropout of a module in training mode.
+        For a module that is none of these, and dropout of a module in training mode.
     """
     found = {name: each for name, each in module.named_modules() if isinstance(each, RECURRENT)}
     if not found:
@@ -106,10 +111,12 @@ def from_torch(module: nn.Module, head: str | None = None) -> Network:
 def _modules(network: Network) -> list[nn.RNNBase]:
     """Return one module for each run of equal layers."""
     made, below = [], network.inputs
+    layer: Any
     for layer, run in itertools.groupby(network.cells):
-        known: Any = layer
-        options: dict[str, Any] = {"nonlinearity": known.activation} if layer.name == "elman" else {}
-        options |= {"proj_size": known.projection or 0} if layer.name == "lstm" else {}
-        made.append(KINDS[layer.name](below, known.hidden, len(list(run)), **options))
-        below = known.width(below)
+        known: Any = layer.layers[0] if layer.both_ways else layer
+        options: dict[str, Any] = {"nonlinearity": known.activation} if known.name == "elman" else {}
+        options |= {"proj_size": known.projection or 0} if known.name == "lstm" else {}
+        options |= {"bidirectional": layer.both_ways}
+        made.append(KINDS[known.name](below, known.hidden, len(list(run)), **options))
+        below = layer.width(below)
     return made

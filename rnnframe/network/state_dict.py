@@ -6,6 +6,9 @@
     "rnn.bias_ih_l0", "rnn.bias_hh_l0"      b is their sum        "embedding.weight" [rows, E]  U is its product with
                                                                                                 U of the first layer
 
+The second direction of a bidirectional module has the same names with "_reverse" behind them; its layer here is
+bidirectional(...). Both read one Embedding, so one that is written has the rows of both U side by side.
+
 A GRU's candidate has its second bias inside the product with r, so the last third of bias_hh is bn and not a part of
 the sum. The gates stand in the same order there and here. The number of gates tells
 LSTM (4), GRU (3) and RNN (1) apart.
@@ -22,12 +25,23 @@ from rnnframe.contracts.head import Head
 from rnnframe.contracts.layer import Layer
 from rnnframe.contracts.loss import Loss
 from rnnframe.errors import OptionError, UsageError
-from rnnframe.network.state_names import StateNames, embedding_module, linear_module, recurrent_modules, within
+from rnnframe.network.state_names import (
+    StateNames,
+    embedding_module,
+    inputs_of,
+    linear_module,
+    parts_of,
+    recurrent_modules,
+    width_of,
+    within,
+)
 from rnnframe.registry.registry import Registry
 from rnnframe.registry.specs import Spec, field_types, render
 
 KINDS = {4: "lstm", 3: "gru", 1: "elman"}
 """The cell by the number of gates."""
+TWO = "bidirectional"
+"""The layer that holds a cell for each direction."""
 KNOWN = {"U", "W", "b", "bn", "P"}
 """The parameters that a layer there has too."""
 FUNCTIONS = ("tanh", "relu")
@@ -72,12 +86,12 @@ def read_state_dict(
     for module in recurrent_modules(names.left) if rnn is None else [rnn] if isinstance(rnn, str) else rnn:
         number = 0
         while number == 0 or within(module, f"weight_hh_l{number}") in names.left:
-            spec, arrays = _layer(names, module, number, by_module.get(module, by_module.get("", FUNCTIONS[0])))
+            spec, arrays = _directions(names, module, number, by_module.get(module, by_module.get("", FUNCTIONS[0])))
             parameters |= {f"layer{len(cells)}.{name}": array for name, array in arrays.items()}
             cells.append(spec)
             number += 1
     _check_chain(parameters, len(cells))
-    top, width = len(parameters[f"layer{len(cells) - 1}.W"]), len(parameters["layer0.U"])
+    top, width = width_of(parameters, len(cells) - 1), inputs_of(parameters, 0)
     if wants_readout:
         readout = linear_module(names, top) if readout is None else readout
         V = names.take(within(readout, "weight"), None, top).T
@@ -87,7 +101,7 @@ def read_state_dict(
     embedding = embedding_module(names, top, width, wants_readout) if embedding is None else embedding
     if embedding is not None:
         rows = names.take(within(embedding, "weight"), None, width)
-        parameters["layer0.U"] = _product(rows, parameters["layer0.U"])
+        parameters |= {f"{at}U": _product(rows, parameters[f"{at}U"]) for at in parts_of(parameters, 0)}
     if names.left:
         way_out = "" if wants_readout else "give head='softmax' or another loss where a Linear follows; "
         raise UsageError(
@@ -95,7 +109,7 @@ def read_state_dict(
             f"{way_out}remove what the outputs do not depend on"
         )
     outputs = parameters["head.V"].shape[1] if wants_readout else None
-    return Found(tuple(cells), len(parameters["layer0.U"]), outputs, names.dtype, parameters)
+    return Found(tuple(cells), inputs_of(parameters, 0), outputs, names.dtype, parameters)
 
 
 def head_of_width(head: str | Head | Loss | None, outputs: int | None, registry: Registry) -> Head | None:
@@ -122,20 +136,21 @@ def write_state_dict(
     modules = _modules(cells, rnn)
     for number, (cell, (module, place)) in enumerate(zip(cells, modules, strict=True)):
         _check_known(cell, number)
-        p = parameters.group(f"layer{number}")
-        if unknown := sorted(p.keys() - KNOWN):
+        at = f"layer{number}"
+        directions = {"": at} if cell.name != TWO else {"": f"{at}.forward", "_reverse": f"{at}.reverse"}
+        own = {end: parameters.group(prefix) for end, prefix in directions.items()}
+        if unknown := sorted({name for p in own.values() for name in p} - KNOWN):
             raise OptionError(
                 f"layer{number} has {', '.join(unknown)}, which PyTorch does not have: start, norm = none"
             )
-        second = np.zeros_like(p["b"])
-        if "bn" in p:
-            second[-len(p["bn"]) :] = p["bn"]
-        arrays = {"weight_ih": p["U"].T, "weight_hh": p["W"].T, "bias_ih": p["b"], "bias_hh": second}
-        arrays |= {"weight_hr": p["P"].T} if "P" in p else {}
-        if number == 0 and embedding is not None:
-            written[within(embedding, "weight")] = p["U"]
-            arrays["weight_ih"] = np.eye(len(p["b"]), dtype=p["U"].dtype)
-        written |= {within(module, f"{name}_l{place}"): array for name, array in arrays.items()}
+        rows, begin = np.concatenate([p["U"] for p in own.values()], axis=1), 0
+        for end, p in own.items():
+            arrays = _arrays_of(p)
+            if number == 0 and embedding is not None:
+                written[within(embedding, "weight")] = rows
+                arrays["weight_ih"] = np.eye(len(p["b"]), rows.shape[1], begin, dtype=rows.dtype)
+            begin += len(p["b"])
+            written |= {within(module, f"{name}_l{place}{end}"): array for name, array in arrays.items()}
     if head is not None:
         if set(parameters.group("head")) != {"V", "c"}:
             raise OptionError(f"readout {head.readout.name!r} is no Linear of PyTorch; expected readout=affine")
@@ -143,17 +158,35 @@ def write_state_dict(
     return {name: np.array(array, order="C") for name, array in written.items()}
 
 
-def _layer(names: StateNames, module: str, number: int, nonlinearity: str) -> tuple[str, dict[str, Array]]:
-    """Return the spec of one layer, and its parameters."""
+def _arrays_of(p: Arrays) -> dict[str, Array]:
+    """Return the parameters of a cell as PyTorch names them."""
+    second = np.zeros_like(p["b"])
+    if "bn" in p:
+        second[-len(p["bn"]) :] = p["bn"]
+    arrays = {"weight_ih": p["U"].T, "weight_hh": p["W"].T, "bias_ih": p["b"], "bias_hh": second}
+    return arrays | ({"weight_hr": p["P"].T} if "P" in p else {})
+
+
+def _directions(names: StateNames, module: str, number: int, nonlinearity: str) -> tuple[str, dict[str, Array]]:
+    """Return the spec of one layer, of one direction or of two, and its parameters."""
+    backwards = within(module, f"weight_hh_l{number}_reverse")
+    two = backwards in names.left
+    spec, arrays = _layer(names, module, str(number), nonlinearity)
+    if not two:
+        return spec, arrays
+    other, reverse = _layer(names, module, f"{number}_reverse", nonlinearity)
+    if other != spec:
+        raise UsageError(f"{backwards!r} is of {other}, and the other direction of {spec}; expected two alike")
+    named = (("forward", arrays), ("reverse", reverse))
+    return f"{TWO}({spec})", {f"{at}.{name}": array for at, of in named for name, array in of.items()}
+
+
+def _layer(names: StateNames, module: str, number: str, nonlinearity: str) -> tuple[str, dict[str, Array]]:
+    """Return the spec of one layer in one direction, "0" or "0_reverse", and its parameters."""
 
     def called(name: str) -> str:
         return within(module, f"{name}_l{number}")
 
-    backwards = f"{called('weight_hh')}_reverse"
-    if backwards in names.left:
-        raise UsageError(
-            f"the state dict has {backwards!r}, of a layer with two directions; there is no such cell here"
-        )
     W, P = names.take(called("weight_hh"), None, None), None
     if called("weight_hr") in names.left:  # a projection, as LSTMs alone have it
         P = names.take(called("weight_hr"), W.shape[1], None)
@@ -179,7 +212,7 @@ def _layer(names: StateNames, module: str, number: int, nonlinearity: str) -> tu
 
 def _check_chain(parameters: Arrays, layers: int) -> None:
     for number in range(1, layers):
-        below, takes = len(parameters[f"layer{number - 1}.W"]), len(parameters[f"layer{number}.U"])
+        below, takes = width_of(parameters, number - 1), inputs_of(parameters, number)
         if below != takes:
             raise UsageError(
                 f"layer{number} of the state dict takes {takes} values, and layer{number - 1} has {below} units; "
@@ -203,7 +236,9 @@ def _modules(cells: tuple[Layer, ...], rnn: str) -> list[tuple[str, int]]:
     return [(rnn if single else within(rnn, str(run)), place) for run, place in runs]
 
 
-def _check_known(cell: Layer, number: int) -> None:
+def _check_known(cell: Any, number: int) -> None:
+    if cell.name == TWO:
+        (cell,) = cell.layers
     if cell.name not in KINDS.values():
         raise OptionError(f"layer{number} is a {cell.name!r}, which PyTorch does not have; it has elman, lstm and gru")
     if getattr(cell, "reset", "after") != "after":

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnframe.arrays import Array
+from rnnframe.arrays import Array, Arrays
 from rnnframe.data.foreign import as_array
 from rnnframe.errors import UsageError
 
@@ -95,3 +95,19 @@ def embedding_module(names: StateNames, top: int, width: int, has_readout: bool)
     if len(found) == 1 and (has_readout or top != width):
         return found[0]
     raise UsageError(f"{', '.join(sorted(found))} can be the Embedding or a Linear; name it, as embedding={found[0]!r}")
+
+
+def parts_of(parameters: Arrays, number: int) -> list[str]:
+    """Return what the names of a layer's parameters begin with, for each of its directions."""
+    ways = (f"layer{number}.", f"layer{number}.forward.", f"layer{number}.reverse.")
+    return [at for at in ways if f"{at}W" in parameters]
+
+
+def width_of(parameters: Arrays, number: int) -> int:
+    """Return the width of a layer's outputs."""
+    return sum(len(parameters[f"{at}W"]) for at in parts_of(parameters, number))
+
+
+def inputs_of(parameters: Arrays, number: int) -> int:
+    """Return the width of a layer's inputs."""
+    return len(parameters[f"{parts_of(parameters, number)[0]}U"])

@@ -86,8 +86,8 @@ def test_an_embedding_below_and_the_last_step_above(kind, dynamo):
 
 
 def test_what_no_network_has_is_refused_by_name():
-    with pytest.raises(OptionError, match="direction=bidirectional, which no cell here has"):
-        from_onnx(exported(Both(), torch.randn(7, 3, 5), dynamo=False))
+    with pytest.raises(OptionError, match="takes the last step of both directions"):
+        from_onnx(exported(Both("lstm", last=True), torch.randn(7, 3, 5), dynamo=False))
     relu = nn.Sequential(Model("gru", 1, False, False, False, False), nn.ReLU())
     with pytest.raises(OptionError, match=r"Relu .* is not part of a network here"):
         from_onnx(exported(relu, torch.randn(7, 3, 5), dynamo=False))
@@ -104,11 +104,23 @@ def test_a_reshape_that_mixes_time_and_samples_is_not_read_as_one_that_drops_an_
 
 
 class Both(nn.Module):
-    """Two directions."""
+    """Two directions in two layers, and a Linear of every step or of the last one."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str, *, last: bool) -> None:
         super().__init__()
-        self.rnn = nn.LSTM(5, 6, bidirectional=True)
+        self.rnn = {"lstm": nn.LSTM, "gru": nn.GRU}[kind](5, 6, 2, bidirectional=True)
+        self.head, self.last = nn.Linear(12, 4), last
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.rnn(x)[0]
+        h = self.rnn(x)[0]
+        return self.head(h[-1] if self.last else h)
+
+
+@pytest.mark.parametrize("dynamo", [False, True], ids=["older exporter", "newer exporter"])
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_two_directions_are_read(kind, dynamo):
+    torch.manual_seed(3)
+    model, x = Both(kind, last=False), torch.randn(7, 3, 5)
+    network, _ = from_onnx(exported(model, x, dynamo=dynamo))
+    assert [cell.name for cell in network.cells] == ["bidirectional"] * 2
+    assert np.abs(rf.Engine(network).predict(x.numpy())[0] - model(x).detach().numpy()).max() < 1e-6

@@ -48,6 +48,21 @@ def test_ragged_sequences_are_cross_validated():
     assert cross_val_score(RNNClassifier(**QUICK), X, y, cv=3).mean() > 0.9
 
 
+@pytest.mark.parametrize("layers", [1, 2])
+def test_two_directions_see_what_comes_first(layers):
+    rng, steps = np.random.default_rng(1), 9
+    X = [rng.normal(size=(int(n), 1)) for n in rng.integers(4, steps, 80)]
+    y = np.array([x[0, 0] > 0 for x in X])
+    fitted = RNNClassifier("bidirectional(gru:reset=before)", layers=layers, **{**QUICK, "hidden_size": 6}).fit(X, y)
+    (cell, *_) = fitted.network_.specs()["cells"]
+    assert cell.startswith("bidirectional(gru:hidden=6,reset=before")
+    assert fitted.score(X, y) > 0.9
+    alone = np.concatenate([fitted.predict_proba([x]) for x in X])
+    assert np.allclose(alone, fitted.predict_proba(X), atol=1e-5)
+    numbers = RNNRegressor("bidirectional(gru)", layers=layers, **QUICK).fit(X, [x[0, 0] for x in X])
+    assert numbers.score(X, [x[0, 0] for x in X]) > 0.5
+
+
 def test_a_list_an_object_array_and_one_length_give_the_same_numbers():
     X, y = rises()
     fitted = RNNClassifier(**QUICK).fit(X, y)

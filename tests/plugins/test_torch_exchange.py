@@ -70,11 +70,19 @@ def test_a_projection_goes_both_ways():
     assert torch.allclose(again(x)[0], lstm(x)[0], atol=1e-6)
 
 
+def test_two_directions_come_from_torch():
+    torch.manual_seed(0)
+    gru, x = nn.GRU(2, 3, 2, bidirectional=True), torch.randn(6, 2, 2)
+    network = rft.from_torch(gru)
+    assert np.abs(rf.Engine(network).predict(x.numpy())[0] - gru(x)[0].detach().numpy()).max() < 1e-6
+    assert torch.allclose(rft.to_torch(network)(x)[0], gru(x)[0], atol=1e-6)
+    with pytest.raises(UsageError, match="reads where two directions end"):
+        rft.to_torch(rf.Network(["bidirectional(gru:hidden=3)"], "softmax:classes=2,at=last", 2))
+
+
 def test_what_has_no_counterpart_is_refused_in_one_line():
     with pytest.raises(UsageError, match=r"Linear holds no nn.RNN, nn.LSTM or nn.GRU"):
         rft.from_torch(nn.Linear(2, 2))
-    with pytest.raises(UsageError, match="two directions"):
-        rft.from_torch(nn.LSTM(2, 3, bidirectional=True))
     dropped = nn.LSTM(2, 3, 2, dropout=0.5)
     with pytest.raises(UsageError, match=r"the dropout of 'LSTM' is not taken over; call eval\(\)"):
         rft.from_torch(dropped)

@@ -33,9 +33,13 @@ LONGEST = 60
 
 
 def started(words: list[str], err: Path, before: Callable[[], object] | None = None) -> int:
-    """Start a command in a process of its own, which calls `before` first; return its number."""
+    """Start a command in a process of its own, which calls `before` first; return its number once it is there."""
+    there, tell = os.pipe()
     child = os.fork()
     if child:
+        os.close(tell)
+        os.read(there, 1)  # what is sent before would reach this program's own code in the child
+        os.close(there)
         return child
     signal.alarm(LONGEST)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -44,6 +48,7 @@ def started(words: list[str], err: Path, before: Callable[[], object] | None = N
         before()
     sys.argv = ["rnnframe", *words]
     try:
+        os.close(tell)
         main()
     except SystemExit as end:
         os._exit(int(end.code or 0))

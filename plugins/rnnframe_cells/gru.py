@@ -258,8 +258,9 @@ class GRU(ZonedCell):
             _add_masked(dh_t, through, mask)
 
         add_column_sums(dz, gradients["b"])
-        if self.norm:
+        if self.reset == "after":
             add_column_sums(extra, gradients["bn"])
+        if self.norm:
             add_product(before, scratch["dn"], gradients["W"], scratch["panel"])
             dz = self._reverse_norms(block, gradients)
         add_input_product(x, dz, gradients["U"], scratch["panel"])
@@ -267,7 +268,6 @@ class GRU(ZonedCell):
         if self.norm:
             return
         if self.reset == "after":
-            add_column_sums(extra, gradients["bn"])
             np.copyto(dz_n, extra)  # from here on dz holds the gradient of h W
             add_product(before, dz, gradients["W"], scratch["panel"])
         else:

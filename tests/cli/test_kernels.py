@@ -158,13 +158,18 @@ def test_a_misspelt_name_is_told_the_right_one(run: Run) -> None:
     assert "did you mean 'compiled'" in outcome.err
 
 
-def test_warmup_tells_the_seconds_of_every_cell_and_type_and_where_the_code_is_kept(run: Run) -> None:
+@pytest.mark.parametrize(
+    "dtypes", [("float64",), pytest.param(("float32", "float64"), marks=pytest.mark.slow)], ids=len
+)
+def test_warmup_tells_the_seconds_of_every_cell_and_type_and_where_the_code_is_kept(
+    run: Run, dtypes: tuple[str, ...]
+) -> None:
     pytest.importorskip("numba")
-    outcome = run("warmup")
+    outcome = run("warmup", *(() if len(dtypes) == 2 else ("--dtype", *dtypes)))
     *lines, place = outcome.out.splitlines()
     told = [tuple(line.split()[:2]) for line in lines]
     cells = rf.default_registry().kernels("compiled").cells()
-    assert told == [(code, dtype) for code in (*cells, "heads") for dtype in ("float32", "float64")]
+    assert told == [(code, dtype) for code in (*cells, "heads") for dtype in dtypes]
     assert all(line.endswith(" s") for line in lines)
     assert Path(place.removeprefix("kept in ")).is_dir()
     again = json.loads(run("warmup", "--json", "--cell", "lstm:hidden=99", "--dtype", "float64").out)

@@ -21,7 +21,7 @@ def gru(fault, old, new, caught_by, suite=sound.TestGRU):
 
 
 ALL_W, ALL_B = (
-    'add_product(seen(block, h[:-1], mask), dz, gradients["W"], scratch["panel"])',
+    'add_product(seen(block, h[:-1], mask), scratch.get("dn", dz), gradients["W"], scratch["panel"])',
     'add_column_sums(dz, gradients["b"])',
 )
 WRITES_DX = 'write_input_gradient(dz, weights["U"], dx)'
@@ -89,11 +89,11 @@ MUTANTS = [
         'weights["WT"][...] = np.where(np.isnan(weights["WT"]), weights["W"].T, weights["WT"])',
         "derive",
     ),
-    elman("b is not initialised", '        parameters["b"].fill(0)\n', "", "initialize"),
+    elman("b is not initialised", "        fill_zero(parameters)\n", "", "initialize"),
     elman(
         "values are drawn from another generator",
-        'fill_uniform(parameters["U"], self.hidden, rng)',
-        'fill_uniform(parameters["U"], self.hidden, np.random.default_rng())',
+        "fill_matrices(parameters, self.hidden, self.init, rng)",
+        "fill_matrices(parameters, self.hidden, self.init, np.random.default_rng())",
         "initialize",
     ),
     elman(
@@ -115,14 +115,14 @@ MUTANTS = [
     lstm("db is added twice", ALL_B, f"{ALL_B}\n        {ALL_B}", SLOPES),
     lstm(
         "the carried gradient is an alias of scratch",
-        "np.matmul(dz[t], WT, out=new_h)",
-        'dh_t = new_h = dstate["h"] = dz[t] @ WT',
+        "np.matmul(dq, WT, out=new_h)",
+        'dh_t = new_h = dstate["h"] = dq @ WT',
         "writes nothing but",
     ),
     lstm(
         "tanh(c) is expected in the scratch of forward",
-        "            np.tanh(c[1:], out=slope)\n",
-        "            pass\n",
+        '        _write_tanh(weights, made, scratch.get("n_c", slope), slope, scratch.get("inverse_c"))\n',
+        "",
         SLOPES,
     ),
     lstm("i ∘ g is dropped at the first step", "c_t += product\n", "c_t += product * (t > 0)\n", SLOPES),
@@ -135,7 +135,7 @@ MUTANTS = [
     lstm("a gate fewer in the tape", '"gates": 4 * self.hidden, "c"', '"gates": 3 * self.hidden, "c"', ""),
     gru("a sign in h_t", "np.subtract(h[t], n, out=h[t + 1])", "np.subtract(n, h[t], out=h[t + 1])", SLOPES),
     gru("the bias of the candidate is forgotten", '                q += weights["bn"]\n', "", SLOPES),
-    gru("dbn is forgotten", '            add_column_sums(extra, gradients["bn"])\n', "", SLOPES),
+    gru("dbn is forgotten", '            add_column_sums(extra, gradients["bn"])\n', "            pass\n", SLOPES),
     gru(
         "the state after the step in dW",
         "before = seen(block, h[:-1], mask)",

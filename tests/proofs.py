@@ -1,4 +1,4 @@
-"""How many cases a property is tried with: a third in the usual run, all of them in a thorough one."""
+"""How many cases a property is tried with: a quarter in the usual run, all of them in a thorough one."""
 
 import os
 
@@ -7,5 +7,5 @@ ALL = "RNNFRAME_ALL_EXAMPLES"
 
 
 def examples(count: int) -> int:
-    """Return `count`, or a third of it where nobody asks for all."""
-    return count if os.environ.get(ALL) else max(10, count // 3)
+    """Return `count`, or a quarter of it where nobody asks for all."""
+    return count if os.environ.get(ALL) else max(10, count // 4)

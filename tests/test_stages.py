@@ -269,7 +269,8 @@ def held_at_the_peak(engine, x, y):
 
 
 def run_within(budget, steps, batch, hidden):
-    made = network([f"bidirectional(gru:hidden={hidden})"] * 2, dtype="float32")
+    # the parameters as they start: those of `network` let the gradient of many steps overflow
+    made = rf.Network([f"bidirectional(gru:hidden={hidden})"] * 2, EVERY, INPUTS, dtype="float32")
     x, y = data(steps=steps, batch=batch, dtype="float32")
     whole = rf.Engine(made, chunk=64, shards=1).gradients(x, y)
     engine = rf.Engine(made, f"auto:budget={budget}", chunk=64, shards=1)
@@ -280,6 +281,7 @@ def run_within(budget, steps, batch, hidden):
     assert abs(held / result.report.predicted_bytes - 1) < 0.02
     others = 4 * made.parameters.nbytes + result.report.data_bytes  # gradients, and their copies
     assert held <= taken < 1.02 * (held + others)
+    assert np.isfinite(whole.gradients.flat).all()
     assert np.array_equal(result.gradients.flat, whole.gradients.flat)
     return result
 
@@ -290,5 +292,5 @@ def test_a_thousand_steps_fit_into_a_budget():
 
 @pytest.mark.slow
 def test_ten_thousand_steps_fit_into_a_budget():
-    result = run_within(160 << 20, 10_000, 8, 128)
+    result = run_within(250 << 20, 10_000, 8, 128)  # 234 MiB of it stand between the stages
     assert result.report.steps == 10_000

@@ -8,6 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from rank_groups import each_rank
+from two_way_gru import names, network_of, torch_gru
 
 import rnnframe as rf
 from rnnframe.errors import DataError, NonFiniteError, OptionError, UsageError
@@ -45,40 +46,13 @@ STORES = [
 
 
 def network(cells, head=EVERY, dtype="float64", inputs=INPUTS):
-    made = rf.Network(cells, head, inputs, dtype=dtype)
-    made.parameters.flat[:] = np.random.default_rng(0).normal(scale=0.4, size=made.parameters.flat.shape)
-    return made
+    return network_of(cells, head, inputs, dtype)
 
 
 def data(head=EVERY, steps=STEPS, batch=BATCH, dtype="float64", inputs=INPUTS):
     rng = np.random.default_rng(1)
     x = rng.normal(size=(steps, batch, inputs)).astype(dtype)
     return x, rng.integers(0, 3, batch if head.endswith("last") else (steps, batch))
-
-
-def torch_gru(made, layers):
-    """Return torch's bidirectional GRU and Linear with the parameters of a network."""
-    gru = torch.nn.GRU(INPUTS, HIDDEN, layers, bidirectional=True, dtype=torch.float64)
-    linear = torch.nn.Linear(2 * HIDDEN, 3, dtype=torch.float64)
-    p, n = made.parameters, 2 * HIDDEN
-    with torch.no_grad():
-        for direction, suffix in names(layers):
-            own = p.group(direction)
-            getattr(gru, f"weight_ih_{suffix}").copy_(torch.from_numpy(own["U"].T.copy()))
-            getattr(gru, f"weight_hh_{suffix}").copy_(torch.from_numpy(own["W"].T.copy()))
-            getattr(gru, f"bias_ih_{suffix}").copy_(torch.from_numpy(own["b"].copy()))
-            getattr(gru, f"bias_hh_{suffix}").zero_()
-            getattr(gru, f"bias_hh_{suffix}")[n:] = torch.from_numpy(own["bn"].copy())
-        linear.weight.copy_(torch.from_numpy(p["head.V"].T.copy()))
-        linear.bias.copy_(torch.from_numpy(p["head.c"].copy()))
-    return gru, linear
-
-
-def names(layers):
-    """Yield the group of our parameters, and the end of torch's names."""
-    for layer in range(layers):
-        for direction, suffix in (("forward", ""), ("reverse", "_reverse")):
-            yield f"layer{layer}.{direction}", f"l{layer}{suffix}"
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])

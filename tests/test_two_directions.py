@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from two_way_gru import network_of, torch_gru
 
 import rnnframe as rf
 from rnnframe.errors import DataError, OptionError, UsageError
@@ -31,9 +32,7 @@ STORES = [
 
 
 def network(cells, head=HEAD, dtype="float64", inputs=INPUTS):
-    made = rf.Network(cells, head, inputs, dtype=dtype)
-    made.parameters.flat[:] = np.random.default_rng(0).normal(scale=0.4, size=made.parameters.flat.shape)
-    return made
+    return network_of(cells, head, inputs, dtype)
 
 
 def data(lookup=False, steps=STEPS, batch=BATCH, dtype="float64"):
@@ -42,30 +41,12 @@ def data(lookup=False, steps=STEPS, batch=BATCH, dtype="float64"):
     return x, rng.integers(0, 3, batch)
 
 
-def torch_gru(made):
-    """Return torch's bidirectional GRU and Linear with the parameters of a network."""
-    gru = torch.nn.GRU(INPUTS, HIDDEN, bidirectional=True, dtype=torch.float64)
-    linear = torch.nn.Linear(2 * HIDDEN, 3, dtype=torch.float64)
-    p, n = made.parameters, 2 * HIDDEN
-    with torch.no_grad():
-        for direction, suffix in (("forward", ""), ("reverse", "_reverse")):
-            own = p.group(f"layer0.{direction}")
-            getattr(gru, f"weight_ih_l0{suffix}").copy_(torch.from_numpy(own["U"].T.copy()))
-            getattr(gru, f"weight_hh_l0{suffix}").copy_(torch.from_numpy(own["W"].T.copy()))
-            getattr(gru, f"bias_ih_l0{suffix}").copy_(torch.from_numpy(own["b"].copy()))
-            getattr(gru, f"bias_hh_l0{suffix}").zero_()
-            getattr(gru, f"bias_hh_l0{suffix}")[n:] = torch.from_numpy(own["bn"].copy())
-        linear.weight.copy_(torch.from_numpy(p["head.V"].T.copy()))
-        linear.bias.copy_(torch.from_numpy(p["head.c"].copy()))
-    return gru, linear
-
-
 @pytest.mark.parametrize("pool", ["ends", "mean", "max"])
 @pytest.mark.parametrize("kernels", ["numpy", "auto"])
 def test_equals_torch_with_lengths(pool, kernels):
     made = network([*STACKS["ends"], *({"ends": [], "mean": ["mean-pool"], "max": ["max-pool"]}[pool])])
     x, y = data()
-    gru, linear = torch_gru(made)
+    gru, linear = torch_gru(made, 1)
     packed = torch.nn.utils.rnn.pack_padded_sequence(
         torch.from_numpy(x), torch.from_numpy(LENGTHS), enforce_sorted=False
     )

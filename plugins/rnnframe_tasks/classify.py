@@ -87,7 +87,7 @@ class Classify(WholeSequences):
         labels = found if setting.learnt is None else setting.learnt.labels
         strange = _strange(targets, labels, what)
         if strange:
-            raise DataError(f"{strange}; leave such samples out, or train anew without --init-from")
+            raise DataError(f"{strange}; leave such samples out, or train from scratch, without --init-from")
         y = np.searchsorted(np.array(labels), targets).astype(np.int32)
         train, kept = held_out_of_each(y, setting.held_out, setting.seed, what)
         sequences = read.sequences.take(train)

@@ -81,7 +81,7 @@ class Forecast(Task):
         validator=in_(("refuse", "last")),
     )
     rescale: bool | None = _option(
-        "whether a training that starts from a run learns its scales anew; none: it keeps them"
+        "whether a training that starts from a run learns the scales of its own data; none: it keeps those of the run"
     )
     stride: int = _option("steps between the starts of windows", 8, validator=ge(1))
     sep: str | None = _option("what parts the values of a text: a character, comma, semicolon, tab, bar or space")

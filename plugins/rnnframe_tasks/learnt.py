@@ -126,7 +126,7 @@ def far_remarks(
     more = f", and so {len(far) - 1} more" if len(far) > 1 else ""
     return (
         f"the scale of {name} is that of the model, mean {mean:.4g} and spread {spread:.4g}; here they are "
-        f"{mean_here:.4g} and {spread_here:.4g}{more}; learn it anew with rescale=yes",
+        f"{mean_here:.4g} and {spread_here:.4g}{more}; rescale=yes learns them from this data",
     )
 
 

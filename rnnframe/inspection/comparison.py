@@ -110,7 +110,8 @@ def batch_of(network: Network, steps: int, batch: int) -> tuple[Array, Array]:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((steps, batch, network.inputs)).astype(network.dtype)
     head, loss = network.head, network.data_format.targets
-    assert head is not None and loss is not None  # noqa: PT018
+    assert head is not None
+    assert loss is not None
     lead = (batch,) if _last_only(network) else (steps, batch)
     if loss.target_width is None:
         return x, rng.integers(0, head.loss.width, lead)

@@ -127,7 +127,7 @@ class TaskTests(Suite):
         """With "learnt" in `takes`, data that is opened with what it has taught makes the same network and batches."""
         task, data = self.subject, self._opened()
         if "learnt" not in task.takes:
-            skip(f"task {task.name!r} learns anew from all data that it opens")
+            skip(f"task {task.name!r} learns from all data that it opens, and keeps nothing of a run")
         again = task.open(attrs.evolve(self.setting, learnt=data.learnt))
         for name in ("inputs", "looked_up", "head", "learnt", "digest"):
             found, wanted = getattr(again, name), getattr(data, name)

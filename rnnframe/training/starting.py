@@ -1,7 +1,7 @@
 """A training that starts from a run: with its weights and what it has learnt, on other data.
 
-The optimizer, the rates and all counts begin anew. A training that is resumed takes what was learnt from its own
-checkpoint, so that nothing depends on the first run any more.
+The optimizer, the rates and all counts start from the beginning. A training that is resumed takes what was learnt from
+its own checkpoint, so that nothing depends on the first run any more.
 """
 
 from collections.abc import Mapping
@@ -92,7 +92,7 @@ class Start:
         digest = file_digest(file)
         if options.init_digest not in (None, digest):
             raise OptionError(
-                f"the weights of {run!r} have changed since the configuration was written; name them anew"
+                f"the weights of {run!r} have changed since the configuration was written; give --init-from again"
             )
         settled = attrs.evolve(options, init_from=str(Path(run).absolute()), init_number=number, init_digest=digest)
         return cls(options=settled, learnt=model.learnt, model=model)
@@ -120,7 +120,7 @@ class Start:
 
 
 def start_of(run: RunFolder) -> TrainingOptions | None:
-    """Return the options of a run that say what it started from; None where it started anew."""
+    """Return the options of a run that say what it started from; None where it started from scratch."""
     config = run.config()
     named = {name: config[name] for name in config if name.startswith("init_")}
     return build(TrainingOptions, named, "configuration", str(run.path / CONFIG)) if "init_from" in named else None

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from fuzz.guard import guarded
@@ -16,7 +16,7 @@ from rnnframe.network.network import Network
 from rnnframe.registry.registry import default_registry
 from rnnframe.registry.specs import build
 from rnnframe.runs.loading import load_model
-from rnnframe.runs.metrics import read_metrics
+from rnnframe.runs.metrics import Over, read_metrics
 from rnnframe.storage.tensors import read_tensors, tensor_bytes
 from rnnframe.storage.toml import read_toml
 from rnnframe.training.options import TrainingOptions
@@ -82,8 +82,8 @@ def tensors(given: bytes, folder: Path) -> None:
 def metrics(given: bytes, folder: Path) -> None:
     """Read the metrics of a run."""
     path = _file(folder, "metrics.jsonl", given)
-    for over in ("updates", "steps", "seconds"):
-        read_metrics(path, over)  # type: ignore[arg-type]
+    for over in get_args(Over):
+        read_metrics(path, over)
 
 
 READERS: dict[str, Callable[[bytes, Path], None]] = {

@@ -125,7 +125,7 @@ def test_weights_that_have_changed_are_not_started_from_by_the_same_configuratio
     again = ("train", "--config", new / "config.toml", "--no-out", "--quiet")
     assert run(*again).err == (
         f"rnnframe: error: the weights of {str(old)!r} have changed since the configuration was written; "
-        "name them anew\n"
+        "give --init-from again\n"
     )
     assert run(*again, "--init-from", old).code == 0
 
@@ -146,7 +146,10 @@ def test_classes_columns_and_series_that_a_run_does_not_know_are_refused(run: Ru
     x = np.load(b)["x"]
     np.savez(b, x=x, y=np.arange(12) % 4)
     outcome = run("train", "--init-from", old, "--data", b)
-    assert "sample 4 is of class '3'; the model knows 0, 1, 2; leave such samples out, or train anew" in outcome.err
+    assert (
+        "sample 4 is of class '3'; the model knows 0, 1, 2; leave such samples out, or train from scratch"
+        in outcome.err
+    )
     np.savez(b, x=x[..., :1], y=np.arange(12) % 3)
     assert "has 1 channels; the model takes 2" in run("train", "--init-from", old, "--data", b).err
     np.savez(b, x=x, y=np.arange(12) % 2)  # a class that is missing is no fault

@@ -87,6 +87,13 @@ def _all_usable(registry: Registry) -> Iterator[Kernels]:
             registry.leave_out("kernels", cls, error)
 
 
+def _missing_here(registry: Registry) -> Iterator[str]:
+    """Yield which kernels cannot be used here, and why, as what to install."""
+    for name in registry.names("kernels"):
+        if not required_options(registry.find("kernels", name)) and (reason := registry.kernels(name).missing()):
+            yield f"kernels {name}: {reason}"
+
+
 def check_precision(precision: str | None, dtype: np.dtype[Any]) -> str | None:
     """Return the precision of a network's products; raises `OptionError` for one that networks of a dtype lack."""
     if precision not in (None, BFLOAT16):
@@ -149,7 +156,6 @@ def made_by(
     if precision is not None:
         what = f"the readout {part.readout.name!r}" if isinstance(part, Head) else f"the layer {part.name!r}"
         tried = BOTH.join(each.name for each in kernels) or NUMPY
-        raise OptionError(
-            f"precision={precision!r}: kernels {tried} have no such products for {what}; take others, or leave it out"
-        )
+        rest = "; ".join([*_missing_here(registry), "take others, or leave it out"])
+        raise OptionError(f"precision={precision!r}: kernels {tried} have no such products for {what}; {rest}")
     return Computed(part, None)

@@ -193,6 +193,14 @@ def test_warmup_without_numba_says_what_to_install(run: Run) -> None:
     assert outcome.err == "rnnframe: error: kernels='compiled': numba is not installed; pip install 'rnnframe[fast]'\n"
 
 
+@pytest.mark.usefixtures("without_numba")
+def test_a_precision_that_needs_numba_says_what_to_install(run: Run) -> None:
+    outcome = run("train", "--precision", "bfloat16", "--no-out")
+    assert outcome.code == 2
+    assert "kernels compiled: numba is not installed; pip install 'rnnframe[fast]'" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
 def test_warmup_of_a_cell_without_kernels_names_those_that_have_some(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("numba")
     outcome = run("warmup", "--cell", "elman")

@@ -17,7 +17,7 @@ from rnnframe.engine.memory import Memory, Model
 from rnnframe.engine.plan import RunPlan
 from rnnframe.engine.ranks import Share
 from rnnframe.engine.report import Outcome, Report, Result
-from rnnframe.engine.run import Run, UpdateFn
+from rnnframe.engine.run import Run, Taker
 from rnnframe.engine.stages import HeldRoom, parts_of
 from rnnframe.engine.threads import ShardThreads
 from rnnframe.engine.two_passes import from_there, no_more
@@ -43,7 +43,7 @@ class StagedRun:
         For each stage the buffers of each shard.
     room : HeldRoom
         Memory for the arrays between the stages.
-    on_update : function (gradients, loss) or None
+    on_update : function (gradients, loss), Unreduced or None
         As `Run` takes it.
     draw : Draw or None
         What random masks follow from.
@@ -55,7 +55,7 @@ class StagedRun:
     plan: RunPlan
     memories: Sequence[Sequence[Memory]]
     room: HeldRoom
-    on_update: UpdateFn | None
+    on_update: Taker | None
     draw: Draw | None = None
     _runs: list[Run] = attrs.field(init=False)
     _links: list[Links] = attrs.field(init=False)

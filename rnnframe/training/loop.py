@@ -71,9 +71,11 @@ class TrainingLoop:
 
     def save(self) -> None:
         """Write a checkpoint, and the weights where none were better, if there is a run folder; raises `RunError`."""
-        engine, state = self._prepared.trainer.engine, self._batches.state
+        trainer, state = self._prepared.trainer, self._batches.state
         if state is not None:
-            state = engine.complete_state(state)
+            state = trainer.engine.complete_state(state)
+        if trainer.accumulation is not None:
+            trainer.accumulation.complete()
         if self._run is not None:
             record = save_training(self._run, self._prepared, self._progress, state)
             if self._running:  # watchers are told of nothing before the start

@@ -11,8 +11,10 @@ from typing import Any, cast
 import attrs
 
 from rnnframe.data.both_ways import BothWays
+from rnnframe.data.columns import count_of
 from rnnframe.data.draws import Draw
 from rnnframe.data.held import HeldSteps, Links
+from rnnframe.data.own_columns import places_of
 from rnnframe.engine.memory import Memory, Model
 from rnnframe.engine.plan import RunPlan
 from rnnframe.engine.ranks import Share
@@ -64,15 +66,16 @@ class StagedRun:
         """Open the data of every stage: what the caller gave, and what the stage below will leave."""
         stages, source = parts_of(self.model), self.source
         last = len(stages) - 1
-        self.room.make_ready(self.model, source.length, source.batch)
+        places = None if self.share.group.size == 1 else places_of(self.share.own, source.batch)
+        self.room.make_ready(self.model, source.length, sum(map(count_of, self.share.own)))
         held = [
-            HeldSteps(self.room.array(n, of.outputs_width), source.sample_ends, of.both_ways)
+            HeldSteps(self.room.array(n, of.outputs_width), source.sample_ends, of.both_ways, places)
             for n, of in enumerate(stages[:-1])
         ]
         gradients = [attrs.evolve(of, values=self.room.array(n + 1, of.values.shape[2])) for n, of in enumerate(held)]
         self._links, self._runs = [], []
         for n, stage in enumerate(stages):
-            x = source.given.x if n == 0 else held[n - 1].values
+            x = source.given.x if n == 0 else held[n - 1].x
             batch = source.batch_of(x, targets=n == last)
             opened = stage.open(batch) if n == last else stage.open_inputs(batch)
             links = Links(

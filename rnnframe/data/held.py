@@ -38,7 +38,7 @@ class HeldSteps:
     @property
     def x(self) -> Array | OwnColumns:
         """The values as a stage above reads them, [T, B, width]."""
-        return self.values if self.places is None else OwnColumns(self.values, self.places)
+        return self.values if self.places is None else OwnColumns(self.values, self.places, len(self.values))
 
     def write(self, part: Part, outputs: Array) -> None:
         """Take the outputs [l, n, width] of a part of the sweep, which come once."""

@@ -41,19 +41,27 @@ class OwnColumns:
     Parameters
     ----------
     values : Array
-        [T, n, ...], the n columns that are here.
+        [l, n, ...], the n columns that are here; l is below T where none of them is as long as the longest.
     places : Array
         Integers [B], where each sample is among them; -1 where it is not here. The samples of a slice of columns must
         stand side by side.
+    steps : int
+        T.
     """
 
     values: Array
     places: Array
+    steps: int
 
     @property
     def shape(self) -> tuple[int, ...]:
         """That of the whole array."""
-        return (self.values.shape[0], len(self.places), *self.values.shape[2:])
+        return (self.steps, len(self.places), *self.values.shape[2:])
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return self.values.ndim
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -61,10 +69,13 @@ class OwnColumns:
         return self.values.dtype
 
     def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, tuple):
-            steps, columns = key
-            return self.values[steps, placed(columns, self.places)]
-        return OwnColumns(self.values[key], self.places)
+        """Return some steps; with columns behind them, an array; with (..., None), one more dimension."""
+        if isinstance(key, slice):
+            return OwnColumns(self.values[key], self.places, len(range(*key.indices(self.steps))))
+        steps, columns = key
+        if steps is ...:
+            return OwnColumns(self.values[key], self.places, self.steps)
+        return self.values[steps, placed(columns, self.places)]
 
     def __array__(self, *_: object, **__: object) -> NoReturn:
         raise TypeError(f"{self.values.shape[1]} of {len(self.places)} columns are here: slice time, then columns")

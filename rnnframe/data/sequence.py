@@ -8,7 +8,7 @@ import numpy as np
 from rnnframe.arrays import Array
 from rnnframe.data.batch import Batch
 from rnnframe.data.checks import Checker, check_lengths, check_resets
-from rnnframe.data.columns import Columns, count_of, deal_by_length, split_batch
+from rnnframe.data.columns import Columns, count_of, deal
 from rnnframe.data.format import DataFormat
 from rnnframe.data.own_columns import OwnColumns
 from rnnframe.data.pieces import Block, Piece, Span, Targets, cut
@@ -61,10 +61,7 @@ class Sequence:
 
     def deal(self, shards: int) -> list[Columns]:
         """Return slices, or the numbers of columns with those that end first in front."""
-        parts = split_batch(self.batch, shards)
-        if self._ends is None:
-            return [*parts]
-        return deal_by_length(self._ends, [part.stop - part.start for part in parts])
+        return deal(self.batch, self._ends, shards)
 
     def ends(self, columns: Columns) -> list[int]:
         """Return the lengths of these samples, unless all have the same."""

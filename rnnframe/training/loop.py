@@ -82,7 +82,7 @@ class TrainingLoop:
                 self._watchers.on_checkpoint(record)
 
     def _train(self, stop: Callable[[], bool]) -> bool:
-        with Prefetch(batches_from(self._prepared.data, self._progress, self._prepared.options.epochs)) as coming:
+        with Prefetch(batches_from(self._prepared, self._progress, self._prepared.options.epochs)) as coming:
             while not self.ended:
                 self._batches.clock.start()
                 while not coming.wait(POLL_SECONDS):

@@ -84,12 +84,12 @@ class Floor:
             take_over(self.networks[number].parameters, self._own(weights, number), self.each, self.kernels)
             names = ("h", "c")[: len(states)]
             state = {
-                f"layer{layer}.{name}": tensor.detach()[layer * count + number].numpy()
+                f"layer{layer}.{name}": _numbers(tensor[layer * count + number])
                 for layer in range(self.layers)
                 for name, tensor in zip(names, states, strict=True)
             }
             steps = None if lengths is None else lengths.steps
-            given, room = _seen(x.detach().numpy(), lengths, turn), None
+            given, room = _seen(_numbers(x), lengths, turn), None
             if out is not None:
                 width = out.shape[-1] // count
                 part = out[..., width * number : width * (number + 1)]
@@ -125,7 +125,7 @@ class Floor:
                 layer, _, kind = name.removeprefix("layer").partition(".")
                 slope = dstates["hc".index(kind)]
                 if slope is not None:
-                    value[...] = slope[int(layer) * count + number].numpy()
+                    value[...] = _numbers(slope[int(layer) * count + number])
             slopes = None
             if dout is not None:
                 width = dout.shape[-1] // count
@@ -151,6 +151,12 @@ class Floor:
         """Return one array of the states of all directions as torch has it, [layers · directions, B, H]."""
         rows = [state[f"layer{layer}.{name}"] for layer in range(self.layers) for state in states]
         return torch.from_numpy(np.stack(rows))
+
+
+def _numbers(tensor: torch.Tensor) -> Array:
+    """Return the numbers of a tensor, which may be a view with its signs turned."""
+    numbers: Array = tensor.detach().resolve_neg().numpy()
+    return numbers
 
 
 def _seen(values: Array, lengths: Lengths | None, turn: bool) -> Array:
@@ -207,11 +213,9 @@ def run_floor(
         None where all samples have T steps.
     """
     tensors = (x, *states, *weights)
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        found: tuple[torch.Tensor, ...] = _Floor.apply(floor, lengths, len(states), *tensors)
-        return found
-    with floor.lock:
-        return _outputs(floor, x, states, weights, lengths, goes_back=False)[1]
+    goes_back = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    found: tuple[torch.Tensor, ...] = _Floor.apply(floor, lengths, len(states), goes_back, *tensors)
+    return found
 
 
 def _outputs(
@@ -229,12 +233,15 @@ class _Floor(torch.autograd.Function):
     """The node of a floor in the caller's graph."""
 
     @staticmethod
-    def forward(ctx: Any, floor: Floor, lengths: Lengths | None, count: int, *tensors: Any) -> Any:
+    def forward(ctx: Any, floor: Floor, lengths: Lengths | None, count: int, goes_back: bool, *tensors: Any) -> Any:
+        x, states, weights = tensors[0], tensors[1 : 1 + count], tensors[1 + count :]
+        if not goes_back:
+            with floor.lock:
+                return _outputs(floor, x, states, weights, lengths, goes_back=False)[1]
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors)
         ctx.floor, ctx.lengths, ctx.count = floor, lengths, count
-        ctx.wants_x = ctx.needs_input_grad[3]
-        x, states, weights = tensors[0], tensors[1 : 1 + count], tensors[1 + count :]
+        ctx.wants_x = ctx.needs_input_grad[4]
         with floor.lock:
             ctx.sweeps, found = _outputs(floor, x, states, weights, lengths, input_gradient=ctx.wants_x)
         return found
@@ -258,10 +265,10 @@ class _Floor(torch.autograd.Function):
                 sweeps,
                 weights,
                 lengths,
-                None if dout is None else dout.numpy(),
+                None if dout is None else _numbers(dout),
                 dstates,
                 None if dx is None else dx.numpy(),
             )
-        wanted = ctx.needs_input_grad[4 : 4 + ctx.count]
+        wanted = ctx.needs_input_grad[5 : 5 + ctx.count]
         into = [floor.joined(before, name) if want else None for name, want in zip("hc", wanted, strict=False)]
-        return (None, None, None, dx, *into, *gradients)
+        return (None, None, None, None, dx, *into, *gradients)

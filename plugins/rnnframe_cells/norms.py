@@ -12,9 +12,9 @@ import numpy as np
 from attrs.validators import in_, optional
 
 from rnnframe.plugin import Array, Arrays
-from rnnframe_layers.norm import normalize
+from rnnframe_layers.norm import EPSILON, normalize
 
-__all__ = ["fill_scales", "norm_option", "normalize", "scale", "take_back"]
+__all__ = ["EPSILON", "fill_scales", "norm_option", "normalize", "scale", "take_back"]
 
 
 def norm_option() -> Any:

@@ -1,14 +1,18 @@
 """The conformance suite of cells."""
 
+from typing import get_args
+
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.contracts.layer import Layer
+from rnnframe.contracts.layer import Layer, TapeRetention
+from rnnframe.registry.specs import with_inner_layers
 from rnnframe.testing.blocks import Block
 from rnnframe.testing.cell_gradients import ROUNDING, CellGradientChecks
 from rnnframe.testing.cell_networks import CellNetworkChecks
 from rnnframe.testing.cell_rebuilding import CellRebuildingChecks
 from rnnframe.testing.guarded import Guarded
+from rnnframe.testing.products import WatchedBlock
 from rnnframe.testing.suite import CheckReport, fail, run, skip
 from rnnframe.testing.tables import expect_close, expect_same_bits
 
@@ -199,6 +203,18 @@ class CellTests(CellRebuildingChecks, CellNetworkChecks, CellGradientChecks):
                     break
             else:
                 fail(f"derived(inputs)[{name!r}] is never read; leave it out")
+
+    def test_a_layer_that_says_it_multiplies_nothing_computes_no_product_of_matrices(self) -> None:
+        """`multiplies` is false where a precision has no operands to round. A row that is looked up is no product."""
+        if any(layer.multiplies for layer in with_inner_layers([self.subject])):
+            skip("the layer multiplies matrices, or one in its brackets does")
+        for bench, given in self.cases():
+            if given.x.ndim == 2 or not self.looked_up:
+                block: Block = WatchedBlock(bench, given)
+                block.forward()
+                block.backward(dx=given.x.ndim == 3)
+                for retention in get_args(TapeRetention):
+                    block.rebuild(retention)
 
     def _forward(self, block: Block) -> Block:
         block.forward()

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 Weights = Sequence[torch.Tensor]
-"""weight_ih, weight_hh and, where there are biases, bias_ih and bias_hh: of one layer after the other."""
+"""weight_ih, weight_hh, bias_ih and bias_hh where there are biases, weight_hr of a projection: layer after layer."""
 
 
 def take_over(parameters: Any, weights: Weights, each: int) -> None:
@@ -19,6 +19,8 @@ def take_over(parameters: Any, weights: Weights, each: int) -> None:
         group = {name: torch.from_numpy(array) for name, array in parameters.group(f"layer{number}").items()}
         group["U"].copy_(input_weight.T)
         group["W"].copy_(hidden_weight.T)
+        if "P" in group:
+            group["P"].copy_(biases.pop().T)
         if biases:
             torch.add(*biases, out=group["b"])
             if "bn" in group:
@@ -33,9 +35,11 @@ def given_back(gradients: Any, layers: int, each: int) -> list[torch.Tensor]:
     for number in range(layers):
         group = {name: torch.from_numpy(array) for name, array in gradients.group(f"layer{number}").items()}
         found += [group["U"].T.contiguous(), group["W"].T.contiguous()]
-        if each > 2:
+        if each - ("P" in group) > 2:
             second = group["b"].clone()
             if "bn" in group:
                 second[len(second) - len(group["bn"]) :] = group["bn"]
             found += [group["b"].clone(), second]
+        if "P" in group:
+            found.append(group["P"].T.contiguous())
     return found

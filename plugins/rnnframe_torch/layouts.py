@@ -8,38 +8,48 @@ from typing import Any
 
 import torch
 
+from rnnframe.plugin import Array, Kernels
+
 Weights = Sequence[torch.Tensor]
 """weight_ih, weight_hh, bias_ih and bias_hh where there are biases, weight_hr of a projection: layer after layer."""
 
 
-def take_over(parameters: Any, weights: Weights, each: int) -> None:
+def take_over(parameters: Any, weights: Weights, each: int, kernels: Kernels) -> None:
     """Write the parameters of a stack of layers, `each` tensors of a layer, into those of a network."""
     for number in range(len(weights) // each):
-        input_weight, hidden_weight, *biases = weights[each * number : each * (number + 1)]
-        group = {name: torch.from_numpy(array) for name, array in parameters.group(f"layer{number}").items()}
-        group["U"].copy_(input_weight.T)
-        group["W"].copy_(hidden_weight.T)
+        own = weights[each * number : each * (number + 1)]
+        group = parameters.group(f"layer{number}")
+        matrices, biases = list(zip("UW", own[:2], strict=True)), own[2:]
         if "P" in group:
-            group["P"].copy_(biases.pop().T)
+            matrices, biases = [*matrices, ("P", own[-1])], own[2:-1]
+        for name, matrix in matrices:
+            kernels.transpose(matrix.detach().contiguous().numpy(), group[name])
         if biases:
-            torch.add(*biases, out=group["b"])
+            b = torch.from_numpy(group["b"])
+            torch.add(*biases, out=b)
             if "bn" in group:
-                candidate = len(group["b"]) - len(group["bn"])
-                group["b"][candidate:] = biases[0][candidate:]
-                group["bn"].copy_(biases[1][candidate:])
+                candidate = len(b) - len(group["bn"])
+                b[candidate:] = biases[0][candidate:]
+                torch.from_numpy(group["bn"]).copy_(biases[1][candidate:])
 
 
-def given_back(gradients: Any, layers: int, each: int) -> list[torch.Tensor]:
+def given_back(gradients: Any, layers: int, each: int, kernels: Kernels) -> list[torch.Tensor]:
     """Return the gradients of a network in the order of `take_over`, as tensors of their own."""
     found = []
     for number in range(layers):
-        group = {name: torch.from_numpy(array) for name, array in gradients.group(f"layer{number}").items()}
-        found += [group["U"].T.contiguous(), group["W"].T.contiguous()]
+        group = gradients.group(f"layer{number}")
+        found += [_transposed(group[name], kernels) for name in "UW"]
         if each - ("P" in group) > 2:
-            second = group["b"].clone()
+            first, second = (torch.from_numpy(group["b"]).clone() for _ in range(2))
             if "bn" in group:
-                second[len(second) - len(group["bn"]) :] = group["bn"]
-            found += [group["b"].clone(), second]
+                second[len(second) - len(group["bn"]) :] = torch.from_numpy(group["bn"])
+            found += [first, second]
         if "P" in group:
-            found.append(group["P"].T.contiguous())
+            found.append(_transposed(group["P"], kernels))
     return found
+
+
+def _transposed(array: Array, kernels: Kernels) -> torch.Tensor:
+    matrix = torch.empty(array.shape[::-1], dtype=torch.from_numpy(array).dtype)
+    kernels.transpose(array, matrix.numpy())
+    return matrix

@@ -55,7 +55,7 @@ def test_samples_that_end_and_begin_anew_give_the_same_bits_in_the_bytes_that_we
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_are_those_of_finite_differences(kind):
-    network = network_of(kind, 6, 3)
+    network = network_of(kind, 9, 3)  # of fewer values, a norm bends too sharply for differences
     check_gradients(compiled(network, "states", chunk=3, shards=2), *data_of(network, 7, 3))
 
 

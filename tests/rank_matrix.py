@@ -22,7 +22,6 @@ def trainings(*, small: bool) -> Iterator[tuple[list[str], str, dict[str, Any], 
     for cell in CELLS[1:2] if small else CELLS:
         cells = [cell, "dropout:rate=0.3"]
         for store in EXACT[-3:-2] if small else EXACT:
-            yield cells, store, {"carry": True}, UPDATES
             yield cells, store, {"batches": [BATCH, 3, 1]}, UPDATES
             yield cells, store, {**LENGTHS, "accumulate": 2}, -(-UPDATES // 2)
         for store in TRUNCATED[:1] if small else TRUNCATED:

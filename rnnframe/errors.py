@@ -37,7 +37,7 @@ class ScheduleError(RnnframeError):
 
 
 class PluginError(RnnframeError):
-    """A plugin cannot be loaded, or two plugins provide one name."""
+    """A plugin cannot be loaded, two plugins provide one name, or one does not keep what it promises."""
 
 
 class NonFiniteError(RnnframeError):

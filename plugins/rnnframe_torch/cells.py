@@ -11,7 +11,7 @@ from rnnframe.plugin import DataError, UsageError
 from rnnframe_torch.needs import ChunkBytes, Measured
 from rnnframe_torch.runner import Runner
 from rnnframe_torch.sources import Block
-from rnnframe_torch.surroundings import Autocast, denormals_flushed, devices_of, draw_from, draws_now
+from rnnframe_torch.surroundings import Autocast, Modes, denormals_flushed, devices_of, draw_from, draws_now
 from rnnframe_torch.trees import Leaves, describe, detached, form, is_float, names, nbytes, version, wants
 from rnnframe_torch.values import Gradients, Parameters, State, Tape, Tapes
 
@@ -44,6 +44,8 @@ class CellModel:
 
     def __init__(self, cell: Any, loss: Any, x: Any, state: Any, whole_chunks: bool, extra: Sequence[Any]) -> None:
         self.runner = Runner(cell, loss, whole_chunks)
+        self.modes = Modes(self.runner)
+        self.grad_enabled = torch.is_grad_enabled()
         parameters = self.runner.parameters_by_name()
         self.extra = [tensor for tensor in extra if tensor.requires_grad]
         self.trained = [each for each in self.runner.parameters() if each.requires_grad] + self.extra
@@ -191,10 +193,12 @@ class CellModel:
         outputs, after = torch.func.functional_call(
             self.runner, weights.tensors, ("run", x, self.x_form, state), tie_weights=False
         )
-        leaves, self.measured.output_form = pytree.tree_flatten(outputs)
+        leaves, output_form = pytree.tree_flatten(outputs)
+        self.measured.agree(leaves, output_form, next(each.shape[0] for each in x if isinstance(each, torch.Tensor)))
         after_leaves, after_form = pytree.tree_flatten(after)
         if after_form != self.state_form:
-            raise DataError(f"the cell returned a state of another form, {after_form}; expected {self.state_form}")
+            now, first = (" ".join(str(each).split()) for each in (after_form, self.state_form))
+            raise DataError(f"the cell returned a state of another form, {now}; expected {first}")
         return leaves, after_leaves
 
     def loss_of(self, weights: Parameters, outputs: Leaves, y: Any) -> torch.Tensor:
@@ -207,10 +211,10 @@ class CellModel:
 
     @contextmanager
     def settings(self, draws: Sequence[torch.Tensor]) -> Iterator[None]:
-        """Run with the caller's autocast, and with the generators as they were."""
+        """Run with the caller's autocast, the modes of the modules and the generators as they were."""
         if draws:
             draw_from(draws, self.devices)
-        with self.autocast.on():
+        with self.autocast.on(), self.modes.on():
             yield
 
     def check_form(self, after: Leaves) -> None:

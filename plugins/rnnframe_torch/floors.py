@@ -12,7 +12,7 @@ import attrs
 import numpy as np
 import torch
 
-from rnnframe import Network, TwoPassEngine
+from rnnframe import Network, TwoPassEngine, default_registry
 from rnnframe.plugin import Array, StateStore, UsageError
 from rnnframe_torch.layouts import Weights, given_back, take_over
 
@@ -62,8 +62,9 @@ class Floor:
         self.layers, self.each = layers, each
         self.lock = threading.RLock()
         name = str(dtype).removeprefix("torch.")
+        self.kernels = default_registry().kernels(KERNELS)
         self.networks = [Network([cell] * layers, None, inputs, dtype=name) for _ in range(directions)]
-        self.engines = [TwoPassEngine(network, store, kernels=KERNELS) for network in self.networks]
+        self.engines = [TwoPassEngine(network, store, kernels=self.kernels) for network in self.networks]
         for network in self.networks:
             network.parameters.zero()  # where there are no biases, they stay so
 
@@ -80,15 +81,15 @@ class Floor:
         sweeps, count = [], len(self.engines)
         for number, engine in enumerate(self.engines):
             turn = number == 1
-            take_over(self.networks[number].parameters, self._own(weights, number), self.each)
+            take_over(self.networks[number].parameters, self._own(weights, number), self.each, self.kernels)
             names = ("h", "c")[: len(states)]
             state = {
-                f"layer{layer}.{name}": tensor.detach()[layer * count + number].numpy()
+                f"layer{layer}.{name}": _numbers(tensor[layer * count + number])
                 for layer in range(self.layers)
                 for name, tensor in zip(names, states, strict=True)
             }
             steps = None if lengths is None else lengths.steps
-            given, room = _seen(x.detach().numpy(), lengths, turn), None
+            given, room = _seen(_numbers(x), lengths, turn), None
             if out is not None:
                 width = out.shape[-1] // count
                 part = out[..., width * number : width * (number + 1)]
@@ -118,13 +119,13 @@ class Floor:
         for number, sweep in enumerate(sweeps):
             turn, count = number == 1, len(self.engines)
             if not sweep.is_latest:
-                take_over(self.networks[number].parameters, self._own(weights, number), self.each)
+                take_over(self.networks[number].parameters, self._own(weights, number), self.each, self.kernels)
             arriving = {name: np.zeros_like(value) for name, value in sweep.state.items()}
             for name, value in arriving.items():
                 layer, _, kind = name.removeprefix("layer").partition(".")
                 slope = dstates["hc".index(kind)]
                 if slope is not None:
-                    value[...] = slope[int(layer) * count + number].numpy()
+                    value[...] = _numbers(slope[int(layer) * count + number])
             slopes = None
             if dout is not None:
                 width = dout.shape[-1] // count
@@ -134,10 +135,11 @@ class Floor:
                 _from(slopes),
                 input_gradient=None if room is None else _into(room, add=turn and not lengths),
                 state_gradient=arriving,
+                copied=False,
             )
             if turn and lengths and dx is not None and room is not None:
                 dx += _turned(room, lengths)
-            gradients += given_back(found.gradients, self.layers, self.each)
+            gradients += given_back(found.gradients, self.layers, self.each, self.kernels)
             before.append(found.state_gradient)
         return gradients, before
 
@@ -149,6 +151,12 @@ class Floor:
         """Return one array of the states of all directions as torch has it, [layers · directions, B, H]."""
         rows = [state[f"layer{layer}.{name}"] for layer in range(self.layers) for state in states]
         return torch.from_numpy(np.stack(rows))
+
+
+def _numbers(tensor: torch.Tensor) -> Array:
+    """Return the numbers of a tensor, which may be a view with its signs turned."""
+    numbers: Array = tensor.detach().resolve_neg().numpy()
+    return numbers
 
 
 def _seen(values: Array, lengths: Lengths | None, turn: bool) -> Array:
@@ -205,11 +213,9 @@ def run_floor(
         None where all samples have T steps.
     """
     tensors = (x, *states, *weights)
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        found: tuple[torch.Tensor, ...] = _Floor.apply(floor, lengths, len(states), *tensors)
-        return found
-    with floor.lock:
-        return _outputs(floor, x, states, weights, lengths, goes_back=False)[1]
+    goes_back = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    found: tuple[torch.Tensor, ...] = _Floor.apply(floor, lengths, len(states), goes_back, *tensors)
+    return found
 
 
 def _outputs(
@@ -227,12 +233,15 @@ class _Floor(torch.autograd.Function):
     """The node of a floor in the caller's graph."""
 
     @staticmethod
-    def forward(ctx: Any, floor: Floor, lengths: Lengths | None, count: int, *tensors: Any) -> Any:
+    def forward(ctx: Any, floor: Floor, lengths: Lengths | None, count: int, goes_back: bool, *tensors: Any) -> Any:
+        x, states, weights = tensors[0], tensors[1 : 1 + count], tensors[1 + count :]
+        if not goes_back:
+            with floor.lock:
+                return _outputs(floor, x, states, weights, lengths, goes_back=False)[1]
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors)
         ctx.floor, ctx.lengths, ctx.count = floor, lengths, count
-        ctx.wants_x = ctx.needs_input_grad[3]
-        x, states, weights = tensors[0], tensors[1 : 1 + count], tensors[1 + count :]
+        ctx.wants_x = ctx.needs_input_grad[4]
         with floor.lock:
             ctx.sweeps, found = _outputs(floor, x, states, weights, lengths, input_gradient=ctx.wants_x)
         return found
@@ -256,10 +265,10 @@ class _Floor(torch.autograd.Function):
                 sweeps,
                 weights,
                 lengths,
-                None if dout is None else dout.numpy(),
+                None if dout is None else _numbers(dout),
                 dstates,
                 None if dx is None else dx.numpy(),
             )
-        wanted = ctx.needs_input_grad[4 : 4 + ctx.count]
+        wanted = ctx.needs_input_grad[5 : 5 + ctx.count]
         into = [floor.joined(before, name) if want else None for name, want in zip("hc", wanted, strict=False)]
-        return (None, None, None, dx, *into, *gradients)
+        return (None, None, None, None, dx, *into, *gradients)

@@ -7,12 +7,14 @@ import torch
 from torch.utils import _pytree as pytree
 
 from rnnframe.plugin import DataError, UsageError
+from rnnframe_torch.buffers import Buffers
 from rnnframe_torch.cells import CellModel
+from rnnframe_torch.checks import check_lengths, refuse_meta
 from rnnframe_torch.graphs import nodes
 from rnnframe_torch.needs import Line
 from rnnframe_torch.sources import Block
 from rnnframe_torch.surroundings import draws_now, draws_restored
-from rnnframe_torch.trees import Leaves, cut, detached, nbytes, version
+from rnnframe_torch.trees import Leaves, cut, detached, nbytes
 from rnnframe_torch.values import State, Tape
 
 NODE = 700
@@ -34,11 +36,11 @@ def measured_model(
     x_is_trained: bool = True,
 ) -> tuple[CellModel, Leaves, Leaves]:
     """Return a cell with what it takes, and the leaves of x and of the first state; raises what `unroll` raises."""
+    check_lengths(x, y)
+    for tree, root in ((x, "x"), (state, "state"), (y, "y")):
+        refuse_meta(tree, root)
     model = CellModel(cell, loss, x, state, whole_chunks, extra)
     leaves = pytree.tree_leaves(x)
-    lengths = {int(leaf.shape[0]) if leaf.ndim else 0 for leaf in leaves if isinstance(leaf, torch.Tensor)}
-    if len(lengths) != 1 or 0 in lengths:
-        raise DataError(f"x has tensors of {sorted(lengths)} steps; expected one length of at least 1, time first")
     if not x_is_trained:
         model.x_wanted = [False] * len(leaves)
     start = list(model.template)
@@ -49,29 +51,21 @@ def measured_model(
 def _measure(model: CellModel, x: Leaves, state: Leaves, y: Any) -> None:
     """Write into `model.measured` what the cell takes; the generators and buffers are left as they were."""
     steps = min(2, next(int(leaf.shape[0]) for leaf in x if isinstance(leaf, torch.Tensor)))
-    buffers = {name: each for name, each in model.runner.named_buffers() if each is not None}
-    kept = {name: (version(each), each.clone()) for name, each in buffers.items()}
+    buffers = Buffers(model.runner)
     model.measured.draws = True  # until it is known
-    with draws_restored(model.devices), torch.inference_mode(False):
+    with draws_restored(model.devices), torch.inference_mode(False), buffers.watched():
         before = draws_now(model.devices)
         found = [_chunk(model, x, state, y, count) for count in range(1, steps + 1)]
         after = draws_now(model.devices)
         model.measured.draws = not all(map(torch.equal, before, after))
-    now = dict(model.runner.named_buffers())
-    changed = [name for name, each in buffers.items() if now.get(name) is not each or version(each) != kept[name][0]]
-    with torch.no_grad():
-        for name in changed:
-            buffers[name].copy_(kept[name][1])
-    if changed:
-        name = changed[0].removeprefix("cell_module.").removeprefix("loss_module.")
+    if buffers.changed:
         raise UsageError(
-            f"the cell changes its buffer {name!r}, which would change again whenever a chunk is run again; "
-            "make it part of the state, or call eval() on that module"
+            f"the cell changes its buffer {buffers.changed[0]!r}, which would change again whenever a chunk is run "
+            "again; make it part of the state, or call eval() on that module"
         )
     tapes, losses = [each[0] for each in found], [each[1] for each in found]
     step = max(0, tapes[-1] - tapes[0]) if steps == 2 else tapes[0]
     model.measured.tape = Line(max(0, tapes[0] - step), step)
-    model.measured.outputs = [leaf[0] if isinstance(leaf, torch.Tensor) else leaf for leaf in found[0][2]]
     passing = 2 * nbytes(model.measured.outputs) + 2 * nbytes(cut(x, 0, 1)) + nbytes(state)
     model.measured.reverse = Line(2 * nbytes(model.trained) + nbytes(state), passing)
     if y is not None and steps == 2 and not model.measured.draws:
@@ -98,9 +92,11 @@ def _chunk(model: CellModel, x: Leaves, state: Leaves, y: Any, steps: int) -> tu
             pack(leaf)
     loss = 0.0
     if y is not None:
-        with torch.no_grad(), model.settings(()):
-            loss = float(model.loss_of(model.weights, tape.outputs, _steps(y, 0, steps)))
-    count = _nodes(model, tape)
+        with torch.enable_grad(), model.settings(()):
+            summed = model.loss_of(model.weights, tape.outputs, _steps(y, 0, steps))
+        _nodes(model, tape, [summed])
+        loss = float(summed.detach())
+    count = _nodes(model, tape, [*tape.outputs, *tape.graph_after])
     return sum(each.nbytes() + TENSOR for each in held.values()) + NODE * count, loss, tape.outputs
 
 
@@ -113,17 +109,17 @@ def storage(tensor: torch.Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
-def _nodes(model: CellModel, tape: Tape) -> int:
+def _nodes(model: CellModel, tape: Tape, ends_in: Leaves) -> int:
     """Return the number of nodes of a graph; raises `UsageError` for a trained tensor that nobody named."""
     known = {id(each) for each in (*model.weights.tensors.values(), *model.extra, *tape.before, *tape.x)}
     ends = {id(each.grad_fn) for each in model.extra if each.grad_fn is not None}
-    found = nodes([*tape.outputs, *tape.graph_after], ends)
-    for node in found:
+    found = nodes(ends_in, ends)
+    for node in found if model.grad_enabled else ():
         variable = getattr(node, "variable", None)
         if variable is not None and id(variable) not in known:
             raise UsageError(
-                f"the cell uses a tensor {list(variable.shape)} that requires a gradient and is no parameter of its "
-                "module; name it in extra=[...]"
+                f"the cell or the loss uses a tensor {list(variable.shape)} that requires a gradient and is no "
+                "parameter of its module; name it in extra=[...]"
             )
     return len(found)
 

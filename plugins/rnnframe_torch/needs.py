@@ -3,8 +3,10 @@
 from typing import Any
 
 import attrs
+import torch
 
-from rnnframe_torch.trees import Leaves
+from rnnframe.plugin import DataError
+from rnnframe_torch.trees import Leaves, describe, form
 
 
 @attrs.frozen
@@ -38,3 +40,30 @@ class Measured:
     draws: bool = False
     outputs: Leaves = attrs.field(factory=list)
     output_form: Any = None
+
+    def agree(self, outputs: Leaves, form_now: Any, steps: int) -> None:
+        """Remember the outputs of the first step; raise `DataError` where those of later ones have another form."""
+        if self.output_form is None:
+            _check_time_first(outputs, steps)
+            self.output_form = form_now
+            self.outputs = [leaf[0].detach() if isinstance(leaf, torch.Tensor) else leaf for leaf in outputs]
+            return
+        if form_now != self.output_form:
+            now, first = (" ".join(str(each).split()) for each in (form_now, self.output_form))
+            raise DataError(f"the cell returned outputs of another form, {now}; expected {first}")
+        for leaf, first in zip(outputs, self.outputs, strict=True):
+            whole = first.expand(steps, *first.shape) if isinstance(first, torch.Tensor) else first
+            if form(leaf) != form(whole):
+                raise DataError(
+                    f"the cell returned outputs as {describe(leaf)} for {steps} steps; expected {describe(whole)}, "
+                    "as for the first one"
+                )
+
+
+def _check_time_first(outputs: Leaves, steps: int) -> None:
+    for leaf in outputs:
+        if isinstance(leaf, torch.Tensor) and leaf.shape[:1] != (steps,):
+            raise DataError(
+                f"the cell returned outputs as {describe(leaf)} for a chunk of {steps} steps; expected all of its "
+                f"steps, time first: [{steps}, ...]"
+            )

@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import PackedSequence
 from rnnframe import default_registry
 from rnnframe.plugin import DataError, OptionError, StateStore, UsageError
 from rnnframe_torch.floors import KERNELS, Floor, Lengths, run_floor
+from rnnframe_torch.surroundings import untraced
 
 CELLS = {
     "LSTM": "lstm",
@@ -61,6 +62,7 @@ class Compiled(nn.RNNBase):
         """As torch's, with the store."""
         return f"{super().extra_repr()}, store={self.store!r}"
 
+    @untraced
     def forward(self, input: Any, hx: Any = None) -> Any:
         """Return what the module of torch returns: output and h_n, of an LSTM output and (h_n, c_n).
 
@@ -74,27 +76,27 @@ class Compiled(nn.RNNBase):
         Raises
         ------
         UsageError
-            For tensors that are not on a CPU, or neither float32 nor float64.
+            For tensors that are not on a CPU, or neither float32 nor float64, and a state of another type than x.
         DataError
-            For values that are not finite, and x of one dimension or of four.
+            For values that are not finite, and x or a state of another number of dimensions.
         """
         self._update_flat_weights()  # which torch's checks read
         names = [name for layer in self._all_weights for name in layer]
         weights = [getattr(self, name) for name in names]
-        reason = unfit(weights[0], "its parameters are") or unfit(
-            input if torch.is_tensor(input) else input.data, "x is"
-        )
-        if reason:
-            raise UsageError(f"rft.{type(self).__name__} cannot run: {reason}")
+        x = input.data if isinstance(input, PackedSequence) else input
+        self._refuse(unfit(weights[0], "its parameters are") or unfit(x, "x is", cast=_casts()))
         if isinstance(input, PackedSequence):
             return self._packed(input, hx, weights)
         if input.dim() not in (2, 3):
             raise DataError(f"x has {input.dim()} dimensions; expected [T, B, inputs], or [T, inputs] without a batch")
         single, first = input.dim() == 2, self.batch_first
+        if not single and input.size(0 if first else 1) == 0 < input.size(1 if first else 0):
+            return super().forward(input, hx)  # which computes nothing, in the forms that torch gives it
         x = _cast(input.unsqueeze(0 if first else 1) if single else input, weights[0])
-        if hx is not None and single:
-            hx = tuple(each.unsqueeze(1) for each in hx) if isinstance(hx, tuple) else hx.unsqueeze(1)
-        states = self._states(hx, x, x.size(0 if first else 1), None)
+        given = self._given(hx, x, 2 if single else 3)
+        if given is not None and single:
+            given = [each.unsqueeze(1) for each in given]
+        states = self._states(given, x, x.size(0 if first else 1), None)
         output, after = self._run(x.transpose(0, 1) if first else x, states, weights, None)
         output = output.transpose(0, 1) if first else output
         if single:
@@ -105,24 +107,45 @@ class Compiled(nn.RNNBase):
         data, sizes, order, back = given
         data = _cast(data, weights[0])
         counts, batch = sizes.numpy(), int(sizes[0])
-        if hx is not None:
-            hx = self.permute_hidden(hx, order)
-        states = self._states(hx, data, batch, sizes)
+        before = self._given(hx, data, 3)
+        if before is not None and order is not None:
+            before = [each.index_select(1, order) for each in before]
+        states = self._states(before, data, batch, sizes)
         running = np.arange(batch) < counts[:, None]
         rows = Rows(len(counts), batch, torch.from_numpy(np.flatnonzero(running)))
         output, after = self._run(rows.padded(data), states, weights, rows, Lengths.of(running.sum(0)))
         packed = PackedSequence(rows.packed(output), sizes, order, back)
         return packed, self.permute_hidden(self._state(after), back)
 
-    def _states(self, hx: Any, x: torch.Tensor, batch: int, sizes: Any) -> list[torch.Tensor]:
-        """Return h, or h and c, checked as torch checks them."""
-        pair = self.mode == "LSTM"
+    def _given(self, hx: Any, x: torch.Tensor, dimensions: int) -> list[torch.Tensor] | None:
+        """Return h, or h and c, of the caller; None where there are none."""
         if hx is None:
+            return None
+        pair = self.mode == "LSTM"
+        states = list(hx) if pair and isinstance(hx, tuple | list) else [hx]
+        if len(states) != 1 + pair or not all(map(torch.is_tensor, states)):
+            self._refuse(f"hx is {type(hx).__name__}; expected {'a pair of tensors (h, c)' if pair else 'a tensor'}")
+        for each in states:
+            if each.dim() != dimensions:
+                rows = "[rows, H], as x has no batch" if dimensions == 2 else "[rows, B, H]"
+                raise DataError(f"hx has {each.dim()} dimensions; expected {rows}")
+            self._refuse(unfit(each, "hx is", cast=_casts()))
+            if each.dtype != x.dtype and not _casts():
+                self._refuse(f"hx is {each.dtype} and x is {x.dtype}; expected the same type")
+        return [_cast(each, x) for each in states]
+
+    def _refuse(self, reason: str) -> None:
+        if reason:
+            raise UsageError(f"rft.{type(self).__name__} cannot run: {reason}")
+
+    def _states(self, given: list[torch.Tensor] | None, x: torch.Tensor, batch: int, sizes: Any) -> list[torch.Tensor]:
+        """Return h, or h and c, zeros where none are given, checked as torch checks them."""
+        if given is None:
             directions = 2 if self.bidirectional else 1
             zeros = x.new_zeros(self.num_layers * directions, batch, self.hidden_size)
-            hx = (zeros, zeros) if pair else zeros
-        self.check_forward_args(x, hx, sizes)
-        return [_cast(each, x) for each in (hx if pair else (hx,))]
+            given = [zeros] * (2 if self.mode == "LSTM" else 1)
+        self.check_forward_args(x, self._state(given), sizes)
+        return given
 
     def _state(self, after: Any) -> Any:
         return tuple(after) if self.mode == "LSTM" else after[0]
@@ -215,15 +238,19 @@ def reason_against(module: nn.RNNBase) -> str:
     return unfit(next(module.parameters()), "its parameters are")
 
 
-def unfit(tensor: torch.Tensor, what: str) -> str:
-    """Return why a tensor cannot be computed with here; "" where it can."""
+def unfit(tensor: torch.Tensor, what: str, *, cast: bool = False) -> str:
+    """Return why a tensor cannot be computed with here; "" where it can, `cast` to another type or as it is."""
     if tensor.device.type != "cpu":
         return f"{what} on {tensor.device}; expected a CPU, keep torch's module there"
-    if tensor.dtype not in TYPES and not torch.is_autocast_enabled("cpu"):
+    if tensor.dtype not in TYPES and not (cast and tensor.is_floating_point()):
         return f"{what} {tensor.dtype}; expected float32 or float64, as after module.float()"
     return ""
 
 
 def _cast(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """Return a tensor in the type of another one where autocast lets them differ."""
-    return tensor.to(like.dtype) if torch.is_autocast_enabled("cpu") else tensor
+    return tensor.to(like.dtype) if _casts() else tensor
+
+
+def _casts() -> bool:
+    return torch.is_autocast_enabled("cpu")

@@ -7,6 +7,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from rnnframe.plugin import DataError, UsageError
+from rnnframe_torch.trees import describe
 
 
 class Runner(nn.Module):
@@ -43,11 +44,23 @@ class Runner(nn.Module):
         for leaves in zip(*columns, strict=True):
             output, state = _pair(cell(pytree.tree_unflatten(list(leaves), x_form), state))
             outputs.append(output)
-        return pytree.tree_map(_stacked, *outputs), state
+        try:
+            return pytree.tree_map(_stacked, *outputs), state
+        except (RuntimeError, ValueError):
+            _check_alike(outputs)
+            raise
 
 
 def _stacked(*leaves: Any) -> Any:
     return torch.stack(leaves) if isinstance(leaves[0], torch.Tensor) else leaves[0]
+
+
+def _check_alike(outputs: list[Any]) -> None:
+    """Raise `DataError` where steps have outputs of different forms."""
+    first, *others = ([describe(leaf) for leaf in pytree.tree_leaves(each)] for each in outputs)
+    for other in others:
+        if other != first:
+            raise DataError(f"the cell returned outputs {other} in one step and {first} in another; expected one form")
 
 
 def _pair(returned: Any) -> Any:

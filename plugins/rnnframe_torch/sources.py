@@ -8,6 +8,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from rnnframe.plugin import DataError
+from rnnframe_torch.checks import check_block, refuse_gradients
 from rnnframe_torch.trees import Leaves, cut
 
 
@@ -90,9 +91,9 @@ class Tensors:
 
 
 def batch_of(leaves: Leaves) -> int:
-    """Return how many samples tensors [T, B, ...] hold; 1 for those without a second dimension."""
+    """Return how many samples tensors [T, B, ...] hold, at least 1; 1 for those without a second dimension."""
     first = next(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
-    return int(first.shape[1]) if first.ndim > 1 else 1
+    return max(1, int(first.shape[1])) if first.ndim > 1 else 1
 
 
 class Stream:
@@ -104,6 +105,7 @@ class Stream:
         self.batch, self.data_bytes = batch, 0
         self._pairs = iter(pairs)
         self._rest: Any = None
+        self._refuses_gradients = torch.is_grad_enabled()  # it is off where the blocks are read
         self._held: dict[int, Any] = {}
 
     def peek(self) -> Any:
@@ -114,6 +116,10 @@ class Stream:
                 return None
             if not isinstance(self._rest, tuple) or len(self._rest) != 2:
                 raise DataError(f"the stream yielded {type(self._rest).__name__}; expected pairs (x, y) of blocks")
+            check_block(*self._rest)
+            if self._refuses_gradients:
+                for tree, root in zip(self._rest, "xy", strict=True):
+                    refuse_gradients(tree, f"{root} of the stream", "there is none for a stream")
         return self._rest
 
     def deal(self, shards: int) -> list[Any]:

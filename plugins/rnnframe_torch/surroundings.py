@@ -1,10 +1,14 @@
 """The settings of torch that a chunk must find again when it is run again: random generators and autocast."""
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from torch import nn
+
+from rnnframe.plugin import UsageError
 
 
 def devices_of(tensors: Sequence[Any]) -> tuple[torch.device, ...]:
@@ -55,6 +59,39 @@ class Autocast:
                 torch.clear_autocast_cache()
                 stack.callback(torch.clear_autocast_cache)
             yield
+
+
+def untraced(function: Any) -> Any:
+    """Return a function that runs as it is where `torch.compile` reads its caller: the graph is cut there."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if torch.jit.is_tracing() or getattr(torch.compiler, "is_exporting", bool)():  # the latter came with torch 2.7
+            raise UsageError(f"{function.__qualname__} cannot be traced or exported; do that with torch's own modules")
+        if torch.compiler.is_compiling():
+            return torch.compiler.disable(function)(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return call
+
+
+class Modes:
+    """Which modules were in training mode, for chunks that run later: `eval()` may be called before the way back."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.training = [(each, each.training) for each in module.modules()]
+
+    @contextlib.contextmanager
+    def on(self) -> Iterator[None]:
+        """Run with these modes."""
+        others = [(each, then) for each, then in self.training if each.training != then]
+        for each, then in others:
+            each.training = then
+        try:
+            yield
+        finally:
+            for each, then in others:
+                each.training = not then
 
 
 @contextlib.contextmanager

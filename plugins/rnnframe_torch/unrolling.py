@@ -9,12 +9,14 @@ from torch.utils import _pytree as pytree
 from rnnframe import Engine, TwoPassRun
 from rnnframe.plugin import DataError, StateStore, UsageError
 from rnnframe_torch.cells import CellModel
+from rnnframe_torch.checks import refuse_gradients
 from rnnframe_torch.measuring import measured_model
 from rnnframe_torch.sources import Stream, Tensors, batch_of
-from rnnframe_torch.surroundings import draw_from, draws_restored
+from rnnframe_torch.surroundings import draw_from, draws_restored, untraced
 from rnnframe_torch.trees import Leaves, detached, is_float, wants
 
 
+@untraced
 def unroll(
     cell: Callable[..., Any],
     x: Any,
@@ -57,7 +59,6 @@ def unroll(
         For a cell that returns something else.
     """
     model, leaves, start = measured_model(cell, None, x, state, None, whole_chunks, extra)
-    trained = torch.is_grad_enabled() and any(map(wants, [*leaves, *pytree.tree_leaves(state), *model.trained]))
     model.source = source = Tensors(detached(leaves), batch_of(leaves))
     run = _run(model, store, chunk)
     steps = source.steps or 0
@@ -68,10 +69,9 @@ def unroll(
         for leaf in model.measured.outputs
     ]
     source.out = rooms
-    if trained:
-        results = _Unroll.apply(run, start, len(leaves), *leaves, *pytree.tree_leaves(state), *model.trained)
-    else:
-        results = (*rooms, *_ended(run, run.forward_alone(start)))
+    tensors = [*leaves, *pytree.tree_leaves(state), *model.trained]
+    goes_back = torch.is_grad_enabled() and any(map(wants, tensors))
+    results = _Unroll.apply(run, start, len(leaves), goes_back, *tensors)
     count = len(rooms)
     return (
         pytree.tree_unflatten(list(results[:count]), model.measured.output_form),
@@ -79,6 +79,7 @@ def unroll(
     )
 
 
+@untraced
 def unroll_loss(
     cell: Callable[..., Any],
     x: Any,
@@ -117,6 +118,8 @@ def unroll_loss(
         For a loss that is not a sum over steps.
     """
     first_x, first_y, stream = x, y, None
+    if torch.is_grad_enabled():
+        refuse_gradients(y, "y", "unroll_loss gives none for targets")
     if y is None:
         stream = Stream(x, 1)
         if (pair := stream.peek()) is None:
@@ -162,7 +165,9 @@ class _Unroll(torch.autograd.Function):
     """The one node of `unroll` in the caller's graph."""
 
     @staticmethod
-    def forward(ctx: Any, run: Any, start: Leaves, inputs: int, *tensors: Any) -> tuple[Any, ...]:
+    def forward(ctx: Any, run: Any, start: Leaves, inputs: int, goes_back: bool, *tensors: Any) -> tuple[Any, ...]:
+        if not goes_back:
+            return (*run.source.out, *_ended(run, run.forward_alone(start)))
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*(each for each in tensors if isinstance(each, torch.Tensor)))
         ctx.draws = run.memory.state.draws
@@ -193,7 +198,7 @@ class _Unroll(torch.autograd.Function):
             run.back(list(slopes[ctx.outputs :]))
         memory, dx = run.memory, source.dx
         source.dout, source.dx = None, []
-        return (None, None, None, *dx, *memory.dstate.leaves, *memory.gradients.leaves)
+        return (None, None, None, None, *dx, *memory.dstate.leaves, *memory.gradients.leaves)
 
 
 class _Loss(torch.autograd.Function):

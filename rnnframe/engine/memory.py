@@ -12,6 +12,7 @@ from rnnframe.arrays import Array
 from rnnframe.contracts.medium import SnapshotLayout, Snapshots
 from rnnframe.contracts.model import ChunkModel, ChunkTape, Values
 from rnnframe.data.staging import Staging
+from rnnframe.engine.checked_snapshots import CheckedSnapshots
 from rnnframe.engine.plan import STATES, Plan
 from rnnframe.engine.ring import Ring
 from rnnframe.engine.snapshots import SnapshotSlots
@@ -152,7 +153,10 @@ def _open_medium(model: Model, plan: Plan) -> Snapshots | None:
     slots = plan.simulation.far_snapshots if plan.simulation.bounded else None
     new_state = partial(model.new_state, plan.batch)
     nbytes = new_state().nbytes
-    return medium.open(SnapshotLayout(slots=slots, state_bytes=nbytes, new_state=new_state)) if nbytes else None
+    if not nbytes:
+        return None
+    opened = medium.open(SnapshotLayout(slots=slots, state_bytes=nbytes, new_state=new_state))
+    return CheckedSnapshots(medium.name, opened) if medium.exact else opened
 
 
 def stage_memories(parts: Sequence[Model], plans: Sequence[Plan], describe: Describe) -> list[list[Memory]]:

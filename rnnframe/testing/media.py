@@ -4,6 +4,7 @@ import gc
 import os
 import random
 import tracemalloc
+import zlib
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from rnnframe.testing.tables import expect_close, expect_same_bits
 LARGE = {"layer0.h": (64, 1024)}
 SLOTS = 6
 ACTIONS = 300
+REWRITES = 24
 MANY = 150  # slots, where no bound is known
 SPECIAL = (0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, -1e-40, 1.0)
 SMALL = 128 * 1024  # bytes of objects
@@ -63,6 +65,29 @@ class MediumTests(MediumSuite):
                 opened.load(0, state)
                 self.compare(state, wanted)
                 state.flat.fill(np.nan)
+
+    def test_a_slot_that_is_used_again_gives_back_nothing_older(self) -> None:
+        """One place is written, freed and written again with states that differ in one value: each comes back whole."""
+        with self.opened(2, "float32", LARGE) as (opened, new):
+            state, before, found = filled(new(), 1), filled(new(), 1), new()
+            numbers = dict[int, int]()  # by checksum
+            for number in range(REWRITES):
+                before.copy_from(state)
+                state.flat[(0, state.flat.size // 2, -1)[number % 3]] = number + 1
+                self.save(opened, 0, state)
+                opened.save(1, before)  # what was in the place is near at hand
+                found.flat.fill(np.nan)
+                opened.load(0, found)
+                older = numbers.get(checksum(found))
+                if older is not None:
+                    fail(f"slot 0 gives back what was saved there {number - older} times before, of {number + 1}")
+                self.compare(found, state)
+                numbers[checksum(state)] = number
+                if number % 4 == 3:
+                    opened.clear()
+                else:
+                    opened.drop(0)
+                    opened.drop(1)
 
     def test_every_bit_comes_back_of_values_that_are_no_usual_numbers(self) -> None:
         """Zeros with a sign, infinities, NaN and the smallest numbers are kept as they are."""
@@ -165,6 +190,11 @@ class MediumTests(MediumSuite):
                         expect_same_bits(what, found.gradients[name], value, titles)
                     else:
                         expect_close(what, found.gradients[name], value, self.tolerance, titles)
+
+
+def checksum(state: Vector) -> int:
+    """Return what tells the contents of a state from others."""
+    return zlib.crc32(state.flat.view(np.uint8).data)
 
 
 def check_medium(medium: Medium | str) -> CheckReport:

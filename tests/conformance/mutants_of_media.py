@@ -3,7 +3,7 @@
 import test_media_conform as sound
 from mutation import Mutant
 
-BACK, COPY, RAM = "states come back", "saved state is a copy", "no more ram"
+BACK, COPY, RAM, OLD = "states come back", "saved state is a copy", "no more ram", "nothing older"
 
 
 def disk(fault, old, new, caught_by):
@@ -33,6 +33,19 @@ MUTANTS = [
         "        if not self._free:\n",
         "        self.__dict__.setdefault('copies', []).append(state.flat.copy())\n        if not self._free:\n",
         RAM,
+    ),
+    disk(
+        "what begins like the state before is not written",
+        "        self._view(self._places[slot])[:] =",
+        "        if self._view(self._places[slot]).view(state.flat.dtype)[0] != state.flat[0]:\n"
+        "            self._view(self._places[slot])[:] =",
+        OLD,
+    ),
+    disk(
+        "pages behind the first stay as they were",
+        "self._view(self._places[slot])[:] = state.flat.view(np.uint8)",
+        "self._view(self._places[slot])[: 1 << 12] = state.flat.view(np.uint8)[: 1 << 12]",
+        OLD,
     ),
     disk("no room without a bound", "            self._grow(GROWTH)\n", "            pass\n", "without a bound"),
     float16("exactness is claimed", "exact: ClassVar[bool] = False", "exact: ClassVar[bool] = True", BACK),

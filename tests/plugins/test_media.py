@@ -5,15 +5,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rnnframe as rf
-from rnnframe.errors import OptionError, ScheduleError
+from rnnframe.errors import OptionError, PluginError, ScheduleError
 from rnnframe.plugin import Medium, SnapshotLayout, Snapshots
 from rnnframe.schedules import Drop, Save
+from rnnframe.testing import check_medium
 
 MEDIA = ["disk", "blosc2", "blosc2:level=9", "float16"]
 SHAPES = {"layer0.h": (3, 5), "layer0.c": (3, 7)}
@@ -196,3 +198,68 @@ def test_a_store_that_saves_far_without_a_medium_is_refused():
 
     with pytest.raises(ScheduleError, match="store 'far' saves states far away and has no medium to hold them"):
         engine(Far()).gradients(*batch())
+
+
+@attrs.frozen(kw_only=True)
+class Old(Medium):
+    """Gives back the state before the last one in a place that was used `after` times."""
+
+    name = "old"
+    after: int = 3
+
+    def ram_bytes(self, state_bytes):
+        return 2 * state_bytes
+
+    def open(self, layout):
+        return OldSnapshots(self.after)
+
+
+class OldSnapshots:
+    nbytes = 0
+
+    def __init__(self, after):
+        self.after, self.used, self.free, self.held = after, {}, [], {}
+
+    def save(self, slot, state):
+        self.held[slot] = place = self.free.pop() if self.free else len(self.used)
+        self.used.setdefault(place, []).append(state.flat.copy())
+
+    def load(self, slot, state):
+        kept = self.used[self.held[slot]]
+        state.flat[:] = kept[-1 - (len(kept) > self.after)]
+
+    def drop(self, slot):
+        self.free.append(self.held.pop(slot))
+
+    def clear(self):
+        self.free, self.held = list(self.used), {}
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_medium_that_gives_back_old_bytes_is_told_and_never_trained_on(shards):
+    x, y = batch()
+    sound = engine("full-history", shards=shards)
+    running = engine(attrs.evolve(rf.store("checkpoint"), medium=Old()), shards=shards)
+    for n in range(3):  # until a place is used the fourth time, all is well
+        expected = sound.gradients((n + 1) * x, y).gradients
+        assert running.gradients((n + 1) * x, y).gradients.flat.tobytes() == expected.flat.tobytes()
+    with pytest.raises(PluginError, match="medium 'old' gave back other bytes than it was given") as told:
+        running.gradients(4 * x, y)
+    assert "\n" not in str(told.value)
+    assert check_medium(Old()).failed
+
+
+def test_a_flipped_bit_in_a_snapshot_is_told():
+    class Flipped(Old):
+        name = "flipped"
+
+        def open(self, layout):
+            class Snapshots(OldSnapshots):
+                def load(self, slot, state):
+                    super().load(slot, state)
+                    state.flat.view("u1")[len(state.flat) // 2] ^= 1
+
+            return Snapshots(10**9)
+
+    with pytest.raises(PluginError, match="other bytes"):
+        engine(attrs.evolve(rf.store("checkpoint"), medium=Flipped())).gradients(*batch())

@@ -52,3 +52,4 @@ def everything_compiled():
         for twin in [head, *(kernels.twin(registry.cell(cell), dtype) for cell in kernels.cells())]:
             if not kernels.is_ready(twin, dtype):
                 kernels.prepare(twin, dtype)
+            kernels.prepare_step(twin, dtype)

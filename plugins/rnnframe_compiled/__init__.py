@@ -86,6 +86,10 @@ class Compiled(Kernels):
         """Compile what a twin is made of, or load it."""
         _compiled().warm.warm_up(twin, dtype)
 
+    def prepare_step(self, twin: Layer | Head, dtype: np.dtype[Any]) -> None:
+        """Compile what a twin's step in a stream is made of, or load it."""
+        _compiled().warm.warm_up_steps(twin, dtype)
+
     def place(self) -> str:
         """Return the folder that code is kept in."""
         from rnnframe_compiled.place import place

@@ -2,13 +2,12 @@
 
 from typing import Any, NamedTuple
 
-from numba import njit
-
 from rnnframe.plugin import Array
 from rnnframe_compiled import functions
 from rnnframe_compiled.gradients import add_block_gradients
 from rnnframe_compiled.groups import Gradients, Inputs, Matrix, Product
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
+from rnnframe_compiled.making import kernel, part
 from rnnframe_compiled.pairs import operand, words_for
 from rnnframe_compiled.products import add_values, copy, multiply, multiply_both
 
@@ -53,7 +52,7 @@ def reverse_relu(h: Any, dh: Any) -> Any:
     return dh * h.above_zero()
 
 
-@njit(nogil=True, cache=True)
+@part
 def activate(unit: Any, kind: int, n: int, place: tuple[int]) -> None:
     """Replace a vector of sums by its activation; `kind` is the number of the activation."""
     if kind == 0:
@@ -64,7 +63,7 @@ def activate(unit: Any, kind: int, n: int, place: tuple[int]) -> None:
         relu(unit, n, place, place)
 
 
-@njit(nogil=True, cache=True)
+@part
 def reverse_activation(unit: Any, kind: int, n: int, given: tuple[int, int], made: tuple[int]) -> None:
     """Write the gradient of a vector of sums, from h and the gradient of h."""
     if kind == 0:
@@ -77,7 +76,7 @@ def reverse_activation(unit: Any, kind: int, n: int, given: tuple[int, int], mad
         copy(unit, n, (given[1],), made)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def forward(unit: Any, kind: int, inputs: Inputs, packed: Packed, h: Array, left: Array) -> None:
     """Run the block: write h [L + 1, B, H] from its row 1 on; `kind` is the number of the activation."""
     inputs, packed = Inputs(*inputs), Packed(*packed)
@@ -100,7 +99,7 @@ def forward(unit: Any, kind: int, inputs: Inputs, packed: Packed, h: Array, left
             activate(unit, kind, n, (place,))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def backward(
     unit: Any,
     kind: int,

@@ -7,12 +7,12 @@ The formulas are those of `rnnframe_cells.gated_linear`, on lanes. a = exp(-u) w
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from rnnframe.plugin import Array
 from rnnframe_compiled.functions import exp, sigmoid, tanh
 from rnnframe_compiled.groups import Inputs
 from rnnframe_compiled.lanes import BYTES, Lanes, address_of, bytes_of, lanewise
+from rnnframe_compiled.making import kernel
 from rnnframe_compiled.sums import Gradients, add_sums_gradients, write_sums
 
 
@@ -77,7 +77,7 @@ def reverse_step(r: Any, i: Any, fading: Any, x: Any, h_old: Any, dh: Any, carri
     return du * fading * (r * (1.0 - r)), taken * x * (i * (1.0 - i)), taken * i, d * a, du.fma(r, dfading)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def forward(unit: Any, x: int, inputs: Inputs, packed: Packed, tape: Tape) -> None:
     """Run the block: write the gates, and h from its row 1 on; x [L, B, H] is at an address."""
     packed, tape = Packed(*packed), Tape(*tape)
@@ -92,7 +92,7 @@ def forward(unit: Any, x: int, inputs: Inputs, packed: Packed, tape: Tape) -> No
             step(unit, H - j, (q, q + H * z, fading + j * z, x + here, at_h + here), (q, q + H * z, after))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def rebuild(unit: Any, x: int, packed: Packed, tape: Tape) -> None:
     """Make h again from the gates, x and the h before the block."""
     packed, tape = Packed(*packed), Tape(*tape)
@@ -106,7 +106,7 @@ def rebuild(unit: Any, x: int, packed: Packed, tape: Tape) -> None:
             again(unit, H - j, (q, q + H * z, fading + j * z, x + here, at_h + here), (after,))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def backward(
     unit: Any,
     x: int,

@@ -3,11 +3,11 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from rnnframe.plugin import Array
 from rnnframe_compiled.groups import Gradients, Inputs, Matrix, Panel, Steps, Targets
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
+from rnnframe_compiled.making import kernel, part
 from rnnframe_compiled.packing import pack_transposed
 from rnnframe_compiled.pairs import copy_term, operand, paired, words_for
 from rnnframe_compiled.products import add_values, copy, multiply, multiply_panel
@@ -29,7 +29,7 @@ BAND = 192
 """Rows of dL/dx that meet a part of Uᵀ in turn: see DEPTH."""
 
 
-@njit(nogil=True, cache=True)
+@part
 def gather(unit: Any, x: Steps, start: int, count: int, target: int) -> None:
     """Write the rows [start, start + count) of x, all its steps' samples in turn, one behind the other."""
     z = bytes_of(unit)
@@ -48,7 +48,7 @@ def gather(unit: Any, x: Steps, start: int, count: int, target: int) -> None:
         row = stop
 
 
-@njit(nogil=True, cache=True)
+@part
 def pair_columns(unit: Any, rows: int, width: int, source: int, target: int) -> tuple[int, int]:
     """Return the left matrix of a product whose terms are these rows, [rows, width] without gaps, and their stride.
 
@@ -65,13 +65,13 @@ def pair_columns(unit: Any, rows: int, width: int, source: int, target: int) -> 
     return target, stride
 
 
-@njit(nogil=True, cache=True)
+@part
 def room_for_columns(unit: Any, width: int) -> int:
     """Return the bytes that `pair_columns` needs for TERMS rows; 0 where terms are not paired."""
     return TERMS // 2 * -(-width // (BYTES // bytes_of(unit))) * BYTES if paired(unit) else 0
 
 
-@njit(nogil=True, cache=True)
+@part
 def add_gradients(unit: Any, x: Steps, h: Matrix, dz: Matrix, to: Targets, work: Array) -> None:
     """Add xᵀ·dz to the gradient of U, hᵀ·dz to that of W and the column sums of dz to that of b.
 
@@ -124,10 +124,10 @@ def add_gradients(unit: Any, x: Steps, h: Matrix, dz: Matrix, to: Targets, work:
                 multiply_panel(unit, steps, I, 1, x_stride, right, (c, to.stride, L), c, to.stride)
             if to.b and not paired(unit):
                 c = to.b + p * BYTES
-                multiply_panel(unit, one, 1, 0, 0, right, (c, to.stride, L), c, to.stride)
+                multiply_panel(unit, one, np.intp(1), 1, np.intp(0), right, (c, to.stride, L), c, to.stride)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def input_gradient(unit: Any, d: Array, columns: int, U: Array, dx: Array, work: Array) -> None:
     """dx [L, B, I] = the first columns of d [L, B, width] · Uᵀ, of U [I, columns].
 
@@ -143,11 +143,11 @@ def input_gradient(unit: Any, d: Array, columns: int, U: Array, dx: Array, work:
         pack_transposed(unit, U, k, terms, room)
         for r in range(0, rows, BAND):
             here = address_of(dx) + r * I * z
-            part = Matrix(address_of(d) + (r * width + k) * z, min(BAND, rows - r), terms, width)
-            multiply(unit, part, address_of(room), I, (here, I, V) if k else (address_of(work), 0, 0), here)
+            band = Matrix(address_of(d) + (r * width + k) * z, min(BAND, rows - r), terms, width)
+            multiply(unit, band, address_of(room), I, (here, I, V) if k else (address_of(work), 0, 0), here)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def input_gradient_of_pairs(unit: Any, d: Array, columns: int, PUT: Array, dx: Array, work: Array, left: Array) -> None:
     """Do what `input_gradient` does where terms are paired; Uᵀ is packed by `pack_transposed`, `left` is room for d."""
     L, B, I = dx.shape
@@ -157,7 +157,7 @@ def input_gradient_of_pairs(unit: Any, d: Array, columns: int, PUT: Array, dx: A
     multiply(unit, Matrix(at_d, L * B, terms, terms), address_of(PUT), I, zeros, address_of(dx))
 
 
-@njit(nogil=True, cache=True)
+@part
 def add_looked_up(unit: Any, numbers: Array, dz: Matrix, dU: int, stride: int) -> None:
     """Add each row of dz to the row of dU that was looked up, in the order of the rows; rows of dU are `stride` apart.
 
@@ -169,7 +169,7 @@ def add_looked_up(unit: Any, numbers: Array, dz: Matrix, dU: int, stride: int) -
         add_values(unit, dz.width, source, target)
 
 
-@njit(nogil=True, cache=True)
+@part
 def add_block_gradients(unit: Any, inputs: Inputs, h: Array, dz: Array, gradients: Gradients, work: Array) -> None:
     """Add to the gradients of U, W and b, whose columns are those of dz [L, B, gates·H]; h [L + 1, B, H]."""
     L, B, width = dz.shape

@@ -2,13 +2,12 @@
 
 from typing import Any, NamedTuple
 
-from numba import njit
-
 from rnnframe.plugin import Array
 from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.gradients import add_gradients, add_looked_up
 from rnnframe_compiled.groups import Inputs, Matrix, Steps, Targets
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
+from rnnframe_compiled.making import kernel
 from rnnframe_compiled.moves import expect_read, expect_write
 from rnnframe_compiled.pairs import operand, paired, words_for
 from rnnframe_compiled.products import ROWS4, add_gates, add_values, copy, copy_gates, multiply
@@ -81,7 +80,7 @@ def reverse_step(r: Any, z: Any, n: Any, q: Any, h_old: Any, dh: Any) -> Any:
     return d_n * q * (r * (1.0 - r)), d_z, d_n * r, d_n, dh * z
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, work: Array, left: Array) -> None:
     """Run the block: write the gates, q, and h from its row 1 on."""
     inputs, packed, tape = Inputs(*inputs), Packed(*packed), Tape(*tape)
@@ -137,7 +136,7 @@ def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, work: Array, 
                     )
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def activate(unit: Any, gates: Array, q: Array) -> None:
     """Make gates [L, B, 3H] of their sums and q [L, B, H], in place."""
     z = bytes_of(unit)
@@ -153,7 +152,7 @@ def activate(unit: Any, gates: Array, q: Array) -> None:
             )
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def rebuild(unit: Any, gates: Array, h: Array) -> None:
     """Make h [L + 1, B, H] again from the gates [L, B, 3H] and its row 0."""
     z = bytes_of(unit)
@@ -165,7 +164,7 @@ def rebuild(unit: Any, gates: Array, h: Array) -> None:
             remember(unit, H - j, (g + H * z, g + 2 * H * z, here), (here + B * H * z,))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def backward(
     unit: Any,
     inputs: Inputs,
@@ -226,7 +225,7 @@ def backward(
         add_looked_up(unit, inputs.numbers, n, u_n, 3 * H)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def put_in_front(unit: Any, d: Array) -> None:
     """Write the gradients of n's sums over those of q's, behind which they are, in d [L, B, 4H]: x meets n, not q."""
     z = bytes_of(unit)

@@ -2,13 +2,12 @@
 
 from typing import Any, NamedTuple
 
-from numba import njit
-
 from rnnframe.plugin import Array
 from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.gradients import add_gradients, add_looked_up
 from rnnframe_compiled.groups import Gradients, Inputs, Matrix, Product, Steps, Targets
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
+from rnnframe_compiled.making import kernel
 from rnnframe_compiled.pairs import operand, paired, words_for
 from rnnframe_compiled.products import add, add_values, multiply, multiply_both
 
@@ -75,7 +74,7 @@ def reverse_reset(r: Any, h_old: Any, ds: Any, dh: Any) -> Any:
     return ds * h_old * (r * (1.0 - r)), ds.fma(r, dh), r * h_old
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, reset: Array, left: Array) -> None:
     """Run the block: write the gates, and h from its row 1 on; the first step of `reset` [L, B, H] holds r h."""
     inputs, packed, tape = Inputs(*inputs), Packed(*packed), Tape(*tape)
@@ -118,7 +117,7 @@ def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, reset: Array,
                 step(unit, H - j, (c, a + H * z, before + here), (c, before + here + B * H * z))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def backward(
     unit: Any,
     inputs: Inputs,

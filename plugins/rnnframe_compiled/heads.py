@@ -6,13 +6,13 @@ from typing import Any, ClassVar, NamedTuple
 
 import attrs
 import numpy as np
-from numba import njit
 
 from rnnframe.plugin import Array, Arrays, Loss, Readout, Sizes, Vector, rows
 from rnnframe_compiled import loss_from, readout_from
 from rnnframe_compiled.gradients import TERMS, add_gradients
 from rnnframe_compiled.groups import Matrix, Steps, Targets, taker
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
+from rnnframe_compiled.making import kernel
 from rnnframe_compiled.packing import lanes, pack_columns, pack_transposed, pair_rows, vectors_for
 from rnnframe_compiled.pairs import operand, words_for
 from rnnframe_compiled.products import multiply
@@ -32,7 +32,7 @@ class Gradients(NamedTuple):
 _gradients = taker(Gradients)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def readout(unit: Any, h: Array, PV: Array, c: Array, o: Array, left: Array) -> None:
     """o [rows, outputs] = h [rows, H] · V [H, outputs] + c [outputs]; PV is V packed by `pack_columns`.
 
@@ -44,7 +44,7 @@ def readout(unit: Any, h: Array, PV: Array, c: Array, o: Array, left: Array) -> 
     multiply(unit, Matrix(at_h, len(o), terms, terms), address_of(PV), width, bias, address_of(o))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def reverse(
     unit: Any, h: Array, do: Array, PVT: Array, dh: Array, work: Array, left: Array, gradients: Gradients
 ) -> None:
@@ -183,4 +183,3 @@ def warm_up_head(dtype: np.dtype[Any], precision: str | None = None) -> None:
     o = affine.forward(weights, h, scratch)
     affine.backward(weights, h, o, np.zeros_like(h), gradients, scratch)
     cross_entropy(dtype.type(1), np.zeros((1, 2), dtype), np.zeros(1, np.int64))
-    probabilities(dtype.type(1), np.zeros((1, 2), dtype))

@@ -5,12 +5,11 @@ The formulas are those of `rnnframe_cells.independent`, on lanes.
 
 from typing import Any, NamedTuple
 
-from numba import njit
-
 from rnnframe.plugin import Array
 from rnnframe_compiled.elman import activate, reverse_activation
 from rnnframe_compiled.groups import Inputs
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
+from rnnframe_compiled.making import kernel
 from rnnframe_compiled.products import add
 from rnnframe_compiled.sums import add_sums_gradients, write_sums
 
@@ -50,7 +49,7 @@ def pass_back(dz: Any, w: Any, h_old: Any, dw: Any) -> Any:
     return dz * w, dz.fma(h_old, dw)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def forward(unit: Any, kind: int, inputs: Inputs, packed: Packed, h: Array) -> None:
     """Run the block: write h [L + 1, B, H] from its row 1 on; `kind` is the number of the activation."""
     packed = Packed(*packed)
@@ -66,7 +65,7 @@ def forward(unit: Any, kind: int, inputs: Inputs, packed: Packed, h: Array) -> N
             activate(unit, kind, n, place)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def backward(
     unit: Any,
     kind: int,

@@ -1,7 +1,9 @@
 """Which parts of a stream's step run in one compiled call, and the table that tells it where everything is."""
 
 import functools
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,8 @@ import numpy as np
 from rnnframe.plugin import AdvanceStep, Array, InputStep, LayerStep, PredictionStep, ReadoutStep, StepPart
 from rnnframe_compiled import steps
 from rnnframe_compiled.heads import CompiledAffine, CompiledSoftmax
+from rnnframe_compiled.place import place
+from rnnframe_compiled.softmax import probabilities
 from rnnframe_compiled.steps import FIELDS, address_of_step, code_of_run
 from rnnframe_compiled.twins import Twin
 
@@ -40,11 +44,27 @@ def joined(parts: Sequence[StepPart]) -> Callable[[], object] | None:
         rows += of_part
     table = np.zeros((len(rows), FIELDS), np.int64)
     dtype = next(filter(None, map(_dtype, parts)), np.dtype(np.float32))
-    for n, (step, *fields) in enumerate(rows):
-        table[n, 0] = address_of_step(step, str(dtype))
-        table[n, 1 : 1 + len(fields)] = fields
-    unit = dtype.type(1)
-    return functools.partial(code_of_run(unit, table), unit, table)
+    with _told([step for step, *_ in rows], dtype):
+        for n, (step, *fields) in enumerate(rows):
+            table[n, 0] = address_of_step(step, str(dtype))
+            table[n, 1 : 1 + len(fields)] = fields
+        unit = dtype.type(1)
+        return functools.partial(code_of_run(unit, table), unit, table)
+
+
+@contextmanager
+def _told(needed: Sequence[Callable[..., int]], dtype: np.dtype[Any], *, quietly: bool = False) -> Iterator[None]:
+    """Say on stderr that steps are compiled, where that was not done before, and keep it on record."""
+    found = place()
+    notes = [found.note(f"{step.__name__}-{dtype}") for step in needed] if found is not None else []
+    missing = not all(note.exists() for note in notes)
+    if missing and not quietly:
+        print(f"rnnframe: compiling single steps for {dtype}, once on this machine ...", file=sys.stderr, flush=True)
+    yield
+    if missing:
+        with suppress(OSError):  # a full disk: the next process compiles again
+            for note in notes:
+                note.touch()
 
 
 def _dtype(part: StepPart) -> np.dtype[Any] | None:
@@ -109,9 +129,11 @@ def _at(array: Array) -> int:
 
 def warm_up_step(name: str, dtype: np.dtype[Any]) -> None:
     """Make the code ready of a step of twins of a class, or of a head, and of what goes around it."""
-    of_head = (steps.readout_step, steps.softmax_step)
-    for step in (STEPS[name],) if name in STEPS else of_head:
-        address_of_step(step, str(dtype))
-    for step in (steps.finite_step, steps.known_step, steps.move_step):
-        address_of_step(step, str(dtype))
-    code_of_run(dtype.type(1), np.zeros((0, FIELDS), np.int64))
+    own = (STEPS[name],) if name in STEPS else (steps.readout_step, steps.softmax_step)
+    needed = (*own, steps.finite_step, steps.known_step, steps.move_step)
+    with _told(needed, dtype, quietly=True):
+        if name not in STEPS:
+            probabilities(dtype.type(1), np.zeros((1, 2), dtype))
+        for step in needed:
+            address_of_step(step, str(dtype))
+        code_of_run(dtype.type(1), np.zeros((0, FIELDS), np.int64))

@@ -12,10 +12,10 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import njit
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from rnnframe_compiled.making import part
 from rnnframe_compiled.processor import X86, has
 
 BYTES = 64 if has("avx512f") else 32 if has("avx") else 16
@@ -199,7 +199,7 @@ def bytes_of(typingctx: Any, unit: Any) -> Any:
     return types.intp(unit), emit
 
 
-@njit(nogil=True, cache=True)
+@part
 def address_of(array: Any) -> Any:
     """Return the address of an array's first value, as a signed number: numba adds no unsigned to a signed one."""
     return np.intp(array.ctypes.data)

@@ -6,12 +6,12 @@ The formulas are those of `rnnframe_cells.linear`, on lanes.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from rnnframe.plugin import Array
 from rnnframe_compiled.functions import sigmoid
 from rnnframe_compiled.groups import Inputs
 from rnnframe_compiled.lanes import BYTES, Lanes, address_of, bytes_of, lanewise
+from rnnframe_compiled.making import kernel
 from rnnframe_compiled.sums import Gradients, add_sums_gradients, write_sums
 
 GRU, LSTM = 2, 3
@@ -102,7 +102,7 @@ def lstm_reverse(f: Any, i: Any, v: Any, h_old: Any, dh: Any, carried: Any) -> A
     return of_share * (f - 1.0), of_share * (1.0 - i), taken * _slope(v, g), d * kept
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def forward(unit: Any, count: int, inputs: Inputs, packed: Packed, tape: Tape) -> None:
     """Run the block of a cell with `count` gates: write the gates, and h from its row 1 on."""
     packed, tape = Packed(*packed), Tape(*tape)
@@ -121,7 +121,7 @@ def forward(unit: Any, count: int, inputs: Inputs, packed: Packed, tape: Tape) -
                 lstm_step(unit, H - j, (*three, before), (*three, after))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def rebuild(unit: Any, count: int, tape: Tape) -> None:
     """Make h again from the gates and the h before the block."""
     tape = Tape(*tape)
@@ -138,7 +138,7 @@ def rebuild(unit: Any, count: int, tape: Tape) -> None:
                 lstm_again(unit, H - j, (q, q + H * z, q + 2 * H * z, before), (after,))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def backward(
     unit: Any, count: int, inputs: Inputs, tape: Tape, dh: Array, dstate: Array, scratch: Scratch, gradients: Gradients
 ) -> None:

@@ -5,12 +5,11 @@ The formulas are those of `rnnframe_cells.lru`, on lanes; complex numbers have t
 
 from typing import Any, NamedTuple
 
-from numba import njit
-
 from rnnframe.plugin import Array
 from rnnframe_compiled.gradients import add_gradients
 from rnnframe_compiled.groups import Inputs, Matrix, Steps, Targets
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
+from rnnframe_compiled.making import kernel
 from rnnframe_compiled.products import multiply
 from rnnframe_compiled.sums import add_sums_gradients, write_sums
 
@@ -70,7 +69,7 @@ def reverse_step(
     )
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape) -> None:
     """Run the block: write s from its row 1 on, and y."""
     packed, tape = Packed(*packed), Tape(*tape)
@@ -87,7 +86,7 @@ def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape) -> None:
     read(unit, packed, tape)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def read(unit: Any, packed: Packed, tape: Tape) -> None:
     """Write y = s C + b."""
     packed, tape = Packed(*packed), Tape(*tape)
@@ -97,7 +96,7 @@ def read(unit: Any, packed: Packed, tape: Tape) -> None:
     multiply(unit, s, address_of(packed.PC), units, bias, address_of(tape.y))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def backward(
     unit: Any,
     inputs: Inputs,

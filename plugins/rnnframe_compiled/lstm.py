@@ -5,13 +5,12 @@ The formulas are those of `rnnframe_cells.lstm`, on lanes.
 
 from typing import Any, NamedTuple
 
-from numba import njit
-
 from rnnframe.plugin import Array
 from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.gradients import add_block_gradients
 from rnnframe_compiled.groups import Gradients, Inputs, Matrix
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
+from rnnframe_compiled.making import kernel
 from rnnframe_compiled.moves import expect_read, expect_write
 from rnnframe_compiled.pairs import operand, words_for
 from rnnframe_compiled.products import (
@@ -88,7 +87,7 @@ def reverse_step(i: Any, f: Any, g: Any, o: Any, c: Any, c_old: Any, dh: Any, dc
     return dz_i, dz_f, dz_g, dz_o, dc * f
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def forward(unit: Any, start: int, inputs: Inputs, packed: Packed, tape: Tape, work: Array, left: Array) -> None:
     """Run the block, whose first step is number `start`: write the gates, and c and h from their row 1 on."""
     inputs, packed, tape = Inputs(*inputs), Packed(*packed), Tape(*tape)
@@ -153,7 +152,7 @@ def gates_of(z_i: Any, z_f: Any, z_g: Any, z_o: Any) -> Any:
     return sigmoid(z_i), sigmoid(z_f), tanh(z_g), sigmoid(z_o)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def activate(unit: Any, gates: Array) -> None:
     """Make gates [L, B, 4H] of their sums, in place."""
     z = bytes_of(unit)
@@ -166,7 +165,7 @@ def activate(unit: Any, gates: Array) -> None:
             gates_of(unit, H - j, four, four)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def rebuild(unit: Any, tape: Tape) -> None:
     """Make c and h again from the gates and the c before the block."""
     gates, c, h = Tape(*tape)
@@ -184,7 +183,7 @@ def rebuild(unit: Any, tape: Tape) -> None:
             )
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def backward(
     unit: Any,
     inputs: Inputs,

@@ -6,13 +6,12 @@ computed, and so each step is a product, a pass over its rows, and a product aga
 
 from typing import Any, NamedTuple
 
-from numba import njit
-
 from rnnframe.plugin import Array
 from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.gradients import add_gradients
 from rnnframe_compiled.groups import Inputs, Matrix, Steps, Targets
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
+from rnnframe_compiled.making import kernel, part
 from rnnframe_compiled.norms import moments, reach, scaled, taken_back, taken_back_with_bias
 from rnnframe_compiled.products import add_values, copy, multiply
 from rnnframe_compiled.rowwise import rowwise
@@ -199,7 +198,7 @@ def _reversed(i: Any, f: Any, g: Any, c_old: Any, dc: Any) -> Any:
     return dc * g * (i * (1.0 - i)), dc * c_old * (f * (1.0 - f)), dc * i * (1.0 - g * g), dc * f
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, scratch: Scratch) -> None:
     """Run the block: write the gates, and c and h from their row 1 on."""
     packed, tape, scratch = Packed(*packed), Tape(*tape), Scratch(*scratch)
@@ -236,7 +235,7 @@ def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, scratch: Scra
             multiply(unit, left, address_of(packed.PP), R, zeros, at_h + (t + 1) * B * R * z)
 
 
-@njit(nogil=True, cache=True)
+@part
 def show_row(unit: Any, H: int, normed: bool, o: int, c: int, scales: int, made: int) -> None:
     """Write o ∘ tanh of c, or of c normalized, of a row; all at addresses."""
     if normed:
@@ -247,7 +246,7 @@ def show_row(unit: Any, H: int, normed: bool, o: int, c: int, scales: int, made:
         show(unit, H, (o, c), (), (made,))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def rebuild(unit: Any, scales: Array, tape: Tape) -> None:
     """Make c again from the gates and the c before the block, and h too where it is not projected."""
     tape = Tape(*tape)
@@ -262,7 +261,7 @@ def rebuild(unit: Any, scales: Array, tape: Tape) -> None:
             show_row(unit, H, len(scales) > 0, q + 3 * H * z, c, address_of(scales), at_h + (row + B) * H * z)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def backward(
     unit: Any, packed: Reverse, tape: Tape, dh: Array, dstate: State, scratch: Scratch, gradients: Gradients
 ) -> None:
@@ -306,13 +305,13 @@ def backward(
         to = Targets(0, address_of(gradients.P), 0, R)
 
 
-@njit(nogil=True, cache=True)
+@part
 def map_addresses(a: Array, b: Array, c: Array, d: Array) -> tuple[int, int, int, int]:
     """Return the addresses of four arrays."""
     return address_of(a), address_of(b), address_of(c), address_of(d)
 
 
-@njit(nogil=True, cache=True)
+@part
 def reverse_row(unit: Any, row: int, r: int, dy: int, tape: Tape, dstate: State, dz: Array) -> None:
     """Write the gradients of a row's sums, and that of its c before; dy becomes what was shown."""
     z = bytes_of(unit)
@@ -323,7 +322,7 @@ def reverse_row(unit: Any, row: int, r: int, dy: int, tape: Tape, dstate: State,
     reverse_gates(unit, H, (q, q + H * z, q + 2 * H * z, c_old, d, dc), (), (d, d + H * z, d + 2 * H * z, dc))
 
 
-@njit(nogil=True, cache=True)
+@part
 def reverse_scaled_row(
     unit: Any, row: int, r: int, dy: int, tape: Tape, dstate: State, scratch: Scratch, scales: int, dscales: int
 ) -> None:
@@ -346,7 +345,7 @@ def reverse_scaled_row(
     taken_back(unit, 4 * H, (d, w, g, dg), numbers, (w, dg))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def reverse_inputs(
     unit: Any, inputs: Inputs, PU: Array, scratch: Scratch, scales: Array, gradients: Gradients, ready: bool
 ) -> None:

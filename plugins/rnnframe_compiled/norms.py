@@ -3,9 +3,8 @@
 import math
 from typing import Any
 
-from numba import njit
-
 from rnnframe_cells.norms import EPSILON
+from rnnframe_compiled.making import part
 from rnnframe_compiled.rowwise import first, rowwise
 
 
@@ -16,7 +15,7 @@ def around(x: Any, near: Any) -> Any:
     return d, d * d
 
 
-@njit(nogil=True, cache=True)
+@part
 def moments(unit: Any, n: int, place: int) -> tuple[float, float]:
     """Return the mean of a row of n values, and the inverse of its deviation.
 

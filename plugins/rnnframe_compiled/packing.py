@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from numba import njit
-
 from rnnframe.plugin import Array
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
+from rnnframe_compiled.making import kernel
 from rnnframe_compiled.moves import transpose_part, transpose_square
 from rnnframe_compiled.pairs import copy_term, operand, words_for
 from rnnframe_compiled.tiles import WIDE
@@ -21,7 +20,7 @@ def vectors_for(width: int, dtype: Any) -> int:
     return -(-width // lanes(dtype))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def pack(unit: Any, W: Array, first: int, gap: int, count: int, width: int, out: Array) -> None:
     """Write out[p, k, g·L + j] = W[k, first + g·gap + p·L + j] for `count` gates g; zeros where p·L + j ≥ width.
 
@@ -40,7 +39,7 @@ def pack(unit: Any, W: Array, first: int, gap: int, count: int, width: int, out:
                 copy_term(unit, width - p * L, k, terms, place, stride, into)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def pack_columns(unit: Any, W: Array, first: int, width: int, out: Array) -> None:
     """Write the columns [first, first + width) of W in panels of WIDE vectors: W[k, first + p·WIDE·L + j].
 
@@ -59,7 +58,7 @@ def pack_columns(unit: Any, W: Array, first: int, width: int, out: Array) -> Non
                 copy_term(unit, width - (p + v) * L, k, terms, place, stride, into)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def pack_transposed(unit: Any, W: Array, first: int, width: int, out: Array) -> None:
     """Write the transpose of the columns [first, first + width) of W in panels, as `pack_columns` does.
 
@@ -80,7 +79,7 @@ def pack_transposed(unit: Any, W: Array, first: int, width: int, out: Array) -> 
                 transpose_square(unit, m - row, width - k, place, stride, into, across * L)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def transpose(unit: Any, source: Array, target: Array) -> None:
     """Write target [n, m] = source [m, n] transposed, both dense."""
     z = bytes_of(unit)
@@ -92,7 +91,7 @@ def transpose(unit: Any, source: Array, target: Array) -> None:
             transpose_part(unit, m - r, n - k, place, n, into, m)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def pair_rows(unit: Any, W: Array, out: Array) -> None:
     """Write out [rows, words], the words of each row of W; `pack_transposed` takes them as a matrix of float32."""
     operand(unit, W.shape[0], W.shape[1], W.shape[1], address_of(W), address_of(out))

@@ -14,7 +14,6 @@ without it other code gives the same bits, several times more slowly.
 from typing import Any
 
 from llvmlite import ir
-from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
 
@@ -32,6 +31,7 @@ from rnnframe_compiled.lanes import (
     store,
     vector_type,
 )
+from rnnframe_compiled.making import part
 from rnnframe_compiled.moves import copy_padded
 from rnnframe_compiled.processor import has
 
@@ -157,13 +157,13 @@ def _pair_rows(typingctx: Any, unit: Any, n: Any, rows: Any, source: Any, gap: A
     return types.intp(unit, types.intp, types.intp, types.intp, types.intp, types.intp), emit
 
 
-@njit(nogil=True, cache=True)
+@part
 def words_for(unit: Any, terms: int) -> int:
     """Return how many steps a sum of so many terms takes: half of them where a step is a pair."""
     return (terms + 1) // 2 if paired(unit) else terms
 
 
-@njit(nogil=True, cache=True)
+@part
 def operand(unit: Any, rows: int, width: int, stride: int, source: int, room: int) -> int:
     """Return the address of a product's left matrix [rows, words]: where it is, or in `room`, where pairs are written.
 
@@ -182,7 +182,7 @@ def operand(unit: Any, rows: int, width: int, stride: int, source: int, room: in
     return room
 
 
-@njit(nogil=True, cache=True)
+@part
 def copy_term(unit: Any, n: int, k: int, terms: int, source: int, stride: int, target: int) -> None:
     """Write step k of a right matrix: `n` values of its row k, or of its rows 2k and 2k + 1 as words, then zeros.
 

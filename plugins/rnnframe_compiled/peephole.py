@@ -2,14 +2,13 @@
 
 from typing import Any, NamedTuple
 
-from numba import njit
-
 from rnnframe.plugin import Array
 from rnnframe_compiled import groups
 from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.gradients import add_block_gradients
 from rnnframe_compiled.groups import Inputs, Matrix
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
+from rnnframe_compiled.making import kernel
 from rnnframe_compiled.products import add_values
 from rnnframe_compiled.recurrent import Packed, Scratch, reverse_step_sums, write_step_sums
 
@@ -75,7 +74,7 @@ def reverse_step(
     return dz_i, dz_f, dz_g, dz_o, before, dz_i.fma(c_old, dp_i), dz_f.fma(c_old, dp_f), dz_o.fma(c, dp_o)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def forward(unit: Any, inputs: Inputs, packed: Packed, p: Array, tape: Tape) -> None:
     """Run the block: write the gates, and c and h from their row 1 on; p [3H]."""
     tape = Tape(*tape)
@@ -93,7 +92,7 @@ def forward(unit: Any, inputs: Inputs, packed: Packed, p: Array, tape: Tape) -> 
                 step(unit, H - j, given, (*four, at_c + after, at_h + after))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def backward(
     unit: Any,
     inputs: Inputs,

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from numba import njit
+import numpy as np
 
 from rnnframe.plugin import Array
 from rnnframe_compiled.groups import Matrix, Panel, Product
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
+from rnnframe_compiled.making import kernel, part
 from rnnframe_compiled.tiles import (
     WIDE,
     both1,
@@ -54,7 +55,7 @@ def add(x: Any, y: Any) -> Any:
     return x + y
 
 
-@njit(nogil=True, cache=True)
+@part
 def add_values(unit: Any, size: int, source: int, target: int) -> None:
     """target [size] += source [size], at addresses; the values of each lie one behind the other."""
     L = BYTES // bytes_of(unit)
@@ -63,14 +64,14 @@ def add_values(unit: Any, size: int, source: int, target: int) -> None:
         add(unit, size - j, (target + place, source + place), (target + place,))
 
 
-@njit(nogil=True, cache=True)
+@part
 def copy_gates(unit: Any, n: int, count: int, source: int, gap: int, sums: int) -> None:
     """Copy `n` values of each of `count` gates, `gap` apart, into the vectors of a tile's row."""
     for g in range(count):
         copy(unit, n, (source + g * gap * bytes_of(unit),), (sums + g * BYTES,))
 
 
-@njit(nogil=True, cache=True)
+@part
 def add_gates(unit: Any, n: int, count: int, source: int, gap: int, sums: int) -> None:
     """Add `n` values of each of `count` gates, `gap` apart, to the vectors of a tile's row."""
     for g in range(count):
@@ -78,13 +79,13 @@ def add_gates(unit: Any, n: int, count: int, source: int, gap: int, sums: int) -
         add(unit, n, (s, source + g * gap * bytes_of(unit)), (s,))
 
 
-@njit(nogil=True, cache=True)
+@part
 def most_rows(across: int) -> int:
     """Return the most rows of a tile of so many vectors."""
     return ROWS4 if across == 4 else ROWS3 if across == 3 else ROWS2 if across == 2 else ROWS1
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def project_gates(unit: Any, x: int, PU: Array, Pb: Array, H: int, rows: int, out: Array) -> None:
     """out [rows, gates·H] = b + x [rows, I] · U [I, gates·H], both packed by `pack`."""
     z = bytes_of(unit)
@@ -105,7 +106,7 @@ def project_gates(unit: Any, x: int, PU: Array, Pb: Array, H: int, rows: int, ou
                 gates3(unit, rows * (i + 1) // tiles - r, last, start, at, product)
 
 
-@njit(nogil=True, cache=True)
+@part
 def multiply_panel(
     unit: Any,
     a: int,
@@ -142,7 +143,7 @@ def multiply_panel(
             tile1(unit, count, last, here, at, product)
 
 
-@njit(nogil=True, cache=True)
+@part
 def multiply_terms(
     unit: Any, a: Matrix, k: int, count: int, packed: int, width: int, start: tuple[int, int, int], out: int
 ) -> None:
@@ -159,16 +160,18 @@ def multiply_terms(
         multiply_panel(unit, a.address + k * z, a.rows, a.stride, 1, panel, here, out + p * BYTES, width)
 
 
-@njit(nogil=True, cache=True)
+@part
 def multiply(unit: Any, a: Matrix, packed: int, width: int, start: tuple[int, int, int], out: int) -> None:
     """out [rows, width] = start + a [rows, terms] · the matrix [terms, width] in panels.
 
     `start` is an address with its strides from row to row and vector to vector.
     """
-    multiply_terms(unit, a, 0, a.width, packed, width, start, out)
+    first, down, along = start
+    here = first, np.intp(down), np.intp(along)  # numbers that are literal would make code of its own
+    multiply_terms(unit, a, np.intp(0), a.width, packed, width, here, out)
 
 
-@njit(nogil=True, cache=True)
+@part
 def multiply_few(
     unit: Any, a: Matrix, packed: int, width: int, start: tuple[int, int, int], out: int, backwards: int
 ) -> None:
@@ -180,11 +183,11 @@ def multiply_few(
     for number in range(PARTS):
         part = PARTS - 1 - number if backwards else number
         k = a.width * part // PARTS
-        here = (out, width, BYTES // bytes_of(unit)) if number else start
+        here = (out, width, np.intp(BYTES // bytes_of(unit))) if number else start
         multiply_terms(unit, a, k, a.width * (part + 1) // PARTS - k, packed, width, here, out)
 
 
-@njit(nogil=True, cache=True)
+@part
 def multiply_both(unit: Any, one: Product, other: Product, bias: int, out: Matrix) -> None:
     """out [rows, width] = bias [width] + both products, whose right matrices are packed by `pack_columns`."""
     z = bytes_of(unit)

@@ -2,11 +2,10 @@
 
 from typing import Any, NamedTuple
 
-from numba import njit
-
 from rnnframe.plugin import Array
 from rnnframe_compiled.groups import Inputs, Matrix, Product
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
+from rnnframe_compiled.making import part
 from rnnframe_compiled.products import add_values, multiply, multiply_both
 
 
@@ -25,7 +24,7 @@ class Scratch(NamedTuple):
     dz: Array
 
 
-@njit(nogil=True, cache=True)
+@part
 def write_step_sums(unit: Any, t: int, inputs: Inputs, packed: Packed, h: Array, out: Matrix) -> None:
     """out [B, columns] = b + x_t U + h_(t-1) W; h [L + 1, B, H]."""
     inputs, packed, out = Inputs(*inputs), Packed(*packed), Matrix(*out)
@@ -39,7 +38,7 @@ def write_step_sums(unit: Any, t: int, inputs: Inputs, packed: Packed, h: Array,
         add_values(unit, out.width, source, out.address + r * out.stride * z)
 
 
-@njit(nogil=True, cache=True)
+@part
 def reverse_step_sums(unit: Any, t: int, dz: Array, PWT: Array, dh: Array, carried: int, zeros: int) -> None:
     """Write at `carried` [B, H] what reaches h_(t-1): dz_t Wᵀ, and dh_(t-1), where step t - 1 is in the block."""
     z = bytes_of(unit)

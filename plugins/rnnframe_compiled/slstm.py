@@ -3,13 +3,13 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from rnnframe.plugin import Array
 from rnnframe_compiled.functions import exp, log_sigmoid, sigmoid, tanh
 from rnnframe_compiled.gradients import add_block_gradients
 from rnnframe_compiled.groups import Gradients, Inputs, Matrix
 from rnnframe_compiled.lanes import BYTES, Lanes, address_of, bytes_of, lanewise
+from rnnframe_compiled.making import kernel
 from rnnframe_compiled.products import add_values
 from rnnframe_compiled.recurrent import Packed, Scratch, reverse_step_sums, write_step_sums
 
@@ -87,7 +87,7 @@ def reverse_step(
     return ds_z, ds_i, dkept * (1.0 - forget), ds_o, dc * f, dn * f, dkept
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape) -> None:
     """Run the block: write the gates, and the states from their row 1 on."""
     tape = Tape(*tape)
@@ -106,7 +106,7 @@ def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape) -> None:
                 step(unit, H - j, (*four, at_c + here, at_n + here, at_m + here), (*four, q + 4 * H * z, *states))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def backward(
     unit: Any,
     inputs: Inputs,

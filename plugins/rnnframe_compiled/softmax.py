@@ -3,11 +3,10 @@
 import math
 from typing import Any
 
-from numba import njit
-
 from rnnframe.plugin import Array
 from rnnframe_compiled.functions import exp
 from rnnframe_compiled.lanes import LINE, Lanes, address_of, bytes_of, folded
+from rnnframe_compiled.making import kernel
 
 LARGE = 1e200
 """What a product of sums stays below, before its logarithm is taken; a factor of its own may be as large again."""
@@ -35,7 +34,7 @@ sum_of_powers = folded(power, Lanes.__add__, 0.0)
 keep_shares = folded(share, Lanes.__add__, 0.0)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def cross_entropy(unit: Any, o: Array, classes: Array) -> float:
     """Return the sum of -log softmax(o)[class] over the rows of o, and make o its gradient: softmax(o) - onehot.
 
@@ -70,7 +69,7 @@ def cross_entropy(unit: Any, o: Array, classes: Array) -> float:
     return loss + math.log(product)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def probabilities(unit: Any, o: Array) -> None:
     """Make o [rows, number of classes] softmax(o), row by row."""
     z = bytes_of(unit)

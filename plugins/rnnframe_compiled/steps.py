@@ -8,8 +8,9 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
-from numba import carray, njit, typeof, types
+from numba import carray, typeof, types
 from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
 
@@ -30,6 +31,7 @@ from rnnframe_compiled import (
 from rnnframe_compiled.cache_files import guard_files
 from rnnframe_compiled.groups import Matrix
 from rnnframe_compiled.lanes import BYTES, INT64, address_of, bytes_of
+from rnnframe_compiled.making import kernel, part
 from rnnframe_compiled.place import kept
 from rnnframe_compiled.products import copy, multiply
 from rnnframe_compiled.softmax import probabilities
@@ -63,7 +65,7 @@ def call(typingctx: Any, unit: Any, function: Any, place: Any) -> Any:
     return types.intp(unit, types.intp, types.intp), emit
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def run(unit: Any, table: Array) -> Any:
     """Run the rows of a table [rows, FIELDS], one after the other; return 0, or what the first returns that refuses."""
     for n in range(len(table)):
@@ -98,11 +100,11 @@ def known_step(unit: Any, place: int) -> int:
     return 1 if wrong else 0
 
 
-@njit(nogil=True, cache=True)
+@part
 def inputs_of_row(unit: Any, f: Array, width: int) -> Any:
     """Return the members of `groups.Inputs` from the fields of a cell's row; `width` is that of U's rows."""
     numbers = carray(pointer(f[0], f[6]), f[7])
-    return f[5], 0, f[2], numbers, carray(pointer(unit, f[8]), (f[9], width))
+    return f[5], np.intp(0), f[2], numbers, carray(pointer(unit, f[8]), (f[9], width))
 
 
 def lstm_step(unit: Any, place: int) -> int:
@@ -271,7 +273,7 @@ def gated_linear_step(unit: Any, place: int) -> int:
     return 0
 
 
-@njit(nogil=True, cache=True)
+@part
 def four_sums_of_row(unit: Any, f: Array) -> Any:
     """Return the members of `recurrent.Packed` from the fields of a cell's row."""
     I, H, V = f[2], f[3], BYTES // bytes_of(unit)

@@ -2,12 +2,11 @@
 
 from typing import Any, NamedTuple
 
-from numba import njit
-
 from rnnframe.plugin import Array
 from rnnframe_compiled.gradients import add_gradients, add_looked_up
 from rnnframe_compiled.groups import Inputs, Matrix, Steps, Targets
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
+from rnnframe_compiled.making import kernel, part
 from rnnframe_compiled.products import add_values, multiply
 
 
@@ -18,13 +17,13 @@ class Gradients(NamedTuple):
     b: Array
 
 
-@njit(nogil=True, cache=True)
+@part
 def write_sums(unit: Any, inputs: Inputs, PU: Array, b: Array, out: Array) -> None:
     """out [L, B, columns] = b [columns] + x U; PU is U packed by `pack_columns`."""
     write_sums_from(unit, inputs, PU, (address_of(b), 0, BYTES // bytes_of(unit)), out)
 
 
-@njit(nogil=True, cache=True)
+@part
 def write_sums_from(unit: Any, inputs: Inputs, PU: Array, start: tuple[int, int, int], out: Array) -> None:
     """out [L, B, columns] = start + x U; `start` is as that of `multiply`."""
     inputs = Inputs(*inputs)
@@ -36,7 +35,7 @@ def write_sums_from(unit: Any, inputs: Inputs, PU: Array, start: tuple[int, int,
         add_values(unit, width, address_of(inputs.rows) + inputs.numbers[row] * width * z, to + row * width * z)
 
 
-@njit(nogil=True, cache=True)
+@part
 def add_sums_gradients(unit: Any, inputs: Inputs, dz: Array, U: int, b: int, work: Array) -> None:
     """Add to the gradients U [inputs, columns] and b [columns] from dz [L, B, columns]; both at addresses, 0: no b."""
     inputs = Inputs(*inputs)
@@ -49,7 +48,7 @@ def add_sums_gradients(unit: Any, inputs: Inputs, dz: Array, U: int, b: int, wor
         add_looked_up(unit, inputs.numbers, sums, U, width)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def multiply_rows(unit: Any, a: Array, packed: Array, work: Array, out: Array) -> None:
     """out [rows, width] = a [rows, terms] · the matrix [terms, width] in panels; `work` has room for a vector."""
     work[: BYTES // bytes_of(unit)] = 0

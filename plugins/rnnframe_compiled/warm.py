@@ -31,12 +31,16 @@ def warm_up(twin: Twin | Head, dtype: np.dtype[Any]) -> None:
         warm_up_head(np.dtype(dtype), _precision(twin))
     else:
         _run(twin, np.dtype(dtype))
-    if _precision(twin) is None:
-        warm_up_step(type(twin).__name__, np.dtype(dtype))
     _ready.add(kind)
     if found is not None:
         with suppress(OSError):  # a full disk: the next process compiles again
             found.note(kind).touch()
+
+
+def warm_up_steps(twin: Twin | Head, dtype: np.dtype[Any]) -> None:
+    """Have the code of single steps there too, which streams alone run."""
+    if _precision(twin) is None:
+        warm_up_step(type(twin).__name__, np.dtype(dtype))
 
 
 def _kind(twin: Twin | Head, dtype: np.dtype[Any]) -> str:

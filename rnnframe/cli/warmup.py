@@ -54,6 +54,7 @@ def command(cell: tuple[str, ...], dtype: tuple[str, ...], kernels: str, as_json
             click.echo(f"{spec}  {name}  ", nl=False)
         begun = time.perf_counter()
         found[0].prepare(found[1], np.dtype(name))
+        found[0].prepare_step(found[1], np.dtype(name))
         seconds = time.perf_counter() - begun
         made.append({"code": spec, "dtype": name, "kernels": found[0].name, "seconds": seconds})
         if not as_json:

@@ -135,6 +135,10 @@ class Kernels(abc.ABC):
         """Make a twin ready before its first block: compile, load, warm up."""
         return
 
+    def prepare_step(self, twin: Layer | Head, dtype: np.dtype[Any]) -> None:
+        """Make ready what `joined` returns for a twin's step; `rnnframe warmup` asks for it, else `joined` does it."""
+        return
+
     def place(self) -> str:
         """Return the folder where code is kept that was compiled; an empty text where it is not kept."""
         return ""

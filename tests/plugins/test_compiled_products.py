@@ -9,9 +9,21 @@ from proofs import examples
 place = pytest.importorskip("rnnframe_compiled.place", reason="numba is not installed")
 
 with place.kept():
-    from rnnframe_compiled import gradients, packing, products
+    from rnnframe_compiled import gradients, making, packing, products
     from rnnframe_compiled.groups import Matrix, Product, Steps, Targets
     from rnnframe_compiled.tiles import WIDE, rows_of
+
+    # parts have no code of their own, and are called here
+    multiply, multiply_few, multiply_both, add_gradients, add_looked_up = (
+        making.kernel(part.py_func)
+        for part in (
+            products.multiply,
+            products.multiply_few,
+            products.multiply_both,
+            gradients.add_gradients,
+            gradients.add_looked_up,
+        )
+    )
 
 DTYPES = ["float32", "float64"]
 NEAR = {"float32": 2e-6, "float64": 4e-15}  # relative to the sum of the absolute values of the terms
@@ -88,11 +100,11 @@ def test_a_packed_matrix_is_multiplied_and_added(dtype, rows, terms, width, seed
     given = (arrays.unit, matrix(a), address(packed), width)
     begin = (address(start), width, packing.lanes(arrays.dtype))
     wanted, size = start + np.matmul(*doubled(a, B)), absolute(a, B) + np.abs(start)
-    products.multiply(*given, begin, address(out))
+    multiply(*given, begin, address(out))
     arrays.near(out, wanted, size)
     for backwards in (0, 1):
         out.fill(0)
-        products.multiply_few(*given, begin, address(out), backwards)
+        multiply_few(*given, begin, address(out), backwards)
         arrays.near(out, wanted, size)
 
 
@@ -105,7 +117,7 @@ def test_some_columns_are_packed_transposed(dtype, rows, terms, width, seed):
     part = W[:, first : first + terms]
     a, packed, out = arrays.random(rows, terms), arrays.packed(terms, width), arrays.result(np.zeros((rows, width)))
     packing.pack_transposed(arrays.unit, W, first, terms, packed)
-    products.multiply(arrays.unit, matrix(a), address(packed), width, NOTHING, address(out))
+    multiply(arrays.unit, matrix(a), address(packed), width, NOTHING, address(out))
     arrays.near(out, np.matmul(*doubled(a, part.T)), absolute(a, part.T))
 
 
@@ -152,7 +164,7 @@ def test_two_products_and_a_bias_are_added_at_once(dtype, rows, terms, width, se
     bias = np.zeros(packing.vectors_for(width, arrays.dtype) * packing.lanes(arrays.dtype), dtype)
     bias[:width] = b
     both = Product(address(x), terms, address(PU)), Product(address(h), H, address(PW))
-    products.multiply_both(arrays.unit, *both, address(bias), matrix(out))
+    multiply_both(arrays.unit, *both, address(bias), matrix(out))
     wanted = np.matmul(*doubled(x, U)) + np.matmul(*doubled(h, W)) + b
     arrays.near(out, wanted, absolute(x, U) + absolute(h, W) + np.abs(b))
 
@@ -164,9 +176,9 @@ def test_a_value_does_not_depend_on_the_rows_beside_it(dtype, rows, terms, width
     a, B = arrays.random(rows, terms), arrays.random(terms, width)
     packed, peaks, alone = arrays.packed(terms, width), np.zeros((rows, width), dtype), np.zeros((1, width), dtype)
     packing.pack_columns(arrays.unit, B, 0, width, packed)
-    products.multiply(arrays.unit, matrix(a), address(packed), width, NOTHING, address(peaks))
+    multiply(arrays.unit, matrix(a), address(packed), width, NOTHING, address(peaks))
     k = rows - 1
-    products.multiply(arrays.unit, matrix(a[k:]), address(packed), width, NOTHING, address(alone))
+    multiply(arrays.unit, matrix(a[k:]), address(packed), width, NOTHING, address(alone))
     assert np.array_equal(peaks[k:], alone)
 
 
@@ -186,7 +198,7 @@ def test_products_of_a_whole_block_are_added_to_the_gradients(dtype, rows, I, H,
     work = arrays.result(np.zeros(room, dtype))
     steps, part = Steps(address(wide), wide.strides[0], B, I), Matrix(address(rest), rows, width, strided)
     targets = Targets(address(dU), address(dW), address(db), width)
-    gradients.add_gradients(arrays.unit, steps, matrix(h), part, targets, work)
+    add_gradients(arrays.unit, steps, matrix(h), part, targets, work)
     ones = np.ones((rows, 1))
     for found, start, left in zip((dU, dW, db[None]), (*starts[:2], starts[2][None]), (x, h, ones), strict=True):
         arrays.near(found, start + np.matmul(*doubled(left.T, dz)), absolute(left.T, dz) + np.abs(start))
@@ -198,7 +210,7 @@ def test_rows_that_were_looked_up_are_added_to_in_the_order_of_the_steps(dtype, 
     numbers, dz = arrays.rng.integers(0, inputs, rows), arrays.random(rows, width)
     dU = arrays.result(arrays.random(inputs, width))
     wanted = dU.copy()
-    gradients.add_looked_up(arrays.unit, numbers, matrix(dz), address(dU), width)
+    add_looked_up(arrays.unit, numbers, matrix(dz), address(dU), width)
     np.add.at(wanted, numbers, dz)
     assert np.array_equal(dU, wanted)
     arrays.verify()

@@ -22,7 +22,7 @@ from rnnframe.arrays.products import (
 from rnnframe.contracts.alphabet import Alphabet
 from rnnframe.contracts.cell import Cell
 from rnnframe.contracts.costs import Costs
-from rnnframe.contracts.dataset import Dataset, Examples, Predicted
+from rnnframe.contracts.dataset import Choose, Dataset, Examples, Predicted
 from rnnframe.contracts.forecasts import Forecasts, Origins, written_times
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import Kernels
@@ -91,6 +91,7 @@ __all__ = [
     "ByteSize",
     "Cell",
     "CheckpointRecord",
+    "Choose",
     "Costs",
     "DataError",
     "Dataset",

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 from benchmarks.problems import CLASSES, Problem, Shape
+from benchmarks.tables import PROBLEMS
+
+import rnnframe as rf
+from rnnframe.registry.stacks import split_stack
 
 SPEED = "speed --cells elman --only numpy --threads 1 --shapes 5 --turns 1 --seconds 0.01"
 SCALING = "scaling --kernels numpy --threads 1 --stores circular-queue:k1=32,k2=64 --steps 20,40 --turns 1"
@@ -116,3 +120,9 @@ def test_operations_are_those_of_the_products_that_the_gradients_need(cell: str,
 
     assert Problem(cell, Shape(T, B, I, H), "layer").flops == operations(products)
     assert Problem(cell, Shape(T, B, I, H), "model").flops == operations(products | readout)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_the_layers_of_every_published_problem_can_be_trained(name: str) -> None:
+    words = PROBLEMS[name].words
+    assert all(rf.cell(spec) for spec in split_stack(words[words.index("--layers") + 1]))

@@ -147,19 +147,28 @@ def test_masks_do_not_depend_on_chunks_and_shards():
     assert not np.isclose(unmasked.loss, runs[0].loss)
 
 
-def test_ranks_give_the_bits_of_shards():
-    cells, head = STACKS["between"]
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "lengths"])
+@pytest.mark.parametrize("name", ["between", "below", "pooled"])
+def test_ranks_give_the_bits_of_shards_and_hold_their_share_of_what_stands_between_stages(name, lengths):
+    cells, head = STACKS[name]
     made, (x, y) = network(cells, head), data(head)
-    alone = rf.Engine(made, "checkpoint:slots=2", chunk=3, shards=2, kernels="numpy").gradients(x, y, lengths=LENGTHS)
+    alone = rf.Engine(made, "checkpoint:slots=2", chunk=3, shards=4, kernels="numpy").gradients(x, y, lengths=lengths)
 
     def of_rank(group):
-        engine = rf.Engine(copy.deepcopy(made), "checkpoint:slots=2", 3, 2, kernels="numpy", group=group)
-        return engine.gradients(x, y, lengths=LENGTHS)
+        engine = rf.Engine(copy.deepcopy(made), "checkpoint:slots=2", 3, 4, kernels="numpy", group=group)
+        result = engine.gradients(x, y, lengths=lengths)
+        return result, engine._executor._held.nbytes
 
-    for result in each_rank(2, of_rank):
-        assert result.loss == alone.loss
-        assert np.array_equal(result.gradients.flat, alone.gradients.flat)
-        assert np.array_equal(result.state.flat, alone.state.flat)
+    for ranks, own in ((2, (2, 3)), (4, (1, 1, 1, 2))):
+        for (result, held), samples in zip(each_rank(ranks, of_rank), own, strict=True):
+            assert result.loss == alone.loss
+            assert np.array_equal(result.gradients.flat, alone.gradients.flat)
+            assert np.array_equal(result.state.flat, alone.state.flat)
+            assert np.array_equal(result.state_gradient.flat, alone.state_gradient.flat)
+            assert 0.98 * result.report.predicted_bytes <= result.report.peak_bytes <= result.report.predicted_bytes
+            steps = STEPS if lengths is None else max(LENGTHS)
+            widest = max(stage.outputs_width for stage in made.stages[:-1])
+            assert held == len(made.stages) * steps * samples * widest * made.dtype.itemsize
 
 
 def test_a_value_behind_the_end_is_never_read_and_a_wrong_one_is_named():

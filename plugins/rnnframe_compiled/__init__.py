@@ -3,6 +3,7 @@
 numba makes machine code for this processor on first use and keeps it on the disk; nothing of it is imported before.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from types import ModuleType
@@ -11,7 +12,7 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from rnnframe.plugin import Head, Kernels, Layer, Loss, Readout, StepPart, hookimpl
+from rnnframe.plugin import Array, Head, Kernels, Layer, Loss, Readout, StepPart, hookimpl
 from rnnframe_heads import Affine
 
 INSTALL = "pip install 'rnnframe[fast]'"
@@ -72,6 +73,10 @@ class Compiled(Kernels):
         found: Callable[[], object] | None = _compiled().joined.joined(parts)
         return found
 
+    def transpose(self, source: Array, target: Array) -> None:
+        """Transpose squares of vectors in the registers."""
+        _compiled().packing.transpose(source.dtype.type(1), source, target)
+
     def is_ready(self, twin: Layer | Head, dtype: np.dtype[Any]) -> bool:
         """Tell whether a twin's code was compiled before."""
         return bool(_compiled().warm.is_ready(twin, dtype))
@@ -88,6 +93,7 @@ class Compiled(Kernels):
         return str(found.folder) if found and found.lasts else ""
 
 
+@functools.cache
 def _compiled() -> ModuleType:
     """Return the package with its modules: numba decides where code is kept when a function is defined."""
     from rnnframe_compiled.place import kept
@@ -96,6 +102,7 @@ def _compiled() -> ModuleType:
         import rnnframe_compiled.heads
         import rnnframe_compiled.joined
         import rnnframe_compiled.kinds
+        import rnnframe_compiled.packing
         import rnnframe_compiled.warm
 
     return rnnframe_compiled

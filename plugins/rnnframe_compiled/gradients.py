@@ -8,6 +8,7 @@ from numba import njit
 from rnnframe.plugin import Array
 from rnnframe_compiled.groups import Gradients, Inputs, Matrix, Panel, Steps, Targets
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
+from rnnframe_compiled.packing import pack_transposed
 from rnnframe_compiled.pairs import copy_term, operand, paired, words_for
 from rnnframe_compiled.products import add_values, copy, multiply, multiply_panel
 from rnnframe_compiled.tiles import WIDE
@@ -17,6 +18,15 @@ TERMS = 192
 
 Measure another number with `python -m tests.benchmarks speed --only compiled --shapes 2,3,4`.
 """
+
+
+DEPTH = 256
+"""Terms of dL/dx that are added at once, for BAND rows: few enough that the rows and their part of Uᵀ stay near.
+
+Measure another number with `python -m tests.benchmarks drop-in --modules LSTM --threads 1 --shapes 0 3`.
+"""
+BAND = 192
+"""Rows of dL/dx that meet a part of Uᵀ in turn: see DEPTH."""
 
 
 @njit(nogil=True, cache=True)
@@ -118,14 +128,33 @@ def add_gradients(unit: Any, x: Steps, h: Matrix, dz: Matrix, to: Targets, work:
 
 
 @njit(nogil=True, cache=True)
-def input_gradient(unit: Any, d: Array, columns: int, PUT: Array, dx: Array, work: Array, left: Array) -> None:
-    """dx [L, B, I] = the first columns of d [L, B, width] · Uᵀ, packed by `pack_transposed`."""
+def input_gradient(unit: Any, d: Array, columns: int, U: Array, dx: Array, work: Array) -> None:
+    """dx [L, B, I] = the first columns of d [L, B, width] · Uᵀ, of U [I, columns].
+
+    `work` has room for a vector and for DEPTH terms of Uᵀ, which is packed as it is needed.
+    """
+    z = bytes_of(unit)
+    V = BYTES // z
+    L, B, I = dx.shape
+    rows, width, room = L * B, d.shape[2], work[V:]
+    work[:V] = 0
+    for k in range(0, columns, DEPTH):
+        terms = min(DEPTH, columns - k)
+        pack_transposed(unit, U, k, terms, room)
+        for r in range(0, rows, BAND):
+            here = address_of(dx) + r * I * z
+            part = Matrix(address_of(d) + (r * width + k) * z, min(BAND, rows - r), terms, width)
+            multiply(unit, part, address_of(room), I, (here, I, V) if k else (address_of(work), 0, 0), here)
+
+
+@njit(nogil=True, cache=True)
+def input_gradient_of_pairs(unit: Any, d: Array, columns: int, PUT: Array, dx: Array, work: Array, left: Array) -> None:
+    """Do what `input_gradient` does where terms are paired; Uᵀ is packed by `pack_transposed`, `left` is room for d."""
     L, B, I = dx.shape
     work[: BYTES // bytes_of(unit)] = 0
-    zeros, terms, width = (address_of(work), 0, 0), words_for(unit, columns), d.shape[2]
-    at_d = operand(unit, L * B, columns, width, address_of(d), address_of(left))
-    sums = Matrix(at_d, L * B, terms, terms if paired(unit) else width)
-    multiply(unit, sums, address_of(PUT), I, zeros, address_of(dx))
+    zeros, terms = (address_of(work), 0, 0), words_for(unit, columns)
+    at_d = operand(unit, L * B, columns, d.shape[2], address_of(d), address_of(left))
+    multiply(unit, Matrix(at_d, L * B, terms, terms), address_of(PUT), I, zeros, address_of(dx))
 
 
 @njit(nogil=True, cache=True)

@@ -6,7 +6,7 @@ from numba import njit
 
 from rnnframe.plugin import Array
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
-from rnnframe_compiled.moves import transpose_square
+from rnnframe_compiled.moves import transpose_part, transpose_square
 from rnnframe_compiled.pairs import copy_term, operand, words_for
 from rnnframe_compiled.tiles import WIDE
 
@@ -78,6 +78,18 @@ def pack_transposed(unit: Any, W: Array, first: int, width: int, out: Array) -> 
                 place = source + (row * stride + k) * z
                 into = target + (p * width + k * across + v) * BYTES
                 transpose_square(unit, m - row, width - k, place, stride, into, across * L)
+
+
+@njit(nogil=True, cache=True)
+def transpose(unit: Any, source: Array, target: Array) -> None:
+    """Write target [n, m] = source [m, n] transposed, both dense."""
+    z = bytes_of(unit)
+    L = BYTES // z
+    m, n = source.shape
+    for r in range(0, m, L):
+        for k in range(0, n, L):
+            place, into = address_of(source) + (r * n + k) * z, address_of(target) + (k * m + r) * z
+            transpose_part(unit, m - r, n - k, place, n, into, m)
 
 
 @njit(nogil=True, cache=True)

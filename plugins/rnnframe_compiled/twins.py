@@ -22,7 +22,7 @@ from rnnframe.plugin import (
     write_input_gradient,
 )
 from rnnframe_compiled import twin_from
-from rnnframe_compiled.gradients import TERMS, input_gradient
+from rnnframe_compiled.gradients import DEPTH, TERMS, input_gradient, input_gradient_of_pairs
 from rnnframe_compiled.packing import lanes, pack_transposed, pair_rows, vectors_for
 from rnnframe_compiled.products import FEW, project_gates
 from rnnframe_compiled.tiles import WIDE, rows_of
@@ -158,10 +158,13 @@ class RecurrentTwin(Twin):
         return inputs if inputs <= (PACKED if self.precision is None else PACKED_PAIRS) else 0
 
     def work(self, columns: int, inputs: int) -> tuple[int]:
-        """Return the shape of the working array, with room for pairs of rows of h and x."""
+        """Return the shape of the working array, with room for pairs of rows of h and x, or for a part of Uᵀ."""
         (size,) = super().work(columns, inputs)
+        if self.precision is None:
+            part = 1 + vectors_for(self.packed_inputs(inputs), self.dtype) * min(DEPTH, 4 * self.hidden)
+            return (max(size, self.lanes * part),)
         pairs = TERMS // 2 * (vectors_for(self.hidden, self.dtype) + vectors_for(inputs, self.dtype))
-        return (size if self.precision is None else size + self.lanes * pairs,)
+        return (size + self.lanes * pairs,)
 
     def left_sizes(self, columns: int, inputs: int) -> Sizes:
         """Return the working array for left operands of a step's products: x and h, or gradients of so many columns."""
@@ -199,11 +202,13 @@ class RecurrentTwin(Twin):
         """Write dL/dx from the first columns of d [L, B, ...], the gradients of the sums that x adds to."""
         if dx is None:
             return
-        if self.precision is None:
-            write_input_gradient(d[..., :columns], block.weights["U"], dx)
+        weights, scratch = block.weights, block.scratch
+        if self.precision is not None:
+            input_gradient_of_pairs(self.unit, d, columns, weights["PUT"], dx, scratch["work"], self.left(scratch))
+        elif self.packed_inputs(dx.shape[2]):
+            input_gradient(self.unit, d, columns, weights["U"], dx, scratch["work"])
         else:
-            scratch = block.scratch
-            input_gradient(self.unit, d, columns, block.weights["PUT"], dx, scratch["work"], self.left(scratch))
+            write_input_gradient(d[..., :columns], weights["U"], dx)
 
     def inputs(self, x: Array, weights: Arrays, sums: Array) -> tuple[int, int, int, Array, Array]:
         """Return the members of `groups.Inputs`, as any twin, but where x has so few samples that each step would read

@@ -9,6 +9,7 @@ import numpy as np
 from rnnframe.plugin import BlockPass, Head, TapeRetention, Vector
 from rnnframe_compiled.heads import warm_up_head
 from rnnframe_compiled.joined import warm_up_step
+from rnnframe_compiled.packing import transpose
 from rnnframe_compiled.place import place
 from rnnframe_compiled.twins import Twin
 
@@ -66,4 +67,5 @@ def _run(cell: Twin, dtype: np.dtype[Any]) -> None:
     retentions: tuple[TapeRetention, ...] = ("lean", "states")
     for retention in retentions:
         small.rebuild(block, retention)
-    small.backward(block, dh, dstate, gradients, None if small.precision is None else np.zeros_like(x))
+    small.backward(block, dh, dstate, gradients, np.zeros_like(x))
+    transpose(dtype.type(1), np.zeros((2, 3), dtype), np.zeros((3, 2), dtype))

@@ -27,6 +27,7 @@ class Bidirectional(Layer):
     name: ClassVar[str] = "bidirectional"
     output: ClassVar[str] = "y"
     both_ways: ClassVar[bool] = True
+    multiplies: ClassVar[bool] = False
     layers: tuple[Layer, ...] = attrs.field(metadata={"help": "the layer, in brackets behind the name"})
 
     @layers.validator

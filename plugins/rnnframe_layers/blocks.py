@@ -7,6 +7,7 @@ F is a stack of layers, cells among them: `residual(layer-norm mingru:hidden=64 
 number of their layer in front, as in "0.U". y stays on no tape.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
@@ -36,6 +37,10 @@ MOST_LAYERS = 1024
 """A layer within a block is numbered beyond all layers of a network, so that its random masks are its own."""
 
 
+LINE = 16
+"""Values of float32 in a cache line, which is 64 bytes."""
+
+
 @attrs.frozen
 class Inner:
     """A layer of a block: its number in it, the layer, and the width of its inputs."""
@@ -60,6 +65,7 @@ class Residual(Layer):
 
     name: ClassVar[str] = "residual"
     output: ClassVar[str] = "y"
+    multiplies: ClassVar[bool] = False
     layers: tuple[Layer, ...] = attrs.field(metadata={"help": "the layers of F, in brackets behind the name"})
 
     @layers.validator
@@ -148,10 +154,14 @@ class Residual(Layer):
         self.mix(block, self._made(block))
 
     def scratch(self, inputs: int) -> Sizes:
-        """Those of the layers, and two arrays in which the gradient travels through them."""
+        """Those of the layers, and two arrays in which the gradient travels through them.
+
+        Arrays of whole cache lines come first, so that each of them is aligned.
+        """
         widest = max(each.layer.width(each.inputs) for each in self.inner(inputs))
         through: dict[str, Any] = {"through": widest, "onward": widest} if len(self.layers) > 1 else {"through": widest}
-        return {**self._joined(inputs, "scratch"), **through}
+        sizes = self._joined(inputs, "scratch") | through
+        return dict(sorted(sizes.items(), key=lambda item: not _has_whole_lines(item[1])))
 
     def _passes(self, block: BlockPass) -> Iterator[tuple[Inner, BlockPass]]:
         """Yield each layer with what it receives, from the lowest upwards."""
@@ -211,6 +221,7 @@ class Highway(Residual):
     """y = t ∘ F(x) + (1 - t) ∘ x with t = σ(x T + b); T [inputs, inputs], b [inputs]."""
 
     name: ClassVar[str] = "highway"
+    multiplies: ClassVar[bool] = True
     bias: float = attrs.field(default=-1.0, metadata={"help": "starting value of b: below zero, x passes at first"})
 
     def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
@@ -270,6 +281,10 @@ class Highway(Residual):
         add_product(block.x, dt, gradients["T"], block.scratch["panel"])
         add_column_sums(dt, gradients["b"])
         dh += (rows(dt) @ block.weights["T"].T).reshape(dh.shape)
+
+
+def _has_whole_lines(size: int | tuple[int, ...]) -> bool:
+    return isinstance(size, tuple) and math.prod(size) % LINE == 0
 
 
 def _room(block: BlockPass, name: str, width: int) -> Array:

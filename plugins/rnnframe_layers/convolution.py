@@ -22,6 +22,7 @@ class CausalConvolution(Plain):
     """y_t = b + Σ_k K_k ∘ x_(t-k) over the last inputs; K [taps, inputs], b [inputs]."""
 
     name: ClassVar[str] = "convolution"
+    multiplies: ClassVar[bool] = False
     taps: int = attrs.field(default=4, validator=ge(2), metadata={"help": "steps that an output sees"})
 
     def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:

@@ -20,6 +20,7 @@ class Dropout(Plain):
     """Drop values at random in training, and scale the others so that their mean stays."""
 
     name: ClassVar[str] = "dropout"
+    multiplies: ClassVar[bool] = False
     rate: float = rate_option(0.5, "how probable it is that a value is dropped")
     variational: bool = attrs.field(default=False, metadata={"help": "one mask for all steps of a sequence"})
 

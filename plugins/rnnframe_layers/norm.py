@@ -22,6 +22,7 @@ class LayerNorm(Plain):
     """y_t = g ∘ (x_t - mean) / deviation + b, over the values of a step; g [inputs], b [inputs]."""
 
     name: ClassVar[str] = "layer-norm"
+    multiplies: ClassVar[bool] = False
 
     def parameters(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
         """The scales g and the offsets b."""

@@ -35,6 +35,7 @@ class MeanPool(Plain):
     """The mean of all inputs until now."""
 
     name: ClassVar[str] = "mean-pool"
+    multiplies: ClassVar[bool] = False
     output: ClassVar[str] = "h"
     order_free: ClassVar[bool] = True
 
@@ -101,6 +102,7 @@ class AttentionPool(MeanPool):
     """A mean of all inputs until now, weighted by what is in them; K [inputs, units], b [units], v [units]."""
 
     name: ClassVar[str] = "attention-pool"
+    multiplies: ClassVar[bool] = True
     order_free: ClassVar[bool] = False
     units: int = units_option(64, "values that a weight is computed from")
 

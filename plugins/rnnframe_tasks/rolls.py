@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from rnnframe.plugin import Array, Batch, DataError, Dataset, Examples, Predicted, Setting, Task
+from rnnframe.plugin import Array, Batch, Choose, DataError, Dataset, Examples, Predicted, Setting, Task
 from rnnframe_tasks.files import digest, read_npz
 from rnnframe_tasks.npz_sequences import sequences_of, unread
 from rnnframe_tasks.parts import held_out
@@ -77,6 +77,11 @@ class RollData(Dataset):
     def batch(self, epoch: int, number: int) -> Batch:
         """Return rolls drawn from seed and epoch."""
         return _batch(self.rolls, self.order.chosen(epoch, number))
+
+    def columns(self, epoch: int, number: int, choose: Choose) -> Batch:
+        """Return some of these rolls; the others are not read."""
+        chosen = self.order.chosen(epoch, number)
+        return _batch(self.rolls, chosen[choose(len(chosen), self.rolls.lengths[chosen] - 1)])
 
 
 @attrs.frozen(kw_only=True)

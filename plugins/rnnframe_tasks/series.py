@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import attrs
 import numpy as np
 
-from rnnframe.plugin import Array, Batch, Dataset
+from rnnframe.plugin import Array, Batch, Choose, Dataset
 from rnnframe_tasks.scales import Scale
 from rnnframe_tasks.sequences import Shuffled
 from rnnframe_tasks.times import Step
@@ -205,14 +205,26 @@ class Windows(Dataset):
 
     def batch(self, epoch: int, number: int) -> Batch:
         """Return windows, `stride` steps apart from a start that is drawn for each epoch."""
-        shift = int(np.random.default_rng([self.order.seed, epoch, 1]).integers(0, self.stride))
+        return self._windows(epoch, self.order.chosen(epoch, number))
+
+    def columns(self, epoch: int, number: int, choose: Choose) -> Batch:
+        """Return some of these windows; the rows of the others are not read."""
         chosen = self.order.chosen(epoch, number)
+        return self._windows(epoch, chosen[choose(len(chosen), self._lengths(chosen))])
+
+    def _lengths(self, chosen: Array) -> Array | None:
+        """Return the lengths of some windows; None where all have all steps."""
         lengths = self.lengths[chosen]
+        return lengths if (lengths < self.steps).any() else None
+
+    def _windows(self, epoch: int, chosen: Array) -> Batch:
+        shift = int(np.random.default_rng([self.order.seed, epoch, 1]).integers(0, self.stride))
         starts = np.minimum(self.starts[chosen] + shift, self.lasts[chosen])
-        steps = np.minimum(np.arange(self.steps)[:, None], lengths - 1)  # behind a shorter one its last row, never read
-        rows = starts + steps
-        short = bool((lengths < self.steps).any())
-        return Batch(self.learning.x(rows), self.learning.y(rows), lengths if short else None)
+        last = self.lengths[chosen] - 1
+        rows = starts + np.minimum(
+            np.arange(self.steps)[:, None], last
+        )  # behind a shorter one its last row, never read
+        return Batch(self.learning.x(rows), self.learning.y(rows), self._lengths(chosen))
 
 
 def windows_of(firsts: list[int], ends: list[int], steps: int, stride: int) -> tuple[Array, Array, Array]:

@@ -6,7 +6,7 @@ from typing import ClassVar, Protocol
 import attrs
 import numpy as np
 
-from rnnframe.plugin import Array, Batch, DataError, Dataset, Examples, Predicted, Setting
+from rnnframe.plugin import Array, Batch, Choose, DataError, Dataset, Examples, Predicted, Setting
 
 TEXT_TAKES = ("data", "steps", "held_out", "all", "learnt")
 """What tasks of texts are told."""
@@ -26,15 +26,16 @@ class Numbers(Protocol):
 
 @attrs.frozen(eq=False)
 class Page:
-    """Numbers [steps + 1, batch] of all streams from step `start` on, of which the last ones are targets alone."""
+    """Numbers [steps + 1, n] of n streams from step `start` on, of which the last ones are targets alone."""
 
     start: int
     numbers: Array
+    streams: Array
 
-    def cut(self, start: int, stop: int) -> tuple[Array, Array] | None:
-        """Return x and y of the steps [start, stop) if they are all here."""
+    def cut(self, start: int, stop: int, streams: Array) -> tuple[Array, Array] | None:
+        """Return x and y of the steps [start, stop) of some streams if they are all here."""
         first, last = start - self.start, stop - self.start
-        if first < 0 or last >= len(self.numbers):
+        if first < 0 or last >= len(self.numbers) or not np.array_equal(streams, self.streams):
             return None
         return self.numbers[first:last], self.numbers[first + 1 : last + 1]
 
@@ -56,21 +57,25 @@ class Streams:
         stop = len(self.numbers) if self.stop is None else self.stop
         return (stop - self.start - 1) // self.batch
 
-    def cut(self, start: int, stop: int) -> tuple[Array, Array]:
-        """Return x and y [steps, batch] of the steps [start, stop), or as far as they go."""
+    def cut(self, start: int, stop: int, streams: Array | None = None) -> tuple[Array, Array]:
+        """Return x and y [steps, streams] of the steps [start, stop), or as far as they go.
+
+        streams: which ones; all of them by default. The others are not read.
+        """
         stop = min(stop, len(self))
-        found = self._page and self._page.cut(start, stop)
+        streams = np.arange(self.batch) if streams is None else streams
+        found = self._page and self._page.cut(start, stop, streams)
         if not found:
-            page = self._page = self._read(start, max(stop, min(start + PAGE // self.batch, len(self))))
-            found = page.cut(start, stop)
+            page = self._page = self._read(start, max(stop, min(start + PAGE // len(streams), len(self))), streams)
+            found = page.cut(start, stop, streams)
             assert found
         return found
 
-    def _read(self, start: int, stop: int) -> Page:
+    def _read(self, start: int, stop: int, streams: Array) -> Page:
         length = len(self)
         first, last = self.start + start, self.start + stop + 1
-        rows = [self.numbers[first + n * length : last + n * length] for n in range(self.batch)]
-        return Page(start, np.stack(rows, axis=1).astype(np.int32, copy=False))
+        rows = [self.numbers[first + n * length : last + n * length] for n in streams.tolist()]
+        return Page(start, np.stack(rows, axis=1).astype(np.int32, copy=False), streams)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -131,8 +136,15 @@ class Text(Dataset):
 
     def batch(self, epoch: int, number: int) -> Batch:
         """Return the next steps of every stream; the first batch of an epoch begins with a state of zeros."""
+        return self._batch(number)
+
+    def columns(self, epoch: int, number: int, choose: Choose) -> Batch:
+        """Return the next steps of some streams; the others are not read."""
+        return self._batch(number, choose(self.train.batch, None))
+
+    def _batch(self, number: int, streams: Array | None = None) -> Batch:
         start = number * self.steps
-        x, y = self.train.cut(start, start + self.steps)
+        x, y = self.train.cut(start, start + self.steps, streams)
         return Batch(x, y, carry=number > 0)
 
 

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from attrs.validators import ge, in_, optional
 
-from rnnframe.plugin import Array, Batch, DataError, Dataset, Examples, Predicted, Setting, Task
+from rnnframe.plugin import Array, Batch, Choose, DataError, Dataset, Examples, Predicted, Setting, Task
 from rnnframe_tasks.files import digest
 from rnnframe_tasks.gaps import Missing, check_gaps, filled
 from rnnframe_tasks.labelled import Labelled
@@ -67,6 +67,11 @@ class WholeData(Dataset):
     def batch(self, epoch: int, number: int) -> Batch:
         """Return sequences drawn from seed and epoch."""
         return batch_of(self.sequences, self.y, self.order.chosen(epoch, number))
+
+    def columns(self, epoch: int, number: int, choose: Choose) -> Batch:
+        """Return some of these sequences; the others are not read."""
+        chosen = self.order.chosen(epoch, number)
+        return batch_of(self.sequences, self.y, chosen[choose(len(chosen), self.sequences.lengths[chosen])])
 
 
 @attrs.frozen(kw_only=True)

@@ -12,7 +12,7 @@ import attrs
 import numpy as np
 import torch
 
-from rnnframe import Network, TwoPassEngine
+from rnnframe import Network, TwoPassEngine, default_registry
 from rnnframe.plugin import Array, StateStore, UsageError
 from rnnframe_torch.layouts import Weights, given_back, take_over
 
@@ -62,8 +62,9 @@ class Floor:
         self.layers, self.each = layers, each
         self.lock = threading.RLock()
         name = str(dtype).removeprefix("torch.")
+        self.kernels = default_registry().kernels(KERNELS)
         self.networks = [Network([cell] * layers, None, inputs, dtype=name) for _ in range(directions)]
-        self.engines = [TwoPassEngine(network, store, kernels=KERNELS) for network in self.networks]
+        self.engines = [TwoPassEngine(network, store, kernels=self.kernels) for network in self.networks]
         for network in self.networks:
             network.parameters.zero()  # where there are no biases, they stay so
 
@@ -80,7 +81,7 @@ class Floor:
         sweeps, count = [], len(self.engines)
         for number, engine in enumerate(self.engines):
             turn = number == 1
-            take_over(self.networks[number].parameters, self._own(weights, number), self.each)
+            take_over(self.networks[number].parameters, self._own(weights, number), self.each, self.kernels)
             names = ("h", "c")[: len(states)]
             state = {
                 f"layer{layer}.{name}": _numbers(tensor[layer * count + number])
@@ -118,7 +119,7 @@ class Floor:
         for number, sweep in enumerate(sweeps):
             turn, count = number == 1, len(self.engines)
             if not sweep.is_latest:
-                take_over(self.networks[number].parameters, self._own(weights, number), self.each)
+                take_over(self.networks[number].parameters, self._own(weights, number), self.each, self.kernels)
             arriving = {name: np.zeros_like(value) for name, value in sweep.state.items()}
             for name, value in arriving.items():
                 layer, _, kind = name.removeprefix("layer").partition(".")
@@ -134,10 +135,11 @@ class Floor:
                 _from(slopes),
                 input_gradient=None if room is None else _into(room, add=turn and not lengths),
                 state_gradient=arriving,
+                copied=False,
             )
             if turn and lengths and dx is not None and room is not None:
                 dx += _turned(room, lengths)
-            gradients += given_back(found.gradients, self.layers, self.each)
+            gradients += given_back(found.gradients, self.layers, self.each, self.kernels)
             before.append(found.state_gradient)
         return gradients, before
 

@@ -8,34 +8,41 @@ from typing import Any
 
 import torch
 
+from rnnframe.plugin import Kernels
+
 Weights = Sequence[torch.Tensor]
 """weight_ih, weight_hh and, where there are biases, bias_ih and bias_hh: of one layer after the other."""
 
 
-def take_over(parameters: Any, weights: Weights, each: int) -> None:
+def take_over(parameters: Any, weights: Weights, each: int, kernels: Kernels) -> None:
     """Write the parameters of a stack of layers, `each` tensors of a layer, into those of a network."""
     for number in range(len(weights) // each):
-        input_weight, hidden_weight, *biases = weights[each * number : each * (number + 1)]
-        group = {name: torch.from_numpy(array) for name, array in parameters.group(f"layer{number}").items()}
-        group["U"].copy_(input_weight.T)
-        group["W"].copy_(hidden_weight.T)
+        own = weights[each * number : each * (number + 1)]
+        group = parameters.group(f"layer{number}")
+        for name, matrix in zip("UW", own[:2], strict=True):
+            kernels.transpose(matrix.detach().contiguous().numpy(), group[name])
+        biases = own[2:]
         if biases:
-            torch.add(*biases, out=group["b"])
+            b = torch.from_numpy(group["b"])
+            torch.add(*biases, out=b)
             if "bn" in group:
-                candidate = len(group["b"]) - len(group["bn"])
-                group["b"][candidate:] = biases[0][candidate:]
-                group["bn"].copy_(biases[1][candidate:])
+                candidate = len(b) - len(group["bn"])
+                b[candidate:] = biases[0][candidate:]
+                torch.from_numpy(group["bn"]).copy_(biases[1][candidate:])
 
 
-def given_back(gradients: Any, layers: int, each: int) -> list[torch.Tensor]:
+def given_back(gradients: Any, layers: int, each: int, kernels: Kernels) -> list[torch.Tensor]:
     """Return the gradients of a network in the order of `take_over`, as tensors of their own."""
     found = []
     for number in range(layers):
-        group = {name: torch.from_numpy(array) for name, array in gradients.group(f"layer{number}").items()}
-        found += [group["U"].T.contiguous(), group["W"].T.contiguous()]
+        group = gradients.group(f"layer{number}")
+        for name in "UW":
+            matrix = torch.empty(group[name].shape[::-1], dtype=torch.from_numpy(group[name]).dtype)
+            kernels.transpose(group[name], matrix.numpy())
+            found.append(matrix)
         if each > 2:
-            second = group["b"].clone()
+            first, second = (torch.from_numpy(group["b"]).clone() for _ in range(2))
             if "bn" in group:
-                second[len(second) - len(group["bn"]) :] = group["bn"]
-            found += [group["b"].clone(), second]
+                second[len(second) - len(group["bn"]) :] = torch.from_numpy(group["bn"])
+            found += [first, second]
     return found

@@ -1,8 +1,8 @@
 """Opened data: a `Dataset` gives batches to train on, `Examples` batches to be judged on and to predict for."""
 
 import abc
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar, TypeAlias
 
 import attrs
 
@@ -10,6 +10,9 @@ from rnnframe.arrays import Array
 from rnnframe.contracts.forecasts import Forecasts, Origins
 from rnnframe.contracts.head import Head
 from rnnframe.data.batch import Batch
+
+Choose: TypeAlias = Callable[[int, Array | None], Array]
+"""Returns which samples of a batch to make, given how many there are, and their lengths."""
 
 
 @attrs.frozen(eq=False)
@@ -165,6 +168,25 @@ class Dataset(abc.ABC):
 
         It is called in another thread while the previous batch is in use, so that one must not change.
         """
+
+    def columns(self, epoch: int, number: int, choose: Choose) -> Batch | None:
+        """Return some samples of a batch, for a process that shares it with others; none of the others is made.
+
+        Parameters
+        ----------
+        epoch, number : int
+            As `batch` takes them.
+        choose : function (samples, lengths) -> Array
+            Is called once: with the number of samples of the whole batch, and their lengths, None where the batch has
+            none. Returns the numbers of the samples to make.
+
+        Returns
+        -------
+        Batch or None
+            Those samples, in that order, with as many steps as the longest of them needs at least. By default None: the
+            whole batch is made.
+        """
+        return None
 
     @abc.abstractmethod
     def shape(self, number: int) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
+from rnnframe.arrays import Array
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.layer import Layer
 from rnnframe.contracts.steps import StepPart
@@ -109,6 +110,18 @@ class Kernels(abc.ABC):
             None where not all of them can be joined; fewer may be asked for then.
         """
         return None
+
+    def transpose(self, source: Array, target: Array) -> None:
+        """Write a matrix transposed, as libraries with the other order of axes keep theirs; by default numpy does.
+
+        Parameters
+        ----------
+        source : ndarray
+            [m, n], C-contiguous, float32 or float64.
+        target : ndarray
+            [n, m], C-contiguous, of the same dtype; it shares no memory with `source`.
+        """
+        np.copyto(target, source.T)
 
     def cells(self) -> Iterable[str]:
         """Return specs of cells that have twins, one of every kind of code, for `rnnframe warmup`."""

@@ -19,8 +19,7 @@ Widths: TypeAlias = Mapping[str, int]
 Sizes: TypeAlias = Mapping[str, int | tuple[int, ...]]
 """Name -> values per step and sample, or a shape."""
 TapeRetention: TypeAlias = Literal["whole", "lean", "states"]
-"""How much of a chunk's tape stays until it is reversed: all that is worth it; what only a product could compute; the
-states alone."""
+"""How much of a chunk's tape stays until its reverse: all that is worth it; what only a product gives; the states."""
 START = ".start"
 """What the name of a parameter ends with that is the learnt start [width] of the state named before it: "h.start"."""
 
@@ -108,13 +107,15 @@ class Layer(abc.ABC):
     `output` names the array of `tape(inputs)` that the next layer receives: its rows after each step. `both_ways` tells
     whether the layer reads `BlockPass.reverse` too. Its arrays are then named forward.* and reverse.*, and it writes
     dx [2, L, B, inputs]: of x and of `reverse`. `order_free` tells whether each value of the output after the last
-    step comes from that value of all inputs, in whatever order they came.
+    step comes from that value of all inputs, in whatever order they came. `multiplies` tells whether it computes
+    products of matrices, whose operands a precision rounds; layers in its brackets say so for themselves.
     """
 
     name: ClassVar[str]
     output: ClassVar[str] = "h"
     both_ways: ClassVar[bool] = False
     order_free: ClassVar[bool] = False
+    multiplies: ClassVar[bool] = True
 
     @property
     def gates(self) -> Mapping[str, tuple[str, slice]]:

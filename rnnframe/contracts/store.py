@@ -56,9 +56,12 @@ class Problem:
 
     @property
     def default_chunk(self) -> int:
-        """The chunk length that was asked for, else the network's usual one; not above `steps`."""
+        """The chunk length that was asked for, else the usual one or so much less that all chunks are about as long."""
         length = self.chunk or self.usual_chunk
-        return length if self.steps is None else min(length, self.steps)
+        if self.steps is None:
+            return length
+        chunks = -(-self.steps // length)
+        return min(length, self.steps) if self.chunk else -(-self.steps // chunks)
 
     @property
     def shorter_chunks(self) -> tuple[int, ...]:

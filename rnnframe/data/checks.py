@@ -8,6 +8,7 @@ import numpy as np
 from rnnframe.arrays import Array, outside
 from rnnframe.data.foreign import as_array
 from rnnframe.data.format import DataFormat, TargetFormat
+from rnnframe.data.own_columns import OwnColumns
 from rnnframe.data.pieces import Targets
 from rnnframe.errors import DataError
 
@@ -85,7 +86,7 @@ class Checker:
         wanted = ["T", "B"] if every else ["B"]
         dims = len(lead) + (targets.target_width is not None)
         if len(y.shape) == dims - 1 and targets.target_width == 1:
-            y = np.asarray(y)[..., None]
+            y = (y if isinstance(y, OwnColumns) else np.asarray(y))[..., None]
         if len(y.shape) != dims:
             width = [] if targets.target_width is None else [str(targets.target_width)]
             raise DataError(

@@ -35,6 +35,23 @@ def deal_by_length(lengths: Array, sizes: Sequence[int]) -> list[Columns]:
     return [np.array(part[::-1], np.intp) for part in parts]
 
 
+def deal(batch: int, lengths: Array | None, shards: int) -> list[Columns]:
+    """Return the samples of each of at most `shards` parts of a batch, as `split_batch` sizes them.
+
+    Slices where all samples have the same length, else numbers, those that end first in front.
+    """
+    parts = split_batch(batch, shards)
+    if lengths is None or lengths.min() == lengths.max():
+        return [*parts]
+    return deal_by_length(lengths, [count_of(part) for part in parts])
+
+
+def numbers_of(parts: Sequence[Columns]) -> Array:
+    """Return the numbers of the samples of some parts, one after the other."""
+    numbers = [np.arange(c.start, c.stop) if isinstance(c, slice) else c for c in parts]
+    return np.concatenate(numbers) if numbers else np.empty(0, np.intp)
+
+
 def count_of(columns: Columns) -> int:
     """Return how many columns there are."""
     return columns.stop - columns.start if isinstance(columns, slice) else len(columns)

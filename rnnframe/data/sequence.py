@@ -8,8 +8,9 @@ import numpy as np
 from rnnframe.arrays import Array
 from rnnframe.data.batch import Batch
 from rnnframe.data.checks import Checker, check_lengths, check_resets
-from rnnframe.data.columns import Columns, count_of, deal_by_length, split_batch
+from rnnframe.data.columns import Columns, count_of, deal
 from rnnframe.data.format import DataFormat
+from rnnframe.data.own_columns import OwnColumns
 from rnnframe.data.pieces import Block, Piece, Span, Targets, cut
 from rnnframe.data.staging import Staging
 from rnnframe.errors import DataError
@@ -60,10 +61,7 @@ class Sequence:
 
     def deal(self, shards: int) -> list[Columns]:
         """Return slices, or the numbers of columns with those that end first in front."""
-        parts = split_batch(self.batch, shards)
-        if self._ends is None:
-            return [*parts]
-        return deal_by_length(self._ends, [part.stop - part.start for part in parts])
+        return deal(self.batch, self._ends, shards)
 
     def ends(self, columns: Columns) -> list[int]:
         """Return the lengths of these samples, unless all have the same."""
@@ -129,7 +127,7 @@ class Sequence:
             steps = sliced(self._y, start, stop, "y")
             weights = None if self._weights is None else sliced(self._weights, start, stop, "weights")
             y = staging.of(steps, running, np.dtype(steps.dtype), strided=strided)
-            return self._checker.targets(y, None if weights is None else np.asarray(weights)[:, running])
+            return self._checker.targets(y, None if weights is None else np.asarray(weights[:, running]))
         if isinstance(running, slice):  # which end together
             return self._last_targets(running) if stop == self.length else None
         return self._last_targets(running[:ending]) if ending else None
@@ -160,7 +158,7 @@ def _as_announced(given: Any, part: Any, count: int, what: str) -> Array:
 
     What can be sliced may be anybody's code or file, and compiled kernels trust the shapes that they are handed.
     """
-    if isinstance(given, np.ndarray):
+    if isinstance(given, np.ndarray | OwnColumns):
         array: Array = part
         return array
     array, wanted = np.asarray(part), [count, *map(int, given.shape[1:])]

@@ -19,7 +19,7 @@ from rnnframe.engine.memory import Model
 from rnnframe.engine.plan import Plan, RunPlan
 from rnnframe.engine.ranks import ALONE
 from rnnframe.engine.report import Outcome, Result, SweepResult
-from rnnframe.engine.run import Run, UpdateFn
+from rnnframe.engine.run import Run, Taker
 from rnnframe.engine.staged_run import StagedRun
 from rnnframe.errors import DataError, OptionError
 from rnnframe.registry.kernels import choose, in_precision
@@ -149,7 +149,7 @@ class Engine(Generic[M]):
         x: Any,
         y: Any,
         state: Any | None,
-        on_update: UpdateFn,
+        on_update: Taker,
         lengths: Any | None = None,
         resets: Any | None = None,
         weights: Any | None = None,
@@ -157,7 +157,7 @@ class Engine(Generic[M]):
         """Do what `gradients` does, but hand mean gradient and loss to `on_update` at each update, and copy nothing.
 
         Updates come where the schedule has one, and at the end for losses that are left. `on_update` may overwrite the
-        gradient: a buffer of the engine. In a group the state is that of this rank's own samples, zero elsewhere.
+        gradient, a buffer of the engine (`Unreduced`: those of parts). In a group the state is of this rank's samples.
         """
         with self._executor.turn():
             source = self.running.open(Batch(x, y, lengths, resets, weights=weights))
@@ -222,7 +222,7 @@ class Engine(Generic[M]):
         return self._executor.complete_state(state)
 
     def _execute(
-        self, model: Model, source: Source, state: Any, on_update: UpdateFn | None, state_gradient: Any
+        self, model: Model, source: Source, state: Any, on_update: Taker | None, state_gradient: Any
     ) -> tuple[Outcome, Run | StagedRun]:
         done = self._executor.execute(model, source, Draw(self.seed, self.draws), state, on_update, state_gradient)
         self.draws += 1

@@ -19,7 +19,7 @@ from rnnframe.engine.plan import Plan, RunPlan
 from rnnframe.engine.planner import Planner
 from rnnframe.engine.ranks import ALONE, Share, parts_of_each
 from rnnframe.engine.report import Outcome
-from rnnframe.engine.run import Run, UpdateFn
+from rnnframe.engine.run import Run, Taker
 from rnnframe.engine.staged_run import StagedRun
 from rnnframe.engine.stages import HeldRoom, parts_of
 from rnnframe.engine.threads import ShardThreads, usual_shards
@@ -89,7 +89,7 @@ class Executor:
         source: Source,
         draw: Draw,
         state: Any | None,
-        on_update: UpdateFn | None,
+        on_update: Taker | None,
         state_gradient: Any | None = None,
     ) -> tuple[Outcome, Run | StagedRun]:
         """Run a source once; return what came out, and the run, whose buffers hold the gradients until the next."""

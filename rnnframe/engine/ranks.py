@@ -19,7 +19,7 @@ import numpy as np
 
 from rnnframe.arrays import Array, Vector
 from rnnframe.contracts.reducer import Alone, Group
-from rnnframe.data.columns import Columns
+from rnnframe.data.columns import Columns, numbers_of
 from rnnframe.errors import OptionError
 
 ALONE = Alone()
@@ -112,9 +112,7 @@ class Share:
 
     def _samples_of(self, rank: int) -> Array:
         """Return the numbers of the samples that a rank has; none where the batch is too small for it."""
-        columns = self.columns[self._parts_of(rank)] if rank < self.active else []
-        numbers = [np.arange(c.start, c.stop) if isinstance(c, slice) else c for c in columns]
-        return np.concatenate(numbers) if numbers else np.empty(0, np.intp)
+        return numbers_of(self.columns[self._parts_of(rank)] if rank < self.active else [])
 
 
 def _dtype_of(state: Any) -> np.dtype[Any]:

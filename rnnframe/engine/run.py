@@ -22,6 +22,24 @@ UpdateFn: TypeAlias = Callable[[Any, float], None]
 """Receives the mean gradient and the mean loss at an update, and changes the parameters."""
 
 
+@attrs.frozen
+class Unreduced:
+    """Asks a run for the gradients of the parts that this process runs, which are not added up, and sent nowhere.
+
+    Parameters
+    ----------
+    take : function (share, gradients, outcome)
+        Is called once, at the end: with the parts, the gradients of the sum of the losses of each of them, which are
+        buffers of the engine, and the outcome of the whole batch.
+    """
+
+    take: Callable[[Share, Sequence[Any], Outcome], None]
+
+
+Taker: TypeAlias = UpdateFn | Unreduced
+"""Who is given the gradients of a run."""
+
+
 @attrs.define(eq=False)
 class Run:
     """A source that is run once over the shards of a plan.
@@ -40,7 +58,7 @@ class Run:
         The buffers of each shard.
     versions : WeightVersions
         Old weights.
-    on_update : function (gradients, loss) or None
+    on_update : function (gradients, loss), Unreduced or None
         Is called where the schedule has an update and a loss has come in since the last one, and at the end; None
         leaves the mean gradient in the buffer of the first shard.
     draw : Draw or None
@@ -53,7 +71,7 @@ class Run:
     plan: RunPlan
     memories: Sequence[Memory]
     versions: WeightVersions
-    on_update: UpdateFn | None
+    on_update: Taker | None
     draw: Draw | None = None
     totals: RunTotals = attrs.field(init=False)
 
@@ -103,9 +121,25 @@ class Run:
 
     def end(self) -> Outcome:
         """Make the last update or the last sums, and return what came out."""
+        if isinstance(self.on_update, Unreduced):
+            return self._hand_out(self.on_update)
         if not self._update() and self.on_update is None:
             self.totals.collect()
             self._reduce()
+        return self._outcome
+
+    def _hand_out(self, parts: Unreduced) -> Outcome:
+        """Pass on the gradients of each part, and return what came out."""
+        self.totals.collect()
+        self.totals.take_losses()
+        gradients, outcome = [memory.gradients for memory in self.memories], self._outcome
+        for each in gradients:
+            self.model.weights.complete(each)
+        parts.take(self.share, gradients, outcome)
+        return outcome
+
+    @property
+    def _outcome(self) -> Outcome:
         return Outcome(loss=self.totals.mean_loss, count=self.totals.count, state=self.state, report=self.report)
 
     @property
@@ -143,7 +177,7 @@ class Run:
 
     def _update(self) -> bool:
         """Pass on the sums since the last update; return whether there was an update."""
-        if self.on_update is None or not self.totals.collect():
+        if self.on_update is None or isinstance(self.on_update, Unreduced) or not self.totals.collect():
             return False
         gradients, loss = self._reduce()
         if self.plan.stores_weights:

@@ -11,13 +11,15 @@ from typing import Any, cast
 import attrs
 
 from rnnframe.data.both_ways import BothWays
+from rnnframe.data.columns import count_of
 from rnnframe.data.draws import Draw
 from rnnframe.data.held import HeldSteps, Links
+from rnnframe.data.own_columns import places_of
 from rnnframe.engine.memory import Memory, Model
 from rnnframe.engine.plan import RunPlan
 from rnnframe.engine.ranks import Share
 from rnnframe.engine.report import Outcome, Report, Result
-from rnnframe.engine.run import Run, UpdateFn
+from rnnframe.engine.run import Run, Taker
 from rnnframe.engine.stages import HeldRoom, parts_of
 from rnnframe.engine.threads import ShardThreads
 from rnnframe.engine.two_passes import from_there, no_more
@@ -43,7 +45,7 @@ class StagedRun:
         For each stage the buffers of each shard.
     room : HeldRoom
         Memory for the arrays between the stages.
-    on_update : function (gradients, loss) or None
+    on_update : function (gradients, loss), Unreduced or None
         As `Run` takes it.
     draw : Draw or None
         What random masks follow from.
@@ -55,7 +57,7 @@ class StagedRun:
     plan: RunPlan
     memories: Sequence[Sequence[Memory]]
     room: HeldRoom
-    on_update: UpdateFn | None
+    on_update: Taker | None
     draw: Draw | None = None
     _runs: list[Run] = attrs.field(init=False)
     _links: list[Links] = attrs.field(init=False)
@@ -64,15 +66,16 @@ class StagedRun:
         """Open the data of every stage: what the caller gave, and what the stage below will leave."""
         stages, source = parts_of(self.model), self.source
         last = len(stages) - 1
-        self.room.make_ready(self.model, source.length, source.batch)
+        places = None if self.share.group.size == 1 else places_of(self.share.own, source.batch)
+        self.room.make_ready(self.model, source.length, sum(map(count_of, self.share.own)))
         held = [
-            HeldSteps(self.room.array(n, of.outputs_width), source.sample_ends, of.both_ways)
+            HeldSteps(self.room.array(n, of.outputs_width), source.sample_ends, of.both_ways, places)
             for n, of in enumerate(stages[:-1])
         ]
         gradients = [attrs.evolve(of, values=self.room.array(n + 1, of.values.shape[2])) for n, of in enumerate(held)]
         self._links, self._runs = [], []
         for n, stage in enumerate(stages):
-            x = source.given.x if n == 0 else held[n - 1].values
+            x = source.given.x if n == 0 else held[n - 1].x
             batch = source.batch_of(x, targets=n == last)
             opened = stage.open(batch) if n == last else stage.open_inputs(batch)
             links = Links(

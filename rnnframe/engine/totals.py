@@ -72,10 +72,10 @@ class RunTotals:
         self._losses = [pair for pairs in self._share.group.gather(own) for pair in pairs]
         return sum(count for _, count in self._losses)
 
-    def reduce(self) -> tuple[Any, float]:
-        """Add up what was collected in a fixed order, divide once by the count, and return mean gradient and mean loss.
+    def take_losses(self) -> tuple[float, float]:
+        """Count the losses that were collected, whose sums start again at zero; return their count and sum.
 
-        The sums of losses start again at zero. Raises `NonFiniteError` where the loss is not finite, on all ranks.
+        Raises `NonFiniteError` where the loss is not finite, on all ranks.
         """
         count, loss = sum(count for _, count in self._losses), math.fsum(loss for loss, _ in self._losses)
         self.count, self.loss = self.count + count, self.loss + loss
@@ -83,6 +83,14 @@ class RunTotals:
             shard.count, shard.loss = 0, 0.0
         if not math.isfinite(loss):
             raise NonFiniteError(f"the loss is {loss}; lower the learning rate, clip the gradients, or check the data")
+        return count, loss
+
+    def reduce(self) -> tuple[Any, float]:
+        """Add up what was collected in a fixed order, divide once by the count, and return mean gradient and mean loss.
+
+        The sums of losses start again at zero. Raises `NonFiniteError` where the loss is not finite, on all ranks.
+        """
+        count, loss = self.take_losses()
         total = add_in_tree(self._gradients, lambda total, other: total.add(other))
         if self._share.group.size > 1:
             self._share.group.sum(total.flat, self._share.active)

@@ -172,7 +172,12 @@ class TwoPassSweep:
 
     @np.errstate(over="ignore", invalid="ignore")
     def back(
-        self, pull: PullFn, *, input_gradient: OutputsFn | None = None, state_gradient: Any | None = None
+        self,
+        pull: PullFn,
+        *,
+        input_gradient: OutputsFn | None = None,
+        state_gradient: Any | None = None,
+        copied: bool = True,
     ) -> SweepResult:
         """Run back, once.
 
@@ -180,6 +185,9 @@ class TwoPassSweep:
         ----------
         pull, input_gradient, state_gradient
             As `Engine.sweep` takes them.
+        copied
+            Whether the gradients of the result are arrays of its own; else they are there until another sweep of the
+            engine goes back.
 
         Returns
         -------
@@ -204,10 +212,10 @@ class TwoPassSweep:
         self._engine.latest = None
         run.go(self._threads, schedules)
         run.end()
-        memories = run.memories
+        found = run.memories[0].gradients
         result = SweepResult(
             state=self.state,
-            gradients=memories[0].gradients.copy(),
+            gradients=found.copy() if copied else found,
             state_gradient=run.state_gradient(),
             report=run.report,
         )

@@ -79,7 +79,7 @@ class Network(PredictingLayerModel):
             raise UsageError("a network needs at least one cell, such as 'lstm:hidden=128'")
         self.head = tied_head(self.cells, None if head is None else registry.head(head), registry)
         self.kernels = (NUMPY,) * len(self.cells)
-        """The name of the kernels that compute each layer."""
+        """The name of the kernels that compute each layer, or of those in its brackets."""
         self.kernels_used: tuple[Kernels, ...] = ()
         """The kernels that compute a layer or the head."""
         self._place(_placed(self.cells, self.inputs, registry), self.head)
@@ -110,7 +110,7 @@ class Network(PredictingLayerModel):
         head = None if self.head is None else made_by(kernels, self.head, *how)
         running = copy.copy(self)
         running.kernels = tuple(computed.name for computed in layers)
-        used = {computed.kernels for computed in [*layers, head] if computed is not None}
+        used = {each for computed in [*layers, head] if computed is not None for each in computed.kernels}
         running.kernels_used = tuple(each for each in kernels if each in used)
         placed = [attrs.evolve(at, layer=computed.part) for at, computed in zip(self.layers, layers, strict=True)]
         running._place(tuple(placed), None if head is None else head.part, self.parameters)

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -120,27 +120,32 @@ P = TypeVar("P", Layer, Head)
 
 @attrs.frozen
 class Computed(Generic[P]):
-    """A layer or a head as it is computed, and the kernels that it is from; None for numpy."""
+    """A layer or a head as it is computed.
+
+    Parameters
+    ----------
+    part : Layer or Head
+        The twin, or the part itself, perhaps with twins in its brackets.
+    name : str
+        The name of the kernels, as in "compiled" or "numpy"; of a layer made of layers for which they differ, one for
+        each, as in "residual(numpy compiled)".
+    kernels : tuple of Kernels
+        Those that compute it or a layer in it; none for numpy.
+    """
 
     part: P
-    kernels: Kernels | None
-
-    @property
-    def name(self) -> str:
-        """The name of the kernels."""
-        return NUMPY if self.kernels is None else self.kernels.name
+    name: str = NUMPY
+    kernels: tuple[Kernels, ...] = ()
 
 
 def made_by(
-    kernels: Iterable[Kernels], part: P, dtype: np.dtype[Any], registry: Registry, precision: str | None = None
+    kernels: Sequence[Kernels], part: P, dtype: np.dtype[Any], registry: Registry, precision: str | None = None
 ) -> Computed[P]:
     """Return the twin of a layer or a head that the first kernels have, ready to compute; else the part itself.
 
-    Raises `OptionError` where there is none and the precision is not that of the dtype.
+    Layers in the brackets of a layer without a twin are replaced by theirs. Raises `OptionError` where something
+    multiplies matrices on numpy and the precision is not that of the dtype.
     """
-    if isinstance(part, Layer) and part.both_ways and is_made_of_layers(type(part)):
-        inner = made_by(kernels, getattr(part, LAYERS)[0], dtype, registry, precision)
-        return Computed(attrs.evolve(part, **{LAYERS: (inner.part,)}), inner.kernels)
     for each in kernels:
         with registry.blame("kernels", type(each)):
             if precision is not None:
@@ -152,10 +157,26 @@ def made_by(
             if not isinstance(twin, Head if isinstance(part, Head) else Layer):
                 raise TypeError(f"the twin of {part.name!r} is {twin!r}; expected a rnnframe.plugin.Layer or None")
             make_ready(each, twin, "heads" if isinstance(part, Head) else part.name, dtype, precision)
-        return Computed(twin, each)
-    if precision is not None:
+        return Computed(twin, each.name, (each,))
+    if precision is not None and (isinstance(part, Head) or part.multiplies):
         what = f"the readout {part.readout.name!r}" if isinstance(part, Head) else f"the layer {part.name!r}"
         tried = BOTH.join(each.name for each in kernels) or NUMPY
         rest = "; ".join([*_missing_here(registry), "take others, or leave it out"])
         raise OptionError(f"precision={precision!r}: kernels {tried} have no such products for {what}; {rest}")
-    return Computed(part, None)
+    if isinstance(part, Head) or not is_made_of_layers(type(part)):
+        return Computed(part)
+    return _with_twins_inside(
+        part, [made_by(kernels, each, dtype, registry, precision) for each in getattr(part, LAYERS)], registry
+    )
+
+
+def _with_twins_inside(part: Layer, computed: Sequence[Computed[Layer]], registry: Registry) -> Computed[Any]:
+    """Return a layer made of layers with these in its brackets."""
+    used = tuple(dict.fromkeys(each for one in computed for each in one.kernels))
+    if not used:
+        return Computed(part)
+    with registry.blame("cell", type(part)):
+        made = attrs.evolve(part, **{LAYERS: tuple(each.part for each in computed)})
+    names = [each.name for each in computed]
+    name = names[0] if len(set(names)) == 1 else f"{part.name}({' '.join(names)})"
+    return Computed(made, name, used)

@@ -60,6 +60,26 @@ class TaskTests(Suite):
             if found[0] > steps or found[1] != samples:
                 fail(f"batch {n} has {found[0]} steps and {found[1]} samples; shape({n}) said {steps} and {samples}")
 
+    def test_some_samples_of_a_batch_are_those_of_the_whole(self) -> None:
+        """`columns` gives the samples that are chosen, in that order, with the values that `batch` has for them."""
+        data = self._opened()
+        targets = _network(data).data_format.targets
+        last = targets is not None and targets.at == "last"
+        for n in _some(data):
+            whole, choice = data.batch(0, n), _Choice(np.arange(data.shape(n)[1])[::-2])
+            found = data.columns(0, n, choice)
+            if found is None:
+                skip("every process makes whole batches, as without `columns`")
+            if choice.samples != whole.samples:
+                fail(f"batch {n}: choose was told of {choice.samples} samples; expected all {whole.samples}")
+            if not _same(choice.lengths, whole.lengths):
+                fail(
+                    f"batch {n}: choose was told the lengths {choice.lengths}; expected {whole.lengths}, as in `batch`"
+                )
+            if found.carry != whole.carry:
+                fail(f"batch {n}: carry is {found.carry} in `columns`, and {whole.carry} in `batch`")
+            _expect_samples(f"batch {n}", found, whole, choice.chosen, last=last)
+
     def test_a_network_learns_from_every_batch(self) -> None:
         """`inputs` and `head` make a network that takes the batches, and the loss is finite."""
         data = self._opened()
@@ -170,6 +190,40 @@ def _expect_same(what: str, found: Batch, wanted: Batch) -> None:
             fail(f"{what}: {name} is there once and missing once")
         if one is not None:
             expect_same_bits(f"{name} of {what}", _whole(one), _whole(other), ("again", "first"))
+
+
+@attrs.define(eq=False)
+class _Choice:
+    """Chooses some samples, and keeps what it was told."""
+
+    chosen: Array
+    samples: int | None = None
+    lengths: Array | None = None
+
+    def __call__(self, samples: int, lengths: Array | None) -> Array:
+        self.samples, self.lengths = samples, lengths
+        return self.chosen
+
+
+def _same(one: Array | None, other: Array | None) -> bool:
+    return one is other if one is None or other is None else np.array_equal(one, other)
+
+
+def _expect_samples(what: str, found: Batch, wanted: Batch, chosen: Array, *, last: bool) -> None:
+    """Fail unless a batch has the values of some samples of another one, up to the end of each."""
+    lengths = np.full(wanted.samples, len(_whole(wanted.x))) if wanted.lengths is None else wanted.lengths
+    for name in ("x", "y", "resets", "weights"):
+        one, other = getattr(found, name), getattr(wanted, name)
+        if (one is None) != (other is None):
+            fail(f"{what}: {name} is missing in `batch` or in `columns`")
+        if one is None:
+            continue
+        one, other = _whole(one), _whole(other)
+        by_sample = one.ndim == 1 or (last and name == "y")
+        for place, sample in enumerate(chosen):
+            here = one[place] if by_sample else one[: lengths[sample], place]
+            there = other[sample] if by_sample else other[: lengths[sample], sample]
+            expect_same_bits(f"{name} of sample {sample} of {what}", here, there, ("in columns", "in batch"))
 
 
 def check_task(task: Task | str, setting: Setting | None = None) -> CheckReport:

@@ -3,26 +3,29 @@
 from collections.abc import Iterator
 
 from rnnframe.arrays import Vector
-from rnnframe.contracts.dataset import Dataset
 from rnnframe.contracts.records import BatchRecord, SkippedRecord
 from rnnframe.data.batch import Batch
 from rnnframe.data.draws import Draw
 from rnnframe.errors import NonFiniteError
 from rnnframe.training.clock import Clock
 from rnnframe.training.non_finite import first_non_finite
+from rnnframe.training.own_batches import OwnBatches
 from rnnframe.training.preparation import Prepared
 from rnnframe.training.progress import Progress
 
 
-def batches_from(data: Dataset, progress: Progress, epochs: int) -> Iterator[Batch]:
+def batches_from(prepared: Prepared, progress: Progress, epochs: int) -> Iterator[Batch]:
     """Yield the batches from where a training is to the end of its last epoch; a thread of its own goes through them.
+
+    A rank of several makes its own samples, unless the gradient of whole batches is watched.
 
     `progress` is read when the first batch is asked for and not after that.
     """
+    made = OwnBatches(prepared.data, prepared.trainer.engine, whole=prepared.options.watch_gradients)
     first, start = progress.epoch, progress.batch
     for epoch in range(first, epochs):
-        for number in range(start, data.batches):
-            yield data.batch(epoch, number)
+        for number in range(start, prepared.data.batches):
+            yield made.batch(epoch, number)
         start = 0
 
 
@@ -35,7 +38,7 @@ class BatchTraining:
         self.clock = Clock()
         self.peak_bytes = 0
         self._trainer = prepared.trainer
-        self._batches = prepared.data.batches
+        self._data = prepared.data
         self._skips = prepared.options.on_nonfinite == "skip"
         self._watches = prepared.options.watch_gradients
         self.latest: tuple[Batch, Vector | None] | None = None
@@ -78,14 +81,15 @@ class BatchTraining:
         progress = self.progress
         engine = self._trainer.engine
         before = None if before is None else engine.complete_state(before)
-        place = first_non_finite(engine.running, batch, before, Draw(engine.seed, engine.draws))
+        whole = self._data.batch(progress.epoch, progress.batch) if engine.group.size > 1 else batch
+        place = first_non_finite(engine.running, whole, before, Draw(engine.seed, engine.draws))
         reason = f"epoch {progress.epoch + 1}, batch {progress.batch + 1}: {error}; not finite first: {place}"
         if not self._skips:
             raise NonFiniteError(reason) from None
         self.state = None
         progress.skip()
         progress.updates = self._trainer.updates
-        if progress.batch == self._batches and not progress.count:
+        if progress.batch == self._data.batches and not progress.count:
             raise NonFiniteError(f"every batch of an epoch was skipped; the last: {reason}") from None
         return SkippedRecord(epoch=progress.epoch + 1, batch=progress.batch, update=progress.updates, reason=reason)
 

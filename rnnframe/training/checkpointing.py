@@ -124,7 +124,7 @@ def checkpoint_of(
         progress.gathered_from, progress.falls_from = trainer.course.gathered_from, trainer.course.falls_from
     waiting = trainer.accumulation
     if waiting is not None:
-        groups["waiting"] = dict(waiting.sums)
+        groups["waiting"] = waiting.described()
         progress.waiting_batches, progress.waiting_count = waiting.batches, waiting.count
         progress.waiting_loss = waiting.loss
     return Checkpoint(
@@ -147,9 +147,8 @@ def restore_training(
     restore(trainer.slots, groups.get("slots", {}), where)
     waiting = trainer.accumulation
     if waiting is not None:
-        restore(waiting.sums, groups.get("waiting", {}), where)
-        waiting.batches, waiting.count = progress.waiting_batches, progress.waiting_count
-        waiting.loss = progress.waiting_loss
+        sums = progress.waiting_batches, progress.waiting_count, progress.waiting_loss
+        waiting.put_back(groups.get("waiting", {}), *sums, where)
     if trainer.course is not None:
         trainer.course.gathered_from, trainer.course.falls_from = progress.gathered_from, progress.falls_from
     trainer.engine.draws = progress.draws

@@ -71,16 +71,18 @@ class TrainingLoop:
 
     def save(self) -> None:
         """Write a checkpoint, and the weights where none were better, if there is a run folder; raises `RunError`."""
-        engine, state = self._prepared.trainer.engine, self._batches.state
+        trainer, state = self._prepared.trainer, self._batches.state
         if state is not None:
-            state = engine.complete_state(state)
+            state = trainer.engine.complete_state(state)
+        if trainer.accumulation is not None:
+            trainer.accumulation.complete()
         if self._run is not None:
             record = save_training(self._run, self._prepared, self._progress, state)
             if self._running:  # watchers are told of nothing before the start
                 self._watchers.on_checkpoint(record)
 
     def _train(self, stop: Callable[[], bool]) -> bool:
-        with Prefetch(batches_from(self._prepared.data, self._progress, self._prepared.options.epochs)) as coming:
+        with Prefetch(batches_from(self._prepared, self._progress, self._prepared.options.epochs)) as coming:
             while not self.ended:
                 self._batches.clock.start()
                 while not coming.wait(POLL_SECONDS):

@@ -1,7 +1,7 @@
 """The trainer: from gradients to changed parameters."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,9 @@ from rnnframe.contracts.learning_rate import LearningRate
 from rnnframe.contracts.optimizer import Optimizer
 from rnnframe.data.batch import Batch
 from rnnframe.engine.engine import Engine
+from rnnframe.engine.ranks import Share
 from rnnframe.engine.report import Outcome, Report
+from rnnframe.engine.run import Unreduced
 from rnnframe.errors import NonFiniteError, OptionError
 from rnnframe.network.network import Network
 from rnnframe.registry.blame import BlameNote
@@ -106,7 +108,9 @@ class Trainer:
         self._applied, self.frozen = updates_of(self.optimizer, parameters.shapes, groups, registry.describe)
         self._rate_note = BlameNote("an update", "learning rate", type(self.rate), registry.describe)
         self.slots = self._applied.new_slots(parameters)
-        self.accumulation = Accumulation(parameters, accumulate) if accumulate > 1 else None
+        self.accumulation = None
+        if accumulate > 1:
+            self.accumulation = Accumulation(parameters, accumulate, engine.group, engine.shards)
         self.average = None if average is None else AveragedParameters(ExponentialAverage.parse(average), parameters)
         self._norm = self._lr = 0.0
         self._real = RealUpdates(engine)
@@ -176,13 +180,15 @@ class Trainer:
         return running if self.average is None else running.with_parameters(self.average.values)
 
     def _accumulate(self, waiting: Accumulation, batch: Batch, state: Arrays | None) -> Outcome:
-        result = self.engine.gradients(batch.x, batch.y, state, batch.lengths, batch.resets, batch.weights)
-        self.check_accumulation(batch, result.report.steps, result.report.batch)
-        self._check(result.gradients, result.loss)
-        waiting.add(result.gradients, result.loss, result.count)
+        def add(share: Share, gradients: Sequence[Vector], outcome: Outcome) -> None:
+            self.check_accumulation(batch, outcome.report.steps, outcome.report.batch)
+            waiting.add(share, gradients, outcome, self.frozen)
+
+        taken = Unreduced(add)
+        outcome = self.engine.run(batch.x, batch.y, state, taken, batch.lengths, batch.resets, batch.weights)
         if waiting.full:
             self.finish()
-        return result
+        return outcome
 
     @property
     def last(self) -> tuple[float, float]:
@@ -194,7 +200,7 @@ class Trainer:
         self._norm, self._lr = values
 
     def finish(self) -> None:
-        """Make the update that accumulated sequences are waiting for, if there are any."""
+        """Make the update that accumulated sequences are waiting for, if there are any; all ranks call it."""
         if self.accumulation and self.accumulation.batches:
             try:
                 self._take(*self.accumulation.mean())

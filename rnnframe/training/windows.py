@@ -13,6 +13,7 @@ from rnnframe.engine.engine import Engine
 from rnnframe.engine.plan import Plan
 from rnnframe.network.network import Network
 from rnnframe.schedules import Forward, Reverse, Update
+from rnnframe.training.own_batches import own_part
 
 Window = list[tuple[int, int]]
 """The steps [start, stop) whose losses come in between two updates, in ranges."""
@@ -66,7 +67,10 @@ class RealUpdates:
         return 1 if self._loss.at == "last" else len(self.windows(steps, batch))
 
     def of(self, batch: Batch) -> int | None:
-        """Return how many updates a batch that the engine accepts gives; None for a stream: nobody knows its losses."""
+        """Return how many updates a batch that the engine accepts gives; None for a stream: nobody knows its losses.
+
+        All ranks call it where each has its own samples alone.
+        """
         if is_stream(batch.x):
             return None
         steps, samples = map(int, np.shape(batch.x)[:2])
@@ -75,8 +79,12 @@ class RealUpdates:
         windows, loss = self.windows(steps, samples), self._loss
         if len(windows) == 1:
             return 1
-        count = (_at_the_end if loss.at == "last" else _everywhere)(loss, batch, steps, samples)
-        return sum(any(count(start, stop) > 0 for start, stop in window) for window in windows)
+        here = own_part(batch)
+        count = (_at_the_end if loss.at == "last" else _everywhere)(loss, here, steps, here.samples)
+        found = [any(count(start, stop) > 0 for start, stop in window) for window in windows]
+        if here is not batch:
+            found = list(map(any, zip(*self._engine.group.gather(found), strict=True)))
+        return sum(found)
 
     @property
     def _loss(self) -> TargetFormat:

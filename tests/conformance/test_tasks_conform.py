@@ -231,4 +231,4 @@ def test_what_is_learnt_as_a_list_where_a_tuple_was_is_told() -> None:
 def test_a_task_is_checked_without_pytest() -> None:
     report = check_task("adding:length=9,samples=13,judged=5")
     assert report.passed
-    assert len(report.outcomes) == 11
+    assert len(report.outcomes) == 12

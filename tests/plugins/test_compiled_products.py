@@ -109,6 +109,35 @@ def test_some_columns_are_packed_transposed(dtype, rows, terms, width, seed):
     arrays.near(out, np.matmul(*doubled(a, part.T)), absolute(a, part.T))
 
 
+@given(
+    dtype=st.sampled_from(DTYPES),
+    rows=st.integers(1, 450),  # more than BAND twice
+    columns=st.integers(1, 600),  # more than DEPTH twice
+    width=st.integers(1, 80),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=examples(60))
+def test_a_gradient_is_taken_to_the_inputs_in_parts(dtype, rows, columns, width, seed):
+    arrays = Arrays(dtype, seed)
+    d, U = arrays.random(1, rows, columns + seed % 3), arrays.random(width, columns)
+    lanes = packing.lanes(arrays.dtype)
+    room = lanes * (1 + packing.vectors_for(width, arrays.dtype) * min(gradients.DEPTH, columns))
+    work, dx = arrays.result(np.full(room, np.nan, dtype)), arrays.result(np.full((1, rows, width), np.nan, dtype))
+    gradients.input_gradient(arrays.unit, d, columns, U, dx, work)
+    of_columns = d[0, :, :columns]
+    arrays.near(dx[0], np.matmul(*doubled(of_columns, U.T)), absolute(of_columns, U.T))
+
+
+@given(dtype=st.sampled_from(DTYPES), m=st.integers(0, 70), n=st.integers(0, 70), seed=st.integers(0, 99))
+@settings(max_examples=examples(150))
+def test_a_matrix_is_transposed(dtype, m, n, seed):
+    arrays = Arrays(dtype, seed)
+    source, target = arrays.random(m, n), arrays.result(np.full((n, m), np.nan, dtype))
+    packing.transpose(arrays.unit, source, target)
+    assert (target == source.T).all()
+    arrays.verify()
+
+
 @cases
 @settings(max_examples=examples(100))
 def test_two_products_and_a_bias_are_added_at_once(dtype, rows, terms, width, seed):

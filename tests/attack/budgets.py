@@ -7,7 +7,8 @@ ends after COUNT configurations, or after so many seconds.
 Every process is forked from this one, which has imported and compiled all that there is to. Its peak of the resident
 set above what it held before the run must stay below what the engine predicted, 2 %, and what the report leaves out:
 the gradient, its copy and the shards' own; Python's objects; resets, and a copy of the states that are reset at one
-step; pages of a disk's file, which the system may take back; a fixed allowance for the allocator and working pieces.
+step; pages of a disk's file, which the system may take back; what BLAS rearranges of a product where it runs in several
+threads; a fixed allowance for the allocator and working pieces.
 """
 
 import gc
@@ -21,10 +22,21 @@ from pathlib import Path
 import numpy as np
 
 import rnnframe as rf
+from rnnframe.engine import blas
 from rnnframe.errors import OptionError
 
 MIB = 2**20
 ALLOWANCE = 3 * MIB  # pages of stacks, arenas of the allocator, views of one chunk's pieces
+BLAS_BUFFER = 32 * MIB  # the most that OpenBLAS touches in each thread
+MANY = {
+    "steps": 2,
+    "batch": 100_000,
+    "store": "full-history",
+    "chunk": None,
+    "shards": 1,
+    "kernels": "numpy",
+    "blas": 2,
+}
 OBJECTS = 600  # bytes for each tape and snapshot at a time
 CELLS = (["elman:hidden=4"], ["elman:hidden=64"], ["lstm:hidden=32"], ["gru:hidden=48"], ["lstm:hidden=64"] * 3)
 CELLS += (["lstm:hidden=96", "gru:hidden=32,reset=before"], ["mingru:hidden=40"])
@@ -59,7 +71,22 @@ def draw(rng: np.random.Generator, folder: Path) -> dict:
         "kernels": one(("numpy", "auto")),
         "lengths": bool(rng.integers(4) == 0),
         "resets": float(one((0, 0, 0, 0.01, 0.5))),
+        "blas": one((1, 1, 2)),
     }
+
+
+def with_blas_threads(count: int) -> int:
+    """Have BLAS use so many threads; return how many it uses."""
+    controls = blas._controls()
+    if controls is not None:
+        controls[1](count)
+    return blas.threads() or 1
+
+
+def blas_bytes(network: rf.Network, rows: int, threads: int) -> int:
+    """Return what BLAS may hold of the operands of a product of so many rows; one thread holds some KiB."""
+    widest = max(sum(array.shape) for _, array in network.parameters.items())
+    return 0 if threads == 1 else min(rows * widest * 4, threads * BLAS_BUFFER)
 
 
 def measure(case: dict) -> dict:
@@ -76,6 +103,7 @@ def measure(case: dict) -> dict:
         simulation = engine.plan(steps, batch).simulation
     except OptionError:
         return {}
+    threads = with_blas_threads(case["blas"])
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")
     idle = status("VmRSS")
@@ -88,6 +116,8 @@ def measure(case: dict) -> dict:
     states = sum(plan.costs.snapshot for plan in plans)
     if case["resets"]:
         excluded += states + steps * batch
+    if report.shards == 1:  # else BLAS runs in one thread
+        excluded += blas_bytes(network, report.chunk * batch, threads)
     if "disk" in case["store"]:
         excluded += states * simulation.far_snapshots
     return {
@@ -121,13 +151,24 @@ def in_a_process(case: dict, seconds: int) -> dict | str:
 
 def main(seed: int, count: int, folder: Path, seconds: float) -> None:
     rng, refused, failed, worst, late = np.random.default_rng(seed), 0, [], -math.inf, 0
-    small = {"steps": 9, "batch": 6, "store": "checkpoint", "chunk": 2, "shards": 1, "lengths": True, "resets": 0.5}
+    small = {
+        "steps": 9,
+        "batch": 6,
+        "store": "checkpoint",
+        "chunk": 2,
+        "shards": 1,
+        "lengths": True,
+        "resets": 0.5,
+        "blas": 1,
+    }
     for cells in CELLS:  # all that there is to import and compile
         measure({"cells": cells, "kernels": "auto", **small})
     ends, tried = time.monotonic() + seconds, 0
     while tried < count and time.monotonic() < ends:
         tried += 1
         case = draw(rng, folder)
+        if tried == 1:
+            case |= MANY | {"cells": list(CELLS[seed % len(CELLS)])}
         if case["chunk"] == 1:
             case["steps"] = min(case["steps"], 3000)
         elif case["chunk"] == 7:

@@ -288,3 +288,21 @@ def test_no_run_compiles_anything(cell):
         engine.gradients(x[:, :1], y[:, :1])
         engine.predict(x)
     assert {function: len(function.signatures) for function in functions} == before
+
+
+@pytest.mark.parametrize("kernels", ["numpy", "compiled"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "elman", "indrnn", "slstm"])
+def test_gradients_that_are_nearly_too_small_are_computed_as_others_are(cell, kernels):
+    """dL/dstate of old steps vanishes: it becomes small without a jump, and nothing is cut off before it must be."""
+    network = rf.Network([spec(cell, 6)], None, 3, dtype="float32")
+    rng = np.random.default_rng(0)
+    x, slope = rng.normal(size=(9, 4, 3)), rng.uniform(0.5, 1, size=(9, 4, 6)).astype("float32")
+
+    def dstate(power):
+        engine = rf.Engine(network, kernels=kernels, shards=1)
+        found = engine.sweep(x, lambda part, outputs: slope[part.index] * np.float32(2.0**power))
+        return found.state_gradient.flat.astype("float64")
+
+    usual = dstate(0)
+    assert np.array_equal(dstate(-100), usual * 2.0**-100)  # to the bit, where all numbers have all their digits
+    assert np.abs(dstate(-130) - usual * 2.0**-130).max() <= 500 * 2.0**-149  # the smallest number there is

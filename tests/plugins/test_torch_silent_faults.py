@@ -1,5 +1,7 @@
 """What `unroll` and `unroll_loss` once computed wrongly in silence: now computed as plain autograd does, or told."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from rnnframe.errors import DataError, RnnframeError, UsageError
@@ -195,3 +197,50 @@ def test_a_derivative_forward_is_refused_without_a_graph_too():
         dual = torch.autograd.forward_ad.make_dual(x, torch.ones_like(x))
         with pytest.raises(NotImplementedError, match="forward mode AD"):
             rft.unroll(Cell(), dual, h)
+
+
+def flushed():
+    """Return whether this thread counts numbers that are nearly too small as zero."""
+    return bool(torch.full((1,), 1e-39).mul(1.0).item() == 0)
+
+
+class Seen(torch.autograd.Function):
+    """Passes its input on, and calls `look` on the way back."""
+
+    @staticmethod
+    def forward(ctx, x, look):
+        ctx.look = look
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, slope):
+        ctx.look()
+        return slope, None
+
+
+@pytest.mark.skipif(not torch.set_flush_denormal(False), reason="this processor cannot flush")
+def test_the_way_back_flushes_denormals_in_its_own_thread_and_leaves_them_as_they_were():
+    (x, _, h), cell, seen = data(), Cell(), []
+
+    def backward(look):
+        x_seen = x.clone().requires_grad_()
+        step = lambda x_t, h: (cell(Seen.apply(x_t, look), h)[1],) * 2  # noqa: E731
+        rft.unroll(step, x_seen, h, "checkpoint", chunk=4, extra=[*cell.parameters()])[0].sum().backward()
+
+    def fail():
+        raise ArithmeticError("in the middle")
+
+    with ThreadPoolExecutor(1) as other:
+        assert not other.submit(flushed).result()  # a thread that begins later takes over how its maker is set
+        backward(lambda: seen.append((flushed(), other.submit(flushed).result())))
+    assert set(seen) == {(True, False)}
+    assert not flushed()
+    with pytest.raises(ArithmeticError):
+        backward(fail)
+    assert not flushed()
+    torch.set_flush_denormal(True)
+    try:
+        backward(lambda: None)
+        assert flushed()
+    finally:
+        torch.set_flush_denormal(False)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from benchmarks.problems import CLASSES, Problem, Shape
 from benchmarks.tables import PROBLEMS
+from rank_jobs import mpi
 
 import rnnframe as rf
 from rnnframe.registry.stacks import split_stack
@@ -94,6 +95,17 @@ def test_theory_prints_what_cells_reach_and_whether_that_is_the_goal() -> None:
     assert row[0] == "mingru"
     assert 0.45 < float(row[1].rstrip("%")) / 100 < 0.55
     assert row[2] == "0 of 1"
+
+
+@mpi
+@pytest.mark.slow
+def test_a_reduction_is_timed_beside_the_model_of_it() -> None:
+    titles, _, row = measured("reduction --floats 3000 --turns 2")
+    assert titles[-3:] == ["model / measured", "messages", "adding"]
+    assert row[0] == "3,000"
+    took, modelled, messages, adding = (float(row[n].removesuffix(" ms")) for n in (1, 3, 5, 6))
+    assert took > 0
+    assert modelled == pytest.approx(messages + adding, abs=0.011)
 
 
 def test_scaling_prints_a_time_for_every_length() -> None:

@@ -30,7 +30,17 @@ def test_a_training_on_two_processes_has_the_bits_of_one(launcher: str, tmp_path
 @pytest.mark.parametrize("reducer", [pytest.param("mpi", marks=mpi), pytest.param("gloo", marks=gloo)])
 @pytest.mark.parametrize("ranks", [2, 3, 4, 5])
 def test_every_cell_and_store_has_the_bits_of_one_process_over_real_messages(reducer: str, ranks: int) -> None:
-    line = launched(reducer, ranks, str(Path(__file__).with_name("rank_matrix.py")), reducer)
+    compare(reducer, ranks)
+
+
+@mpi
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_some_cells_and_stores_have_them_in_the_usual_run(ranks: int) -> None:
+    compare("mpi", ranks, "small")
+
+
+def compare(reducer: str, ranks: int, *part: str) -> None:
+    line = launched(reducer, ranks, str(Path(__file__).with_name("rank_matrix.py")), reducer, *part)
     ended = subprocess.run(line, capture_output=True, text=True, env=ENVIRONMENT)
     assert ended.returncode == 0, ended.stderr
     assert "have the bits of one process" in ended.stdout

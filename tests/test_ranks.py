@@ -23,7 +23,15 @@ CUTS = [(2, 2), (3, 1), (4, 1)]
 ALL_CUTS = [*CUTS, (2, 1), (3, 2), (4, 2), (5, 1)]
 CELLS = [f"{cell}:hidden=5" for cell in ("elman", "gru", "lstm", "peephole-lstm", "mingru", "minlstm", "indrnn")]
 CELLS += ["lru:units=5", "rglru", "linear-attention:heads=2,keys=3,values=2", "selective-ssm:states=3,rank=2"]
-EXACT = ["full-history", "checkpoint:slots=2", "checkpoint:policy=revolve,slots=2", "states"]
+CELLS += [
+    "slstm:hidden=5",
+    "convolution:taps=3",
+    "attention-pool",
+    "gru:hidden=4,recurrent_dropout=0.3,weight_drop=0.2",
+]
+EXACT = ["full-history", "full-history:keep=lean", "states", "auto:budget=4MiB"]
+EXACT += ["checkpoint:slots=2", "checkpoint:policy=revolve,slots=2", "checkpoint:policy=mixed,slots=3"]
+TRUNCATED = ["circular-queue:k1=4,k2=8", "circular-queue:k1=4,k2=12,weights=stored"]
 STEPS, BATCH, WIDTH = 13, 11, 3
 
 
@@ -79,7 +87,7 @@ def test_ranks_give_the_bits_of_one_process_with_as_many_shards(case: str) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("store", [*EXACT, "circular-queue:k1=4,k2=8", "circular-queue:k1=4,k2=12,weights=stored"])
+@pytest.mark.parametrize("store", [*EXACT, *TRUNCATED])
 @pytest.mark.parametrize("cell", CELLS)
 def test_all_cells_and_stores_give_them_at_every_cut(cell: str, store: str) -> None:
     cells = [cell, "dropout:rate=0.3"]

@@ -148,7 +148,7 @@ def test_masks_do_not_depend_on_chunks_and_shards():
 
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "lengths"])
-@pytest.mark.parametrize("name", ["between", "below", "pooled"])
+@pytest.mark.parametrize("name", ["between", "pooled"])
 def test_ranks_give_the_bits_of_shards_and_hold_their_share_of_what_stands_between_stages(name, lengths):
     cells, head = STACKS[name]
     made, (x, y) = network(cells, head), data(head)

@@ -155,9 +155,9 @@ def test_what_cannot_be_tied_is_refused_with_both_shapes(cells, head, message):
         rf.Network(cells, head, 7)
 
 
-def test_formats_without_embeddings_refuse_it_by_name():
+def test_state_dicts_and_onnx_of_dense_inputs_refuse_it_by_name():
     with pytest.raises(OptionError, match="layer0 is a 'embedding'"):
         network().to_state_dict()
     onnx = pytest.importorskip("rnnframe_onnx.writing", reason="needs onnx", exc_type=ImportError)
-    with pytest.raises(OptionError, match="readout 'tied' cannot be written as ONNX"):
+    with pytest.raises(OptionError, match="an embedding is written for x that holds row numbers"):
         onnx.to_onnx(network())

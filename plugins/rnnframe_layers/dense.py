@@ -135,7 +135,7 @@ class Embedding(Plain):
     """y_t = x_t U, or the row of U that x_t names; U [inputs, size]."""
 
     name: ClassVar[str] = "embedding"
-    multiplies: ClassVar[bool] = False
+    multiplies: ClassVar[bool] = False  # rows are looked up; of vectors, each product is with one row as a rule
     size: int = units_option(64, "values of a row")
     std: float = attrs.field(default=1.0, validator=gt(0), metadata={"help": "spread of the starting rows"})
     tie: bool = attrs.field(

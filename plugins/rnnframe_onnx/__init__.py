@@ -1,4 +1,4 @@
-"""ONNX models out and in: stacks of elman, lstm, gru and peephole-lstm with a head (extra `onnx`).
+"""ONNX models out and in: stacks of elman, lstm, gru and peephole-lstm, with a head, on an embedding (extra `onnx`).
 
 Of rnnframe it imports `rnnframe.plugin`, and `rnnframe` itself inside its functions: it makes and loads networks.
 """

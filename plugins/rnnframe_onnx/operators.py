@@ -24,6 +24,10 @@ STATES = {"RNN": ("h",), "LSTM": ("h", "c"), "GRU": ("h",)}
 ACTIVATIONS = {"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu", "identity": "Affine"}
 PREDICTIONS = {"softmax": "Softmax", "bernoulli": "Sigmoid", "mse": None}
 """The operator that makes predictions of the outputs, by the name of the loss; None where they are the outputs."""
+AFFINE, TIED = "affine", "tied"
+"""Readouts that can be written: the second has the rows of the embedding."""
+EMBEDDING = "embedding"
+"""The layer whose rows are looked up."""
 FORECAST = "forecast"
 """The task whose outputs are in the units of its inputs."""
 PREFIX = "rnnframe."

@@ -6,6 +6,7 @@ exchanges the two in between is not read as something else.
 """
 
 import json
+import re
 from typing import Any
 
 import attrs
@@ -14,7 +15,17 @@ import onnx
 from onnx import helper, numpy_helper
 
 from rnnframe.plugin import Array, Arrays, OptionError
-from rnnframe_onnx.operators import ACTIVATIONS, PREFIX, RECURRENT, OperatorWeights, cell_of, to_parameters
+from rnnframe_onnx.operators import (
+    ACTIVATIONS,
+    AFFINE,
+    EMBEDDING,
+    PREFIX,
+    RECURRENT,
+    TIED,
+    OperatorWeights,
+    cell_of,
+    to_parameters,
+)
 
 PLAIN = {"clip": None, "input_forget": 0}
 """Attributes that must have these values: no cell has what others mean."""
@@ -77,6 +88,9 @@ def read_model(model: onnx.ModelProto) -> Read:
         on_path = [name for name in node.input if name in path.axes]
         if node.op_type == "Constant":
             known[node.output[0]] = np.asarray(_constant(node))
+        elif not on_path and node.op_type == "Transpose" and node.input[0] in known:
+            perm = next((helper.get_attribute_value(each) for each in node.attribute), None)
+            known[node.output[0]] = known[node.input[0]].transpose(perm)
         elif not on_path:
             _check_beside(node, beside | set(known))
             beside.update(node.output)
@@ -101,36 +115,79 @@ def _shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
 
 
 def _read(path: _Path, model: onnx.ModelProto) -> Read:
+    own = _own_network(model)
+    embedding = _own_embedding(path, own)
+    if embedding is not None:
+        return _with_embedding(path, embedding, own)
     ways = [name for name in ("layer0.U", "layer0.forward.U", "layer0.reverse.U") if name in path.parameters]
     U = path.parameters[ways[0]]
     if path.rows is not None:
         for name in ways:
             path.parameters[name] = np.matmul(path.rows, path.parameters[name], dtype=np.float64).astype(U.dtype)
-    head = None
-    if path.V is not None:
-        c = np.zeros(path.V.shape[1], U.dtype) if path.c is None else path.c
-        path.parameters |= {"head.V": path.V, "head.c": c}
-        loss = path.loss or "mse"
-        width = f"{'classes' if loss == 'softmax' else 'outputs'}={path.V.shape[1]}"
-        head = _own_head(model, loss, path.V.shape[1]) or f"{loss}:{width},at={'last' if path.at_last else 'every'}"
-    elif path.loss is not None:
-        raise OptionError(f"the model has {path.loss} without a product before it; a head here is a product and a loss")
+    head = _read_head(path, own, AFFINE)
     inputs = len(path.parameters[ways[0]])
     return Read(tuple(path.cells), head, inputs, str(U.dtype), path.parameters, tuple(path.left_out))
 
 
-def _own_head(model: onnx.ModelProto, loss: str, width: int) -> str | None:
-    """Return the head that rnnframe has written into the metadata, where it is that of the graph."""
+def _with_embedding(path: _Path, embedding: str, own: dict[str, Any]) -> Read:
+    """Return what a model is made of whose rows are those of an embedding, below all other layers."""
+    assert path.rows is not None
+    rows, tied = path.rows, "tie=true" in embedding.split(",")
+    numbered = {
+        re.sub(r"^layer(\d+)", lambda at: f"layer{int(at[1]) + 1}", name): value
+        for name, value in path.parameters.items()
+    }
+    path.parameters = {"layer0.U": rows, **numbered}
+    head = _read_head(path, own, TIED if tied else AFFINE)
+    if tied:
+        del path.parameters["head.V"]
+    cells = (embedding, *path.cells)
+    return Read(cells, head, len(rows), str(rows.dtype), path.parameters, tuple(path.left_out))
+
+
+def _read_head(path: _Path, own: dict[str, Any], readout: str) -> str | None:
+    """Return the head that was found, and put its arrays to the parameters; None where there is none."""
+    if path.V is None and path.loss is not None:
+        raise OptionError(f"the model has {path.loss} without a product before it; a head here is a product and a loss")
+    if path.V is None:
+        return None
+    width, loss = path.V.shape[1], path.loss or "mse"
+    c = np.zeros(width, path.V.dtype) if path.c is None else path.c
+    path.parameters |= {"head.V": path.V, "head.c": c}
+    number = f"{'classes' if loss == 'softmax' else 'outputs'}={width}"
+    return _own_head(own, loss, width, readout) or f"{loss}:{number},at={'last' if path.at_last else 'every'}"
+
+
+def _own_network(model: onnx.ModelProto) -> dict[str, Any]:
+    """Return the specs that rnnframe has written into the metadata; nothing where it has not, or not as it does."""
     for entry in model.metadata_props:
         if entry.key == f"{PREFIX}network":
             try:
-                spec = str(json.loads(entry.value)["head"])
-            except (ValueError, KeyError, TypeError):
-                return None
-            name, _, options = spec.partition(":")
-            if name == loss and {f"classes={width}", f"outputs={width}"} & set(options.split(",")):
-                return spec
-    return None
+                found = json.loads(entry.value)
+            except ValueError:
+                return {}
+            return found if isinstance(found, dict) else {}
+    return {}
+
+
+def _own_head(own: dict[str, Any], loss: str, width: int, readout: str) -> str | None:
+    """Return the head of the metadata, where it is that of the graph."""
+    name, _, text = str(own.get("head")).partition(":")
+    options = set(text.split(","))
+    fits = {f"classes={width}", f"outputs={width}"} & options and (f"readout={TIED}" in options) == (readout == TIED)
+    return f"{name}:{text}" if name == loss and fits else None
+
+
+def _own_embedding(path: _Path, own: dict[str, Any]) -> str | None:
+    """Return the embedding of the metadata, where the graph has its rows, and the product of its head if it is tied."""
+    cells = own.get("cells")
+    spec = str(cells[0]) if isinstance(cells, list) and cells else ""
+    name, _, text = spec.partition(":")
+    options = set(text.split(","))
+    if name != EMBEDDING or path.rows is None or f"size={path.rows.shape[-1]}" not in options:
+        return None
+    tied = "tie=true" in options
+    return spec if not tied or (path.V is not None and np.array_equal(path.V.T, path.rows)) else None
 
 
 def _first_input(model: onnx.ModelProto, known: Arrays, data: list[str]) -> str:

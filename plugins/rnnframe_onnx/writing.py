@@ -21,12 +21,15 @@ from onnx import TensorProto, helper, numpy_helper
 
 from rnnframe.plugin import START, Array, OptionError, render
 from rnnframe_onnx.operators import (
+    AFFINE,
+    EMBEDDING,
     FORECAST,
     IR_VERSION,
     OPSET,
     PREDICTIONS,
     PREFIX,
     STATES,
+    TIED,
     options_of,
     to_operator,
 )
@@ -79,7 +82,7 @@ def to_onnx(
     Parameters
     ----------
     network
-        An `rnnframe.Network` of layers elman, lstm, gru and peephole-lstm.
+        An `rnnframe.Network` of layers elman, lstm, gru and peephole-lstm, perhaps above an embedding.
     task, learnt
         Those of a `TaskModel`: scales go into the graph, classes and vocabulary into the metadata.
     looked_up
@@ -97,7 +100,7 @@ def to_onnx(
     OptionError
         For a layer, loss, readout or task that cannot be expressed; it is named.
     """
-    _check_expressible(network, task)
+    _check_expressible(network, task, looked_up=looked_up)
     graph, kind = Graph(), helper.np_dtype_to_tensor_dtype(network.dtype)
     scale = _scale(learnt, network)
     lag = getattr(task, "difference", None) or 0
@@ -105,6 +108,8 @@ def to_onnx(
     if lengths:
         graph.inputs.append(helper.make_tensor_value_info("lengths", TensorProto.INT32, ["B"]))
     for number, cell in enumerate(network.cells):
+        if number == 0 and _has_embedding(network):
+            continue  # x has its rows
         parts = _directions(network, number)
         if number == 0 and looked_up:
             parts = _identities(parts, network.dtype)
@@ -118,7 +123,11 @@ def to_onnx(
     return graph.model({PREFIX + name: json.dumps(value) for name, value in about.items()})
 
 
-def _check_expressible(network: Any, task: Any) -> None:
+def _has_embedding(network: Any) -> bool:
+    return bool(network.cells[0].name == EMBEDDING)
+
+
+def _check_expressible(network: Any, task: Any, *, looked_up: bool) -> None:
     if getattr(task, "transform", None) is not None:
         raise OptionError(f"a forecast with transform={task.transform} cannot be written as ONNX; train one without")
     head = network.head
@@ -128,8 +137,12 @@ def _check_expressible(network: Any, task: Any) -> None:
     if head is not None and head.loss.name not in PREDICTIONS:
         known = ", ".join(PREDICTIONS)
         raise OptionError(f"predictions of loss {head.loss.name!r} cannot be written as ONNX; those of {known} can")
-    if head is not None and head.readout.name != "affine":
-        raise OptionError(f"readout {head.readout.name!r} cannot be written as ONNX; affine can")
+    if head is not None and head.readout.name not in (AFFINE, TIED):
+        raise OptionError(f"readout {head.readout.name!r} cannot be written as ONNX; {AFFINE} and {TIED} can")
+    if _has_embedding(network) and not looked_up:
+        raise OptionError("an embedding is written for x that holds row numbers; add --looked-up, or looked_up=True")
+    if _has_embedding(network) and len(network.cells) == 1:
+        raise OptionError("an embedding alone cannot be written as ONNX; put a layer above it")
 
 
 def _scale(learnt: Any, network: Any) -> tuple[Array, Array] | None:
@@ -251,7 +264,11 @@ def _predict(
     """Add the head and the output "predictions"."""
     width = network.outputs_width
     if network.head is not None:
-        product = graph.add("MatMul", [h, graph.constant("head.V", network.parameters["head.V"])], "product")
+        if network.head.readout.name == TIED:
+            V = graph.add("Transpose", ["layer0.U"], "head.V", perm=[1, 0])
+        else:
+            V = graph.constant("head.V", network.parameters["head.V"])
+        product = graph.add("MatMul", [h, V], "product")
         h = graph.add("Add", [product, graph.constant("head.c", network.parameters["head.c"])], "outputs")
         operator = PREDICTIONS[network.head.loss.name]
         if operator is not None:

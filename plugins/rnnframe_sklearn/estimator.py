@@ -40,6 +40,9 @@ class RNNEstimator(BaseEstimator):
         Of the optimizer.
     clip : float or None
         Largest norm of a gradient.
+    average : str or None
+        An average of the parameters over the updates, such as "ema:decay=0.99", which is judged and predicts in
+        place of the last ones.
     store : str
         The spec of a state store: what of the past is kept.
     budget : str or None
@@ -69,6 +72,7 @@ class RNNEstimator(BaseEstimator):
         "optimizer": [str],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "clip": [Interval(Real, 0, None, closed="neither"), None],
+        "average": [str, None],
         "store": [str],
         "budget": [str, None],
         "scale": ["boolean"],
@@ -91,6 +95,7 @@ class RNNEstimator(BaseEstimator):
         optimizer: str = "adam",
         learning_rate: float = 0.01,
         clip: float | None = 1.0,
+        average: str | None = None,
         store: str = "full-history",
         budget: str | None = None,
         scale: bool = True,
@@ -109,6 +114,7 @@ class RNNEstimator(BaseEstimator):
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.clip = clip
+        self.average = average
         self.store = store
         self.budget = budget
         self.scale = scale
@@ -133,13 +139,15 @@ class RNNEstimator(BaseEstimator):
         if self.scale:
             self.mean_, self.scale_ = data.moments()
         cells = [_of_units(self.cell.strip(), self.hidden_size)] * self.layers
-        self.network_ = rf.Network(cells, head, data.channels, seed=int(random.randint(2**31 - 1)))
+        trained = rf.Network(cells, head, data.channels, seed=int(random.randint(2**31 - 1)))
         optimizer = f"{self.optimizer}{',' if ':' in self.optimizer else ':'}lr={self.learning_rate}"
         if self.budget is not None and self.store != "full-history":
             raise ValueError(f"budget={self.budget!r} chooses the store, and store={self.store!r} is given; give one")
         store = self.store if self.budget is None else f"auto:budget={self.budget}"
-        engine = rf.Engine(self.network_, store, kernels=self.kernels)
-        self._trainer = rf.Trainer(engine, optimizer, clip=self.clip)
+        engine = rf.Engine(trained, store, kernels=self.kernels)
+        self._trainer = rf.Trainer(engine, optimizer, clip=self.clip, average=self.average)
+        average = self._trainer.average
+        self.network_ = trained if average is None else trained.with_parameters(average.values)
         self.loss_curve_: list[float] = []
         self.validation_curve_: list[float] = []
         self.n_iter_ = 0
@@ -151,6 +159,7 @@ class RNNEstimator(BaseEstimator):
             split = StratifiedShuffleSplit if stratify else ShuffleSplit
             parts = split(1, test_size=self.validation_fraction, random_state=self._order)
             rows, held_out = next(parts.split(rows, y if stratify else None))
+        parameters = self._trainer.engine.network.parameters.flat, self.network_.parameters.flat
         best, best_epoch, kept = np.inf, 0, None
         for epoch in range(epochs):
             self._epoch(data, y, weights, self._order.permutation(rows))
@@ -159,11 +168,12 @@ class RNNEstimator(BaseEstimator):
             loss = self._loss(data, y, weights, held_out)
             self.validation_curve_.append(loss)
             if loss < best:
-                best, best_epoch, kept = loss, epoch, self.network_.parameters.flat.copy()
+                best, best_epoch, kept = loss, epoch, [flat.copy() for flat in parameters]
             elif epoch - best_epoch >= self.patience:
                 break
         if kept is not None:
-            self.network_.parameters.flat[:] = kept
+            for flat, of_best in zip(parameters, kept, strict=True):
+                flat[:] = of_best
         return self
 
     def _epoch(self, data: Sequences, y: Array, weights: Array | None, order: Array) -> None:

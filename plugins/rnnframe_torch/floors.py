@@ -49,7 +49,7 @@ class Floor:
     directions : int
         1, or 2 for both.
     each : int
-        Tensors of a layer: 4, or 2 without biases.
+        Tensors of a layer: 4, or 2 without biases; one more with a projection.
     dtype : torch.dtype
         float32 or float64.
     store : StateStore or str

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from rnnframe.plugin import Kernels
+from rnnframe.plugin import Array, Kernels
 
 Weights = Sequence[torch.Tensor]
-"""weight_ih, weight_hh and, where there are biases, bias_ih and bias_hh: of one layer after the other."""
+"""weight_ih, weight_hh, bias_ih and bias_hh where there are biases, weight_hr of a projection: layer after layer."""
 
 
 def take_over(parameters: Any, weights: Weights, each: int, kernels: Kernels) -> None:
@@ -19,9 +19,11 @@ def take_over(parameters: Any, weights: Weights, each: int, kernels: Kernels) ->
     for number in range(len(weights) // each):
         own = weights[each * number : each * (number + 1)]
         group = parameters.group(f"layer{number}")
-        for name, matrix in zip("UW", own[:2], strict=True):
+        matrices, biases = list(zip("UW", own[:2], strict=True)), own[2:]
+        if "P" in group:
+            matrices, biases = [*matrices, ("P", own[-1])], own[2:-1]
+        for name, matrix in matrices:
             kernels.transpose(matrix.detach().contiguous().numpy(), group[name])
-        biases = own[2:]
         if biases:
             b = torch.from_numpy(group["b"])
             torch.add(*biases, out=b)
@@ -36,13 +38,18 @@ def given_back(gradients: Any, layers: int, each: int, kernels: Kernels) -> list
     found = []
     for number in range(layers):
         group = gradients.group(f"layer{number}")
-        for name in "UW":
-            matrix = torch.empty(group[name].shape[::-1], dtype=torch.from_numpy(group[name]).dtype)
-            kernels.transpose(group[name], matrix.numpy())
-            found.append(matrix)
-        if each > 2:
+        found += [_transposed(group[name], kernels) for name in "UW"]
+        if each - ("P" in group) > 2:
             first, second = (torch.from_numpy(group["b"]).clone() for _ in range(2))
             if "bn" in group:
                 second[len(second) - len(group["bn"]) :] = torch.from_numpy(group["bn"])
             found += [first, second]
+        if "P" in group:
+            found.append(_transposed(group["P"], kernels))
     return found
+
+
+def _transposed(array: Array, kernels: Kernels) -> torch.Tensor:
+    matrix = torch.empty(array.shape[::-1], dtype=torch.from_numpy(array).dtype)
+    kernels.transpose(array, matrix.numpy())
+    return matrix

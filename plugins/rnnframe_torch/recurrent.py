@@ -142,8 +142,8 @@ class Compiled(nn.RNNBase):
         """Return h, or h and c, zeros where none are given, checked as torch checks them."""
         if given is None:
             directions = 2 if self.bidirectional else 1
-            zeros = x.new_zeros(self.num_layers * directions, batch, self.hidden_size)
-            given = [zeros] * (2 if self.mode == "LSTM" else 1)
+            widths = (self.proj_size or self.hidden_size, self.hidden_size)[: 2 if self.mode == "LSTM" else 1]
+            given = [x.new_zeros(self.num_layers * directions, batch, width) for width in widths]
         self.check_forward_args(x, self._state(given), sizes)
         return given
 
@@ -166,6 +166,7 @@ class Compiled(nn.RNNBase):
         floors = self.__dict__.setdefault("_floors", Floors())
         spec = CELLS[self.mode]
         spec = f"{spec}{',' if ':' in spec else ':'}hidden={self.hidden_size}"
+        spec += f",projection={self.proj_size}" if self.proj_size else ""
         ends: list[tuple[torch.Tensor, ...]] = []
         for number in range(self.num_layers // layers):
             floor = floors.of(number, spec, layers, x.shape[-1], directions, each, x.dtype, self.store)
@@ -202,7 +203,8 @@ class LSTM(Compiled, nn.LSTM):
     Parameters
     ----------
     *args, **kwargs
-        As of torch.nn.LSTM; no projection.
+        As of torch.nn.LSTM. With proj_size numpy computes the layers, as the kernels have no projection: what is gained
+        is the memory of a store, not time.
     store : StateStore or str
         What is remembered for `backward`: any exact store, such as "auto:budget=16MiB". It is for all layers
         together; where there is dropout between them, or both directions, for each layer and direction.
@@ -210,7 +212,7 @@ class LSTM(Compiled, nn.LSTM):
     Raises
     ------
     UsageError
-        For proj_size, another device than a CPU, and types but float32 and float64.
+        For another device than a CPU, and types but float32 and float64.
     OptionError
         Where the kernels cannot run, as without numba.
     """
@@ -233,8 +235,6 @@ def refuse_without_kernels() -> None:
 
 def reason_against(module: nn.RNNBase) -> str:
     """Return why a module cannot be computed here; "" where it can."""
-    if module.proj_size:
-        return f"it has a projection, proj_size={module.proj_size}"
     return unfit(next(module.parameters()), "its parameters are")
 
 

@@ -105,12 +105,14 @@ class Group(abc.ABC):
         bounds = [values.size * n // self.size for n in range(self.size + 1)]
         slices = [values[bounds[n] : bounds[n + 1]] for n in range(self.size)]
         own = slices[self.rank]
-        arriving = self._rows(ranks, own)
+        terms = self._rows(ranks, own)
         if self.rank < ranks:
-            arriving[self.rank][:] = own
+            terms[self.rank] = own
         adds = [None] * self.size if self.rank >= ranks else _filled(slices)
-        self.exchange(adds, _filled([*arriving, *[own[:0]] * (self.size - ranks)]))
-        own[:] = add_in_tree(arriving, lambda total, term: np.add(total, term, out=total))
+        self.exchange(adds, _filled([*terms, *[own[:0]] * (self.size - ranks)]))
+        total = add_in_tree(terms, lambda total, term: np.add(total, term, out=total))
+        if total is not own:
+            own[:] = total
         self.exchange(_filled([own] * self.size), _filled(slices))
 
     def gather(self, value: Any) -> list[Any]:

@@ -162,3 +162,5 @@ class Accumulation:
         for number in numbers:
             restore(self._part(int(number)), by_part[number], where)
         self._most, self.batches, self.count, self.loss = len(numbers), batches, count, loss
+        if self._group.rank:  # rank 0 has the others told first
+            self.parts = self._own

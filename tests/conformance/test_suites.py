@@ -10,11 +10,11 @@ import pytest
 
 import rnnframe as rf
 from rnnframe.errors import UsageError
-from rnnframe.plugin import Cell, StateStore
+from rnnframe.plugin import Cell, StateStore, rows
 from rnnframe.schedules import Forget, Forward, Reverse, Update
 from rnnframe.testing import CellTests, OptimizerTests, StateStoreTests, check_cell, check_optimizer, check_store, run
 
-ELMAN = type(rf.cell("elman"))
+ELMAN, DENSE = type(rf.cell("elman")), type(rf.cell("dense"))
 
 
 def message_of(cell: type[Cell], check: str) -> str:
@@ -36,7 +36,8 @@ def test_a_report_holds_an_outcome_for_every_check():
     assert [outcome.check for outcome in report.outcomes] == CellTests.checks()
     columns = "test_x_may_be_columns_of_a_wider_block_where_the_cell_says_so"  # the cell does not say so
     left_out = "test_what_a_whole_tape_leaves_out_is_made_again_bit_for_bit"  # nothing is
-    assert {outcome.check for outcome in report.outcomes if outcome.status != "ok"} == {columns, left_out}
+    multiplies = "test_a_layer_that_says_it_multiplies_nothing_computes_no_product_of_matrices"  # it says that it does
+    assert {outcome.check for outcome in report.outcomes if outcome.status != "ok"} == {columns, left_out, multiplies}
     assert all(outcome.seconds >= 0 for outcome in report.outcomes)
 
 
@@ -241,3 +242,21 @@ def test_an_optimizer_that_goes_uphill_is_told_how_far_it_came():
     titles = {outcome.title: outcome.message for outcome in run(Tried()).failed}
     assert set(titles) == {"it goes down an ill conditioned quadratic", "it goes down the valley of rosenbrock"}
     assert titles["it goes down the valley of rosenbrock"].startswith("after 100 updates ")
+
+
+@pytest.mark.parametrize(
+    ("place", "product", "name"),
+    [
+        ("forward", lambda block: rows(block.x) @ block.weights["U"], "matmul"),
+        ("forward", lambda block: np.einsum("lbi,ij->lbj", block.x * 1, block.weights["U"]), "einsum"),
+        ("backward", lambda block: np.dot(np.asarray(block.tape["y"]), block.weights["U"].T), "dot"),
+        ("rebuild", lambda block: np.tensordot(block.x, block.weights["U"], 1), "tensordot"),
+    ],
+)
+def test_a_layer_that_multiplies_and_says_that_it_does_not_is_told_by_what(place, product, name):
+    body = {"name": "wrong", "__module__": __name__, "multiplies": False}
+    without = {method: lambda self, block, *rest: None for method in ("forward", "backward", "rebuild")}
+    cls = attrs.frozen(kw_only=True)(type("Wrong", (DENSE,), body | without | {place: lambda s, b, *r: product(b)}))
+    check = "test_a_layer_that_says_it_multiplies_nothing_computes_no_product_of_matrices"
+    with pytest.raises(AssertionError, match=f"numpy.{name} multiplies matrices"):
+        getattr(type("Tried", (CellTests,), {"cell": cls(units=3), "lookup": False})(), check)()

@@ -156,6 +156,18 @@ class Larger(Zeros):
         return rf.Batch(np.zeros((3, 5), int), np.zeros((3, 5), int))
 
 
+class Disordered(Zeros):
+    def columns(self, epoch, number, choose):
+        batch = self.batch(epoch, number)
+        chosen = np.sort(choose(batch.samples, None))
+        return rf.Batch(batch.x[:, chosen], batch.y[:, chosen], carry=batch.carry)
+
+
+class Unasked(Zeros):
+    def columns(self, epoch, number, choose):
+        return self.batch(epoch, number)
+
+
 class Stranger(Zeros):
     def batch(self, epoch, number):
         return rf.Batch(np.full((3, 4), 2), np.zeros((3, 4), int))
@@ -191,6 +203,8 @@ class Learnt:
 WRONG = {
     "a_batch_is_the_same_whenever_it_is_asked_for": Restless(),
     "a_batch_has_the_shape_that_was_announced": Larger(),
+    "some_samples_of_a_batch_are_those_of_the_whole": Disordered(),
+    "some_samples_of_a_batch_are_those_of_the_whole, unasked": Unasked(),
     "a_network_learns_from_every_batch": Stranger(),
     "a_network_learns_from_every_batch, aimless": Aimless(),
     "what_is_held_out_is_always_the_same": Zeros(valid=Restive(name="restive")),

@@ -182,6 +182,38 @@ def test_samples_that_end_and_begin_anew_and_inputs_in_two_shards():
     assert np.abs(one.gradients.flat - alone).max() <= 1e-3 * np.abs(alone).max()
 
 
+WITHOUT_PRODUCTS = ["dropout:rate=0.2", "layer-norm", "convolution", "mean-pool", "max-pool"]
+
+
+def test_layers_that_multiply_nothing_stand_beside_rounded_products():
+    cells = ["embedding:size=7", *WITHOUT_PRODUCTS, "residual(layer-norm lstm:hidden=7 dropout)"]
+    network = rf.Network(cells, f"softmax:classes={CLASSES}", INPUTS, precision="bfloat16")
+    x, y = data_of(looked_up=True)
+    found = compiled(network)
+    assert set(found.running.kernels) == {"numpy", "residual(numpy compiled numpy)"}
+    rounded = found.gradients(x, y).gradients
+    exact = rf.Engine(network.in_precision(None), chunk=4, shards=1, kernels="compiled").gradients(x, y).gradients
+    assert not np.array_equal(rounded.flat, exact.flat)
+    assert np.abs(rounded.flat - exact.flat).max() < 0.03 * np.abs(exact.flat).max()
+
+
+def test_a_network_that_multiplies_nothing_needs_no_compiled_kernels():
+    cells = [*WITHOUT_PRODUCTS, "residual(dropout layer-norm)"]
+    given, _ = data_of()
+    made = [rf.Network(cells, None, INPUTS, precision=precision) for precision in ("bfloat16", None)]
+    assert np.array_equal(*(rf.Inference(network, kernels="numpy").predict(given)[0] for network in made))
+
+
+def test_a_block_around_an_lstm_rounds_what_the_lstm_alone_rounds():
+    made = [
+        rf.Network([cell], None, INPUTS, precision="bfloat16") for cell in ("residual(lstm:hidden=7)", "lstm:hidden=7")
+    ]
+    made[0].parameters.flat[:] = made[1].parameters.flat
+    x, _ = data_of()
+    block, alone = (rf.Inference(network, kernels="compiled").predict(x)[0] for network in made)
+    assert np.array_equal(block, x + alone)
+
+
 def test_a_saved_network_keeps_its_precision(tmp_path):
     network = network_of("lstm")
     network.save(tmp_path / "net.safetensors")
@@ -200,6 +232,15 @@ def test_a_saved_network_keeps_its_precision(tmp_path):
         ),
         (lambda: rf.Engine(network_of("indrnn"), kernels="compiled"), "no such products for the layer 'indrnn'"),
         (lambda: rf.Engine(network_of("lstm:recurrent_dropout=0.1"), kernels="compiled"), "the layer 'lstm'"),
+        (lambda: compiled(rf.Network(["dense:units=3"], None, 3, precision="bfloat16")), "the layer 'dense'"),
+        (lambda: compiled(rf.Network(["highway(dropout)"], None, 3, precision="bfloat16")), "the layer 'highway'"),
+        (lambda: compiled(rf.Network(["attention-pool"], None, 3, precision="bfloat16")), "the layer 'attention-pool'"),
+        (
+            lambda: compiled(
+                rf.Network(["residual(dropout residual(mingru:hidden=3))"], None, 3, precision="bfloat16")
+            ),
+            "the layer 'mingru'",
+        ),
         (
             lambda: rf.Network(["lstm:hidden=2"], None, 2, dtype="float64", precision="bfloat16"),
             "dtype float32, not float64",

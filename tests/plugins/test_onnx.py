@@ -41,7 +41,7 @@ HEADS = {
 
 def network_of(cells, head="softmax", dtype="float32", seed=1):
     cells = CELLS[cells] if isinstance(cells, str) else cells
-    network = rf.Network(cells, HEADS[head] if isinstance(head, str) else head, INPUTS, dtype=dtype)
+    network = rf.Network(cells, HEADS.get(head, head), INPUTS, dtype=dtype)
     network.parameters.flat[:] = np.random.default_rng(seed).normal(scale=0.4, size=network.parameters.flat.shape)
     return network
 
@@ -132,6 +132,67 @@ def test_two_directions_are_computed_alike_and_come_back(cells: str, head: str, 
     again, left_out = from_onnx(model)
     assert (again.specs(), left_out) == (network.specs(), ())
     assert np.array_equal(again.parameters.flat, network.parameters.flat)
+
+
+EMBEDDED = {
+    "tied": (["embedding:size=5,tie=yes", "lstm:hidden=4", "gru:hidden=5"], f"softmax:classes={INPUTS}"),
+    "tied, last": (["embedding:size=5,tie=yes", "gru:hidden=5"], f"softmax:classes={INPUTS},at=last"),
+    "own readout": (["embedding:size=6,std=0.5", "gru:hidden=5"], f"mse:outputs={OUTPUTS}"),
+    "no head": (["embedding:size=2", "elman:hidden=5"], None),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("cells", "head"), EMBEDDED.values(), ids=EMBEDDED)
+def test_an_embedding_and_a_readout_tied_to_it_are_computed_alike_and_come_back(cells, head, dtype) -> None:
+    network = network_of(cells, head, dtype)
+    plain, lengths = (to_onnx(network, looked_up=True, lengths=lengths) for lengths in (False, True))
+    run, places = (in_runtime, 1e-6) if dtype == "float32" else (in_reference, 1e-12)
+    for steps, batch in itertools.product((1, 7), (1, 3)):
+        compare(network, run(plain), steps, batch, looked_up=True, places=places)
+    if dtype == "float32":
+        compare(network, run(lengths), 7, 3, looked_up=True, lengths=np.array([7, 2, 5]))
+    assert [array.name for array in plain.graph.initializer].count("layer0.U") == 1
+    assert not network.head or ("head.V" in {a.name for a in plain.graph.initializer}) == (
+        "head.V" in network.parameters
+    )
+    again, left_out = from_onnx(plain)
+    assert (again.specs(), left_out) == (network.specs(), ())
+    assert again.parameters.flat.tobytes() == network.parameters.flat.tobytes()
+
+
+def test_a_tied_embedding_below_two_directions_comes_back() -> None:
+    network = network_of(["embedding:size=8,tie=yes", "bidirectional(gru:hidden=4)"], f"softmax:classes={INPUTS}")
+    model = to_onnx(network, looked_up=True)
+    x = np.random.default_rng(0).integers(0, INPUTS, (7, 3))
+    assert np.abs(in_runtime(model)({"x": x})["predictions"] - rf.Inference(network).predict(x)[0]).max() <= 1e-6
+    again, _ = from_onnx(model)
+    assert again.specs() == network.specs()
+    assert again.parameters.flat.tobytes() == network.parameters.flat.tobytes()
+
+
+def test_rows_that_the_head_no_longer_has_are_read_as_a_network_without_an_embedding() -> None:
+    network = network_of(*EMBEDDED["tied"])
+    model = to_onnx(network, looked_up=True)
+    (node,) = (each for each in model.graph.node if each.op_type == "Transpose")
+    model.graph.node.remove(node)
+    V = 2 * network.parameters["layer0.U"].T
+    model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(V), "head.V"))
+    again, _ = from_onnx(model)
+    assert [cell.name for cell in again.cells] == ["lstm", "gru"]
+    assert np.array_equal(again.parameters["head.V"], V)
+    x, state = np.random.default_rng(0).integers(0, INPUTS, (7, 3)), network.new_state(3)
+    found = in_runtime(model)({"x": x, **state})["predictions"]
+    assert np.abs(found - rf.Inference(again).predict(x)[0]).max() <= 1e-6
+
+
+def test_an_embedding_that_cannot_be_written_is_refused_in_one_line() -> None:
+    with pytest.raises(OptionError, match="add --looked-up, or looked_up=True"):
+        to_onnx(network_of(*EMBEDDED["tied"]))
+    with pytest.raises(OptionError, match="an embedding alone cannot be written as ONNX"):
+        to_onnx(network_of(["embedding:size=5"], "none"), looked_up=True)
+    with pytest.raises(OptionError, match="layer1 is a 'embedding', for which ONNX has no operator"):
+        to_onnx(network_of(["lstm:hidden=3", "embedding:size=5"], "none"))
 
 
 @pytest.mark.parametrize("looked_up", [False, True])

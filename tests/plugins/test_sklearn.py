@@ -111,6 +111,38 @@ def test_early_stopping_keeps_the_parameters_of_the_best_epoch():
     assert fitted.validation_curve_.index(min(fitted.validation_curve_)) == len(fitted.validation_curve_) - 4
 
 
+def test_an_average_of_the_parameters_predicts_and_training_goes_on_without_it():
+    X, y = rises()
+    whole = {**QUICK, "batch_size": len(y), "epochs": 4}  # the order within a batch counts for rounding alone
+    trained = [
+        RNNClassifier(**{**whole, "epochs": epochs}).fit(X, y).network_.parameters.flat for epochs in (1, 2, 3, 4)
+    ]
+    averaged = RNNClassifier(**whole, average="ema:decay=0.5").fit(X, y)
+    expected = np.average(trained, axis=0, weights=[0.125, 0.25, 0.5, 1])
+    assert np.abs(averaged.network_.parameters.flat - expected).max() < 1e-5
+    last = RNNClassifier(**whole).fit(X, y)
+    assert averaged.loss_curve_ == pytest.approx(last.loss_curve_, rel=1e-5)
+    assert np.abs(averaged.predict_proba(X) - last.predict_proba(X)).max() > 1e-3
+
+
+def test_an_average_goes_on_in_a_pickle_and_is_what_early_stopping_judges():
+    X, y = rises()
+    fitted = RNNClassifier(**QUICK, average="ema:decay=0.9", early_stopping=True, patience=3).fit(X, y)
+    again = pickle.loads(pickle.dumps(fitted))
+    assert np.array_equal(again.predict_proba(X), fitted.predict_proba(X))
+    for each in (again, fitted):
+        each.partial_fit(X, y)
+    assert np.array_equal(again.predict_proba(X), fitted.predict_proba(X))
+    assert fitted.score(X, y) > 0.9
+    assert min(fitted.validation_curve_) < fitted.validation_curve_[0]
+
+
+def test_an_average_that_is_none_is_refused_in_one_line():
+    X, y = rises(12)
+    with pytest.raises(ValueError, match=r"average 'mean' is invalid; expected ema, as in ema:decay=0\.999"):
+        RNNClassifier(**QUICK, average="mean").fit(X, y)
+
+
 def test_a_budget_chooses_the_store_and_several_outputs_are_regressed():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(80, 6, 2))

@@ -41,7 +41,8 @@ def run(module, x, lengths=None):
     rows = module.num_layers * (2 if module.bidirectional else 1)
     draw = torch.Generator().manual_seed(1)
     x = x.clone().requires_grad_()
-    states = [torch.randn(rows, B, H, generator=draw, dtype=dtype).requires_grad_() for _ in "hc"]
+    widths = module.proj_size or H, H
+    states = [torch.randn(rows, B, width, generator=draw, dtype=dtype).requires_grad_() for width in widths]
     pair = isinstance(module, nn.LSTM)
     given = x if lengths is None else pack_padded_sequence(x, lengths, module.batch_first, enforce_sorted=False)
     torch.manual_seed(2)
@@ -98,6 +99,32 @@ def test_every_combination_of_options_is_torchs(kind):
         theirs, ours = both(kind, dtype=dtype, **options)
         x = torch.randn((B, T, I) if first else (T, B, I), dtype=dtype)
         assert_equal(run(ours, x, lengths), run(theirs, x, lengths), dtype)
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "packed"])
+@pytest.mark.parametrize("dtype", [pytest.param(torch.float32, marks=pytest.mark.slow), torch.float64], ids=str)
+def test_a_projection_is_torchs(dtype, lengths):
+    for options in CASES:
+        theirs, ours = both("LSTM", dtype=dtype, proj_size=3, **options)
+        x = torch.randn((B, T, I) if options.get("batch_first") else (T, B, I), dtype=dtype)
+        assert_equal(run(ours, x, lengths), run(theirs, x, lengths), dtype)
+        for name, tensor in theirs.state_dict().items():
+            assert torch.equal(ours.state_dict()[name], tensor)
+        assert list(ours.state_dict()) == list(theirs.state_dict())
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
+def test_a_projection_begins_with_zeros_and_gives_one_result_under_every_exact_store():
+    x, found = torch.randn(300, B, I, dtype=torch.float64), []
+    for store in ("full-history", "full-history:keep=lean", "checkpoint:slots=3"):
+        theirs, ours = both("LSTM", num_layers=2, proj_size=3, dtype=torch.float64)
+        ours.store = store
+        for mine, other in zip(ours(x)[1], theirs(x)[1], strict=True):
+            assert torch.allclose(mine, other, rtol=0, atol=1e-12)
+        found.append(run(ours, x))
+    assert_equal(found[0], found[1])
+    assert_equal(found[0], found[2])
 
 
 def test_rnn_takes_relu_as_torch_does():
@@ -324,7 +351,7 @@ def test_threads_can_use_one_module_at_once():
 @pytest.mark.parametrize(
     ("make", "error", "told"),
     [
-        (lambda: rft.LSTM(I, H, proj_size=3), UsageError, "proj_size=3"),
+        (lambda: rft.LSTM(I, H, proj_size=3, device="meta"), UsageError, "meta; expected a CPU"),
         (lambda: rft.GRU(I, H, device="meta"), UsageError, "meta; expected a CPU"),
         (lambda: rft.RNN(I, H, dtype=torch.float16), UsageError, "float16; expected float32 or float64"),
         (lambda: rft.LSTM(I, H, store="circular-queue:k1=4,k2=8")(torch.ones(T, B, I)), UsageError, "truncates"),

@@ -56,6 +56,17 @@ def test_what_any_method_of_a_cell_raises_names_its_plugin_and_not_the_store_or_
     assert text == f"no more; in layer0, cell {MINE}"
 
 
+def test_what_a_cell_raises_where_a_readout_is_looked_for_names_its_plugin() -> None:
+    def fail(self: object) -> str:
+        raise RuntimeError("no more")
+
+    base = type(rf.cell("elman"))
+    cell = attrs.frozen(kw_only=True)(type("Failing", (base,), {"name": "failing", "readout": property(fail)}))
+    registry = registry_with("rnnframe_cells", cell)
+    text = told(lambda: network(registry, "failing:hidden=3"), PluginError)
+    assert text == f"cell {MINE}: RuntimeError: no more"
+
+
 READOUT_METHODS = ("parameters", "derived", "initialize", "scratch", "derive", "derive_reverse", "forward", "backward")
 
 

@@ -57,6 +57,7 @@ def test_a_spec_is_a_name_and_the_texts_of_its_options(text, name, options):
     ("text", "message"),
     [
         ("lstm:hidden", "cell 'lstm:hidden': 'hidden' is no option; write lstm:key=value"),
+        ("ls\ntm:hidden", "cell 'ls\\ntm:hidden': 'hidden' is no option; write name:key=value"),
         ("lstm:=3", "cell 'lstm:=3': '=3' is no option; write lstm:key=value"),
         (
             "lstm:hidden=1,hidden=2",

@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 import click
@@ -125,7 +126,8 @@ def _fail(error: BaseException, message: str, code: int, *remarks: str) -> int:
     if os.environ.get("RNNFRAME_TRACEBACK", "") not in ("", "0"):
         raise error
     more = "; ".join([*getattr(error, "__notes__", ()), *remarks])
-    click.echo(f"rnnframe: error: {_one_line(message)}{f' ({_one_line(more)})' if more else ''}", err=True)
+    with suppress(OSError):  # a full disk under stderr too: the exit code tells
+        click.echo(f"rnnframe: error: {_one_line(message)}{f' ({_one_line(more)})' if more else ''}", err=True)
     return code
 
 

@@ -17,17 +17,19 @@ FIRST = "layer0"
 def tied_head(layers: Sequence[Layer], head: Head | None, registry: Registry) -> Head | None:
     """Return the head with the readout that the first layer is tied to; raises `OptionError` where there is no such."""
     for layer in with_inner_layers(layers):
-        if not layer.readout:
+        with registry.blame("cell", type(layer)):
+            wanted = layer.readout
+        if not wanted:
             continue
         if layer is not layers[0]:
             raise OptionError(f"{render(layer)} is tied to the readout, and stands above other layers; put it first")
         if head is None:
             raise OptionError(f"{render(layer)} is tied to the readout, and the network has no head; give it one")
-        if head.readout.name not in (DEFAULT_READOUT, layer.readout):
+        if head.readout.name not in (DEFAULT_READOUT, wanted):
             raise OptionError(
-                f"{render(layer)} is tied to the readout {layer.readout}, and the head is {render(head)}; leave one out"
+                f"{render(layer)} is tied to the readout {wanted}, and the head is {render(head)}; leave one out"
             )
-        head = attrs.evolve(head, readout=registry.readout(layer.readout))
+        head = attrs.evolve(head, readout=registry.readout(wanted))
     return head
 
 

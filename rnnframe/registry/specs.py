@@ -54,7 +54,8 @@ class Spec:
         for item in filter(None, (part.strip() for part in split(rest, ",", f"{kind} {text!r}"))):
             key, equals, value = (part.strip() for part in item.partition("="))
             if not equals or not key:
-                raise OptionError(f"{kind} {text!r}: {item!r} is no option; write {name.strip() or 'name'}:key=value")
+                known = name.strip() if re.fullmatch(r"[\w-]+", name.strip()) else "name"
+                raise OptionError(f"{kind} {text!r}: {item!r} is no option; write {known}:key=value")
             if key in options:
                 raise OptionError(f"{kind} {text!r}: option {key!r} is given twice; keep one")
             options[key] = value

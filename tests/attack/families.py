@@ -94,7 +94,7 @@ FAMILIES = (
     ),
     Family(
         name="guided inputs",
-        goal=7000,
+        goal=5000 * len(READERS),
         words=lambda seed, folder: _program("attack/guided.py", READERS[seed % len(READERS)], seed, 5000, 120, folder),
     ),
     Family(name="arrays", goal=2000, words=lambda seed, folder: _program("attack/inputs.py", seed, 1000, 100)),

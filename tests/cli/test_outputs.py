@@ -102,6 +102,13 @@ def test_a_pipe_is_not_replaced_by_a_file(run: Run, trained: Path, text: Path, t
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_an_error_that_cannot_be_told_still_ends_with_its_code() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "rnnframe", "nothing"], stderr=full, check=False)
+    assert done.returncode == 2
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
 @pytest.mark.parametrize("words", [("show", "cells"), ("--help",)])
 def test_an_output_that_is_full_is_told_on_one_line(words: tuple[str, ...]) -> None:
     command = [sys.executable, "-m", "rnnframe", *words]

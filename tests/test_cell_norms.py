@@ -56,7 +56,7 @@ def gru_of_the_paper(torch, p, x):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_torch_computes_the_same_from_the_papers_equations(cell):
+def test_torch_computes_the_same_from_the_papers_equations(cell, each_kernels):
     torch = pytest.importorskip("torch", reason="torch is the independent implementation that is compared with")
     made, (x, _) = network(CELLS[cell], head=None), data()
     dy = np.random.default_rng(2).normal(size=(STEPS, BATCH, H))
@@ -89,7 +89,7 @@ def test_the_gradient_is_that_of_finite_differences(cell):
 
 
 @pytest.mark.parametrize("shards", [1, 2])
-def test_every_exact_store_gives_the_same_bits_in_the_bytes_that_were_planned(shards):
+def test_every_exact_store_gives_the_same_bits_in_the_bytes_that_were_planned(shards, each_kernels):
     wanted = None
     for store in STORES:
         made = network(*CELLS.values(), f"lstm:hidden={H},norm=layer,projection=2")
@@ -97,7 +97,6 @@ def test_every_exact_store_gives_the_same_bits_in_the_bytes_that_were_planned(sh
         wanted = wanted or found
         assert np.array_equal(found.gradients.flat, wanted.gradients.flat)
         assert found.report.peak_bytes == pytest.approx(found.report.predicted_bytes, rel=0.02)
-        assert found.report.kernels == ("numpy",) * 3
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -96,7 +96,20 @@ def test_so_it_does_with_any_head(head, each_kernels) -> None:
 
 @pytest.mark.parametrize(
     "cell",
-    ["lstm", "gru", "gru:reset=before", "elman", "mingru", "minlstm", "lru", "indrnn", "peephole-lstm", "slstm"],
+    [
+        "lstm",
+        "lstm:norm=layer",
+        "lstm:norm=layer,projection=21",
+        "gru",
+        "gru:reset=before",
+        "elman",
+        "mingru",
+        "minlstm",
+        "lru",
+        "indrnn",
+        "peephole-lstm",
+        "slstm",
+    ],
 )
 def test_compiled_steps_give_the_bits_of_predict_over_the_whole_sequence(cell) -> None:
     pytest.importorskip("numba")

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 import rnnframe as rf
 
-CELLS = ["lstm:hidden=19", "gru:hidden=19", "gru:hidden=19,reset=before", "elman:hidden=19"]
+CELLS = [
+    "lstm:hidden=19",
+    "lstm:hidden=19,norm=layer,projection=5",
+    "gru:hidden=19",
+    "gru:hidden=19,reset=before",
+    "elman:hidden=19",
+]
 HEADS = ["softmax:classes=5", "mse:outputs=3"]
 
 

@@ -147,11 +147,16 @@ class LinearAttention(Layer):
             dS *= np.exp(total[..., -1:, None])
             faded = np.multiply(q[:, :, span], np.exp(total)[..., None], out=self._product(block, span, self.keys))
             dS += faded.swapaxes(2, 3) @ dy[:, :, span]
+        room = block.scratch["decays"].reshape(-1)[: dfading.size].reshape(dfading.shape)
         np.einsum("bhti,bhti->bht", q, dq, out=dfading)
-        dfading -= np.einsum("bhti,bhti->bht", k, dk)
+        dfading -= np.einsum("bhti,bhti->bht", k, dk, out=room)
         dfading[..., -1] += reaching
-        dfading[...] = np.cumsum(dfading[..., ::-1], axis=2)[..., ::-1]
-        dfading *= np.expm1(SLOWER * fading) * (-1 / SLOWER)  # 1 - σ(z)
+        np.cumsum(dfading[..., ::-1], axis=2, out=room)
+        np.copyto(dfading, room[..., ::-1])
+        np.multiply(fading, SLOWER, out=room)
+        np.expm1(room, out=room)
+        room *= -1 / SLOWER  # 1 - σ(z)
+        dfading *= room
         add_input_product(block.x, dmade, gradients["U"], block.scratch["panel"])
         add_column_sums(dmade[..., -self.heads :], gradients["b"])
         write_input_gradient(dmade, block.weights["U"], dx)

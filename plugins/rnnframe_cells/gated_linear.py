@@ -113,7 +113,7 @@ class RGLRU(Layer):
         h = block.tape["h"]
         np.multiply(block.tape["gates"][..., block.inputs :], block.x, out=h[1:])
         h[1:] *= root
-        scan(a, h)
+        scan(a, h, root[0])
 
     def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
         """dlog a = dh_t ∘ a ∘ (h_(t-1) - i x a / √(1 - a²)), which is dr ∘ 8 log σ(Λ)."""
@@ -124,7 +124,8 @@ class RGLRU(Layer):
         scan_back(a, dh, dstate["h"])
         np.multiply(i, x, out=dr)
         dr *= a
-        dr /= np.maximum(root, np.finfo(root.dtype).tiny ** 0.5)  # r is zero there, and so is what comes out
+        np.maximum(root, np.finfo(root.dtype).tiny ** 0.5, out=di)  # r is zero there, and so is what comes out
+        dr /= di
         np.subtract(h[:-1], dr, out=dr)
         dr *= a
         dr *= dh  # dL/dlog a
@@ -133,11 +134,13 @@ class RGLRU(Layer):
         self.add_of_fading(weights, -np.einsum("lbi,lbi->i", dr, r), gradients)
         dr *= -weights["fading"]
         dr *= r
-        dr *= 1 - r
+        np.subtract(1, r, out=root)
+        dr *= root
         if dx is not None:
             np.multiply(a, i, out=dx)
         di *= i
-        di *= 1 - i
+        np.subtract(1, i, out=root)
+        di *= root
         add_product(x, dz, gradients["K"], block.scratch["panel"])
         add_column_sums(dz, gradients["b"])
         if dx is not None:

@@ -133,7 +133,7 @@ class GRU(ZonedCell):
         """dz per step, one more array of width H per step, and a panel for the products that become dU and dW."""
         gates = 3 * self.hidden
         sizes: Sizes = {"dz": gates, "extra": self.hidden, "panel": panel_shape(max(inputs, self.hidden), gates)}
-        norm: Sizes = {"n": gates, "dn": gates, "inverse": 1, "inverse_n": 1} if self.norm else {}
+        norm: Sizes = {"n": gates, "dn": gates, "inverse": 1, "inverse_n": 1, "mean": 1} if self.norm else {}
         return {**sizes, **norm, **self.mask_scratch()}
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
@@ -228,6 +228,7 @@ class GRU(ZonedCell):
 
         if self.norm:
             self._normalize_again(block, before)
+        product = np.empty_like(dz[0]) if self.norm else dz[0]
         for t in reversed(range(len(x))):
             dh_t += dh[t]
             new = split_zone(dh_t, None if zone is None else zone[t])
@@ -242,7 +243,13 @@ class GRU(ZonedCell):
                 dq = extra[t]
                 if self.norm:
                     dq = np.multiply(dq, weights["g_h"][2 * H :], out=scratch["dn"][t, :, 2 * H :])
-                    take_back(dq, scratch["n"][t, :, 2 * H :], scratch["inverse_n"][t])
+                    take_back(
+                        dq,
+                        scratch["n"][t, :, 2 * H :],
+                        scratch["inverse_n"][t],
+                        scratch["mean"][t],
+                        product[:, 2 * H :],
+                    )
                 np.matmul(dq, weights["WnT"], out=through)
             else:
                 np.copyto(extra[t], dz_n[t])
@@ -253,7 +260,9 @@ class GRU(ZonedCell):
             of_rz = dz[t, :, : 2 * H]
             if self.norm:
                 of_rz = np.multiply(of_rz, weights["g_h"][: 2 * H], out=scratch["dn"][t, :, : 2 * H])
-                take_back(of_rz, scratch["n"][t, :, : 2 * H], scratch["inverse"][t])
+                take_back(
+                    of_rz, scratch["n"][t, :, : 2 * H], scratch["inverse"][t], scratch["mean"][t], product[:, : 2 * H]
+                )
             np.matmul(of_rz, weights["WrzT"], out=through)
             _add_masked(dh_t, through, mask)
 
@@ -294,8 +303,8 @@ class GRU(ZonedCell):
         for columns in (slice(None, 2 * H), slice(2 * H, None)):
             part = n[..., columns]
             normalize(part, part, scratch["inverse"])
-            take_back(dn[..., columns], part, scratch["inverse"])
-        gradients["g_x"][...] += np.einsum("lbi,lbi->i", dz, n)
+            gradients["g_x"][columns] += np.einsum("lbi,lbi->i", dz[..., columns], part)
+            take_back(dn[..., columns], part, scratch["inverse"], scratch["mean"], part)
         return dn
 
 

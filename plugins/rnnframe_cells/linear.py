@@ -32,9 +32,11 @@ from rnnframe.plugin import (
 )
 
 
-def scan(a: Array, h: Array) -> None:
-    """Make h_t = a_t ∘ h_(t-1) + v_t in place: h [L + 1, B, H] holds v in its rows from 1 on, and h_0."""
-    product = np.empty_like(h[0])
+def scan(a: Array, h: Array, product: Array) -> None:
+    """Make h_t = a_t ∘ h_(t-1) + v_t in place: h [L + 1, B, H] holds v in its rows from 1 on, and h_0.
+
+    `product` [B, H] is room for one step.
+    """
     for t in range(len(a)):
         h[t + 1] += np.multiply(a[t], h[t], out=product)
 
@@ -96,8 +98,9 @@ class MinGRU(Cell):
             self.recur(block)
 
     def scratch(self, inputs: int) -> Sizes:
-        """dz, the factors of h, and a panel for the product that becomes dU."""
-        return {"dz": self.columns, "a": self.hidden, "panel": panel_shape(inputs, self.columns)}
+        """dz, the factors of h, room for what is between them, and a panel for the product that becomes dU."""
+        panel = panel_shape(inputs, self.columns)
+        return {"dz": self.columns, "a": self.hidden, "spare": self.hidden, "panel": panel}
 
     def forward(self, block: BlockPass) -> None:
         """The gates of all steps at once, then the recurrence."""
@@ -115,37 +118,39 @@ class MinGRU(Cell):
     def recur(self, block: BlockPass) -> None:
         """h_t = a_t ∘ h_(t-1) + share_t ∘ g(v_t)."""
         gates, h, a = block.tape["gates"], block.tape["h"], block.scratch["a"]
-        _positive(gates[..., -self.hidden :], h[1:])
+        _positive(gates[..., -self.hidden :], h[1:], a)
         self.write_share(gates, a)
         h[1:] *= a
         np.subtract(1, a, out=a)
-        scan(a, h)
+        scan(a, h, block.scratch["spare"][0])
 
     def write_share(self, gates: Array, share: Array) -> None:
         """Write how much of h_t is new."""
         np.copyto(share, gates[..., : self.hidden])
 
-    def reverse_share(self, gates: Array, share: Array, dz: Array) -> None:
-        """Make dL/dz of the gates, from dL/dshare in the first H columns of `dz`."""
-        dz[..., : self.hidden] *= share * (1 - share)
+    def reverse_share(self, gates: Array, share: Array, dz: Array, spare: Array) -> None:
+        """Make dL/dz of the gates, from dL/dshare in the first H columns of `dz`; `spare` [L, B, H] is room."""
+        _times_slope(dz[..., : self.hidden], share, spare)
 
     def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
         """dv = dh_t ∘ share ∘ g'(v);  dshare = dh_t ∘ (g(v) - h_(t-1))."""
         H, gates, h = self.hidden, block.tape["gates"], block.tape["h"]
-        share, dz = block.scratch["a"], block.scratch["dz"]
+        share, dz, spare = block.scratch["a"], block.scratch["dz"], block.scratch["spare"]
         v, dshare, dv = gates[..., -H:], dz[..., :H], dz[..., -H:]
         self.write_share(gates, share)
         np.subtract(1, share, out=dshare)
         scan_back(dshare, dh, dstate["h"])
-        _positive(v, dshare)
-        np.minimum(dshare, 0.5, out=dv)  # g' is one above 0, where g is above 1/2, else σ(1 - σ)
-        dv *= 1 - dv
-        np.copyto(dv, 1, where=v > 0)
+        _positive(v, dshare, dv)
+        np.minimum(dshare, 0.5, out=dv)  # g' is one above 0, where g is above 1/2, else σ(1 - σ), which is 1/4 there
+        _times_slope(dv, dv, spare)
+        np.greater(v, 0, out=spare, casting="unsafe")
+        spare *= 0.75
+        dv += spare
         dv *= share
         dv *= dh
         dshare -= h[:-1]
         dshare *= dh
-        self.reverse_share(gates, share, dz)
+        self.reverse_share(gates, share, dz, spare)
         add_input_product(block.x, dz, gradients["U"], block.scratch["panel"])
         add_column_sums(dz, gradients["b"])
         write_input_gradient(dz, block.weights["U"], dx)
@@ -169,16 +174,27 @@ class MinLSTM(MinGRU):
         np.maximum(share, np.finfo(share.dtype).tiny, out=share)
         np.divide(i, share, out=share)
 
-    def reverse_share(self, gates: Array, share: Array, dz: Array) -> None:
+    def reverse_share(self, gates: Array, share: Array, dz: Array, spare: Array) -> None:
         """df = -dshare ∘ share (1 - share) ∘ (1 - f);  di = dshare ∘ share (1 - share) ∘ (1 - i)."""
         f, i = gates[..., : self.hidden], gates[..., self.hidden : -self.hidden]
         df, di = dz[..., : self.hidden], dz[..., self.hidden : -self.hidden]
-        df *= share * (1 - share)
-        np.multiply(df, 1 - i, out=di)
-        df *= f - 1
+        _times_slope(df, share, spare)
+        np.subtract(1, i, out=di)
+        di *= df
+        np.subtract(f, 1, out=spare)
+        df *= spare
 
 
-def _positive(v: Array, out: Array) -> None:
-    """Write g(v)."""
+def _times_slope(d: Array, sigmoid: Array, spare: Array) -> None:
+    """Multiply by σ(1 - σ); `d` may be σ itself."""
+    np.subtract(1, sigmoid, out=spare)
+    if d is not sigmoid:
+        d *= sigmoid
+    d *= spare
+
+
+def _positive(v: Array, out: Array, spare: Array) -> None:
+    """Write g(v), the larger of σ(v) and v + 1/2; `spare` is room."""
     write_sigmoid(v, out)
-    np.add(v, 0.5, out=out, where=v > 0)
+    np.add(v, 0.5, out=spare)
+    np.maximum(out, spare, out=out)

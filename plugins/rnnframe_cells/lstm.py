@@ -163,7 +163,7 @@ class LSTM(ZonedCell):
         made: Sizes = {"made": self.hidden} if self.projection else {}
         norm: Sizes = {}
         if self.norm:
-            norm = {"n": gates, "dn": gates, "inverse": 1, "n_c": self.hidden, "inverse_c": 1}
+            norm = {"n": gates, "dn": gates, "inverse": 1, "mean": 1, "n_c": self.hidden, "inverse_c": 1}
         return {**sizes, **made, **norm, **self.mask_scratch()}
 
     def derived(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
@@ -253,6 +253,7 @@ class LSTM(ZonedCell):
         dh_t, dc = dstate["h"], dstate["c"]
         through = np.empty_like(dc) if self.projection else None
         of_norm = np.empty_like(dc) if self.norm else None
+        product = np.empty_like(dz[0]) if self.norm else dz[0]
         if self.norm:  # as `rebuild` makes them, with large products
             np.matmul(rows(seen(block, h[:-1], mask)), weights["W"], out=rows(scratch["n"]))
             normalize(scratch["n"], scratch["n"], scratch["inverse"])
@@ -269,7 +270,9 @@ class LSTM(ZonedCell):
                 new_c += slope[t]
             else:
                 np.multiply(slope[t], weights["g_c"], out=of_norm)
-                take_back(of_norm, scratch["n_c"][t], scratch["inverse_c"][t])
+                take_back(
+                    of_norm, scratch["n_c"][t], scratch["inverse_c"][t], scratch["mean"][t], product[:, : self.hidden]
+                )
                 new_c += of_norm
             dz_i[t] *= new_c
             dz_f[t] *= new_c
@@ -280,7 +283,7 @@ class LSTM(ZonedCell):
             dq = dz[t]
             if self.norm:
                 dq = np.multiply(dz[t], weights["g_h"], out=scratch["dn"][t])
-                take_back(dq, scratch["n"][t], scratch["inverse"][t])
+                take_back(dq, scratch["n"][t], scratch["inverse"][t], scratch["mean"][t], product)
             np.matmul(dq, WT, out=new_h)
             if mask is not None:
                 new_h *= mask
@@ -305,7 +308,7 @@ class LSTM(ZonedCell):
         normalize(n, n, inverse)
         gradients["g_x"][...] += np.einsum("lbi,lbi->i", dz, n)
         np.multiply(dz, weights["g_x"], out=dn)
-        take_back(dn, n, inverse)
+        take_back(dn, n, inverse, scratch["mean"], n)
         return dn
 
 

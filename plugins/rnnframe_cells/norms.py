@@ -12,9 +12,9 @@ import numpy as np
 from attrs.validators import in_, optional
 
 from rnnframe.plugin import Array, Arrays
-from rnnframe_layers.norm import normalize
+from rnnframe_layers.norm import EPSILON, normalize
 
-__all__ = ["fill_scales", "norm_option", "normalize", "scale", "take_back"]
+__all__ = ["EPSILON", "fill_scales", "norm_option", "normalize", "scale", "take_back"]
 
 
 def norm_option() -> Any:
@@ -32,11 +32,16 @@ def scale(z: Array, g: Array, inverse: Array) -> None:
     z *= g
 
 
-def take_back(d: Array, n: Array, inverse: Array) -> None:
-    """Make of d, the gradient of the normalized n, that of what was normalized, in place."""
-    together = np.einsum("...i,...i->...", d, n)[..., None] / d.shape[-1]
-    d -= d.mean(axis=-1, keepdims=True)
-    d -= n * together
+def take_back(d: Array, n: Array, inverse: Array, mean: Array, product: Array) -> None:
+    """Make of d, the gradient of the normalized n, that of what was normalized, in place.
+
+    `mean` [.., 1] and `product`, which may be n, are room.
+    """
+    np.einsum("...i,...i->...", d, n, out=mean[..., 0])
+    mean /= d.shape[-1]
+    np.multiply(n, mean, out=product)
+    d -= np.mean(d, axis=-1, keepdims=True, out=mean)
+    d -= product
     d *= inverse
 
 

@@ -124,7 +124,8 @@ class SelectiveSSM(Layer):
             dx += np.multiply(dtaken, step, out=dh)
         dtaken *= x
         dstep += dtaken
-        dstep *= np.expm1(-step)
+        np.negative(step, out=dtaken)
+        dstep *= np.expm1(dtaken, out=dtaken)
         np.negative(dstep, out=dstep)
         add_column_sums(dstep, gradients["b"])
         add_product(made[..., : self.rank], dstep, gradients["R"], panel)

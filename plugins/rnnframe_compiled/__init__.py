@@ -52,6 +52,7 @@ class Compiled(Kernels):
         """Return a cell of every kind of code."""
         return (
             "lstm",
+            "lstm:norm=layer,projection=1",
             "gru",
             "gru:reset=before",
             "elman",

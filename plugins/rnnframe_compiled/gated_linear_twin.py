@@ -20,7 +20,7 @@ class CompiledRGLRU(LinearTwin):
     """Real-gated linear recurrent unit; formulas in `rnnframe_compiled.gated_linear`."""
 
     name: ClassVar[str] = "rglru"
-    sizes = ()
+    sizes: ClassVar[Mapping[str, int | None]] = {}
     matrix = "K"
     step_arrays = ("PU", "b", "fading"), ("gates", "h"), ()
     cell: RGLRU

@@ -98,7 +98,7 @@ class CompiledGRU(RecurrentTwin):
             _gradients(gradients),
         )
         if dx is not None:
-            np.copyto(d[..., 2 * H : 3 * H], d[..., 3 * H :])  # x meets n's sum, not q
+            gru_after.put_in_front(self.unit, d)
             self.write_input_gradient(block, d, 3 * H, dx)
 
 

@@ -14,6 +14,7 @@ from rnnframe_compiled.twins import Twin
 
 STEPS = {
     "CompiledLSTM": steps.lstm_step,
+    "CompiledGeneralLSTM": steps.general_lstm_step,
     "CompiledGRU": steps.gru_after_step,
     "CompiledResetBefore": steps.gru_before_step,
     "CompiledElman": steps.elman_step,

@@ -268,7 +268,7 @@ def folded(formula: Callable[..., Any], join: Callable[[Lanes, Lanes], Lanes], e
                     if mask is not None:
                         first = Lanes(builder, builder.select(mask, first.value, first.number(empty).value))
                     found.append(first)
-                return _joined(builder, found, join), builder.block
+                return join_lanes(builder, found, join), builder.block
 
             whole = builder.icmp_signed(">=", values[1], INT64(LINE // BYTES * size))
             with builder.if_else(whole, likely=True) as (then, otherwise):
@@ -287,7 +287,8 @@ def folded(formula: Callable[..., Any], join: Callable[[Lanes, Lanes], Lanes], e
     return intrinsic(made)
 
 
-def _joined(builder: Any, parts: list[Lanes], join: Callable[[Lanes, Lanes], Lanes]) -> Any:
+def join_lanes(builder: Any, parts: list[Lanes], join: Callable[[Lanes, Lanes], Lanes]) -> Any:
+    """Return the one value that all lanes of these vectors are joined to, halves to halves."""
     while len(parts) > 1:
         half = len(parts) // 2
         parts = [join(a, b) for a, b in zip(parts[:half], parts[half:], strict=True)]

@@ -22,7 +22,7 @@ class CompiledLRU(LinearTwin):
 
     name: ClassVar[str] = "lru"
     output: ClassVar[str] = "y"
-    sizes = ("units", "states")
+    sizes: ClassVar[Mapping[str, int | None]] = {"units": 2, "states": 2}
     matrix = "scaled"
     step_arrays = ("PU", "PC", "zeros", "factor", "b"), ("s", "y"), ()
     cell: LRU

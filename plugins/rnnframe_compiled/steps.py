@@ -23,6 +23,7 @@ from rnnframe_compiled import (
     linear,
     lru,
     lstm,
+    lstm_general,
     peephole,
     slstm,
 )
@@ -122,6 +123,31 @@ def lstm_step(unit: Any, place: int) -> int:
     work = carray(pointer(unit, f[ARRAYS + 6]), f[ARRAYS + 7])
     f[TURN] = 1 - f[TURN]
     lstm.forward(unit, f[TURN], inputs_of_row(unit, f, 4 * H), packed, tape, work, work[:0])
+    return 0
+
+
+def general_lstm_step(unit: Any, place: int) -> int:
+    """Run one step of an LSTM of as many units as field 4 says, below zero with a norm: PU, PW, PP, b, scales; gates,
+    c, h; the working array, sums, and o ∘ tanh c, with their lengths."""
+    f = carray(pointer(place, place), FIELDS)
+    B, I, R, H, V = f[1], f[2], f[3], abs(f[4]), BYTES // bytes_of(unit)
+    across, of_h = -(-4 * H // V) * V, -(-R // V) * V
+    packed = (
+        carray(pointer(unit, f[ARRAYS]), I * across),
+        carray(pointer(unit, f[ARRAYS + 1]), R * across),
+        carray(pointer(unit, f[ARRAYS + 2]), H * of_h if R < H else 0),
+        carray(pointer(unit, f[ARRAYS + 3]), 4 * H),
+        carray(pointer(unit, f[ARRAYS + 4]), 10 * H if f[4] < 0 else 0),
+    )
+    tape = (
+        carray(pointer(unit, f[ARRAYS + 5]), (1, B, 4 * H)),
+        carray(pointer(unit, f[ARRAYS + 6]), (2, B, H)),
+        carray(pointer(unit, f[ARRAYS + 7]), (2, B, R)),
+    )
+    sums = carray(pointer(unit, f[ARRAYS + 9]), (1, B, 4 * H))
+    made = carray(pointer(unit, f[ARRAYS + 10]), (1, B, H))
+    scratch = carray(pointer(unit, f[ARRAYS + 8]), f[ARRAYS + 11]), sums, sums[:0], made, packed[0][:0]
+    lstm_general.forward(unit, inputs_of_row(unit, f, 4 * H), packed, tape, scratch)
     return 0
 
 

@@ -21,11 +21,17 @@ class Gradients(NamedTuple):
 @njit(nogil=True, cache=True)
 def write_sums(unit: Any, inputs: Inputs, PU: Array, b: Array, out: Array) -> None:
     """out [L, B, columns] = b [columns] + x U; PU is U packed by `pack_columns`."""
+    write_sums_from(unit, inputs, PU, (address_of(b), 0, BYTES // bytes_of(unit)), out)
+
+
+@njit(nogil=True, cache=True)
+def write_sums_from(unit: Any, inputs: Inputs, PU: Array, start: tuple[int, int, int], out: Array) -> None:
+    """out [L, B, columns] = start + x U; `start` is as that of `multiply`."""
     inputs = Inputs(*inputs)
-    z = bytes_of(unit)
     rows, width, to = out.shape[0] * out.shape[1], out.shape[2], address_of(out)
     x = Matrix(inputs.address, rows, inputs.width, inputs.width)
-    multiply(unit, x, address_of(PU), width, (address_of(b), 0, BYTES // z), to)
+    multiply(unit, x, address_of(PU), width, start, to)
+    z = bytes_of(unit)
     for row in range(len(inputs.numbers)):
         add_values(unit, width, address_of(inputs.rows) + inputs.numbers[row] * width * z, to + row * width * z)
 

@@ -55,8 +55,8 @@ class Twin(Layer):
     dtype: np.dtype[Any]
     precision: str | None = None
     """"bfloat16" where operands of products are rounded to it, else None."""
-    sizes: ClassVar[tuple[str, ...]] = ("hidden",)
-    """Options of the cell that say how large it is."""
+    sizes: ClassVar[Mapping[str, int | None]] = {"hidden": 2}
+    """Options of the cell that say how large it is, with values for one that is small; no code depends on them."""
     matrix: ClassVar[str] = "U"
     """What x is multiplied by: a parameter or a derived array."""
     step_arrays: ClassVar[tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]

@@ -49,7 +49,7 @@ def _precision(twin: Twin | Head) -> str | None:
 
 
 def _run(cell: Twin, dtype: np.dtype[Any]) -> None:
-    small: Twin = attrs.evolve(cell, cell=attrs.evolve(cell.cell, **dict.fromkeys(cell.sizes, 2)))
+    small: Twin = attrs.evolve(cell, cell=attrs.evolve(cell.cell, **cell.sizes))
     steps, batch, inputs = 2, 1, 1
     parameters, derived = (Vector.zeros(shapes, dtype) for shapes in (small.parameters(inputs), small.derived(inputs)))
     weights = {**parameters, **derived}

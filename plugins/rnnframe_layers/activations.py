@@ -28,9 +28,14 @@ def write_value(name: Name, z: Array, out: Array) -> None:
     _VALUES[name](z, out)
 
 
-def write_slope(name: Name, z: Array, out: Array) -> None:
-    """Write f'(z); `out` is not z."""
-    _SLOPES[name](z, out)
+def needs_room(name: Name) -> bool:
+    """Whether a slope is computed in two arrays."""
+    return name in ("sigmoid", "gelu", "silu")
+
+
+def write_slope(name: Name, z: Array, out: Array, spare: Array) -> None:
+    """Write f'(z); `out` is not z, and `spare` is room of the same shape where the function `needs_room`."""
+    _SLOPES[name](z, out, spare)
 
 
 def _relu(z: Array, out: Array) -> None:
@@ -59,46 +64,49 @@ def _silu(z: Array, out: Array) -> None:
     out *= z
 
 
-def _identity_slope(z: Array, out: Array) -> None:
+def _identity_slope(z: Array, out: Array, spare: Array) -> None:
     out.fill(1)
 
 
-def _tanh_slope(z: Array, out: Array) -> None:
+def _tanh_slope(z: Array, out: Array, spare: Array) -> None:
     np.tanh(z, out=out)
     np.multiply(out, out, out=out)
     np.subtract(1, out, out=out)
 
 
-def _sigmoid_slope(z: Array, out: Array) -> None:
+def _sigmoid_slope(z: Array, out: Array, spare: Array) -> None:
     write_sigmoid(z, out)
-    out *= 1 - out
+    np.subtract(1, out, out=spare)
+    out *= spare
 
 
-def _relu_slope(z: Array, out: Array) -> None:
+def _relu_slope(z: Array, out: Array, spare: Array) -> None:
     np.greater(z, 0, out=out, casting="unsafe")
 
 
-def _gelu_slope(z: Array, out: Array) -> None:
-    """Write (1 + t)/2 + z (1 - t²) √(2/π) (1 + 3 · 0.044715 z²)/2."""
+def _gelu_slope(z: Array, out: Array, spare: Array) -> None:
+    """Write (1 + t)/2 + z (1 - t²) √(2/π) (1 + 3 · 0.044715 z²)/2, with 1 - t² = (1 + t)(1 - t)."""
     _gate(z, out)
-    inner = z * z
-    inner *= 3 * _CUBE
-    inner += 1
-    inner *= z
-    inner *= _ROOT
-    inner *= 1 - out * out
-    out += 1
-    out += inner
+    np.multiply(z, z, out=spare)
+    spare *= 3 * _CUBE
+    spare += 1
+    spare *= z
+    spare *= _ROOT
+    np.subtract(1, out, out=out)
+    spare *= out
+    spare += 1
+    np.subtract(2, out, out=out)  # 1 + t
+    out *= spare
     out *= 0.5
 
 
-def _silu_slope(z: Array, out: Array) -> None:
+def _silu_slope(z: Array, out: Array, spare: Array) -> None:
     """Write σ (1 + z (1 - σ))."""
     write_sigmoid(z, out)
-    rest = 1 - out
-    rest *= z
-    rest += 1
-    out *= rest
+    np.subtract(1, out, out=spare)
+    spare *= z
+    spare += 1
+    out *= spare
 
 
 _VALUES: dict[str, Callable[[Array, Array], object]] = {
@@ -109,7 +117,7 @@ _VALUES: dict[str, Callable[[Array, Array], object]] = {
     "gelu": _gelu,
     "silu": _silu,
 }
-_SLOPES: dict[str, Callable[[Array, Array], None]] = {
+_SLOPES: dict[str, Callable[[Array, Array, Array], None]] = {
     "identity": _identity_slope,
     "tanh": _tanh_slope,
     "sigmoid": _sigmoid_slope,

@@ -249,8 +249,8 @@ class Highway(Residual):
         super().rebuild(block, retention)
 
     def scratch(self, inputs: int) -> Sizes:
-        """Also dt and a panel for the product that becomes dT."""
-        return {**super().scratch(inputs), "dt": inputs, "panel": panel_shape(inputs, inputs)}
+        """Also dt, room for what is between, and a panel for the product that becomes dT."""
+        return {**super().scratch(inputs), "dt": inputs, "spare": inputs, "panel": panel_shape(inputs, inputs)}
 
     def _gate(self, block: BlockPass) -> None:
         t = block.tape["t"]
@@ -272,15 +272,17 @@ class Highway(Residual):
 
     def split(self, block: BlockPass, dh: Array, d_made: Array, gradients: Arrays) -> None:
         """dz_t = dy ∘ (F(x) - x) ∘ t (1 - t)."""
-        t, dt = block.tape["t"], block.scratch["dt"]
+        t, dt, spare = block.tape["t"], block.scratch["dt"], block.scratch["spare"]
         np.multiply(dh, t, out=d_made)
         np.subtract(self._made(block), block.x, out=dt)
         dt *= d_made
         dh -= d_made
-        dt *= 1 - t
+        np.subtract(1, t, out=spare)
+        dt *= spare
         add_product(block.x, dt, gradients["T"], block.scratch["panel"])
         add_column_sums(dt, gradients["b"])
-        dh += (rows(dt) @ block.weights["T"].T).reshape(dh.shape)
+        np.matmul(rows(dt), block.weights["T"].T, out=rows(spare))
+        dh += spare
 
 
 def _has_whole_lines(size: int | tuple[int, ...]) -> bool:

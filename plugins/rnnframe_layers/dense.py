@@ -28,7 +28,7 @@ from rnnframe.plugin import (
     project,
     write_input_gradient,
 )
-from rnnframe_layers.activations import NAMES, Name, write_slope, write_value
+from rnnframe_layers.activations import NAMES, Name, needs_room, write_slope, write_value
 from rnnframe_layers.plain import Plain, fill_glorot, units_option
 
 
@@ -74,8 +74,9 @@ class Dense(Plain):
             self.apply(block.tape["z"], block.tape["y"], block.scratch)
 
     def scratch(self, inputs: int) -> Sizes:
-        """dz, and a panel for the product that becomes dU."""
-        return {"dz": self.columns, "panel": panel_shape(inputs, self.columns)}
+        """dz, room for a slope, and a panel for the product that becomes dU."""
+        room = {"spare": self.units} if needs_room(self.activation) else {}
+        return {"dz": self.columns, "panel": panel_shape(inputs, self.columns), **room}
 
     def forward(self, block: BlockPass) -> None:
         """One product for all steps."""
@@ -88,15 +89,15 @@ class Dense(Plain):
         """Write y for z."""
         write_value(self.activation, z, y)
 
-    def reverse(self, z: Array, dh: Array, dz: Array) -> None:
+    def reverse(self, z: Array, dh: Array, dz: Array, spare: Array) -> None:
         """Write dz."""
-        write_slope(self.activation, z, dz)
+        write_slope(self.activation, z, dz, spare)
         dz *= dh
 
     def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
         """dz = dh ∘ f'(z); dU, db and dL/dx are sums and products over the block."""
         dz, U = block.scratch["dz"], block.weights["U"]
-        self.reverse(block.tape["z"], dh, dz)
+        self.reverse(block.tape["z"], dh, dz, block.scratch.get("spare", dz))
         add_input_product(block.x, dz, gradients["U"], block.scratch["panel"])
         add_column_sums(dz, gradients["b"])
         write_input_gradient(dz, U, dx)
@@ -119,12 +120,12 @@ class GatedUnits(Dense):
         write_value(self.activation, z[..., self.units :], y)
         y *= z[..., : self.units]
 
-    def reverse(self, z: Array, dh: Array, dz: Array) -> None:
+    def reverse(self, z: Array, dh: Array, dz: Array, spare: Array) -> None:
         """dz_a = dh ∘ f(z_g); dz_g = dh ∘ z_a ∘ f'(z_g)."""
         (a, g), (da, dg) = np.split(z, 2, axis=2), np.split(dz, 2, axis=2)
         write_value(self.activation, g, da)
         da *= dh
-        write_slope(self.activation, g, dg)
+        write_slope(self.activation, g, dg, spare)
         dg *= a
         dg *= dh
 

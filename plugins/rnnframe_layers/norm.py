@@ -42,8 +42,8 @@ class LayerNorm(Plain):
         self.forward(block)
 
     def scratch(self, inputs: int) -> Sizes:
-        """n, and 1 / deviation."""
-        return {"n": inputs, "inverse": 1}
+        """n, 1 / deviation, and a mean."""
+        return {"n": inputs, "inverse": 1, "mean": 1}
 
     def forward(self, block: BlockPass) -> None:
         """Normalize all steps."""
@@ -61,16 +61,18 @@ class LayerNorm(Plain):
         if dx is None:
             return
         np.multiply(dh, block.weights["g"], out=dx)
-        together = np.einsum("lbi,lbi->lb", dx, n)[..., None] / dx.shape[-1]
-        dx -= dx.mean(axis=-1, keepdims=True)
-        n *= together
+        mean = block.scratch["mean"]
+        np.einsum("lbi,lbi->lb", dx, n, out=mean[..., 0])
+        mean /= dx.shape[-1]
+        n *= mean
+        dx -= np.mean(dx, axis=-1, keepdims=True, out=mean)
         dx -= n
         dx *= inverse
 
 
 def normalize(x: Array, n: Array, inverse: Array) -> None:
     """Write n [.., width] and the inverse of the deviation [.., 1]."""
-    np.subtract(x, x.mean(axis=-1, keepdims=True), out=n)
+    np.subtract(x, np.mean(x, axis=-1, keepdims=True, out=inverse), out=n)
     np.einsum("...i,...i->...", n, n, out=inverse[..., 0])
     inverse /= n.shape[-1]
     inverse += EPSILON

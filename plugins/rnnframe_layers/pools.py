@@ -175,4 +175,5 @@ class AttentionPool(MeanPool):
         add_product(x, dq, gradients["K"], block.scratch["panel"])
         add_column_sums(dq, gradients["b"])
         if dx is not None:
-            dx += (rows(dq) @ weights["K"].T).reshape(dx.shape)
+            np.matmul(rows(dq), weights["K"].T, out=rows(dh))
+            dx += dh

@@ -1,20 +1,21 @@
 """The conformance suite of cells."""
 
-from typing import get_args
+import tracemalloc
 
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.contracts.layer import Layer, TapeRetention
-from rnnframe.registry.specs import with_inner_layers
-from rnnframe.testing.blocks import Block
+from rnnframe.contracts.layer import Layer
+from rnnframe.testing.blocks import Bench, Block
 from rnnframe.testing.cell_gradients import ROUNDING, CellGradientChecks
 from rnnframe.testing.cell_networks import CellNetworkChecks
 from rnnframe.testing.cell_rebuilding import CellRebuildingChecks
 from rnnframe.testing.guarded import Guarded
-from rnnframe.testing.products import WatchedBlock
 from rnnframe.testing.suite import CheckReport, fail, run, skip
 from rnnframe.testing.tables import expect_close, expect_same_bits
+
+OBJECTS = 512
+"""Bytes that a cell may take for each step of a block, whatever the samples: views, and other objects of Python."""
 
 
 class CellTests(CellRebuildingChecks, CellNetworkChecks, CellGradientChecks):
@@ -192,6 +193,18 @@ class CellTests(CellRebuildingChecks, CellNetworkChecks, CellGradientChecks):
                         f"only {int(along.sum())} are used; declare no more than is needed"
                     )
 
+    def test_working_arrays_are_declared(self) -> None:
+        """Nothing that grows with the steps of a block is made beside the declared arrays: budgets rest on them."""
+        steps, samples = (32, 128), 128
+        for direction in ("forward", "backward"):
+            peaks = [_peak(self.bench(), count, samples, direction) for count in steps]
+            beyond = (peaks[1] - peaks[0]) / (steps[1] - steps[0])
+            if beyond > OBJECTS:
+                fail(
+                    f"{direction} makes {beyond / samples:.0f} bytes of its own for each sample and step; write into "
+                    "arrays that scratch(inputs) declares, by out="
+                )
+
     def test_derived_arrays_are_used(self) -> None:
         """No array is derived that neither direction reads."""
         for name in self.bench().weights.keys() - set(self.bench().parameters):
@@ -204,21 +217,23 @@ class CellTests(CellRebuildingChecks, CellNetworkChecks, CellGradientChecks):
             else:
                 fail(f"derived(inputs)[{name!r}] is never read; leave it out")
 
-    def test_a_layer_that_says_it_multiplies_nothing_computes_no_product_of_matrices(self) -> None:
-        """`multiplies` is false where a precision has no operands to round. A row that is looked up is no product."""
-        if any(layer.multiplies for layer in with_inner_layers([self.subject])):
-            skip("the layer multiplies matrices, or one in its brackets does")
-        for bench, given in self.cases():
-            if given.x.ndim == 2 or not self.looked_up:
-                block: Block = WatchedBlock(bench, given)
-                block.forward()
-                block.backward(dx=given.x.ndim == 3)
-                for retention in get_args(TapeRetention):
-                    block.rebuild(retention)
-
     def _forward(self, block: Block) -> Block:
         block.forward()
         return block
+
+
+def _peak(bench: Bench, steps: int, samples: int, direction: str) -> int:
+    """Return the most bytes that a direction of a block takes at a time beside those that are there."""
+    block = bench.block(bench.given(steps, samples))
+    block.forward()
+    run = block.forward if direction == "forward" else block.backward
+    run()  # what is made once
+    tracemalloc.start()
+    try:
+        run()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def check_cell(cell: Layer | str, inputs: int = 4) -> CheckReport:

@@ -53,6 +53,12 @@ MUTANTS = [
         "inputs is written",
     ),
     elman(
+        "dx is an array of the block's size first",
+        WRITES_DX,
+        'dx is None or np.copyto(dx, dz @ weights["U"].T)',
+        "working arrays are declared",
+    ),
+    elman(
         "h is another array",
         '        project(x, weights["U"], h[1:])',
         '        tape["h"] = h = h.copy()\n        project(x, weights["U"], h[1:])',

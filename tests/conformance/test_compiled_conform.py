@@ -52,6 +52,12 @@ class TestLSTMOfMoreThanAVector(CompiledTests):
     inputs = 3
 
 
+class TestNormedAndProjectedLSTM(CompiledTests):
+    __test__ = True
+    cell = twin("lstm:hidden=9,norm=layer,projection=5")
+    inputs = 3
+
+
 class TestGRU(CompiledTests):
     __test__ = True
     cell = twin("gru:hidden=9")

@@ -238,7 +238,19 @@ def test_what_is_not_finite_spreads_as_it_does_with_numpy(cell, where, value):
 
 
 @pytest.mark.parametrize(
-    "cell", ["lstm", "gru", "gru:reset=before", "elman", "mingru", "lru", "indrnn", "peephole-lstm", "slstm"]
+    "cell",
+    [
+        "lstm",
+        "lstm:norm=layer",
+        "gru",
+        "gru:reset=before",
+        "elman",
+        "mingru",
+        "lru",
+        "indrnn",
+        "peephole-lstm",
+        "slstm",
+    ],
 )
 def test_no_run_compiles_anything(cell):
     from rnnframe_compiled import (
@@ -250,6 +262,7 @@ def test_no_run_compiles_anything(cell):
         linear,
         lru,
         lstm,
+        lstm_general,
         packing,
         peephole,
         products,
@@ -257,7 +270,7 @@ def test_no_run_compiles_anything(cell):
         slstm,
     )
 
-    of_cells = elman, gru_after, gru_before, independent, linear, lru, lstm, peephole, slstm
+    of_cells = elman, gru_after, gru_before, independent, linear, lru, lstm, lstm_general, peephole, slstm
     functions = [
         function
         for module in (*of_cells, heads, packing, products, recurrent)

@@ -63,8 +63,6 @@ def accelerate(model: nn.Module, store: str | StateStore = "full-history") -> Ac
             reason = (
                 f"it is a {type(module).__name__}, whose code may do more than torch's; expected nn.LSTM, GRU or RNN"
             )
-        elif module.proj_size:
-            reason = f"it has proj_size={module.proj_size}, which numpy would compute; take rft.LSTM for its store"
         else:
             reason = reason_against(module)
         if reason or twin is None:

@@ -203,8 +203,7 @@ class LSTM(Compiled, nn.LSTM):
     Parameters
     ----------
     *args, **kwargs
-        As of torch.nn.LSTM. With proj_size numpy computes the layers, as the kernels have no projection: what is gained
-        is the memory of a store, not time.
+        As of torch.nn.LSTM.
     store : StateStore or str
         What is remembered for `backward`: any exact store, such as "auto:budget=16MiB". It is for all layers
         together; where there is dropout between them, or both directions, for each layer and direction.

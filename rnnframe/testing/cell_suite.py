@@ -1,11 +1,13 @@
 """What all checks of a cell share: the cell, the cases that it is put through, and what it declares."""
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, get_args
 
-from rnnframe.contracts.layer import Layer, looks_up
+from rnnframe.contracts.layer import Layer, TapeRetention, looks_up
+from rnnframe.registry.specs import with_inner_layers
 from rnnframe.testing.blocks import Bench, Given
-from rnnframe.testing.suite import Suite, fail
+from rnnframe.testing.products import WatchedBlock
+from rnnframe.testing.suite import Suite, fail, skip
 
 SHAPES = ((5, 3), (4, 1), (1, 3), (1, 1))  # steps and batch of a block
 
@@ -69,6 +71,18 @@ class CellSuite(Suite):
         for name in (*state, *tape, *parameters, *derived, *scratch):
             if not isinstance(name, str) or not all(name.split(".")):
                 fail(f"{name!r} is no name for an array; use letters, with a dot only between a group and a name")
+
+    def test_a_layer_that_says_it_multiplies_nothing_computes_no_product_of_matrices(self) -> None:
+        """`multiplies` is false where a precision has no operands to round. A row that is looked up is no product."""
+        if any(layer.multiplies for layer in with_inner_layers([self.subject])):
+            skip("the layer multiplies matrices, or one in its brackets does")
+        for bench, given in self.cases():
+            if given.x.ndim == 2 or not self.looked_up:
+                block = WatchedBlock(bench, given)
+                block.forward()
+                block.backward(dx=given.x.ndim == 3)
+                for retention in get_args(TapeRetention):
+                    block.rebuild(retention)
 
 
 def _expect_sizes(what: str, sizes: tuple[object, ...]) -> None:

@@ -56,7 +56,7 @@ def test_a_check_is_switched_off_by_none_and_others_are_added():
     assert failed.message.startswith("ValueError: no way\nin ")
     assert f"{__file__}, line" in failed.message
     assert "  FAILED  of my own" in str(report).splitlines()
-    assert str(report).splitlines()[-1].startswith("26 ok, 1 failed, ")
+    assert str(report).splitlines()[-1].startswith("27 ok, 1 failed, ")
 
 
 def test_a_suite_without_a_subject_says_what_to_write():

@@ -15,8 +15,8 @@ from rnnframe.registry.registry import default_registry
 
 pytest.importorskip("numba", reason="numba is not installed")
 
-CELLS = [cell for cell in default_registry().kernels("compiled").cells() if not cell.startswith("lru")]
-CELLS += ["lru:states=3"]
+CELLS = [cell for cell in default_registry().kernels("compiled").cells() if not cell.startswith(("lru", "lstm:"))]
+CELLS += ["lru:states=3", "lstm:norm=layer"]
 NEAR = {"float32": 1e-5, "float64": 1e-12}  # relative to the largest value of an array
 STORES = ["full-history", "full-history:keep=lean", "checkpoint:slots=2", "checkpoint:policy=mixed,slots=9"]
 STEPS, BATCH, INPUTS = 13, 6, 5

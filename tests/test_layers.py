@@ -33,7 +33,7 @@ class Dense(Layer):
         return {"y": self.units}
 
     def scratch(self, inputs):
-        return {"panel": panel_shape(inputs, self.units)}
+        return {"dz": self.units, "panel": panel_shape(inputs, self.units)}
 
     def forward(self, block):
         y = block.tape["y"]
@@ -42,7 +42,10 @@ class Dense(Layer):
         np.tanh(y, out=y)
 
     def backward(self, block, dh, dstate, gradients, dx):
-        dz = dh * (1 - block.tape["y"] ** 2)
+        y, dz = block.tape["y"], block.scratch["dz"]
+        np.multiply(y, y, out=dz)
+        np.subtract(1, dz, out=dz)
+        dz *= dh
         add_product(block.x, dz, gradients["U"], block.scratch["panel"])
         add_column_sums(dz, gradients["b"])
         write_input_gradient(dz, block.weights["U"], dx)

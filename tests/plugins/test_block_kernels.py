@@ -141,7 +141,7 @@ def test_what_is_compiled_is_named_layer_by_layer():
     assert found.gradients(*data_of(found.network)).report.kernels == found.running.kernels
 
 
-def test_a_stream_and_samples_alone_give_the_bits_of_a_prediction_of_all():
+def test_a_stream_gives_a_prediction_of_all_steps_at_once_to_rounding():
     network = network_of(*MASKED, dtype="float32")
     x, _ = data_of(network)
     together, _ = rf.Inference(network, kernels="compiled").predict(x)

@@ -152,6 +152,18 @@ def test_every_exact_store_gives_the_same_bits_and_holds_what_was_planned(cells,
             assert all(result.report.predicted_bytes == result.report.peak_bytes for result in found)
 
 
+@pytest.mark.parametrize("store", ["revolve", "mixed", "online", "mixed,slots=2", "mixed,budget=1MiB"])
+def test_a_network_without_a_state_runs_under_every_policy_of_checkpoints(store):
+    network = rf.Network(["highway(dense:units=3)"], "mse:outputs=2", 3)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(9, 2, 3)), rng.normal(size=(9, 2, 2))
+    found = [
+        rf.Engine(network, spec, chunk=2).gradients(x, y).gradients.flat
+        for spec in ("full-history", f"checkpoint:policy={store}")
+    ]
+    assert np.array_equal(*found)
+
+
 def test_an_embedding_below_a_cell_has_a_width_of_its_own_and_gradients_of_differences():
     made = network(["embedding:size=3", "dropout:rate=0.2", "gru:hidden=4"], inputs=11)
     assert made.parameters["layer0.U"].shape == (11, 3)

@@ -157,8 +157,8 @@ class Checkpoint(StateStore):
         """Return for how many states there is room beside one tape; 0 where neither slots nor budget says so."""
         if self.budget is None:
             return self.slots or 0
-        room = (costs.share(self.budget) - costs.fixed - costs.tape) // costs.snapshot
-        return room if room > 0 else self._refuse(costs.fixed + costs.tape + costs.snapshot, costs)
+        room = (costs.share(self.budget) - costs.fixed - costs.tape) // costs.unit
+        return room if room > 0 else self._refuse(costs.fixed + costs.tape + costs.unit, costs)
 
     def _refuse(self, smallest: int, costs: Costs) -> int:
         assert self.budget is not None
@@ -218,7 +218,7 @@ def longest_segment(chunks: int, costs: Costs, budget: int) -> int:
 def room_of_uniform(chunks: int, costs: Costs) -> int:
     """Return for how many states there is room, beside one tape, in the bytes that uniform needs at least."""
     held = segment_bytes(chunks, thriftiest(chunks, costs), costs) - costs.fixed - costs.tape
-    return max(1, held // costs.snapshot)
+    return max(1, held // costs.unit)
 
 
 def best_period(chunks: int, room: int, alpha: int) -> int:

@@ -35,9 +35,14 @@ class Costs:
     shards: int = 1
 
     @property
+    def unit(self) -> int:
+        """The bytes that room for snapshots is counted in: those of a snapshot, of a tape where there is no state."""
+        return self.snapshot or self.tape
+
+    @property
     def alpha(self) -> int:
-        """How many snapshots take as much memory as a tape, rounded up."""
-        return -(-self.tape // self.snapshot)
+        """How many units of room a tape takes, rounded up."""
+        return -(-self.tape // self.unit)
 
     def share(self, budget: int) -> int:
         """Return the bytes of a run's budget that one shard may hold."""

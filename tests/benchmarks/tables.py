@@ -129,8 +129,8 @@ PROBLEMS = {
         files=given("shakespeare", judged=False),
         words=(
             *("--task", "characters", "--embedding-std", "0.5", "--layers"),
-            "2*(lstm:hidden=320,weight_drop=0.3 dropout:rate=0.3)",
-            *("--batch", "32", "--steps", "128", "--epochs", "20", "--optimizer", "adam:lr=2e-3"),
+            "2*(lstm:hidden=384,weight_drop=0.35 dropout:rate=0.35)",
+            *("--batch", "32", "--steps", "128", "--epochs", "28", "--optimizer", "adam:lr=2e-3"),
             *("--rate", "cosine:floor=0.02,warmup=100", "--average", "ema:decay=0.999"),
         ),
         checkpoint="best",

@@ -80,8 +80,9 @@ def _twin(
             return kernels, twin
     if spec == HEADS:
         return None
-    names, known = BOTH.join(each.name for each in chosen), ", ".join(cell for each in chosen for cell in each.cells())
-    raise OptionError(f"kernels {names!r} have none for cell {spec!r}; they have some for {known}")
+    names = BOTH.join(each.name for each in chosen)
+    known = dict.fromkeys(cell.partition(":")[0] for each in chosen for cell in each.cells())
+    raise OptionError(f"kernels {names!r} have none for cell {spec!r}; they have some for {', '.join(known)}")
 
 
 def _chosen(kernels: str, registry: Registry) -> tuple[Kernels, ...]:

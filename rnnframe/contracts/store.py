@@ -56,12 +56,9 @@ class Problem:
 
     @property
     def default_chunk(self) -> int:
-        """The chunk length that was asked for, else the usual one or so much less that all chunks are about as long."""
+        """The chunk length that was asked for, else the network's usual one; not above `steps`."""
         length = self.chunk or self.usual_chunk
-        if self.steps is None:
-            return length
-        chunks = -(-self.steps // length)
-        return min(length, self.steps) if self.chunk else -(-self.steps // chunks)
+        return length if self.steps is None else min(length, self.steps)
 
     @property
     def shorter_chunks(self) -> tuple[int, ...]:

@@ -3,59 +3,26 @@
 numba by itself optimises every function that is called by another one, makes machine code of it and keeps that on the
 disk, and then all of it once more for each caller. A part has no code of its own: it is handed to what calls it as it
 is written, and all is optimised there once.
+
+Parts are made with the inside of numba, which its versions change, and so of those versions alone that this was tried
+with; of others a part is an ordinary function, and all is compiled as numba does it, in twice the time.
 """
 
 from typing import Any
 
+import numba
 from numba import njit
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
-from numba.core.compiler_machinery import register_pass
-from numba.core.typed_passes import NativeLowering
+
+TRIED = "0.68."
+"""The versions of numba that parts were tried with begin so."""
 
 
-class _Part(JITCodeLibrary):  # type: ignore[misc]
-    """The functions of a part and of its parts, for the modules of its callers."""
+def _maker_of_parts() -> Any:
+    if not numba.__version__.startswith(TRIED):
+        return njit(nogil=True, cache=True)
+    from rnnframe_compiled.parts import PartCompiler
 
-    def add_llvm_module(self, module: Any) -> None:
-        module.data_layout = self._codegen._data_layout
-        self._final_module.link_in(module)
-
-    def finalize(self) -> None:
-        self._raise_if_finalized()
-        for library in dict.fromkeys(self._linking_libraries):
-            self._reload_init.update(library._reload_init)
-            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
-        self._finalized = True
-
-    def get_pointer_to_function(self, name: str) -> int:
-        return 0
+    return njit(nogil=True, pipeline_class=PartCompiler)
 
 
-@register_pass(mutates_CFG=True, analysis_only=False)
-class _PartLowering(NativeLowering):  # type: ignore[misc]
-    """Have a function become a part."""
-
-    _name = "rnnframe_part_lowering"
-
-    def run_pass(self, state: Any) -> bool:
-        flags = state.flags
-        flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = True
-        state.library = _Part(state.targetctx.codegen(), state.func_id.func_qualname)
-        super().run_pass(state)
-        stand_in: Any = {}.__getitem__  # where numba keeps what Python calls: built in, one for each part, always fails
-        state.targetctx.insert_user_function(stand_in, state.cr.fndesc, [state.library])
-        state["cr"] = state.cr._replace(cfunc=stand_in)
-        return True
-
-
-class _PartCompiler(CompilerBase):  # type: ignore[misc]
-    def define_pipelines(self) -> list[Any]:
-        passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        passes.passes = [(_PartLowering if each is NativeLowering else each, what) for each, what in passes.passes]
-        passes.finalize()
-        return [passes]
-
-
-kernel = njit(nogil=True, cache=True, no_cfunc_wrapper=True)
-part = njit(nogil=True, pipeline_class=_PartCompiler)
+kernel, part = njit(nogil=True, cache=True, no_cfunc_wrapper=True), _maker_of_parts()

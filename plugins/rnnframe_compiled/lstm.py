@@ -35,7 +35,7 @@ class Packed(NamedTuple):
 
 
 class Tape(NamedTuple):
-    """The gates i, f, g, o [L, B, 4H]; c and h [L + 1, B, H], in row 0 the state before the block."""
+    """The gates i, f, g, o [L, B, 4H]; c and h [L + 1, B, H or less], in row 0 the state before the block."""
 
     gates: Array
     c: Array

@@ -11,6 +11,7 @@ from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.gradients import add_gradients
 from rnnframe_compiled.groups import Inputs, Matrix, Steps, Targets
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
+from rnnframe_compiled.lstm import State, Tape
 from rnnframe_compiled.making import kernel, part
 from rnnframe_compiled.norms import moments, reach, scaled, taken_back, taken_back_with_bias
 from rnnframe_compiled.products import add_values, copy, multiply
@@ -38,21 +39,6 @@ class Reverse(NamedTuple):
     PPT: Array
     PW: Array
     scales: Array
-
-
-class Tape(NamedTuple):
-    """The gates i, f, g, o [L, B, 4H]; c [L + 1, B, H] and h [L + 1, B, R], in row 0 the state before the block."""
-
-    gates: Array
-    c: Array
-    h: Array
-
-
-class State(NamedTuple):
-    """The gradients of h [B, R] and c [B, H], on their way from the state after the block to that before it."""
-
-    h: Array
-    c: Array
 
 
 class Scratch(NamedTuple):

@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnframe.plugin import Array, Arrays, BlockPass, Sizes, TapeRetention, is_lookup, project, write_input_gradient
 from rnnframe_cells.lstm import LSTM
-from rnnframe_compiled import lstm_general
+from rnnframe_compiled import lstm, lstm_general
 from rnnframe_compiled.groups import taker
 from rnnframe_compiled.packing import pack_columns, pack_transposed
 from rnnframe_compiled.twins import RecurrentTwin, inputs_of, packed_inputs
@@ -18,8 +18,8 @@ _packed, _reverse, _tape, _state, _scratch, _gradients = map(
     (
         lstm_general.Packed,
         lstm_general.Reverse,
-        lstm_general.Tape,
-        lstm_general.State,
+        lstm.Tape,
+        lstm.State,
         lstm_general.Scratch,
         lstm_general.Gradients,
     ),

@@ -8,24 +8,10 @@ from rnnframe_compiled.functions import sigmoid, tanh
 from rnnframe_compiled.gradients import add_block_gradients
 from rnnframe_compiled.groups import Inputs, Matrix
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
+from rnnframe_compiled.lstm import State, Tape
 from rnnframe_compiled.making import kernel
 from rnnframe_compiled.products import add_values
 from rnnframe_compiled.recurrent import Packed, Scratch, reverse_step_sums, write_step_sums
-
-
-class Tape(NamedTuple):
-    """The gates i, f, g, o [L, B, 4H]; c and h [L + 1, B, H], in row 0 the state before the block."""
-
-    gates: Array
-    c: Array
-    h: Array
-
-
-class State(NamedTuple):
-    """The gradients of h and c [B, H], on their way from the state after the block to that before it."""
-
-    h: Array
-    c: Array
 
 
 class Gradients(NamedTuple):

@@ -8,14 +8,14 @@ import attrs
 from rnnframe.plugin import Array, Arrays, BlockPass, Sizes, write_input_gradient
 from rnnframe_cells.peephole import PeepholeLSTM
 from rnnframe_cells.slstm import SLSTM
-from rnnframe_compiled import peephole, slstm
+from rnnframe_compiled import lstm, peephole, slstm
 from rnnframe_compiled.groups import Gradients, taker
 from rnnframe_compiled.packing import pack_columns, pack_transposed
 from rnnframe_compiled.recurrent import Packed, Scratch
 from rnnframe_compiled.twins import RecurrentTwin, inputs_of, packed_inputs
 
 _packed, _scratch = map(taker, (Packed, Scratch))
-_peephole_tape, _peephole_state, _peephole_gradients = map(taker, (peephole.Tape, peephole.State, peephole.Gradients))
+_peephole_tape, _peephole_state, _peephole_gradients = map(taker, (lstm.Tape, lstm.State, peephole.Gradients))
 _slstm_tape, _slstm_state, _slstm_gradients = map(taker, (slstm.Tape, slstm.State, Gradients))
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rank_groups import each_rank
 
 import rnnframe as rf
-from rnnframe.arrays.tree import add_in_tree
+from rnnframe.arrays.tree import add_in_tree, add_in_tree_into
 from rnnframe.data.batch import Batch
 from rnnframe.engine.inference import Inference
 from rnnframe.engine.parts_inference import PartsInference
@@ -113,6 +113,11 @@ def test_a_sum_over_ranks_is_the_tree_over_all_parts(parts: int, power: int, dty
         add_in_tree(list(terms[n : n + each].copy()), lambda a, b: np.add(a, b, out=a)) for n in range(0, parts, each)
     ]
     assert add_in_tree(ranks, lambda a, b: np.add(a, b, out=a)).tobytes() == whole.tobytes()
+    for place in (*range(parts), None):  # one of the terms, or another array
+        rows = list(terms.copy())
+        out = np.empty(7, dtype) if place is None else rows[place]
+        add_in_tree_into(out, rows)
+        assert out.tobytes() == whole.tobytes()
     exact = terms.astype(np.longdouble).sum(axis=0)
     np.testing.assert_allclose(whole, exact, rtol=0, atol=float(np.finfo(dtype).eps) * 4 * parts)
 

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from typing import Any, ClassVar, NoReturn
 
@@ -21,6 +22,8 @@ AWAKE_SECONDS = 0.02
 """Seconds for which a wait only yields the processor: about as long as slices of 10 million numbers travel."""
 NAP_SECONDS = 1e-4
 """Seconds of a sleep after that."""
+_yield_core: Callable[[], object] = getattr(os, "sched_yield", partial(time.sleep, 0))
+"""Lets another process have the core; `time.sleep(0)` takes 70 us on Linux."""
 STARTED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 """Where launchers tell their processes how many they are."""
 
@@ -115,7 +118,10 @@ class Ranks(Group):
                 waited = time.monotonic() - begun
                 if waited > self._timeout:
                     break
-                time.sleep(0 if waited < AWAKE_SECONDS else NAP_SECONDS)
+                if waited < AWAKE_SECONDS:
+                    _yield_core()
+                else:
+                    time.sleep(NAP_SECONDS)
             else:
                 return
             ranks = sorted(set(missing()))

@@ -14,6 +14,7 @@ import torch
 
 from rnnframe import Network, TwoPassEngine, default_registry
 from rnnframe.plugin import Array, StateStore, UsageError
+from rnnframe_torch import openmp
 from rnnframe_torch.layouts import Weights, given_back, take_over
 
 KERNELS = "compiled"
@@ -64,7 +65,9 @@ class Floor:
         name = str(dtype).removeprefix("torch.")
         self.kernels = default_registry().kernels(KERNELS)
         self.networks = [Network([cell] * layers, None, inputs, dtype=name) for _ in range(directions)]
-        self.engines = [TwoPassEngine(network, store, kernels=self.kernels) for network in self.networks]
+        self.engines = [
+            TwoPassEngine(network, store, kernels=self.kernels, together=openmp.together) for network in self.networks
+        ]
         for network in self.networks:
             network.parameters.zero()  # where there are no biases, they stay so
 

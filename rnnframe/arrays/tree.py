@@ -10,6 +10,10 @@ to three terms the tree is the sum from left to right.
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import numpy as np
+
+from rnnframe.arrays.vector import Array
+
 T = TypeVar("T")
 
 
@@ -21,3 +25,20 @@ def add_in_tree(terms: Sequence[T], add: Callable[[T, T], object]) -> T:
             add(terms[n], terms[n + reach])
         reach *= 2
     return terms[0]
+
+
+def add_in_tree_into(out: Array, terms: Sequence[Array]) -> None:
+    """Write the sum of arrays to `out`, which can be one of them: the last addition is made there. All are overwritten.
+
+    It takes no copy but for a single term.
+    """
+    left = len(terms) - 1
+
+    def add(total: Array, term: Array) -> None:
+        nonlocal left
+        left -= 1
+        np.add(total, term, out=total if left else out)
+
+    total = add_in_tree(terms, add)
+    if len(terms) == 1 and total is not out:
+        out[:] = total

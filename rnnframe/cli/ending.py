@@ -9,7 +9,7 @@ import click
 
 from rnnframe.cli.output import print_json
 from rnnframe.contracts.alphabet import Alphabet
-from rnnframe.contracts.kernels import NUMPY
+from rnnframe.contracts.kernels import AUTO, NUMPY
 from rnnframe.runs.loading import load_run
 from rnnframe.runs.sampling import sample_text
 from rnnframe.training.session import Training
@@ -39,7 +39,8 @@ def _sample(training: Training, alphabet: Alphabet, length: int) -> str:
     """Return text of the model that is kept: the best one, where there is a run folder."""
     run, seed = training.run, training.options.seed
     network = training.trainer.averaged if run is None else load_run(run.path).network
-    return sample_text(network, alphabet, length, seed=seed, kernels=NUMPY)
+    kernels = NUMPY if network.precision is None else AUTO  # numpy waits for no compiler, and has no such products
+    return sample_text(network, alphabet, length, seed=seed, kernels=kernels)
 
 
 def _figures(training: Training, *, done: bool, sample: str) -> dict[str, Any]:

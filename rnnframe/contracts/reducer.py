@@ -27,7 +27,7 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, aligned_empty
-from rnnframe.arrays.tree import add_in_tree
+from rnnframe.arrays.tree import add_in_tree_into
 
 FIRST = 512
 """Bytes of the first message of a value, its length among them; what is longer is sent in a second one."""
@@ -110,9 +110,7 @@ class Group(abc.ABC):
             terms[self.rank] = own
         adds = [None] * self.size if self.rank >= ranks else _filled(slices)
         self.exchange(adds, _filled([*terms, *[own[:0]] * (self.size - ranks)]))
-        total = add_in_tree(terms, lambda total, term: np.add(total, term, out=total))
-        if total is not own:
-            own[:] = total
+        add_in_tree_into(own, terms)
         self.exchange(_filled([own] * self.size), _filled(slices))
 
     def gather(self, value: Any) -> list[Any]:

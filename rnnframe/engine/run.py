@@ -13,7 +13,7 @@ from rnnframe.engine.memory import Memory
 from rnnframe.engine.plan import RunPlan
 from rnnframe.engine.ranks import Share
 from rnnframe.engine.report import Outcome, Report, Result, SweepResult
-from rnnframe.engine.threads import ShardThreads
+from rnnframe.engine.threads import GivenThreads, ShardThreads
 from rnnframe.engine.totals import RunTotals
 from rnnframe.engine.weight_versions import WeightVersions
 from rnnframe.schedules import Schedule
@@ -109,7 +109,7 @@ class Run:
                 memory.arriving = self.model.new_state(memory.plan.batch)
                 self.model.fill_state(memory.arriving, state_gradient, self.source.batch, part)
 
-    def go(self, threads: ShardThreads, schedules: Sequence[Schedule]) -> None:
+    def go(self, threads: ShardThreads | GivenThreads, schedules: Sequence[Schedule]) -> None:
         """Execute a schedule in every shard."""
 
         def run_shard(n: int, barrier: Callable[[], None], check: Callable[[], None]) -> None:

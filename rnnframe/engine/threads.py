@@ -11,12 +11,13 @@ import contextvars
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from queue import SimpleQueue
 from typing import TypeAlias
 
 from rnnframe.engine.blas import one_thread
+from rnnframe.errors import UsageError
 
 LEAST_ROWS = 4
 """Samples below which a shard is not worth a thread."""
@@ -25,6 +26,8 @@ LEAST_PRODUCTS = 1 << 18
 longer than they work: measured for the cells of numpy on two cores."""
 
 Work: TypeAlias = Callable[[int, Callable[[], None], Callable[[], None]], None]
+Together: TypeAlias = Callable[[Sequence[Callable[[], None]]], None]
+"""Calls each function in a thread of its own, returns when all have ended, and raises the first error."""
 
 
 def usual_shards(batch: int, recurrent_work: int) -> int:
@@ -92,6 +95,41 @@ class ShardThreads:
         while len(self._workers) < count:
             self._workers.append(_Worker())
         return self._workers[:count]
+
+
+class GivenThreads:
+    """The same in threads of the caller's, for runs that make no update on the way."""
+
+    def __init__(self, together: Together) -> None:
+        self._together = together
+
+    def run(self, work: Work, count: int, on_barrier: Callable[[], None]) -> None:
+        """Call `work(n, barrier, check)` for each shard n, as `ShardThreads.run` does."""
+        if count == 1:
+            work(0, on_barrier, lambda: None)
+            return
+        stopped = False
+
+        def check() -> None:
+            if stopped:
+                raise StoppedError
+
+        def follow(n: int) -> None:
+            nonlocal stopped
+            try:
+                work(n, _no_barrier, check)
+            except StoppedError:  # another shard has failed: its error is raised
+                pass
+            except BaseException:
+                stopped = True
+                raise
+
+        with one_thread():
+            self._together([partial(follow, n) for n in range(count)])
+
+
+def _no_barrier() -> None:
+    raise UsageError("a store that updates on the way needs threads of the engine's")
 
 
 class _Team:

@@ -17,7 +17,7 @@ from rnnframe.engine.planner import Planner
 from rnnframe.engine.ranks import ALONE, Share
 from rnnframe.engine.report import SweepResult
 from rnnframe.engine.run import Run
-from rnnframe.engine.threads import ShardThreads, usual_shards
+from rnnframe.engine.threads import GivenThreads, ShardThreads, Together, usual_shards
 from rnnframe.engine.two_passes import from_there, no_more, until_reverse
 from rnnframe.engine.weight_versions import WeightVersions
 from rnnframe.errors import UsageError
@@ -38,6 +38,9 @@ class TwoPassEngine:
     ----------
     network, store, chunk, shards, kernels, seed
         As `rnnframe.Engine` takes them; the store must be exact.
+    together : function (functions) or None
+        Calls each of some functions in a thread of its own, and returns when all have ended: the threads of a library
+        that has some at work on the same cores. By default the shards have threads of the engine's.
 
     Raises
     ------
@@ -54,6 +57,7 @@ class TwoPassEngine:
         shards: int | None = None,
         kernels: Any = "auto",
         seed: int = 0,
+        together: Together | None = None,
     ) -> None:
         engine = Engine(network, store, chunk, shards, None, kernels, seed)
         if not engine.store.exact:
@@ -67,7 +71,8 @@ class TwoPassEngine:
         self.latest: object | None = None
         """Whose parameters the network was last made ready with."""
         self._planner = Planner(engine.store, chunk, self.registry)
-        self._waiting: list[tuple[list[Memory], ShardThreads]] = []
+        self._together = together
+        self._waiting: list[tuple[list[Memory], ShardThreads | GivenThreads]] = []
 
     def sweep(
         self,
@@ -119,7 +124,7 @@ class TwoPassEngine:
         sweep.forward(state, goes_back=goes_back)
         return sweep
 
-    def _room(self, model: Any, plan: RunPlan) -> tuple[list[Memory], ShardThreads]:
+    def _room(self, model: Any, plan: RunPlan) -> tuple[list[Memory], ShardThreads | GivenThreads]:
         """Return buffers and threads: those of an ended sweep where they are large enough."""
         for kept in self._waiting:
             memories = kept[0]
@@ -128,9 +133,10 @@ class TwoPassEngine:
             ):
                 self._waiting.remove(kept)
                 return kept
-        return [Memory(model, part, self.registry.describe) for part in plan.shards], ShardThreads()
+        threads = ShardThreads() if self._together is None else GivenThreads(self._together)
+        return [Memory(model, part, self.registry.describe) for part in plan.shards], threads
 
-    def take_back(self, memories: list[Memory], threads: ShardThreads) -> None:
+    def take_back(self, memories: list[Memory], threads: ShardThreads | GivenThreads) -> None:
         """Keep the buffers of a sweep that has ended for the next one."""
         self._waiting = [(memories, threads), *self._waiting][:KEPT]
 
@@ -138,7 +144,9 @@ class TwoPassEngine:
 class TwoPassSweep:
     """One sweep of a `TwoPassEngine`, which makes it."""
 
-    def __init__(self, engine: TwoPassEngine, client: SweepClient, run: Run, threads: ShardThreads) -> None:
+    def __init__(
+        self, engine: TwoPassEngine, client: SweepClient, run: Run, threads: ShardThreads | GivenThreads
+    ) -> None:
         self._engine, self._client, self._run, self._threads = engine, client, run, threads
         self._schedules: list[Schedule] = []
         self._token = object()  # stands for the sweep where that is not to be held

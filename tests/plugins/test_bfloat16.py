@@ -375,3 +375,10 @@ def test_a_run_goes_on_bit_for_bit_and_is_judged_in_its_precision(run_command, t
     words = ("--cell", "lstm:hidden=8", "--inputs", 2, "--steps", 9, "--batch", 2, "--store", "full-history")
     assert "kernels: compiled (bfloat16)" in run_command("plan", *words, "--precision", "bfloat16")
     assert "kernels: compiled\n" in run_command("plan", *words)
+
+
+def test_a_training_on_text_ends_with_a_sample_of_it(run_command, tmp_path):
+    (tmp_path / "text.txt").write_text("we hold these words " * 60)
+    how = ("train", "--data", tmp_path / "text.txt", "--cell", "lstm:hidden=8", "--batch", 2, "--steps", 16)
+    how = (*how, "--precision", "bfloat16", "--epochs", 1, "--out", tmp_path / "run", "--sample", 7)
+    assert "--- a sample of 7 characters" in run_command(*how)

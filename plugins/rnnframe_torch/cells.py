@@ -59,6 +59,8 @@ class CellModel:
         self.autocast = Autocast(self.devices)
         self.measured = Measured()
         self.source: Any = None
+        self.goes_back = True
+        """Whether gradients are asked for; without them a tape holds the outputs of its chunk, for the loss."""
 
     # what the plan asks for
 
@@ -123,11 +125,12 @@ class CellModel:
 
     def forward(self, weights: Parameters, block: Block, state: State, tape: Tape, scratch: Sums) -> None:
         """Run one chunk, with a graph where its tape is kept."""
-        tape.before = [_leaf(leaf) if tape.kept and is_float(leaf) else leaf for leaf in state.leaves]
-        wanted = self.x_wanted if tape.kept else [False] * len(block.x)
+        graph = tape.kept and self.goes_back
+        tape.before = [_leaf(leaf) if graph and is_float(leaf) else leaf for leaf in state.leaves]
+        wanted = self.x_wanted if graph else [False] * len(block.x)
         tape.x = [_leaf(leaf) if want else leaf for leaf, want in zip(block.x, wanted, strict=True)]
         seen = [version(leaf) for leaf in (*block.x, *state.leaves)]
-        with self.settings(state.draws), torch.set_grad_enabled(tape.kept):
+        with self.settings(state.draws), torch.set_grad_enabled(graph):
             generator = None if self.measured.draws else torch.get_rng_state()
             outputs, after = self.run(weights, tape.x, tape.before)
         if generator is not None and not torch.equal(generator, torch.get_rng_state()):
@@ -154,6 +157,9 @@ class CellModel:
         self, weights: Parameters, block: Block, tape: Tape, dstate: State, gradients: Gradients, scratch: Any
     ) -> float:
         """Run `torch.autograd.grad` through the graph of one chunk."""
+        if not self.goes_back:
+            with torch.no_grad(), self.settings(()):
+                return float(self.loss_of(weights, tape.outputs, block.y))
         roots, slopes, loss = [*tape.graph_after], list(dstate.leaves), None
         with torch.enable_grad(), self.settings(()):
             if block.dout is not None:

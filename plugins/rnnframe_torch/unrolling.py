@@ -133,7 +133,9 @@ def unroll_loss(
     run = _run(model, store, chunk)
     if not run.plan.store.exact and any(map(wants, state_leaves)):
         raise UsageError(f"store {run.plan.store.name!r} truncates, so dL/dstate is not defined; detach the state")
-    results = _Loss.apply(run, start, *([] if stream else leaves), *state_leaves, *model.trained)
+    tensors = [*([] if stream else leaves), *state_leaves, *model.trained]
+    model.goes_back = torch.is_grad_enabled() and any(map(wants, tensors))
+    results = _Loss.apply(run, start, *tensors)
     return results[0], pytree.tree_unflatten(list(results[1:]), model.state_form)
 
 
@@ -208,10 +210,10 @@ class _Loss(torch.autograd.Function):
     def forward(ctx: Any, run: Any, start: Leaves, *tensors: Any) -> tuple[Any, ...]:
         source: Any = run.source
         dx: Leaves = []
-        if isinstance(source, Tensors):
+        if run.model.goes_back and isinstance(source, Tensors):
             wanted = run.model.x_wanted
             dx = source.dx = [torch.zeros_like(x) if want else None for x, want in zip(source.x, wanted, strict=True)]
-        final: Any = run.whole(start)
+        final: Any = run.whole(start) if run.model.goes_back else run.losses(start)
         _ended(run, final)
         memory: Any = run.memory
         ctx.gradients = [*dx, *memory.dstate.leaves, *memory.gradients.leaves]

@@ -73,6 +73,13 @@ class TwoPassRun:
         self.model.weights.complete(self.memory.gradients)
         return final
 
+    def losses(self, state: Any) -> Values:
+        """Have the model reverse each chunk as soon as it was run, for the losses alone; return the final state.
+
+        For a model that makes no gradients then: what its reverse adds up is that of the chunks each for itself.
+        """
+        return self._go(state, chunk_by_chunk(self.plan.grid.chunks))
+
     def _go(self, state: Any, schedule: Schedule) -> Values:
         """Execute a schedule from `state`, and return the state at its end."""
         self._run.begin(state)
@@ -106,3 +113,14 @@ def from_there(waiting: list[Action], schedule: Schedule) -> Generator[Action, i
 def no_more() -> Schedule:
     """Yield nothing."""
     yield from ()
+
+
+def chunk_by_chunk(chunks: int | None) -> Schedule:
+    """Run and reverse one chunk after the other, so many or until the source ends."""
+    chunk = 0
+    while chunks is None or chunk < chunks:
+        reached = yield Forward(chunk, chunk + 1, keep=True)
+        if reached == chunk:
+            return
+        chunk += 1
+        yield Reverse(chunk, chunk - 1)

@@ -319,6 +319,29 @@ def test_without_gradients_nothing_is_kept_and_the_outputs_are_the_same(mode):
     assert torch.equal(outputs, expected.detach())
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("store", ["full-history", "checkpoint:policy=online,slots=3", "circular-queue:k1=3,k2=7"])
+def test_without_gradients_a_loss_is_computed_and_no_step_is_run_twice_or_back(store, mode, monkeypatch):
+    cell, x, _ = problem(GRUStep)
+    x, y, start = x.detach(), torch.randn(T, B, H, dtype=torch.float64), zeros(B, H, dtype=torch.float64)
+    outputs, states = plain(cell, x, start, False, 4)
+    expected = squares(outputs, y)
+    steps = []
+    cell.register_forward_hook(lambda *_: steps.append(torch.is_grad_enabled()))
+    monkeypatch.setattr(torch.autograd, "grad", None)  # it cannot be called
+    blocks = ((x[n : n + 5], y[n : n + 5]) for n in range(0, T, 5))
+    for inputs, targets in [(x, y), (blocks, None)]:
+        steps.clear()
+        with mode():
+            loss, after = rft.unroll_loss(cell, inputs, targets, squares, start, store, chunk=3)
+        assert not loss.requires_grad
+        torch.testing.assert_close(loss, expected.detach(), rtol=1e-12, atol=0)
+        assert torch.equal(after, states.detach())
+        measured = len(steps) - T  # on a chunk of one step and of two, once at the beginning
+        assert steps[measured:] == [False] * T
+        assert measured <= 6
+
+
 def test_tensors_outside_of_a_module_are_named_or_refused():
     w = torch.full((I, I), 0.3, dtype=torch.float64, requires_grad=True)
     x, start = torch.randn(T, B, I, dtype=torch.float64), zeros(B, I, dtype=torch.float64)

@@ -89,6 +89,13 @@ def test_linear_cells_compares_the_gradients_with_torchs_forms_and_prints_the_fa
     assert all(float(number) > 0 for number in layer[6:])
 
 
+def test_extras_prints_how_many_times_as_long_a_step_takes_with_a_mask() -> None:
+    _, _, row = measured("extras --only recurrent-mask --shapes 5,2,3,4 --turns 1 --seconds 0.01")
+    assert row[:3] == ["recurrent-mask", "numpy", "5, 2, 3, 4"]
+    without, ours, ratio = map(float, row[3:])
+    assert ratio == pytest.approx(ours / without, rel=0.1)
+
+
 def test_theory_prints_what_cells_reach_and_whether_that_is_the_goal() -> None:
     titles, _, row = measured("theory --problems parity --cells mingru --seeds 1 --updates 2")
     assert titles[1] == "right at steps 25 to 96"

@@ -6,6 +6,7 @@ from tests.benchmarks import (
     classification,
     drop_in,
     epoch,
+    extras,
     forecasts,
     lengths,
     linear_cells,
@@ -26,6 +27,7 @@ from tests.benchmarks import (
 BENCHMARKS = {
     "speed": speed,
     "epoch": epoch,
+    "extras": extras,
     "scaling": scaling,
     "reduction": reduction,
     "memory": memory,

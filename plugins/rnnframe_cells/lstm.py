@@ -14,7 +14,7 @@ A step leaves the four gates, c_t and h_t for its reverse. tanh(c_t) is not amon
 whole block. One bias is enough: a second one would add to the same sum.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 import attrs
@@ -33,13 +33,13 @@ from rnnframe.plugin import (
     add_input_product,
     add_product,
     panel_shape,
-    project,
     rows,
     write_input_gradient,
 )
 from rnnframe_cells.gates import gate_columns
-from rnnframe_cells.masks import ZonedCell, join_zone, rate_option, seen, split_zone, written, zone_out
-from rnnframe_cells.norms import fill_scales, norm_option, normalize, scale, take_back
+from rnnframe_cells.lstm_steps import activate, advance, reverse_norms, reverse_steps, write_slopes, write_sums
+from rnnframe_cells.masks import ZonedCell, rate_option, seen, written
+from rnnframe_cells.norms import fill_scales, norm_option, normalize, scale
 from rnnframe_cells.start import fill_matrices, fill_zero, forget_bias_option, learnt_starts
 
 
@@ -136,16 +136,16 @@ class LSTM(ZonedCell):
         if self.zoned or (self.norm and retention == "lean"):
             split = np.split(gates, 4, axis=2)
             for t, zone in self._each_zone(block):
-                _advance(block, split, t, zone)
+                advance(block, split, t, zone)
             return
         if retention == "states":
-            self._write_sums(block)
+            write_sums(block)
             before = seen(block, h[:-1], self.recurrent_mask(block))
             np.matmul(rows(before), weights["W"], out=rows(scratch["dz"]))
             if self.norm:
                 scale(scratch["dz"], weights["g_h"], scratch["inverse"])
             gates += scratch["dz"]
-            _activate(gates, weights)
+            activate(gates, weights)
         i, f, g, o = np.split(gates, 4, axis=2)
         remembered = scratch["tanh_c"][0]
         np.multiply(i, g, out=c[1:])
@@ -191,7 +191,7 @@ class LSTM(ZonedCell):
         weights, tape, scratch = block.weights, block.tape, block.scratch
         W, z, h, recurrent = weights["W"], tape["gates"], tape["h"], scratch["dz"][0]
         mask = self.recurrent_mask(block)
-        self._write_sums(block)
+        write_sums(block)
         split = np.split(z, 4, axis=2)
         for t, zone in self._each_zone(block):
             gates = z[t]
@@ -199,16 +199,8 @@ class LSTM(ZonedCell):
             if self.norm:
                 scale(recurrent, weights["g_h"], scratch["inverse"][0])
             gates += recurrent
-            _activate(gates, weights)
-            _advance(block, split, t, zone)
-
-    def _write_sums(self, block: BlockPass) -> None:
-        """Write x U + b into the gates."""
-        weights, gates = block.weights, block.tape["gates"]
-        project(block.x, weights["U"], gates)
-        if self.norm:
-            scale(gates, weights["g_x"], block.scratch["inverse"])
-        gates += weights["b"]
+            activate(gates, weights)
+            advance(block, split, t, zone)
 
     def _each_zone(self, block: BlockPass) -> Iterator[tuple[int, tuple[Array | None, Array | None]]]:
         """Yield each step of a block with where its c and h change."""
@@ -217,132 +209,21 @@ class LSTM(ZonedCell):
             yield t, (None if of_c is None else of_c[t], None if of_h is None else of_h[t])
 
     def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
-        """Everything that does not depend on dh and dc is computed for the whole block before the loop over steps.
-
-        dh_t += dz_(t+1) Wᵀ;  dc_t += dh_t ∘ o (1 - tanh²c);  dz_o = dh_t ∘ tanh c ∘ o (1 - o);
-        dz_i = dc_t ∘ g ∘ i (1 - i);  dz_f = dc_t ∘ c_(t-1) ∘ f (1 - f);  dz_g = dc_t ∘ i ∘ (1 - g²);
-        dc_(t-1) = dc_t ∘ f;  with a projection dh_t Pᵀ stands for dh_t in all but the first
-        """
-        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
-        WT, gates, c, h = weights["WT"], tape["gates"], tape["c"], tape["h"]
-        dz, slope = scratch["dz"], scratch["tanh_c"]
-        i, f, g, o = np.split(gates, 4, axis=2)
-        dz_i, dz_f, dz_g, dz_o = np.split(dz, 4, axis=2)
-        mask, (of_c, of_h) = self.recurrent_mask(block), self.zones(block)
-
-        made = c[1:]
-        if of_c is not None:  # c as it would be if every unit changed
-            made = np.multiply(f, c[:-1], out=slope)
-            np.multiply(i, g, out=dz_i)
-            made += dz_i
-        _write_tanh(weights, made, scratch.get("n_c", slope), slope, scratch.get("inverse_c"))
-        if self.projection:
-            np.multiply(o, slope, out=scratch["made"])
-        np.subtract(1, gates, out=dz)
-        dz *= gates  # σ' for the columns i, f, o
-        np.multiply(g, g, out=dz_g)
-        np.subtract(1, dz_g, out=dz_g)
-        dz_i *= g
-        dz_f *= c[:-1]
-        dz_g *= i
-        dz_o *= slope
-        np.multiply(slope, slope, out=slope)
-        np.subtract(1, slope, out=slope)
-        slope *= o
-
-        dh_t, dc = dstate["h"], dstate["c"]
-        through = np.empty_like(dc) if self.projection else None
-        of_norm = np.empty_like(dc) if self.norm else None
-        product = np.empty_like(dz[0]) if self.norm else dz[0]
+        """What does not depend on dh and dc, the steps, and the products of the whole block: see `lstm_steps`."""
+        x, h, scratch = block.x, block.tape["h"], block.scratch
+        mask, zones = self.recurrent_mask(block), self.zones(block)
+        before = seen(block, h[:-1], mask)
+        write_slopes(block, zones[0])
         if self.norm:  # as `rebuild` makes them, with large products
-            np.matmul(rows(seen(block, h[:-1], mask)), weights["W"], out=rows(scratch["n"]))
+            np.matmul(rows(before), block.weights["W"], out=rows(scratch["n"]))
             normalize(scratch["n"], scratch["n"], scratch["inverse"])
-        for t in reversed(range(len(x))):
-            dh_t += dh[t]
-            new_h = split_zone(dh_t, None if of_h is None else of_h[t])
-            new_c = split_zone(dc, None if of_c is None else of_c[t])
-            of_made = new_h
-            if through is not None:
-                np.copyto(dh[t], new_h)  # what meets `made` in dP
-                of_made = np.matmul(new_h, weights["PT"], out=through)
-            slope[t] *= of_made
-            if of_norm is None:
-                new_c += slope[t]
-            else:
-                np.multiply(slope[t], weights["g_c"], out=of_norm)
-                take_back(
-                    of_norm, scratch["n_c"][t], scratch["inverse_c"][t], scratch["mean"][t], product[:, : self.hidden]
-                )
-                new_c += of_norm
-            dz_i[t] *= new_c
-            dz_f[t] *= new_c
-            dz_g[t] *= new_c
-            dz_o[t] *= of_made
-            new_c *= f[t]
-            join_zone(dc, new_c)
-            dq = dz[t]
-            if self.norm:
-                dq = np.multiply(dz[t], weights["g_h"], out=scratch["dn"][t])
-                take_back(dq, scratch["n"][t], scratch["inverse"][t], scratch["mean"][t], product)
-            np.matmul(dq, WT, out=new_h)
-            if mask is not None:
-                new_h *= mask
-            join_zone(dh_t, new_h)
+        reverse_steps(block, dh, dstate, mask, zones)
+        dz = scratch["dz"]
         if self.projection:
             add_product(scratch["made"], dh, gradients["P"], scratch["panel"])
-        add_product(seen(block, h[:-1], mask), scratch.get("dn", dz), gradients["W"], scratch["panel"])
+        add_product(before, scratch.get("dn", dz), gradients["W"], scratch["panel"])
         add_column_sums(dz, gradients["b"])
         if self.norm:
-            dz = self._reverse_norms(block, gradients)
+            dz = reverse_norms(block, gradients)
         add_input_product(x, dz, gradients["U"], scratch["panel"])
-        write_input_gradient(dz, weights["U"], dx)
-
-    def _reverse_norms(self, block: BlockPass, gradients: Arrays) -> Array:
-        """Add to the gradients of the scales, and return that of x U before its norm; h W and c have gone before."""
-        weights, scratch = block.weights, block.scratch
-        dz, dn, n, inverse = scratch["dz"], scratch["dn"], scratch["n"], scratch["inverse"]
-        gradients["g_h"][...] += np.einsum("lbi,lbi->i", dz, n)
-        gradients["g_c"][...] += np.einsum("lbi,lbi->i", scratch["tanh_c"], scratch["n_c"])
-        add_column_sums(scratch["tanh_c"], gradients["b_c"])
-        project(block.x, weights["U"], n)
-        normalize(n, n, inverse)
-        gradients["g_x"][...] += np.einsum("lbi,lbi->i", dz, n)
-        np.multiply(dz, weights["g_x"], out=dn)
-        take_back(dn, n, inverse, scratch["mean"], n)
-        return dn
-
-
-def _advance(block: BlockPass, gates: Sequence[Array], t: int, zone: tuple[Array | None, Array | None]) -> None:
-    """Make c and h after step t from the gates i, f, g, o of all steps and what was before."""
-    weights, c, h, product = block.weights, block.tape["c"], block.tape["h"], block.scratch["tanh_c"][0]
-    i, f, g, o = gates
-    c_t, h_t = c[t + 1], h[t + 1]
-    np.multiply(f[t], c[t], out=c_t)
-    np.multiply(i[t], g[t], out=product)
-    c_t += product
-    made = product if "P" in weights else h_t
-    _write_tanh(weights, c_t, made, made, block.scratch["inverse_c"][0] if "g_c" in weights else None)
-    made *= o[t]
-    if "P" in weights:
-        np.matmul(made, weights["P"], out=h_t)
-    zone_out(c_t, c[t], zone[0])
-    zone_out(h_t, h[t], zone[1])
-
-
-def _write_tanh(weights: Arrays, c: Array, n: Array, out: Array, inverse: Array | None) -> None:
-    """Write what o is multiplied by: tanh of c or, with a norm, of c normalized, which is written into n."""
-    if inverse is None:
-        np.tanh(c, out=out)
-        return
-    normalize(c, n, inverse)
-    np.multiply(n, weights["g_c"], out=out)
-    out += weights["b_c"]
-    np.tanh(out, out=out)
-
-
-def _activate(z: Array, weights: Arrays) -> None:
-    """Make gates of z in place: σ of the columns i, f and o, tanh of g's."""
-    z *= weights["factor"]
-    np.tanh(z, out=z)
-    z *= weights["factor"]
-    z += weights["offset"]
+        write_input_gradient(dz, block.weights["U"], dx)

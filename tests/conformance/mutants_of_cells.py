@@ -16,14 +16,16 @@ def lstm(fault, old, new, caught_by):
     return Mutant(fault, sound.TestLSTM, LSTM, old, new, caught_by)
 
 
+def lstm_step(fault, old, new, caught_by):
+    return Mutant(fault, sound.TestLSTM, "rnnframe_cells.lstm_steps", old, new, caught_by, home=LSTM)
+
+
 def gru(fault, old, new, caught_by, suite=sound.TestGRU):
     return Mutant(fault, suite, GRU, old, new, caught_by)
 
 
-ALL_W, ALL_B = (
-    'add_product(seen(block, h[:-1], mask), scratch.get("dn", dz), gradients["W"], scratch["panel"])',
-    'add_column_sums(dz, gradients["b"])',
-)
+ALL_B = 'add_column_sums(dz, gradients["b"])'
+LSTM_W = 'add_product(before, scratch.get("dn", dz), gradients["W"], scratch["panel"])'
 WRITES_DX = 'write_input_gradient(dz, weights["U"], dx)'
 DU = '        add_input_product(x, dz, gradients["U"], scratch["panel"])\n'
 
@@ -110,28 +112,33 @@ MUTANTS = [
         suite=sound.TestElmanWithRelu,
     ),
     elman("the slope of sigmoid without h", "    out *= h\n", "", SLOPES, suite=sound.TestElmanWithSigmoid),
-    lstm("a sign in dz_g", "np.subtract(1, dz_g, out=dz_g)", "np.add(1, dz_g, out=dz_g)", SLOPES),
-    lstm("i is forgotten in dz_g", "        dz_g *= i\n", "", SLOPES),
-    lstm("the cell state of the wrong step", "dz_f *= c[:-1]", "dz_f *= c[1:]", SLOPES),
-    lstm("dc of later steps is dropped", "new_c += slope[t]", "new_c[...] = slope[t]", SLOPES),
-    lstm("f is forgotten in dc", "            new_c *= f[t]\n", "", SLOPES),
-    lstm("f scales dc of the wrong step", "new_c *= f[t]", "new_c *= f[t - 1]", SLOPES),
-    lstm("gates are exchanged", "dz_i, dz_f, dz_g, dz_o = np.split(dz", "dz_f, dz_i, dz_g, dz_o = np.split(dz", SLOPES),
-    lstm("dW is assigned", ALL_W, 'gradients["W"].fill(0)\n        ' + ALL_W, ADDS),
+    lstm_step("a sign in dz_g", "np.subtract(1, dz_g, out=dz_g)", "np.add(1, dz_g, out=dz_g)", SLOPES),
+    lstm_step("i is forgotten in dz_g", "    dz_g *= i\n", "", SLOPES),
+    lstm_step("the cell state of the wrong step", "dz_f *= c[:-1]", "dz_f *= c[1:]", SLOPES),
+    lstm_step("dc of later steps is dropped", "new_c += slope[t]", "new_c[...] = slope[t]", SLOPES),
+    lstm_step("f is forgotten in dc", "        new_c *= f[t]\n", "", SLOPES),
+    lstm_step("f scales dc of the wrong step", "new_c *= f[t]", "new_c *= f[t - 1]", SLOPES),
+    lstm_step(
+        "gates are exchanged",
+        "dz_i, dz_f, dz_g, dz_o = np.split(dz, 4, axis=2)\n    made",
+        "dz_f, dz_i, dz_g, dz_o = np.split(dz, 4, axis=2)\n    made",
+        SLOPES,
+    ),
+    lstm("dW is assigned", LSTM_W, 'gradients["W"].fill(0)\n        ' + LSTM_W, ADDS),
     lstm("db is added twice", ALL_B, f"{ALL_B}\n        {ALL_B}", SLOPES),
-    lstm(
+    lstm_step(
         "the carried gradient is an alias of scratch",
-        "np.matmul(dq, WT, out=new_h)",
-        'dh_t = new_h = dstate["h"] = dq @ WT',
+        'np.matmul(dq, weights["WT"], out=new_h)',
+        'dh_t = new_h = dstate["h"] = dq @ weights["WT"]',
         "writes nothing but",
     ),
-    lstm(
+    lstm_step(
         "tanh(c) is expected in the scratch of forward",
-        '        _write_tanh(weights, made, scratch.get("n_c", slope), slope, scratch.get("inverse_c"))\n',
+        '    write_tanh(block.weights, made, scratch.get("n_c", slope), slope, scratch.get("inverse_c"))\n',
         "",
         SLOPES,
     ),
-    lstm("i ∘ g is dropped at the first step", "c_t += product\n", "c_t += product * (t > 0)\n", SLOPES),
+    lstm_step("i ∘ g is dropped at the first step", "c_t += product\n", "c_t += product * (t > 0)\n", SLOPES),
     lstm(
         "Wᵀ is stale",
         '        weights["WT"][...] = weights["W"].T\n',

@@ -31,13 +31,22 @@ from rnnframe.plugin import (
     add_input_product,
     add_product,
     panel_shape,
-    project,
     rows,
     write_input_gradient,
 )
 from rnnframe_cells.gates import gate_columns
-from rnnframe_cells.masks import ZonedCell, join_zone, seen, split_zone, zone_out
-from rnnframe_cells.norms import fill_scales, norm_option, normalize, scale, take_back
+from rnnframe_cells.gru_steps import (
+    add_recurrent_gradient,
+    norm_product,
+    normalize_products,
+    reverse_norms,
+    reverse_steps,
+    sigmoid,
+    write_slopes,
+    write_sums,
+)
+from rnnframe_cells.masks import ZonedCell, seen, zone_out
+from rnnframe_cells.norms import fill_scales, norm_option
 from rnnframe_cells.start import fill_matrices, fill_zero, learnt_starts
 
 
@@ -109,17 +118,19 @@ class GRU(ZonedCell):
                 h[t + 1] += n[t]
                 zone_out(h[t + 1], h[t], None if zone is None else zone[t])
             return
-        self._write_sums(block)
+        write_sums(block)
         h_seen, rz = seen(block, h[:-1], self.recurrent_mask(block)), a[:, :, : 2 * H]
         before = rows(h_seen)
         product = scratch["dz"].reshape(-1)[: len(before) * 2 * H].reshape(-1, 2 * H)
         np.matmul(before, weights["Wrz"], out=product)
-        self._norm(block, product.reshape(rz.shape), slice(None, 2 * H))
+        if self.norm:
+            norm_product(block, product.reshape(rz.shape), slice(None, 2 * H))
         rz += product.reshape(rz.shape)
-        _sigmoid(rz)
+        sigmoid(rz)
         if self.reset == "after":
             np.matmul(before, weights["Wn"], out=rows(tape["q"]))
-            self._norm(block, tape["q"], slice(2 * H, None))
+            if self.norm:
+                norm_product(block, tape["q"], slice(2 * H, None))
             tape["q"][...] += weights["bn"]
             np.multiply(r, tape["q"], out=scratch["extra"])
         else:
@@ -159,19 +170,21 @@ class GRU(ZonedCell):
         recurrent = scratch["dz"][0].reshape(-1)[: 2 * H * h.shape[1]].reshape(-1, 2 * H)
         candidate = scratch["extra"][0]
         mask, zone = self.recurrent_mask(block), self.zone(block)
-        self._write_sums(block)
+        write_sums(block)
         for t in range(block.steps):
             rz, n = a[t, :, : 2 * H], a[t, :, 2 * H :]
             r, z = rz[:, :H], rz[:, H:]
             before = seen(block, h[t], mask)
             np.matmul(before, weights["Wrz"], out=recurrent)
-            self._norm(block, recurrent, slice(None, 2 * H))
+            if self.norm:
+                norm_product(block, recurrent, slice(None, 2 * H))
             rz += recurrent
-            _sigmoid(rz)
+            sigmoid(rz)
             if self.reset == "after":
                 q = tape["q"][t]
                 np.matmul(before, weights["Wn"], out=q)
-                self._norm(block, q, slice(2 * H, None))
+                if self.norm:
+                    norm_product(block, q, slice(2 * H, None))
                 q += weights["bn"]
                 np.multiply(r, q, out=candidate)
             else:
@@ -184,140 +197,21 @@ class GRU(ZonedCell):
             h[t + 1] += n
             zone_out(h[t + 1], h[t], None if zone is None else zone[t])
 
-    def _write_sums(self, block: BlockPass) -> None:
-        """Write x U + b into the gates."""
-        gates = block.tape["gates"]
-        project(block.x, block.weights["U"], gates)
-        if self.norm:
-            for columns in (slice(None, 2 * self.hidden), slice(2 * self.hidden, None)):
-                scale(gates[..., columns], block.weights["g_x"][columns], block.scratch["inverse"])
-        gates += block.weights["b"]
-
-    def _norm(self, block: BlockPass, product: Array, columns: slice) -> None:
-        """Normalize some columns of h W, of one step or of a block, in place."""
-        if self.norm:
-            inverse = block.scratch["inverse"]
-            scale(product, block.weights["g_h"][columns], inverse[0] if product.ndim == 2 else inverse)
-
     def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
-        """Reverse the block; the two forms differ in what r scales.
-
-        dz_n = dh_t ∘ (1 - z)(1 - n²);  dz_z = dh_t ∘ (h_(t-1) - n) ∘ z (1 - z)
-
-        after:   dq = dz_n ∘ r;  dz_r = dz_n ∘ q ∘ r (1 - r);  dh_(t-1) = dh_t ∘ z + [dz_r, dz_z, dq] Wᵀ
-        before:  ds = dz_n W_nᵀ;  dz_r = ds ∘ h_(t-1) ∘ r (1 - r);  dh_(t-1) = dh_t ∘ z + ds ∘ r + [dz_r, dz_z] Wᵀ
-        """
-        weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
-        H, gates, h = self.hidden, tape["gates"], tape["h"]
-        r, z, n = np.split(gates, 3, axis=2)
-        dz, extra, dh_t = scratch["dz"], scratch["extra"], dstate["h"]
-        dz_r, dz_z, dz_n = np.split(dz, 3, axis=2)
+        """What does not depend on dh, the steps, and the products of the whole block: see `gru_steps`."""
         mask, zone = self.recurrent_mask(block), self.zone(block)
-        before = seen(block, h[:-1], mask)
-
-        np.subtract(h[:-1], n, out=dz_z)
-        dz_z *= z
-        np.subtract(1, z, out=extra)
-        dz_z *= extra
-        np.multiply(n, n, out=dz_n)
-        np.subtract(1, dz_n, out=dz_n)
-        dz_n *= extra
-        np.subtract(1, r, out=dz_r)
-        dz_r *= r
-        dz_r *= tape["q"] if self.reset == "after" else before
-
+        before, dz = seen(block, block.tape["h"][:-1], mask), block.scratch["dz"]
+        write_slopes(block, before)
         if self.norm:
-            self._normalize_again(block, before)
-        product = np.empty_like(dz[0]) if self.norm else dz[0]
-        for t in reversed(range(len(x))):
-            dh_t += dh[t]
-            new = split_zone(dh_t, None if zone is None else zone[t])
-            dz_z[t] *= new
-            dz_n[t] *= new
-            new *= z[t]
-            join_zone(dh_t, new)
-            through = dh[t]  # free from here on: a working array of the right shape
-            if self.reset == "after":
-                dz_r[t] *= dz_n[t]
-                np.multiply(dz_n[t], r[t], out=extra[t])
-                dq = extra[t]
-                if self.norm:
-                    dq = np.multiply(dq, weights["g_h"][2 * H :], out=scratch["dn"][t, :, 2 * H :])
-                    take_back(
-                        dq,
-                        scratch["n"][t, :, 2 * H :],
-                        scratch["inverse_n"][t],
-                        scratch["mean"][t],
-                        product[:, 2 * H :],
-                    )
-                np.matmul(dq, weights["WnT"], out=through)
-            else:
-                np.copyto(extra[t], dz_n[t])
-                np.matmul(extra[t], weights["WnT"], out=through)
-                dz_r[t] *= through
-                through *= r[t]
-            _add_masked(dh_t, through, mask)
-            of_rz = dz[t, :, : 2 * H]
-            if self.norm:
-                of_rz = np.multiply(of_rz, weights["g_h"][: 2 * H], out=scratch["dn"][t, :, : 2 * H])
-                take_back(
-                    of_rz, scratch["n"][t, :, : 2 * H], scratch["inverse"][t], scratch["mean"][t], product[:, : 2 * H]
-                )
-            np.matmul(of_rz, weights["WrzT"], out=through)
-            _add_masked(dh_t, through, mask)
-
+            normalize_products(block, before)
+        reverse_steps(block, dh, dstate["h"], mask, zone)
         add_column_sums(dz, gradients["b"])
         if self.reset == "after":
-            add_column_sums(extra, gradients["bn"])
+            add_column_sums(block.scratch["extra"], gradients["bn"])
         if self.norm:
-            add_product(before, scratch["dn"], gradients["W"], scratch["panel"])
-            dz = self._reverse_norms(block, gradients)
-        add_input_product(x, dz, gradients["U"], scratch["panel"])
-        write_input_gradient(dz, weights["U"], dx)
-        if self.norm:
-            return
-        if self.reset == "after":
-            np.copyto(dz_n, extra)  # from here on dz holds the gradient of h W
-            add_product(before, dz, gradients["W"], scratch["panel"])
-        else:
-            np.multiply(r, before, out=extra)
-            dW = gradients["W"]
-            add_product(before, dz[:, :, : 2 * H], dW[:, : 2 * H], scratch["panel"])
-            add_product(extra, dz_n, dW[:, 2 * H :], scratch["panel"])
-
-    def _normalize_again(self, block: BlockPass, before: Array) -> None:
-        """Write h W normalized into the scratch, with large products."""
-        n, H = block.scratch["n"], self.hidden
-        np.matmul(rows(before), block.weights["W"], out=rows(n))
-        normalize(n[..., : 2 * H], n[..., : 2 * H], block.scratch["inverse"])
-        normalize(n[..., 2 * H :], n[..., 2 * H :], block.scratch["inverse_n"])
-
-    def _reverse_norms(self, block: BlockPass, gradients: Arrays) -> Array:
-        """Add to the gradients of the scales, and return that of x U before its norm; that of h W has gone before."""
-        weights, scratch, H = block.weights, block.scratch, self.hidden
-        dz, dn, n = scratch["dz"], scratch["dn"], scratch["n"]
-        gradients["g_h"][: 2 * H] += np.einsum("lbi,lbi->i", dz[..., : 2 * H], n[..., : 2 * H])
-        gradients["g_h"][2 * H :] += np.einsum("lbi,lbi->i", scratch["extra"], n[..., 2 * H :])
-        project(block.x, weights["U"], n)
-        np.multiply(dz, weights["g_x"], out=dn)
-        for columns in (slice(None, 2 * H), slice(2 * H, None)):
-            part = n[..., columns]
-            normalize(part, part, scratch["inverse"])
-            gradients["g_x"][columns] += np.einsum("lbi,lbi->i", dz[..., columns], part)
-            take_back(dn[..., columns], part, scratch["inverse"], scratch["mean"], part)
-        return dn
-
-
-def _add_masked(total: Array, value: Array, mask: Array | None) -> None:
-    """Add the gradient of h as W sees it to that of h."""
-    if mask is not None:
-        value *= mask
-    total += value
-
-
-def _sigmoid(z: Array) -> None:
-    """σ(z) = tanh(z/2)/2 + 1/2, in place."""
-    z *= 0.5
-    np.tanh(z, out=z)
-    z *= 0.5
-    z += 0.5
+            add_product(before, block.scratch["dn"], gradients["W"], block.scratch["panel"])
+            dz = reverse_norms(block, gradients)
+        add_input_product(block.x, dz, gradients["U"], block.scratch["panel"])
+        write_input_gradient(dz, block.weights["U"], dx)
+        if not self.norm:
+            add_recurrent_gradient(block, before, gradients["W"])

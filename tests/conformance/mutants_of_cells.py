@@ -24,10 +24,14 @@ def gru(fault, old, new, caught_by, suite=sound.TestGRU):
     return Mutant(fault, suite, GRU, old, new, caught_by)
 
 
+def gru_step(fault, old, new, caught_by, suite=sound.TestGRU):
+    return Mutant(fault, suite, "rnnframe_cells.gru_steps", old, new, caught_by, home=GRU)
+
+
 ALL_B = 'add_column_sums(dz, gradients["b"])'
 LSTM_W = 'add_product(before, scratch.get("dn", dz), gradients["W"], scratch["panel"])'
 WRITES_DX = 'write_input_gradient(dz, weights["U"], dx)'
-DU = '        add_input_product(x, dz, gradients["U"], scratch["panel"])\n'
+DU = '        add_input_product(block.x, dz, gradients["U"], block.scratch["panel"])\n'
 
 MUTANTS = [
     elman("a sign in the slope of tanh", "np.multiply(h, h, out=out)", "np.multiply(-h, h, out=out)", SLOPES),
@@ -148,14 +152,24 @@ MUTANTS = [
     lstm("a gate fewer in the tape", '"gates": 4 * self.hidden, "c"', '"gates": 3 * self.hidden, "c"', ""),
     gru("a sign in h_t", "np.subtract(h[t], n, out=h[t + 1])", "np.subtract(n, h[t], out=h[t + 1])", SLOPES),
     gru("the bias of the candidate is forgotten", '                q += weights["bn"]\n', "", SLOPES),
-    gru("dbn is forgotten", '            add_column_sums(extra, gradients["bn"])\n', "            pass\n", SLOPES),
     gru(
-        "the state after the step in dW",
-        "before = seen(block, h[:-1], mask)",
-        "before = seen(block, h[1:], mask)",
+        "dbn is forgotten",
+        '            add_column_sums(block.scratch["extra"], gradients["bn"])\n',
+        "            pass\n",
         SLOPES,
     ),
-    gru("dU after dz was changed for dW", DU, "        np.copyto(dz_n, extra)\n" + DU, SLOPES),
+    gru(
+        "the state after the step in dW",
+        'seen(block, block.tape["h"][:-1], mask)',
+        'seen(block, block.tape["h"][1:], mask)',
+        SLOPES,
+    ),
+    gru(
+        "dU after dz was changed for dW",
+        DU,
+        '        np.copyto(np.split(dz, 3, axis=2)[2], block.scratch["extra"])\n' + DU,
+        SLOPES,
+    ),
     gru(
         "the halves of Wᵀ are not those of W",
         'weights["WrzT"][...], weights["WnT"][...] = Wrz.T, Wn.T',
@@ -168,24 +182,24 @@ MUTANTS = [
         'weights["Wrz"][...] = Wrz\n        weights["Wn"][...] = np.where(np.isnan(weights["Wn"]), Wn, weights["Wn"])',
         "derive",
     ),
-    gru(
+    gru_step(
         "r is forgotten on the way back",
-        "                through *= r[t]\n",
+        "            through *= r[t]\n",
         "",
         SLOPES,
         suite=sound.TestGRUWithResetBefore,
     ),
-    gru(
+    gru_step(
         "dW of the candidate without r",
         "np.multiply(r, before, out=extra)",
         "np.copyto(extra, before)",
         SLOPES,
         suite=sound.TestGRUWithResetBefore,
     ),
-    gru(
+    gru_step(
         "dW of r and z is assigned",
-        'dW = gradients["W"]\n',
-        'dW = gradients["W"]\n            dW[:, : 2 * H] = 0\n',
+        "        np.multiply(r, before, out=extra)\n",
+        "        np.multiply(r, before, out=extra)\n        dW[:, of_rz] = 0\n",
         ADDS,
         suite=sound.TestGRUWithResetBefore,
     ),

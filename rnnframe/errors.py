@@ -4,10 +4,20 @@ import difflib
 from collections.abc import Iterable
 
 
+def on_one_line(text: str) -> str:
+    """Return a text as a terminal can print it on one line: breaks become spaces, other control characters escapes."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in " ".join(text.split()))
+
+
 class RnnframeError(Exception):
-    """Work that failed. The command line prints the message on one line and exits with `exit_code`."""
+    """Work that failed. The message is one line, whatever it quotes; the command line exits with `exit_code`."""
 
     exit_code = 1
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(on_one_line(each) if isinstance(each, str) else each for each in arguments))
 
 
 class UsageError(RnnframeError, ValueError):

@@ -260,6 +260,23 @@ def test_resets_at_half_of_all_steps_leave_hardly_more_than_the_tapes():
     assert growth(engine, x, y, resets=resets) < 100  # views of every piece were 1000
 
 
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.usefixtures("each_kernels")
+def test_a_piece_of_the_chunk_at_work_takes_no_more_than_a_report_says(layers):
+    """What the reference tells of objects that no plan counts: 2 KiB a piece, half a KiB for each further layer."""
+    _, x, y = small_engine(2)
+    network = rf.Network(["lstm:hidden=4"] * layers, "mse:outputs=2", 3)
+    peaks, steps = [], np.arange(len(x))
+    for apart in (50, 1):  # steps between resets
+        resets = np.broadcast_to((steps % apart == 0)[:, None], x.shape[:2])
+        again = rf.Engine(network, "checkpoint", chunk=1000, shards=1)
+        again.gradients(x[:1000], y[:1000], resets=resets[:1000])
+        result, measured = traced_peak(lambda resets=resets, again=again: again.gradients(x, y, resets=resets))
+        assert result.report.chunk == 1000
+        peaks.append(measured)
+    assert 0 < (peaks[1] - peaks[0]) / (1000 - 20) <= 2048 + 512 * (layers - 1)
+
+
 def test_a_tape_for_every_step_comes_with_few_objects():
     assert growth(*small_engine(4, chunk=1)) < 600  # they were 3000
 

@@ -1,5 +1,6 @@
 """`name:key=value,...`: what a person writes, what it becomes, and what is said where it is wrong."""
 
+import pickle
 from importlib.metadata import distribution
 from typing import ClassVar, Literal, get_args, get_origin
 
@@ -71,6 +72,28 @@ def test_a_spec_that_cannot_be_split_is_refused_where(text, message):
     with pytest.raises(OptionError) as refusal:
         rf.cell(text)
     assert str(refusal.value) == message
+
+
+@pytest.mark.parametrize(
+    ("refused", "words"),
+    [
+        (
+            lambda: rf.store("circular-queue:k1=1\n4,k2=8"),
+            "store 'circular-queue': k1=1 4 is invalid; expected integer",
+        ),
+        (lambda: rf.store("circular-queue:k1=\x1b[2J,k2=8"), "k1=\\x1b[2J is invalid"),
+        (lambda: rf.cell("lstm:hidden=2\u20283"), "hidden=2 3 is invalid"),
+        (lambda: rf.ParameterGroup.parse("*.b:lr=\x9b1"), "lr=\\x9b1 is invalid"),
+    ],
+    ids=["a line break", "a terminal's escape", "a separator of lines", "a group"],
+)
+def test_what_a_refusal_quotes_keeps_it_on_one_line_that_a_terminal_can_print(refused, words):
+    with pytest.raises(UsageError) as refusal:
+        refused()
+    assert words in str(refusal.value)
+    assert str(refusal.value).isprintable()
+    again = pickle.loads(pickle.dumps(refusal.value))
+    assert str(again) == str(refusal.value)
 
 
 @pytest.mark.parametrize(

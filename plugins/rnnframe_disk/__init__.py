@@ -15,6 +15,7 @@ import numpy as np
 from rnnframe.plugin import Medium, OptionError, SnapshotLayout, Snapshots, Vector, hookimpl, human_bytes
 
 GROWTH = 64  # slots by which a file without a known end grows
+ALIGNMENT = 64  # bytes; small states share a page, of which there would be one for every step otherwise
 
 
 @attrs.frozen(kw_only=True)
@@ -48,7 +49,7 @@ class _File:
 
     def __init__(self, folder: Path, layout: SnapshotLayout) -> None:
         self._folder = folder
-        self._size = -(-layout.state_bytes // mmap.PAGESIZE) * mmap.PAGESIZE
+        self._size = -(-layout.state_bytes // ALIGNMENT) * ALIGNMENT
         self._bytes = layout.state_bytes
         self._places: dict[int, int] = {}
         self._free: list[int] = []
@@ -116,7 +117,8 @@ class _File:
 
     def _fetch(self, place: int) -> None:
         if self._map is not None and hasattr(mmap, "MADV_WILLNEED"):
-            self._map.madvise(mmap.MADV_WILLNEED, place * self._size, self._size)
+            skipped = place * self._size % mmap.PAGESIZE
+            self._map.madvise(mmap.MADV_WILLNEED, place * self._size - skipped, self._size + skipped)
 
 
 def _allocate(file: int, start: int, stop: int) -> None:

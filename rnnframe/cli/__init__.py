@@ -11,7 +11,7 @@ import click
 import rnnframe
 from rnnframe.cli.group import PluginGroup, registry_of
 from rnnframe.cli.hints import advice, stray
-from rnnframe.errors import RnnframeError
+from rnnframe.errors import RnnframeError, on_one_line
 from rnnframe.registry.registry import using
 
 LONGEST = 1200
@@ -132,6 +132,6 @@ def _fail(error: BaseException, message: str, code: int, *remarks: str) -> int:
 
 
 def _one_line(message: str) -> str:
-    """Return a message on one line that a terminal can print, without the middle where a damaged file made it long."""
-    text = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in " ".join(message.split()))
+    """Return a message on one line, without the middle where a damaged file made it long."""
+    text = on_one_line(message)
     return text if len(text) <= LONGEST else f"{text[: LONGEST * 2 // 3]} ... {text[-LONGEST // 3 :]}"

@@ -14,7 +14,7 @@ from rnnframe.cli.run_argument import RUN, named_run
 from rnnframe.contracts.dataset import Examples
 from rnnframe.contracts.forecasts import Origins
 from rnnframe.engine.inference import Inference
-from rnnframe.errors import DataError, UsageError
+from rnnframe.errors import DataError, UsageError, on_one_line
 from rnnframe.network.network import Network
 from rnnframe.runs.backtest import Backtest, ForecastScore, forecast_table
 from rnnframe.runs.loading import load_run
@@ -110,7 +110,7 @@ def _print(judged: Backtest, examples: Examples, stride: int) -> None:
     apart = "1 row" if stride == 1 else f"{stride:,} rows"
     origins = "1 origin" if judged.origins == 1 else f"{judged.origins:,} origins, {apart} apart,"
     ahead, rows = judged.horizon, "row" if judged.season == 1 else f"{judged.season:,} rows"
-    click.echo(f"{origins} from {judged.span[0]} to {judged.span[1]} of {examples.name}")
+    click.echo(on_one_line(f"{origins} from {judged.span[0]} to {judged.span[1]} of {examples.name}"))
     click.echo(f"{ahead:,} steps ahead; the model was not trained again at any origin")
     click.echo(f"naive: the value one season of {rows} before")
     click.echo("MASE: the mean absolute error over that of the naive forecast in training")

@@ -13,6 +13,8 @@ from typing import IO, Any
 
 import click
 
+from rnnframe.errors import on_one_line
+
 GAP = 2
 BREAKS = re.compile(r"(?<=[,:;])|(?<=[^\d\s]) ")
 """Where a cell may go on in the next line: in a spec and between words, but not between a number and its unit."""
@@ -40,9 +42,10 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print columns aligned by their widest entry; a terminal gets a table as narrow as it is.
 
     There, wide cells go on in the next line. Columns that still do not fit are printed below, after the first column
-    once more. Elsewhere every row is one line, for programs that read lines.
+    once more. Elsewhere every row is one line, for programs that read lines. Control characters, as a name in a file of
+    others may hold them, are printed as escapes.
     """
-    lines = [list(head), *map(list, rows)]
+    lines = [list(map(on_one_line, row)) for row in (head, *rows)]
     if sys.stdout is None or not sys.stdout.isatty():
         _print_block(lines, _widest(lines))
         return
@@ -116,7 +119,7 @@ def _least(lines: Sequence[Sequence[str]]) -> list[int]:
 def print_remarks(remarks: Iterable[str], name: str) -> None:
     """Say on stderr what a person should know of data."""
     for remark in remarks:
-        click.echo(f"rnnframe: remark: {name}: {remark}", err=True)
+        click.echo(on_one_line(f"rnnframe: remark: {name}: {remark}"), err=True)
 
 
 def fitted(lines: Sequence[Sequence[str]], widths: Sequence[int], room: int) -> list[int]:

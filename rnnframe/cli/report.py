@@ -13,7 +13,7 @@ import click
 from rnnframe.cli.output import human_seconds, print_json, print_table
 from rnnframe.cli.picture import plot_option
 from rnnframe.cli.run_argument import named_run
-from rnnframe.errors import RnnframeError, RunError, UsageError
+from rnnframe.errors import RnnframeError, RunError, UsageError, on_one_line
 from rnnframe.registry.registry import default_registry
 from rnnframe.runs.folder import RunFolder
 from rnnframe.runs.layout import METRICS
@@ -106,7 +106,7 @@ def command(
         )
         for run, start in zip(runs, starts, strict=True):
             if start is not None:
-                click.echo(f"{run} started from {told_start(start)}")
+                click.echo(on_one_line(f"{run} started from {told_start(start)}"))
     if plot is not None:
         from rnnframe.drawing.runs import runs_figure
         from rnnframe.drawing.style import save

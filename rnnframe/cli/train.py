@@ -17,7 +17,7 @@ from rnnframe.cli.output import print_remarks
 from rnnframe.cli.ranks import Job, job
 from rnnframe.cli.train_options import AroundOptions, resolve, resolve_resumed
 from rnnframe.contracts.kernels import AUTO
-from rnnframe.errors import RnnframeError, RunError, UsageError
+from rnnframe.errors import RnnframeError, RunError, UsageError, on_one_line
 from rnnframe.registry.files import check_named
 from rnnframe.registry.registry import default_registry
 from rnnframe.runs.folder import RunFolder
@@ -69,7 +69,8 @@ def _fit(training: Training, around: AroundOptions, ranks: Job, kernels: str | N
     if ranks.first:
         _remark(training, kernels)
         if training.options.init_from is not None and not (training.number or around.quiet):
-            click.echo(f"rnnframe: the training starts from {told_start(training.options)}", err=True)
+            told = f"rnnframe: the training starts from {told_start(training.options)}"
+            click.echo(on_one_line(told), err=True)
     begun = training.number
     with training:
         ranks.run = ranks.group.tell(None if training.run is None else str(training.run.path))

@@ -11,7 +11,8 @@ class Report:
 
     Bytes count everything that depends on the number of steps, the chunk or the batch: tapes, snapshots, states (those
     that the caller gets, too), working arrays and old weights. Parameters, gradients and the data are not among them,
-    nor are Python's objects: some 500 bytes for each tape and snapshot that is kept at a time.
+    nor are Python's objects: some 500 bytes for each tape and snapshot that is kept at a time, and 2 KiB for each piece
+    that resets and ends of samples cut the chunk at work into (half a KiB more for each layer above the first).
 
     Parameters
     ----------

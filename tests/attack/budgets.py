@@ -6,9 +6,10 @@ ends after COUNT configurations, or after so many seconds.
 
 Every process is forked from this one, which has imported and compiled all that there is to. Its peak of the resident
 set above what it held before the run must stay below what the engine predicted, 2 %, and what the report leaves out:
-the gradient, its copy and the shards' own; Python's objects; resets, and a copy of the states that are reset at one
-step; pages of a disk's file, which the system may take back; what BLAS rearranges of a product where it runs in several
-threads; a fixed allowance for the allocator and working pieces.
+the gradient, its copy and the shards' own; Python's objects for each tape, and for each piece that resets and ends of
+samples cut the chunk at work into; resets, and a copy of the states that are reset at one step; pages of a disk's file,
+which the system may take back; what BLAS rearranges of a product where it runs in several threads; a fixed allowance
+for the allocator.
 """
 
 import gc
@@ -22,11 +23,12 @@ from pathlib import Path
 import numpy as np
 
 import rnnframe as rf
+from rnnframe.data.columns import deal
 from rnnframe.engine import blas
 from rnnframe.errors import OptionError
 
 MIB = 2**20
-ALLOWANCE = 3 * MIB  # pages of stacks, arenas of the allocator, views of one chunk's pieces
+ALLOWANCE = 3 * MIB  # pages of stacks, arenas of the allocator
 BLAS_BUFFER = 32 * MIB  # the most that OpenBLAS touches in each thread
 MANY = {
     "steps": 2,
@@ -38,6 +40,7 @@ MANY = {
     "blas": 2,
 }
 OBJECTS = 600  # bytes for each tape and snapshot at a time
+PIECE, PIECE_OF_LAYER = 1536, 768  # bytes of the objects of a piece: of its data, and of a layer's arrays
 CELLS = (["elman:hidden=4"], ["elman:hidden=64"], ["lstm:hidden=32"], ["gru:hidden=48"], ["lstm:hidden=64"] * 3)
 CELLS += (["lstm:hidden=96", "gru:hidden=32,reset=before"], ["mingru:hidden=40"])
 SHAPES = ((20_000, 4), (3000, 16), (1000, 32), (400, 64), (60, 600), (2, 20_000), (1, 40_000), (6000, 3), (7, 5000))
@@ -89,6 +92,18 @@ def blas_bytes(network: rf.Network, rows: int, threads: int) -> int:
     return 0 if threads == 1 else min(rows * widest * 4, threads * BLAS_BUFFER)
 
 
+def pieces_at_work(chunk: int, shards: int, lengths: np.ndarray | None, resets: np.ndarray | None, batch: int) -> int:
+    """Return into how many pieces the chunks that the shards work at are cut at most, all together."""
+    many = 0
+    for columns in deal(batch, lengths, shards) if resets is not None or lengths is not None else []:
+        steps = len(resets) if resets is not None else int(lengths.max())
+        cuts = np.zeros(steps, bool) if resets is None else resets[:, columns].any(axis=1)
+        if lengths is not None:
+            cuts[lengths[columns] - 1] = True
+        many += 1 + int(np.add.reduceat(cuts, np.arange(0, steps, chunk), dtype=np.intp).max())
+    return many
+
+
 def measure(case: dict) -> dict:
     """Run one configuration, and return its peak above idle and its plan; {} where the budget is refused."""
     rng, steps, batch = np.random.default_rng(0), case["steps"], case["batch"]
@@ -111,6 +126,8 @@ def measure(case: dict) -> dict:
     above = status("VmHWM") - idle
     gradients = (report.shards + 2) * network.parameters.nbytes
     objects = OBJECTS * report.shards * (simulation.tapes + simulation.snapshots)
+    pieces = pieces_at_work(report.chunk, report.shards, lengths, resets, batch)
+    objects += pieces * (PIECE + PIECE_OF_LAYER * len(case["cells"]))
     excluded = gradients + objects + report.data_bytes + ALLOWANCE
     plans = engine.run_plan(steps, batch).shards
     states = sum(plan.costs.snapshot for plan in plans)

@@ -20,6 +20,15 @@ class Outcome:
     def __init__(self, code: int, out: str, err: str) -> None:
         self.code, self.out, self.err = code, out, err
 
+    def __repr__(self) -> str:
+        return f"exit code {self.code}\nstdout: {self.out}\nstderr: {self.err}"
+
+
+def done(outcome: Outcome) -> Outcome:
+    """Return what a command printed that must end well; else all of it is in the failure."""
+    assert outcome.code == 0, outcome
+    return outcome
+
 
 Run = Callable[..., Outcome]
 

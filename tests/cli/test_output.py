@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from rnnframe.cli.output import human_seconds, print_table, print_text
+from rnnframe.cli.output import human_seconds, print_remarks, print_table, print_text
 
 ROWS = [
     ["circular-queue:k1=32,k2=128,weights=current", "32", "3.3 MiB", "1.00", "0.00427 s", "truncated"],
@@ -16,6 +16,15 @@ HEAD = ["store", "chunk", "bytes", "forward/T", "time", "gradient"]
 def test_a_row_is_one_line_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(HEAD, ROWS)
     assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_no_name_in_a_table_or_remark_gives_a_terminal_orders(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "ozone\x1b]0;title\x07\n\x9b2J"
+    print_table(["column", hostile], [[hostile, "1.5"]])
+    print_remarks([f"{hostile} has gaps"], hostile)
+    for printed in capsys.readouterr():
+        assert all(line.isprintable() for line in printed.splitlines())
+        assert r"ozone\x1b]0;title\x07 \x9b2J" in printed
 
 
 def test_a_table_fits_the_terminal_and_loses_nothing(

@@ -24,6 +24,9 @@ def lines(run: Path) -> list[dict]:
     ]
 
 
+PARTS = ("number", "best", "arrays", "progress")
+
+
 def last(run: Path) -> tuple:
     """Return what the newest checkpoint holds, but for the length of the metrics."""
     checkpoint = RunFolder.open(run).load()
@@ -33,8 +36,19 @@ def last(run: Path) -> tuple:
 
 
 def same(a: Path, b: Path) -> bool:
+    """Return whether two runs have equal bits; what is not equal is printed, which pytest shows of a test that fails."""
     weights = [(run / "weights.safetensors").read_bytes() for run in (a, b)]
-    return weights[0] == weights[1] and last(a) == last(b) and lines(a) == lines(b)
+    found = {
+        "metrics": (lines(a), lines(b)),
+        **{f"{part} of the checkpoint": pair for part, pair in zip(PARTS, zip(last(a), last(b)), strict=True)},
+        "weights": (weights[0], weights[1]),
+    }
+    other = {what: pair for what, pair in found.items() if pair[0] != pair[1]}
+    for what, pair in other.items():
+        print(
+            f"other {what}:", *(f"    {run}: {each!r:.2000}" for run, each in zip((a, b), pair, strict=True)), sep="\n"
+        )
+    return not other
 
 
 @pytest.mark.parametrize("stop", [1, 17, BATCHES - 1, BATCHES, BATCHES + 1, 2 * BATCHES - 1])

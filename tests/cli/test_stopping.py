@@ -8,7 +8,7 @@ import pytest
 
 from rnnframe.runs.folder import RunFolder
 
-from .conftest import Run
+from .conftest import Run, done
 from .test_resume import BATCHES, lines, same
 
 GROWING = ("--cell", "elman:hidden=8,activation=relu", "--optimizer", "sgd:lr=1e12", "--clip", "none")
@@ -60,9 +60,11 @@ def test_evaluations_come_every_few_batches_and_at_the_end_of_an_epoch(train: Ru
 def test_a_stopped_run_goes_on_bit_for_bit(
     train: Run, run: Run, tmp_path: Path, stop: int, words: tuple[object, ...]
 ) -> None:
-    train("--out", tmp_path / "whole", *words)
-    train("--out", tmp_path / "run", "--stop-after", stop, *words)
-    run("train", "--resume", tmp_path / "run", "--quiet")
+    done(train("--out", tmp_path / "whole", *words))
+    stopped = done(train("--out", tmp_path / "run", "--stop-after", stop, *words))
+    if len(of_kind(tmp_path / "whole", "batch")) > stop:  # or it ended before, as it got no better
+        assert len(of_kind(tmp_path / "run", "batch")) == stop, stopped
+        done(run("train", "--resume", tmp_path / "run", "--quiet"))
     assert same(tmp_path / "run", tmp_path / "whole")
 
 

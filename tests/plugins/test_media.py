@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import attrs
@@ -60,6 +61,25 @@ def test_a_medium_gives_back_what_it_was_given(tmp_path_factory, spec, slots, wo
     assert snapshots.nbytes <= max(1, len(words)) * medium.ram_bytes(144)
     snapshots.clear()
     snapshots.save(0, state(3))
+
+
+def test_small_states_share_the_pages_of_a_disk(tmp_path, monkeypatch):
+    """A page for each was 28 times what they hold: with a state for every step, memory far above the plan."""
+    files, make = [], tempfile.TemporaryFile
+
+    def made(**options):
+        files.append(make(**options))
+        return files[-1]
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", made)
+    _, snapshots = opened("disk", 500, tmp_path)
+    assert os.fstat(files[0].fileno()).st_size <= 500 * 1.4 * 144
+    for slot in range(500):
+        snapshots.save(slot, state(slot))
+    found = state(0)
+    for slot in reversed(range(500)):
+        snapshots.load(slot, found)
+        assert found.flat.tobytes() == state(slot).flat.tobytes()
 
 
 def engine(store: str, **options) -> rf.Engine:

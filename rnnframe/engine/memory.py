@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from rnnframe.arrays import Array
+from rnnframe.contracts.layer import TapeRetention
 from rnnframe.contracts.medium import SnapshotLayout, Snapshots
 from rnnframe.contracts.model import ChunkModel, ChunkTape, Values
 from rnnframe.data.staging import Staging
@@ -160,7 +161,13 @@ def _open_medium(model: Model, plan: Plan) -> Snapshots | None:
 
 
 def stage_memories(parts: Sequence[Model], plans: Sequence[Plan], describe: Describe) -> list[list[Memory]]:
-    """Return the buffers of every shard for each stage of a model, or for the only one."""
+    """Return the buffers of every shard for each stage of a model, or for the only one.
+
+    Models that have something to make ready before such a run do it first.
+    """
+    for part in parts:
+        for batch in {plan.batch for plan in plans}:
+            getattr(part, "prepare_run", _nothing)(batch, plans[0].store.tape_retention)
     if len(parts) == 1:
         return [[Memory(parts[0], plan, describe) for plan in plans]]
     made: list[list[Memory]] = []
@@ -170,3 +177,7 @@ def stage_memories(parts: Sequence[Model], plans: Sequence[Plan], describe: Desc
         shards = zip(plans, firsts, sizes, strict=True)
         made.append([Memory(part, plan, describe, first, size) for plan, first, size in shards])
     return made
+
+
+def _nothing(samples: int, retention: TapeRetention) -> None:
+    """Do what a model without `prepare_run` does."""

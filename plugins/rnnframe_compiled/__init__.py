@@ -95,7 +95,7 @@ class Compiled(Kernels):
         twin: Layer | Head,
         dtype: np.dtype[Any],
         *,
-        samples: int,
+        samples: int | None,
         retention: TapeRetention,
         input_gradient: bool,
     ) -> None:

@@ -52,10 +52,10 @@ def warm_up_all(twins: Sequence[Twin | Head], dtype: np.dtype[Any]) -> None:
 
 
 def warm_up_run(
-    twin: Twin | Head, dtype: np.dtype[Any], samples: int, retention: TapeRetention, *, input_gradient: bool
+    twin: Twin | Head, dtype: np.dtype[Any], samples: int | None, retention: TapeRetention, *, input_gradient: bool
 ) -> None:
     """Have the code there too that only some runs need, of which this is one: see `rnnframe_compiled.rare`."""
-    samples = min(samples, FEW)
+    samples = FEW if samples is None else min(samples, FEW)
     what = f"{_kind(twin, dtype)} {samples} {retention} {input_gradient}"
     if isinstance(twin, Twin) and what not in _ready:
         _run(twin, np.dtype(dtype), samples, retention, input_gradient=input_gradient)

@@ -145,7 +145,7 @@ class Kernels(abc.ABC):
         twin: Layer | Head,
         dtype: np.dtype[Any],
         *,
-        samples: int,
+        samples: int | None,
         retention: TapeRetention,
         input_gradient: bool,
     ) -> None:
@@ -159,8 +159,8 @@ class Kernels(abc.ABC):
             What will run.
         dtype : numpy.dtype
             That of the network, float32 or float64.
-        samples : int
-            Samples of a block.
+        samples : int or None
+            Samples of a block; None for many, or where they are not known yet.
         retention : "whole", "lean" or "states"
             What stays of a tape: the rest is computed again.
         input_gradient : bool

@@ -6,7 +6,7 @@ by the next run. Only a schedule without a bound (full history of a source witho
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from rnnframe.arrays import Array
 from rnnframe.contracts.layer import TapeRetention
@@ -20,6 +20,7 @@ from rnnframe.engine.snapshots import SnapshotSlots
 from rnnframe.registry.blame import BlameNote, Describe
 
 Model = ChunkModel[Any, Any, Any]
+M = TypeVar("M")
 
 
 class Arena:
@@ -167,7 +168,7 @@ def stage_memories(parts: Sequence[Model], plans: Sequence[Plan], describe: Desc
     """
     for part in parts:
         for batch in {plan.batch for plan in plans}:
-            getattr(part, "prepare_run", _nothing)(batch, plans[0].store.tape_retention)
+            prepared(part, batch, plans[0].store.tape_retention)
     if len(parts) == 1:
         return [[Memory(parts[0], plan, describe) for plan in plans]]
     made: list[list[Memory]] = []
@@ -179,5 +180,9 @@ def stage_memories(parts: Sequence[Model], plans: Sequence[Plan], describe: Desc
     return made
 
 
-def _nothing(samples: int, retention: TapeRetention) -> None:
-    """Do what a model without `prepare_run` does."""
+def prepared(model: M, samples: int | None, retention: TapeRetention) -> M:
+    """Return a model that is made ready for gradients of so many samples (None: many), where that takes something."""
+    prepare = getattr(model, "prepare_run", None)
+    if prepare is not None:
+        prepare(samples, retention)
+    return model

@@ -36,8 +36,8 @@ class PredictingLayerModel(StagedLayerModel):
         """Return this network with the same parameters, computed by kernels."""
         raise NotImplementedError  # a network knows what it is made of, and makes another one
 
-    def prepare_run(self, samples: int, retention: TapeRetention) -> None:
-        """Have the kernels make ready what gradients of so many samples need of them, with a tape of which that stays.
+    def prepare_run(self, samples: int | None, retention: TapeRetention) -> None:
+        """Have the kernels make ready what gradients of so many samples (None: many) need of them, with such a tape.
 
         They are not asked for all of it when the network is made: compiling it takes a while, and few runs need it.
         """

@@ -52,4 +52,6 @@ def everything_compiled():
         for twin in [head, *(kernels.twin(registry.cell(cell), dtype) for cell in kernels.cells())]:
             if not kernels.is_ready(twin, dtype):
                 kernels.prepare(twin, dtype)
+            for retention in ("whole", "lean", "states"):
+                kernels.prepare_run(twin, dtype, samples=1, retention=retention, input_gradient=True)
             kernels.prepare_step(twin, dtype)

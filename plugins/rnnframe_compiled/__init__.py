@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from rnnframe.plugin import Array, Head, Kernels, Layer, Loss, Readout, StepPart, hookimpl
+from rnnframe.plugin import Array, Head, Kernels, Layer, Loss, Readout, StepPart, TapeRetention, hookimpl
 from rnnframe_heads import Affine
 
 INSTALL = "pip install 'rnnframe[fast]'"
@@ -85,6 +85,22 @@ class Compiled(Kernels):
     def prepare(self, twin: Layer | Head, dtype: np.dtype[Any]) -> None:
         """Compile what a twin is made of, or load it."""
         _compiled().warm.warm_up(twin, dtype)
+
+    def prepare_all(self, twins: Sequence[Layer | Head], dtype: np.dtype[Any]) -> None:
+        """Compile what twins are made of on two cores, or load it."""
+        _compiled().warm.warm_up_all(twins, dtype)
+
+    def prepare_run(
+        self,
+        twin: Layer | Head,
+        dtype: np.dtype[Any],
+        *,
+        samples: int | None,
+        retention: TapeRetention,
+        input_gradient: bool,
+    ) -> None:
+        """Compile, or load, what only some runs of a twin need."""
+        _compiled().warm.warm_up_run(twin, dtype, samples, retention, input_gradient=input_gradient)
 
     def prepare_step(self, twin: Layer | Head, dtype: np.dtype[Any]) -> None:
         """Compile what a twin's step in a stream is made of, or load it."""

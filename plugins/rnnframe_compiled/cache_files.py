@@ -1,6 +1,9 @@
-"""numba's files of compiled code, with a checksum: a damaged one is compiled again, a full disk is no error.
+"""numba's files of compiled code: one for each signature of a function, with a checksum.
 
-numba itself unpickles whatever stands in its files, and fails where that is cut off.
+numba itself unpickles whatever stands in its files, and fails where that is cut off. It also keeps an index of each
+function, which processes that compile at once write over each other: an entry is lost, or names a file that holds the
+code of another signature. Here the name of a file is made of what is looked for, and the file says it again. A damaged
+one is compiled again, a full disk is no error.
 """
 
 import functools
@@ -22,44 +25,34 @@ class DamagedError(Exception):
 
 
 class CheckedFiles(IndexDataCacheFile):  # type: ignore[misc]
-    """The index and the code of one function."""
+    """The code of one function: a file for each key, which is a signature, a processor and what the function is."""
 
     def load(self, key: Any) -> Any:
         """Return the code, None where it is to be compiled."""
         try:
-            return super().load(key)
+            *about, data = self._read(self._path_of(key))
+        except FileNotFoundError:
+            return None
         except Exception as error:  # whatever unpickling may raise
             tell(self._cache_path, f"{type(error).__name__}: {error}", "compiling it again")
             return None
+        return data if about == [self._version, self._source_stamp, key] else None
 
     def save(self, key: Any, data: Any) -> None:
         """Keep the code where that can be done."""
         try:
-            super().save(key, data)
+            self._write(self._path_of(key), (self._version, self._source_stamp, key, data))
         except OSError as error:
             tell(self._cache_path, error.strerror or str(error), "it is not kept, and compiled again next time")
-        except Exception:  # a damaged index, which was told above
-            try:
-                self.flush()
-                super().save(key, data)
-            except Exception as error:
-                tell(self._cache_path, f"{type(error).__name__}: {error}", "it is not kept")
+        except Exception as error:
+            tell(self._cache_path, f"{type(error).__name__}: {error}", "it is not kept")
 
-    def _load_index(self) -> Any:
-        try:
-            version, stamp, overloads = self._read(self._index_path)
-        except FileNotFoundError:
-            return {}
-        return overloads if (version, stamp) == (self._version, self._source_stamp) else {}
+    def flush(self) -> None:
+        """Leave all files: they are written over as they are made again."""
 
-    def _save_index(self, overloads: Any) -> None:
-        self._write(self._index_path, (self._version, self._source_stamp, overloads))
-
-    def _load_data(self, name: str) -> Any:
-        return self._read(self._data_path(name))
-
-    def _save_data(self, name: str, data: Any) -> None:
-        self._write(self._data_path(name), data)
+    def _path_of(self, key: Any) -> str:
+        name = self._index_name.removesuffix(".nbi")
+        return self._data_path(f"{name}.{_DIGEST(repr(key).encode()).hexdigest()[:16]}.nbc")  # type: ignore[no-any-return]
 
     def _read(self, path: str) -> Any:
         with open(path, "rb") as file:
@@ -90,6 +83,6 @@ def guard(modules: Iterable[ModuleType]) -> None:
 
 def guard_files(function: Any) -> None:
     """Have the files of a compiled function checked; anything else is left as it is."""
-    files = getattr(getattr(function, "_cache", None), "_cache_file", None)
+    files = getattr(getattr(getattr(function, "dispatcher", function), "_cache", None), "_cache_file", None)
     if type(files) is IndexDataCacheFile:
         files.__class__ = CheckedFiles

@@ -13,6 +13,7 @@ from rnnframe_compiled.functions import exp, sigmoid, tanh
 from rnnframe_compiled.groups import Inputs
 from rnnframe_compiled.lanes import BYTES, Lanes, address_of, bytes_of, lanewise
 from rnnframe_compiled.making import kernel
+from rnnframe_compiled.rare import rare
 from rnnframe_compiled.sums import Gradients, add_sums_gradients, write_sums
 
 
@@ -92,7 +93,7 @@ def forward(unit: Any, x: int, inputs: Inputs, packed: Packed, tape: Tape) -> No
             step(unit, H - j, (q, q + H * z, fading + j * z, x + here, at_h + here), (q, q + H * z, after))
 
 
-@kernel
+@rare("what a tape leaves out")
 def rebuild(unit: Any, x: int, packed: Packed, tape: Tape) -> None:
     """Make h again from the gates, x and the h before the block."""
     packed, tape = Packed(*packed), Tape(*tape)

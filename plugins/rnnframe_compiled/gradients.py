@@ -7,10 +7,11 @@ import numpy as np
 from rnnframe.plugin import Array
 from rnnframe_compiled.groups import Gradients, Inputs, Matrix, Panel, Steps, Targets
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
-from rnnframe_compiled.making import kernel, part
+from rnnframe_compiled.making import part
 from rnnframe_compiled.packing import pack_transposed
 from rnnframe_compiled.pairs import copy_term, operand, paired, words_for
 from rnnframe_compiled.products import add_values, copy, multiply, multiply_panel
+from rnnframe_compiled.rare import rare
 from rnnframe_compiled.tiles import WIDE
 
 TERMS = 192
@@ -127,7 +128,7 @@ def add_gradients(unit: Any, x: Steps, h: Matrix, dz: Matrix, to: Targets, work:
                 multiply_panel(unit, one, np.intp(1), 1, np.intp(0), right, (c, to.stride, L), c, to.stride)
 
 
-@kernel
+@rare("gradients of inputs")
 def input_gradient(unit: Any, d: Array, columns: int, U: Array, dx: Array, work: Array) -> None:
     """dx [L, B, I] = the first columns of d [L, B, width] · Uᵀ, of U [I, columns].
 
@@ -147,7 +148,7 @@ def input_gradient(unit: Any, d: Array, columns: int, U: Array, dx: Array, work:
             multiply(unit, band, address_of(room), I, (here, I, V) if k else (address_of(work), 0, 0), here)
 
 
-@kernel
+@rare("gradients of inputs")
 def input_gradient_of_pairs(unit: Any, d: Array, columns: int, PUT: Array, dx: Array, work: Array, left: Array) -> None:
     """Do what `input_gradient` does where terms are paired; Uᵀ is packed by `pack_transposed`, `left` is room for d."""
     L, B, I = dx.shape

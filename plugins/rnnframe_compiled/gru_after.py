@@ -11,6 +11,7 @@ from rnnframe_compiled.making import kernel
 from rnnframe_compiled.moves import expect_read, expect_write
 from rnnframe_compiled.pairs import operand, paired, words_for
 from rnnframe_compiled.products import ROWS4, add_gates, add_values, copy, copy_gates, multiply
+from rnnframe_compiled.rare import rare
 from rnnframe_compiled.tiles import candidate_tile
 
 
@@ -136,7 +137,7 @@ def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape, work: Array, 
                     )
 
 
-@kernel
+@rare("gates that a tape leaves out")
 def activate(unit: Any, gates: Array, q: Array) -> None:
     """Make gates [L, B, 3H] of their sums and q [L, B, H], in place."""
     z = bytes_of(unit)
@@ -152,7 +153,7 @@ def activate(unit: Any, gates: Array, q: Array) -> None:
             )
 
 
-@kernel
+@rare("what a tape leaves out")
 def rebuild(unit: Any, gates: Array, h: Array) -> None:
     """Make h [L + 1, B, H] again from the gates [L, B, 3H] and its row 0."""
     z = bytes_of(unit)
@@ -225,7 +226,7 @@ def backward(
         add_looked_up(unit, inputs.numbers, n, u_n, 3 * H)
 
 
-@kernel
+@rare("gradients of inputs")
 def put_in_front(unit: Any, d: Array) -> None:
     """Write the gradients of n's sums over those of q's, behind which they are, in d [L, B, 4H]: x meets n, not q."""
     z = bytes_of(unit)

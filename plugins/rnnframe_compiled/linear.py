@@ -12,6 +12,7 @@ from rnnframe_compiled.functions import sigmoid
 from rnnframe_compiled.groups import Inputs
 from rnnframe_compiled.lanes import BYTES, Lanes, address_of, bytes_of, lanewise
 from rnnframe_compiled.making import kernel
+from rnnframe_compiled.rare import rare
 from rnnframe_compiled.sums import Gradients, add_sums_gradients, write_sums
 
 GRU, LSTM = 2, 3
@@ -121,7 +122,7 @@ def forward(unit: Any, count: int, inputs: Inputs, packed: Packed, tape: Tape) -
                 lstm_step(unit, H - j, (*three, before), (*three, after))
 
 
-@kernel
+@rare("what a tape leaves out")
 def rebuild(unit: Any, count: int, tape: Tape) -> None:
     """Make h again from the gates and the h before the block."""
     tape = Tape(*tape)

@@ -9,8 +9,9 @@ from rnnframe.plugin import Array
 from rnnframe_compiled.gradients import add_gradients
 from rnnframe_compiled.groups import Inputs, Matrix, Steps, Targets
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
-from rnnframe_compiled.making import kernel
+from rnnframe_compiled.making import kernel, part
 from rnnframe_compiled.products import multiply
+from rnnframe_compiled.rare import rare
 from rnnframe_compiled.sums import add_sums_gradients, write_sums
 
 
@@ -69,6 +70,16 @@ def reverse_step(
     )
 
 
+@part
+def write_outputs(unit: Any, packed: Packed, tape: Tape) -> None:
+    """Write y = s C + b."""
+    packed, tape = Packed(*packed), Tape(*tape)
+    width, units = tape.s.shape[2], tape.y.shape[2]
+    s = Matrix(address_of(tape.s[1:]), tape.y.shape[0] * tape.y.shape[1], width, width)
+    bias = address_of(packed.b), 0, BYTES // bytes_of(unit)
+    multiply(unit, s, address_of(packed.PC), units, bias, address_of(tape.y))
+
+
 @kernel
 def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape) -> None:
     """Run the block: write s from its row 1 on, and y."""
@@ -83,17 +94,13 @@ def forward(unit: Any, inputs: Inputs, packed: Packed, tape: Tape) -> None:
             after = before + B * 2 * N * z
             sums = after, after + N * z
             step(unit, N - j, (*sums, of, of + N * z, before, before + N * z), sums)
-    read(unit, packed, tape)
+    write_outputs(unit, packed, tape)
 
 
-@kernel
+@rare("what a tape leaves out")
 def read(unit: Any, packed: Packed, tape: Tape) -> None:
-    """Write y = s C + b."""
-    packed, tape = Packed(*packed), Tape(*tape)
-    width, units = tape.s.shape[2], tape.y.shape[2]
-    s = Matrix(address_of(tape.s[1:]), tape.y.shape[0] * tape.y.shape[1], width, width)
-    bias = address_of(packed.b), 0, BYTES // bytes_of(unit)
-    multiply(unit, s, address_of(packed.PC), units, bias, address_of(tape.y))
+    """Do what `write_outputs` does, alone."""
+    write_outputs(unit, packed, tape)
 
 
 @kernel

@@ -23,6 +23,7 @@ from rnnframe_compiled.products import (
     multiply,
     multiply_few,
 )
+from rnnframe_compiled.rare import rare
 from rnnframe_compiled.tiles import both4
 
 
@@ -152,7 +153,7 @@ def gates_of(z_i: Any, z_f: Any, z_g: Any, z_o: Any) -> Any:
     return sigmoid(z_i), sigmoid(z_f), tanh(z_g), sigmoid(z_o)
 
 
-@kernel
+@rare("gates that a tape leaves out")
 def activate(unit: Any, gates: Array) -> None:
     """Make gates [L, B, 4H] of their sums, in place."""
     z = bytes_of(unit)
@@ -165,7 +166,7 @@ def activate(unit: Any, gates: Array) -> None:
             gates_of(unit, H - j, four, four)
 
 
-@kernel
+@rare("what a tape leaves out")
 def rebuild(unit: Any, tape: Tape) -> None:
     """Make c and h again from the gates and the c before the block."""
     gates, c, h = Tape(*tape)

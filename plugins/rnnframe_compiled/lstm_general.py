@@ -15,6 +15,7 @@ from rnnframe_compiled.lstm import State, Tape
 from rnnframe_compiled.making import kernel, part
 from rnnframe_compiled.norms import moments, reach, scaled, taken_back, taken_back_with_bias
 from rnnframe_compiled.products import add_values, copy, multiply
+from rnnframe_compiled.rare import rare
 from rnnframe_compiled.rowwise import rowwise
 from rnnframe_compiled.sums import add_sums_gradients, write_sums_from
 
@@ -232,7 +233,7 @@ def show_row(unit: Any, H: int, normed: bool, o: int, c: int, scales: int, made:
         show(unit, H, (o, c), (), (made,))
 
 
-@kernel
+@rare("what a tape leaves out")
 def rebuild(unit: Any, scales: Array, tape: Tape) -> None:
     """Make c again from the gates and the c before the block, and h too where it is not projected."""
     tape = Tape(*tape)

@@ -7,6 +7,7 @@ from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
 from rnnframe_compiled.making import kernel
 from rnnframe_compiled.moves import transpose_part, transpose_square
 from rnnframe_compiled.pairs import copy_term, operand, words_for
+from rnnframe_compiled.rare import rare
 from rnnframe_compiled.tiles import WIDE
 
 
@@ -79,7 +80,7 @@ def pack_transposed(unit: Any, W: Array, first: int, width: int, out: Array) -> 
                 transpose_square(unit, m - row, width - k, place, stride, into, across * L)
 
 
-@kernel
+@rare("transposition")
 def transpose(unit: Any, source: Array, target: Array) -> None:
     """Write target [n, m] = source [m, n] transposed, both dense."""
     z = bytes_of(unit)

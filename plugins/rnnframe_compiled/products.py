@@ -7,7 +7,8 @@ import numpy as np
 from rnnframe.plugin import Array
 from rnnframe_compiled.groups import Matrix, Panel, Product
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
-from rnnframe_compiled.making import kernel, part
+from rnnframe_compiled.making import part
+from rnnframe_compiled.rare import rare
 from rnnframe_compiled.tiles import (
     WIDE,
     both1,
@@ -85,7 +86,7 @@ def most_rows(across: int) -> int:
     return ROWS4 if across == 4 else ROWS3 if across == 3 else ROWS2 if across == 2 else ROWS1
 
 
-@kernel
+@rare("inputs of few samples")
 def project_gates(unit: Any, x: int, PU: Array, Pb: Array, H: int, rows: int, out: Array) -> None:
     """out [rows, gates·H] = b + x [rows, I] · U [I, gates·H], both packed by `pack`."""
     z = bytes_of(unit)

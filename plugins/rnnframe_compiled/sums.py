@@ -6,8 +6,9 @@ from rnnframe.plugin import Array
 from rnnframe_compiled.gradients import add_gradients, add_looked_up
 from rnnframe_compiled.groups import Inputs, Matrix, Steps, Targets
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
-from rnnframe_compiled.making import kernel, part
+from rnnframe_compiled.making import part
 from rnnframe_compiled.products import add_values, multiply
+from rnnframe_compiled.rare import rare
 
 
 class Gradients(NamedTuple):
@@ -48,7 +49,7 @@ def add_sums_gradients(unit: Any, inputs: Inputs, dz: Array, U: int, b: int, wor
         add_looked_up(unit, inputs.numbers, sums, U, width)
 
 
-@kernel
+@rare("gradients of inputs")
 def multiply_rows(unit: Any, a: Array, packed: Array, work: Array, out: Array) -> None:
     """out [rows, width] = a [rows, terms] · the matrix [terms, width] in panels; `work` has room for a vector."""
     work[: BYTES // bytes_of(unit)] = 0

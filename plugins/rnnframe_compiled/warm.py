@@ -1,5 +1,7 @@
 """Compiling ahead of the first use: once for a cell and a type on a machine, then loaded from the disk."""
 
+from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -8,9 +10,10 @@ import numpy as np
 
 from rnnframe.plugin import BlockPass, Head, TapeRetention, Vector
 from rnnframe_compiled.heads import warm_up_head
+from rnnframe_compiled.helper import helped
 from rnnframe_compiled.joined import warm_up_step
-from rnnframe_compiled.packing import transpose
 from rnnframe_compiled.place import place
+from rnnframe_compiled.products import FEW
 from rnnframe_compiled.twins import Twin
 
 _ready: set[str] = set()
@@ -37,6 +40,28 @@ def warm_up(twin: Twin | Head, dtype: np.dtype[Any]) -> None:
             found.note(kind).touch()
 
 
+def warm_up_all(twins: Sequence[Twin | Head], dtype: np.dtype[Any]) -> None:
+    """Run what several twins compute; a helper compiles some of it, where there can be one."""
+    kinds = {_kind(twin, dtype): twin for twin in twins if not is_ready(twin, dtype)}
+    tasks = deque((twin, dtype) for twin in kinds.values())
+    with helped(place(), tasks), suppress(IndexError):
+        while True:
+            warm_up(*tasks.popleft())
+    for twin in twins:
+        warm_up(twin, dtype)
+
+
+def warm_up_run(
+    twin: Twin | Head, dtype: np.dtype[Any], samples: int | None, retention: TapeRetention, *, input_gradient: bool
+) -> None:
+    """Have the code there too that only some runs need, of which this is one: see `rnnframe_compiled.rare`."""
+    samples = FEW if samples is None else min(samples, FEW)
+    what = f"{_kind(twin, dtype)} {samples} {retention} {input_gradient}"
+    if isinstance(twin, Twin) and what not in _ready:
+        _run(twin, np.dtype(dtype), samples, retention, input_gradient=input_gradient)
+        _ready.add(what)
+
+
 def warm_up_steps(twin: Twin | Head, dtype: np.dtype[Any]) -> None:
     """Have the code of single steps there too, which streams alone run."""
     if _precision(twin) is None:
@@ -52,9 +77,16 @@ def _precision(twin: Twin | Head) -> str | None:
     return found
 
 
-def _run(cell: Twin, dtype: np.dtype[Any]) -> None:
+def _run(
+    cell: Twin,
+    dtype: np.dtype[Any],
+    batch: int = FEW,
+    retention: TapeRetention = "whole",
+    *,
+    input_gradient: bool = False,
+) -> None:
     small: Twin = attrs.evolve(cell, cell=attrs.evolve(cell.cell, **cell.sizes))
-    steps, batch, inputs = 2, 1, 1
+    steps, inputs = 2, 1
     parameters, derived = (Vector.zeros(shapes, dtype) for shapes in (small.parameters(inputs), small.derived(inputs)))
     weights = {**parameters, **derived}
     small.derive(weights)
@@ -68,8 +100,6 @@ def _run(cell: Twin, dtype: np.dtype[Any]) -> None:
     dstate = Vector.zeros({name: (batch, width) for name, width in state.items()}, dtype)
     block = BlockPass(weights, x, tape, scratch, inputs)
     small.forward(block)
-    retentions: tuple[TapeRetention, ...] = ("lean", "states")
-    for retention in retentions:
+    if retention != "whole":
         small.rebuild(block, retention)
-    small.backward(block, dh, dstate, gradients, np.zeros_like(x))
-    transpose(dtype.type(1), np.zeros((2, 3), dtype), np.zeros((3, 2), dtype))
+    small.backward(block, dh, dstate, gradients, np.zeros_like(x) if input_gradient else None)

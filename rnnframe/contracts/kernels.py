@@ -14,7 +14,7 @@ import numpy as np
 
 from rnnframe.arrays import Array
 from rnnframe.contracts.head import Head
-from rnnframe.contracts.layer import Layer
+from rnnframe.contracts.layer import Layer, TapeRetention
 from rnnframe.contracts.steps import StepPart
 
 AUTO, NUMPY = "auto", "numpy"
@@ -133,6 +133,39 @@ class Kernels(abc.ABC):
 
     def prepare(self, twin: Layer | Head, dtype: np.dtype[Any]) -> None:
         """Make a twin ready before its first block: compile, load, warm up."""
+        return
+
+    def prepare_all(self, twins: Sequence[Layer | Head], dtype: np.dtype[Any]) -> None:
+        """Make the twins of a network ready, perhaps at the same time; by default one after the other."""
+        for twin in twins:
+            self.prepare(twin, dtype)
+
+    def prepare_run(
+        self,
+        twin: Layer | Head,
+        dtype: np.dtype[Any],
+        *,
+        samples: int | None,
+        retention: TapeRetention,
+        input_gradient: bool,
+    ) -> None:
+        """Make ready what only some runs need, before one begins: those of few samples, or of a tape that is not whole.
+
+        Any layer is asked for; those that are no twins of these kernels need nothing. By default nothing does.
+
+        Parameters
+        ----------
+        twin : Layer or Head
+            What will run.
+        dtype : numpy.dtype
+            That of the network, float32 or float64.
+        samples : int or None
+            Samples of a block; None for many, or where they are not known yet.
+        retention : "whole", "lean" or "states"
+            What stays of a tape: the rest is computed again.
+        input_gradient : bool
+            Whether dL/dx is asked for.
+        """
         return
 
     def prepare_step(self, twin: Layer | Head, dtype: np.dtype[Any]) -> None:

@@ -15,7 +15,7 @@ from rnnframe.data.source import Source
 from rnnframe.data.sweep import OutputsFn, PullFn, SweepClient
 from rnnframe.engine.executor import Executor
 from rnnframe.engine.inference import Evaluation, Inference
-from rnnframe.engine.memory import Model
+from rnnframe.engine.memory import Model, prepared
 from rnnframe.engine.plan import Plan, RunPlan
 from rnnframe.engine.ranks import ALONE
 from rnnframe.engine.report import Outcome, Result, SweepResult
@@ -76,11 +76,10 @@ class Engine(Generic[M]):
                 raise OptionError(f"{name}={value!r} is out of range; expected an integer of at least 1")
         self.network = network = in_precision(network, precision)
         self._registry = registry = registry or network.registry or default_registry()
-        self.running = network.on(choose(kernels, registry))
-        """The network as it is computed: with the same parameters, on the chosen kernels."""
         self.store = registry.store(store)
-        self.seed, self.draws = seed, 0
-        self.chunk, self.shards = chunk, shards
+        self.running = prepared(network.on(choose(kernels, registry)), None, self.store.tape_retention)
+        """The network as it is computed: with the same parameters, on the chosen kernels."""
+        self.seed, self.draws, self.chunk, self.shards = seed, 0, chunk, shards
         self.group = group or ALONE
         self._executor = Executor(self.store, chunk, shards, registry, self.group)
 

@@ -6,9 +6,10 @@ by the next run. Only a schedule without a bound (full history of a source witho
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from rnnframe.arrays import Array
+from rnnframe.contracts.layer import TapeRetention
 from rnnframe.contracts.medium import SnapshotLayout, Snapshots
 from rnnframe.contracts.model import ChunkModel, ChunkTape, Values
 from rnnframe.data.staging import Staging
@@ -19,6 +20,7 @@ from rnnframe.engine.snapshots import SnapshotSlots
 from rnnframe.registry.blame import BlameNote, Describe
 
 Model = ChunkModel[Any, Any, Any]
+M = TypeVar("M")
 
 
 class Arena:
@@ -160,7 +162,13 @@ def _open_medium(model: Model, plan: Plan) -> Snapshots | None:
 
 
 def stage_memories(parts: Sequence[Model], plans: Sequence[Plan], describe: Describe) -> list[list[Memory]]:
-    """Return the buffers of every shard for each stage of a model, or for the only one."""
+    """Return the buffers of every shard for each stage of a model, or for the only one.
+
+    Models that have something to make ready before such a run do it first.
+    """
+    for part in parts:
+        for batch in {plan.batch for plan in plans}:
+            prepared(part, batch, plans[0].store.tape_retention)
     if len(parts) == 1:
         return [[Memory(parts[0], plan, describe) for plan in plans]]
     made: list[list[Memory]] = []
@@ -170,3 +178,11 @@ def stage_memories(parts: Sequence[Model], plans: Sequence[Plan], describe: Desc
         shards = zip(plans, firsts, sizes, strict=True)
         made.append([Memory(part, plan, describe, first, size) for plan, first, size in shards])
     return made
+
+
+def prepared(model: M, samples: int | None, retention: TapeRetention) -> M:
+    """Return a model that is made ready for gradients of so many samples (None: many), where that takes something."""
+    prepare = getattr(model, "prepare_run", None)
+    if prepare is not None:
+        prepare(samples, retention)
+    return model

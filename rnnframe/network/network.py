@@ -18,7 +18,7 @@ from rnnframe.network.placed import PlacedLayer
 from rnnframe.network.prediction import PredictingLayerModel
 from rnnframe.network.state_dict import Modules, head_of_width, read_state_dict, write_state_dict
 from rnnframe.network.ties import tied_head
-from rnnframe.registry.kernels import check_precision, made_by
+from rnnframe.registry.kernels import check_precision, made_by, make_ready
 from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.registry.specs import render
 from rnnframe.storage.durable import write_whole
@@ -108,9 +108,11 @@ class Network(PredictingLayerModel):
         how: Any = self.dtype, self.registry, self.precision
         layers = [made_by(kernels, cell, *how) for cell in self.cells]
         head = None if self.head is None else made_by(kernels, self.head, *how)
+        twins = [each for computed in [*layers, head] if computed is not None for each in computed.twins]
+        make_ready(twins, self.dtype, self.registry, self.precision)
         running = copy.copy(self)
         running.kernels = tuple(computed.name for computed in layers)
-        used = {each for computed in [*layers, head] if computed is not None for each in computed.kernels}
+        used = {each.kernels for each in twins}
         running.kernels_used = tuple(each for each in kernels if each in used)
         placed = [attrs.evolve(at, layer=computed.part) for at, computed in zip(self.layers, layers, strict=True)]
         running._place(tuple(placed), None if head is None else head.part, self.parameters)

@@ -8,6 +8,7 @@ import numpy as np
 
 from rnnframe.arrays import Array, Vector
 from rnnframe.contracts.kernels import AUTO, Kernels
+from rnnframe.contracts.layer import TapeRetention
 from rnnframe.data.batch import Batch
 from rnnframe.data.draws import Draw
 from rnnframe.data.opening import open_inputs
@@ -21,6 +22,7 @@ from rnnframe.network.stream_parts import StepBuffers
 from rnnframe.network.tapes import Tape
 from rnnframe.network.weights import Weights
 from rnnframe.registry.kernels import check_precision
+from rnnframe.registry.specs import with_inner_layers
 
 
 class PredictingLayerModel(StagedLayerModel):
@@ -33,6 +35,20 @@ class PredictingLayerModel(StagedLayerModel):
     def on(self, kernels: Sequence[Kernels]) -> Self:
         """Return this network with the same parameters, computed by kernels."""
         raise NotImplementedError  # a network knows what it is made of, and makes another one
+
+    def prepare_run(self, samples: int | None, retention: TapeRetention) -> None:
+        """Have the kernels make ready what gradients of so many samples (None: many) need of them, with such a tape.
+
+        They are not asked for all of it when the network is made: compiling it takes a while, and few runs need it.
+        """
+        for number, at in enumerate(self.layers):
+            for layer in with_inner_layers([at.layer]):
+                above = number > 0 or layer is not at.layer or self._form.inputs
+                for kernels in self.kernels_used:
+                    with self.registry.blame("kernels", type(kernels)):
+                        kernels.prepare_run(
+                            layer, self.dtype, samples=samples, retention=retention, input_gradient=above
+                        )
 
     def in_precision(self, precision: str | None) -> Self:
         """Return this network with the same parameters, and matrix products of another precision.

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -26,21 +27,6 @@ def kernels_used(kernels: Sequence[str], precision: str | None = None) -> str:
     """
     names = ", ".join(kernels if len(set(kernels)) > 1 else kernels[:1])
     return names if precision is None else f"{names} ({precision})"
-
-
-def make_ready(
-    kernels: Kernels, twin: Layer | Head, what: str, dtype: np.dtype[Any], precision: str | None = None
-) -> None:
-    """Have the twin of `what` prepared; where that takes a while, say so on stderr before, and the seconds after."""
-    if kernels.is_ready(twin, dtype):
-        kernels.prepare(twin, dtype)
-        return
-    print(f"rnnframe: compiling {what} for {precision or dtype}, once on this machine ...", file=sys.stderr, flush=True)
-    begun = time.perf_counter()
-    kernels.prepare(twin, dtype)
-    place = kernels.place()
-    fate = f"the code is kept in {place}" if place else "the code is not kept: no folder for it can be written to"
-    print(f"rnnframe: compiled in {time.perf_counter() - begun:.1f} s; {fate}", file=sys.stderr, flush=True)
 
 
 def choose(given: str | Kernels, registry: Registry) -> tuple[Kernels, ...]:
@@ -119,6 +105,15 @@ P = TypeVar("P", Layer, Head)
 
 
 @attrs.frozen
+class Prepared:
+    """A twin to be made ready: what it computes, in a word, and the kernels that it is of."""
+
+    kernels: Kernels
+    twin: Layer | Head
+    what: str
+
+
+@attrs.frozen
 class Computed(Generic[P]):
     """A layer or a head as it is computed.
 
@@ -129,19 +124,19 @@ class Computed(Generic[P]):
     name : str
         The name of the kernels, as in "compiled" or "numpy"; of a layer made of layers for which they differ, one for
         each, as in "residual(numpy compiled)".
-    kernels : tuple of Kernels
-        Those that compute it or a layer in it; none for numpy.
+    twins : tuple of Prepared
+        The twins that compute it or a layer in it; none for numpy.
     """
 
     part: P
     name: str = NUMPY
-    kernels: tuple[Kernels, ...] = ()
+    twins: tuple[Prepared, ...] = ()
 
 
 def made_by(
     kernels: Sequence[Kernels], part: P, dtype: np.dtype[Any], registry: Registry, precision: str | None = None
 ) -> Computed[P]:
-    """Return the twin of a layer or a head that the first kernels have, ready to compute; else the part itself.
+    """Return the twin of a layer or a head that the first kernels have, to be made ready; else the part itself.
 
     Layers in the brackets of a layer without a twin are replaced by theirs. Raises `OptionError` where something
     multiplies matrices on numpy and the precision is not that of the dtype.
@@ -156,8 +151,8 @@ def made_by(
                 continue
             if not isinstance(twin, Head if isinstance(part, Head) else Layer):
                 raise TypeError(f"the twin of {part.name!r} is {twin!r}; expected a rnnframe.plugin.Layer or None")
-            make_ready(each, twin, "heads" if isinstance(part, Head) else part.name, dtype, precision)
-        return Computed(twin, each.name, (each,))
+        what = "heads" if isinstance(part, Head) else part.name
+        return Computed(twin, each.name, (Prepared(each, twin, what),))
     if precision is not None and (isinstance(part, Head) or part.multiplies):
         what = f"the readout {part.readout.name!r}" if isinstance(part, Head) else f"the layer {part.name!r}"
         tried = BOTH.join(each.name for each in kernels) or NUMPY
@@ -172,7 +167,7 @@ def made_by(
 
 def _with_twins_inside(part: Layer, computed: Sequence[Computed[Layer]], registry: Registry) -> Computed[Any]:
     """Return a layer made of layers with these in its brackets."""
-    used = tuple(dict.fromkeys(each for one in computed for each in one.kernels))
+    used = tuple(each for one in computed for each in one.twins)
     if not used:
         return Computed(part)
     with registry.blame("cell", type(part)):
@@ -180,3 +175,26 @@ def _with_twins_inside(part: Layer, computed: Sequence[Computed[Layer]], registr
     names = [each.name for each in computed]
     name = names[0] if len(set(names)) == 1 else f"{part.name}({' '.join(names)})"
     return Computed(made, name, used)
+
+
+def make_ready(
+    twins: Sequence[Prepared], dtype: np.dtype[Any], registry: Registry, precision: str | None = None
+) -> None:
+    """Have twins prepared; where that takes a while, say so on stderr before, and the seconds after."""
+    for kernels in dict.fromkeys(each.kernels for each in twins):
+        mine = [each for each in twins if each.kernels == kernels]
+        with registry.blame("kernels", type(kernels)):
+            slow = dict.fromkeys(each.what for each in mine if not kernels.is_ready(each.twin, dtype))
+            with _told(kernels, ", ".join(slow), precision or str(dtype)) if slow else nullcontext():
+                kernels.prepare_all([each.twin for each in mine], dtype)
+
+
+@contextmanager
+def _told(kernels: Kernels, what: str, dtype: str) -> Iterator[None]:
+    """Say on stderr what is compiled, how long that took, and where the code is kept."""
+    print(f"rnnframe: compiling {what} for {dtype}, once on this machine ...", file=sys.stderr, flush=True)
+    begun = time.perf_counter()
+    yield
+    place = kernels.place()
+    fate = f"the code is kept in {place}" if place else "the code is not kept: no folder for it can be written to"
+    print(f"rnnframe: compiled in {time.perf_counter() - begun:.1f} s; {fate}", file=sys.stderr, flush=True)

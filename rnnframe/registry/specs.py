@@ -191,7 +191,9 @@ def render(thing: Any) -> str:
 
 def is_made_of_layers(cls: type[Any]) -> bool:
     """Return whether a class has an option `layers` that stands in brackets."""
-    return issubclass(cls, Layer) and field_types(cls).get(LAYERS) == tuple[Layer, ...]
+    if not issubclass(cls, Layer) or LAYERS not in attrs.fields_dict(cls):  # types take long to resolve
+        return False
+    return bool(field_types(cls).get(LAYERS) == tuple[Layer, ...])
 
 
 def with_inner_layers(layers: Iterable[Layer]) -> Iterator[Layer]:

@@ -1,6 +1,8 @@
 """What computes the cells: chosen by --kernels, shown by every command, fixed in a run."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -210,6 +212,35 @@ def test_warmup_of_a_cell_without_kernels_names_those_that_have_some(run: Run, t
     assert outcome.code == 2
     assert "kernels 'compiled' have none for cell 'own'; they have some for lstm, gru, " in outcome.err
     assert run("warmup", "--kernels", "numpy").code == 2
+
+
+def test_warmup_of_bfloat16_compiles_all_that_a_training_of_it_needs(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("numba")
+    words = ("warmup", "--cell", "elman", "--precision", "bfloat16", "--json")
+    fresh = {"env": os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}, "text": True, "check": True}
+    made = subprocess.run([sys.executable, "-m", "rnnframe", *words], stdout=subprocess.PIPE, **fresh).stdout
+    assert [(each["code"], each["dtype"]) for each in json.loads(made)["made"]] == [
+        (n, "bfloat16") for n in ("elman", "heads")
+    ]
+    network = "rf.Network(['elman:hidden=4', 'elman:hidden=4'], 'softmax:classes=3', 2, precision='bfloat16')"
+    code = f"""
+import numpy as np, rnnframe as rf
+for store, batch in [("states", 2), ("full-history", 8)]:
+    rf.Engine({network}, store).gradients(np.zeros((5, batch, 2), "f4"), np.zeros((5, batch), int))
+"""
+    assert subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, **fresh).stderr == ""
+
+
+def test_warmup_of_bfloat16_refuses_what_has_no_such_products(run: Run) -> None:
+    pytest.importorskip("numba")
+    outcome = run("warmup", "--cell", "mingru", "--precision", "bfloat16")
+    assert outcome.code == 2
+    assert "for cell 'mingru' with products of bfloat16; they have some for lstm, gru, elman\n" in outcome.err
+    outcome = run("warmup", "--dtype", "float64", "--precision", "bfloat16")
+    assert outcome.code == 2
+    assert "needs a network of dtype float32, not float64" in outcome.err
 
 
 OWN = """

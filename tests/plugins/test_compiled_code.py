@@ -49,7 +49,8 @@ def sources(tmp_path: Path) -> Path:
 
 
 def environment(sources: Path, cache: str) -> dict[str, str]:
-    return {"PYTHONPATH": str(sources.parent), "NUMBA_CACHE_DIR": "", "HOME": cache, "XDG_CACHE_HOME": cache}
+    paths = os.pathsep.join(filter(None, [str(sources.parent), os.environ.get("PYTHONPATH", "")]))
+    return {"PYTHONPATH": paths, "NUMBA_CACHE_DIR": "", "HOME": cache, "XDG_CACHE_HOME": cache}
 
 
 def test_sources_in_a_read_only_place_are_compiled_once_into_the_users_cache(sources: Path, tmp_path: Path) -> None:
@@ -57,10 +58,10 @@ def test_sources_in_a_read_only_place_are_compiled_once_into_the_users_cache(sou
     settings = environment(sources, str(cache))
     first, second = (python("-m", "rnnframe", *PLAN, **settings) for _ in range(2))
     lines = first.stderr.splitlines()
-    told = [f"rnnframe: compiling {what} for float32, once on this machine ..." for what in ("elman", "heads")]
-    assert sorted(lines[::2]) == told
-    assert all(line.startswith("rnnframe: compiled in ") for line in lines[1::2])
-    assert all(f"the code is kept in {cache}" in line for line in lines[1::2])
+    assert lines[0] == "rnnframe: compiling elman, heads for float32, once on this machine ..."
+    assert lines[1].startswith("rnnframe: compiled in ")
+    assert f"the code is kept in {cache}" in lines[1]
+    assert len(lines) == 2
     assert second.stderr == ""
     assert "kernels: compiled" in first.stdout
 
@@ -146,7 +147,7 @@ def test_code_that_others_could_have_put_there_is_refused_with_one_line(
     folder = tmp_path / "cache"
     shutil.copytree(filled, folder)
     (inner,) = folder.iterdir()
-    file = next(inner.rglob("*.nbi"))
+    file = next(inner.rglob("*.nbc"))
     if place == "a link":
         file.rename(tmp_path / "elsewhere")
         file.symlink_to(tmp_path / "elsewhere")
@@ -178,12 +179,11 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("ending", ["nbi", "nbc"])
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damaged_code_is_compiled_again_with_one_line(filled: Path, damage: str, ending: str, tmp_path: Path) -> None:
+def test_damaged_code_is_compiled_again_with_one_line(filled: Path, damage: str, tmp_path: Path) -> None:
     folder = tmp_path / "cache"
     shutil.copytree(filled, folder)
-    file = next(path for path in sorted(folder.rglob(f"*.{ending}")) if "elman.forward" in path.name)
+    file = next(path for path in sorted(folder.rglob("*.nbc")) if "elman.forward" in path.name)
     file.write_bytes(DAMAGE[damage](file.read_bytes()))
     first, second = kernels_of(folder), kernels_of(folder)
     (line,) = first.stderr.splitlines()

@@ -55,6 +55,7 @@ class Compiled(Kernels):
             "lstm:norm=layer,projection=1",
             "gru",
             "gru:reset=before",
+            "gru:norm=layer",
             "elman",
             "indrnn",
             "mingru",

@@ -20,6 +20,7 @@ STEPS = {
     "CompiledLSTM": steps.lstm_step,
     "CompiledGeneralLSTM": steps.general_lstm_step,
     "CompiledGRU": steps.gru_after_step,
+    "CompiledNormedGRU": steps.gru_normed_step,
     "CompiledResetBefore": steps.gru_before_step,
     "CompiledElman": steps.elman_step,
     "CompiledIndRNN": steps.independent_step,

@@ -20,6 +20,7 @@ from rnnframe_compiled import (
     gated_linear,
     gru_after,
     gru_before,
+    gru_normed,
     independent,
     linear,
     lru,
@@ -170,6 +171,29 @@ def gru_after_step(unit: Any, place: int) -> int:
     )
     work = carray(pointer(unit, f[ARRAYS + 6]), f[ARRAYS + 7])
     gru_after.forward(unit, inputs_of_row(unit, f, 3 * H), packed, tape, work, work[:0])
+    return 0
+
+
+def gru_normed_step(unit: Any, place: int) -> int:
+    """Run one step of a GRU with a norm: PU, PW, b, bn, scales; gates, q, h; the working array, sums; their lengths."""
+    f = carray(pointer(place, place), FIELDS)
+    B, I, H, V = f[1], f[2], f[3], BYTES // bytes_of(unit)
+    across = -(-3 * H // V) * V
+    packed = (
+        carray(pointer(unit, f[ARRAYS]), I * across),
+        carray(pointer(unit, f[ARRAYS + 1]), H * across),
+        carray(pointer(unit, f[ARRAYS + 2]), 3 * H),
+        carray(pointer(unit, f[ARRAYS + 3]), H),
+        carray(pointer(unit, f[ARRAYS + 4]), 6 * H),
+    )
+    tape = (
+        carray(pointer(unit, f[ARRAYS + 5]), (1, B, 3 * H)),
+        carray(pointer(unit, f[ARRAYS + 6]), (1, B, H)),
+        carray(pointer(unit, f[ARRAYS + 7]), (2, B, H)),
+    )
+    work = carray(pointer(unit, f[ARRAYS + 8]), f[ARRAYS + 10])
+    product = carray(pointer(unit, f[ARRAYS + 9]), (1, B, 3 * H))
+    gru_normed.forward(unit, inputs_of_row(unit, f, 3 * H), packed, tape, work, product)
     return 0
 
 

@@ -63,6 +63,12 @@ class TestGRU(CompiledTests):
     cell = twin("gru:hidden=9")
 
 
+class TestNormedGRU(CompiledTests):
+    __test__ = True
+    cell = twin("gru:hidden=9,norm=layer")
+    inputs = 3
+
+
 class TestGRUWithResetBefore(CompiledTests):
     __test__ = True
     cell = twin("gru:hidden=9,reset=before")

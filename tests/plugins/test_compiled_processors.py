@@ -62,6 +62,7 @@ def test_code_of_any_vectors_gives_the_same_bits_for_every_cell(other, dtype):
         "lstm:hidden=37",
         "lstm:hidden=37,norm=layer,projection=19",
         "gru:hidden=37",
+        "gru:hidden=37,norm=layer",
         "gru:hidden=37,reset=before",
         "elman:hidden=37",
         "mingru:hidden=37",

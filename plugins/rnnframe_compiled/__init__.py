@@ -62,6 +62,7 @@ class Compiled(Kernels):
             "minlstm",
             "lru:units=5,states=5",
             "rglru",
+            "selective-ssm",
             "peephole-lstm",
             "slstm",
         )

@@ -14,6 +14,7 @@ from rnnframe_cells.lru import LRU
 from rnnframe_cells.lstm import LSTM
 from rnnframe_cells.masks import MaskedCell
 from rnnframe_cells.peephole import PeepholeLSTM
+from rnnframe_cells.selective import SelectiveSSM
 from rnnframe_cells.slstm import SLSTM
 from rnnframe_compiled.elman_twin import CompiledElman
 from rnnframe_compiled.gated_linear_twin import CompiledRGLRU
@@ -23,6 +24,7 @@ from rnnframe_compiled.linear_twins import CompiledIndRNN, CompiledMinGRU, Compi
 from rnnframe_compiled.lru_twin import CompiledLRU
 from rnnframe_compiled.lstm_general_twin import CompiledGeneralLSTM
 from rnnframe_compiled.lstm_twin import CompiledLSTM
+from rnnframe_compiled.selective_twin import CompiledSelectiveSSM
 from rnnframe_compiled.stepwise_twins import CompiledPeepholeLSTM, CompiledSLSTM
 from rnnframe_compiled.twins import Twin
 
@@ -60,6 +62,8 @@ def twin_of(cell: Layer, dtype: np.dtype[Any], precision: str | None = None) -> 
         return CompiledMinLSTM(cell=cell, dtype=dtype)
     if type(cell) is RGLRU:
         return CompiledRGLRU(cell=cell, dtype=dtype)
+    if type(cell) is SelectiveSSM:
+        return CompiledSelectiveSSM(cell=cell, dtype=dtype)
     if type(cell) is PeepholeLSTM:
         return CompiledPeepholeLSTM(cell=cell, dtype=dtype)
     if type(cell) is SLSTM:

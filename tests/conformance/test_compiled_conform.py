@@ -120,6 +120,11 @@ class TestPeepholeLSTM(CompiledTests):
     cell = twin("peephole-lstm:hidden=9")
 
 
+class TestSelectiveSSM(CompiledTests):
+    __test__ = True
+    cell = twin("selective-ssm:states=3,rank=2")
+
+
 class TestSLSTM(CompiledTests):
     __test__ = True
     cell = twin("slstm:hidden=9")

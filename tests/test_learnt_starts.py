@@ -181,12 +181,9 @@ def test_it_begins_at_zero_and_changes_no_other_draw():
         assert np.array_equal(value, without.parameters[name] if name in without.parameters else np.zeros(3))
 
 
-def test_formats_that_have_no_learnt_start_refuse_it_by_name():
+def test_a_state_dict_of_pytorch_has_no_learnt_start_and_refuses_it_by_name():
     with pytest.raises(OptionError, match=r"layer0 has c.start, h.start, which PyTorch does not have"):
         network(CELLS["lstm"]).to_state_dict()
-    onnx = pytest.importorskip("rnnframe_onnx.writing", reason="needs onnx", exc_type=ImportError)
-    with pytest.raises(OptionError, match=r"layer0.h.start is a learnt start of a state"):
-        onnx.to_onnx(network(CELLS["gru"]))
 
 
 @pytest.mark.parametrize(("name", "width", "why"), [("h.start", 3, "of the shape"), ("c.start", 4, "no state 'c'")])

@@ -101,6 +101,7 @@ def test_so_it_does_with_any_head(head, each_kernels) -> None:
         "lstm:norm=layer",
         "lstm:norm=layer,projection=21",
         "gru",
+        "gru:norm=layer",
         "gru:reset=before",
         "elman",
         "mingru",

@@ -11,6 +11,7 @@ CELLS = [
     "lstm:hidden=19",
     "lstm:hidden=19,norm=layer,projection=5",
     "gru:hidden=19",
+    "gru:hidden=19,norm=layer",
     "gru:hidden=19,reset=before",
     "elman:hidden=19",
 ]

@@ -20,6 +20,7 @@ STEPS = {
     "CompiledLSTM": steps.lstm_step,
     "CompiledGeneralLSTM": steps.general_lstm_step,
     "CompiledGRU": steps.gru_after_step,
+    "CompiledNormedGRU": steps.gru_normed_step,
     "CompiledResetBefore": steps.gru_before_step,
     "CompiledElman": steps.elman_step,
     "CompiledIndRNN": steps.independent_step,
@@ -27,6 +28,7 @@ STEPS = {
     "CompiledMinGRU": steps.linear_step,
     "CompiledMinLSTM": steps.linear_step,
     "CompiledRGLRU": steps.gated_linear_step,
+    "CompiledSelectiveSSM": steps.selective_step,
     "CompiledPeepholeLSTM": steps.peephole_step,
     "CompiledSLSTM": steps.slstm_step,
 }

@@ -20,12 +20,14 @@ from rnnframe_compiled import (
     gated_linear,
     gru_after,
     gru_before,
+    gru_normed,
     independent,
     linear,
     lru,
     lstm,
     lstm_general,
     peephole,
+    selective,
     slstm,
 )
 from rnnframe_compiled.cache_files import guard_files
@@ -173,6 +175,29 @@ def gru_after_step(unit: Any, place: int) -> int:
     return 0
 
 
+def gru_normed_step(unit: Any, place: int) -> int:
+    """Run one step of a GRU with a norm: PU, PW, b, bn, scales; gates, q, h; the working array, sums; their lengths."""
+    f = carray(pointer(place, place), FIELDS)
+    B, I, H, V = f[1], f[2], f[3], BYTES // bytes_of(unit)
+    across = -(-3 * H // V) * V
+    packed = (
+        carray(pointer(unit, f[ARRAYS]), I * across),
+        carray(pointer(unit, f[ARRAYS + 1]), H * across),
+        carray(pointer(unit, f[ARRAYS + 2]), 3 * H),
+        carray(pointer(unit, f[ARRAYS + 3]), H),
+        carray(pointer(unit, f[ARRAYS + 4]), 6 * H),
+    )
+    tape = (
+        carray(pointer(unit, f[ARRAYS + 5]), (1, B, 3 * H)),
+        carray(pointer(unit, f[ARRAYS + 6]), (1, B, H)),
+        carray(pointer(unit, f[ARRAYS + 7]), (2, B, H)),
+    )
+    work = carray(pointer(unit, f[ARRAYS + 8]), f[ARRAYS + 10])
+    product = carray(pointer(unit, f[ARRAYS + 9]), (1, B, 3 * H))
+    gru_normed.forward(unit, inputs_of_row(unit, f, 3 * H), packed, tape, work, product)
+    return 0
+
+
 def gru_before_step(unit: Any, place: int) -> int:
     """Run one step of a GRU with reset=before: PUrz, PU, PWrz, PWn, b; gates, h; r h."""
     f = carray(pointer(place, place), FIELDS)
@@ -270,6 +295,30 @@ def gated_linear_step(unit: Any, place: int) -> int:
         carray(pointer(unit, f[ARRAYS + 4]), (2, B, H)),
     )
     gated_linear.forward(unit, f[5], inputs_of_row(unit, f, 2 * H), packed, tape)
+    return 0
+
+
+def selective_step(unit: Any, place: int) -> int:
+    """Run one step of a selective state space whose rank and states are field 4: PU, PR, zeros, b, A, D; made, step, s,
+    y."""
+    f = carray(pointer(place, place), FIELDS)
+    B, I, rank, N, V = f[1], f[3], f[4] >> 20, f[4] & (1 << 20) - 1, BYTES // bytes_of(unit)
+    columns = rank + 2 * N
+    packed = (
+        carray(pointer(unit, f[ARRAYS]), -(-columns // V) * V * I),
+        carray(pointer(unit, f[ARRAYS + 1]), -(-I // V) * V * rank),
+        carray(pointer(unit, f[ARRAYS + 2]), columns),
+        carray(pointer(unit, f[ARRAYS + 3]), I),
+        carray(pointer(unit, f[ARRAYS + 4]), (I, N)),
+        carray(pointer(unit, f[ARRAYS + 5]), I),
+    )
+    tape = (
+        carray(pointer(unit, f[ARRAYS + 6]), (1, B, columns)),
+        carray(pointer(unit, f[ARRAYS + 7]), (1, B, I)),
+        carray(pointer(unit, f[ARRAYS + 8]), (2, B, I * N)),
+        carray(pointer(unit, f[ARRAYS + 9]), (1, B, I)),
+    )
+    selective.forward(unit, f[5], inputs_of_row(unit, f, columns), packed, tape)
     return 0
 
 

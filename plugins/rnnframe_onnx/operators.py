@@ -100,6 +100,11 @@ def options_of(layer: Any, number: int) -> tuple[str, dict[str, Any]]:
     return operator, attributes
 
 
+def refused(node: Any, why: str) -> OptionError:
+    """Return the error that names a node of a model and says why it cannot be read."""
+    return OptionError(f"{node.op_type} {node.name or (node.output[0] if node.output else '')!r} {why}")
+
+
 def _reordered(array: Array, order: tuple[int, ...]) -> Array:
     """Return an array whose last axis holds the gates in another order."""
     gates = np.split(array, len(order), axis=-1)

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from rnnframe.plugin import Array, Arrays, OptionError
+from rnnframe.plugin import START, Array, Arrays, OptionError
 from rnnframe_onnx.operators import (
     ACTIVATIONS,
     AFFINE,
@@ -24,8 +24,10 @@ from rnnframe_onnx.operators import (
     TIED,
     OperatorWeights,
     cell_of,
+    refused,
     to_parameters,
 )
+from rnnframe_onnx.starts import note_start, starts_of
 
 PLAIN = {"clip": None, "input_forget": 0}
 """Attributes that must have these values: no cell has what others mean."""
@@ -66,6 +68,8 @@ class _Path:
     """Sizes of the tensors whose sizes are all numbers."""
     cells: list[str] = attrs.field(factory=list)
     parameters: dict[str, Array] = attrs.field(factory=dict)
+    starts: dict[str, Array] = attrs.field(factory=dict)
+    """Learnt values that states begin with, [directions, 1, H]: by the tensors that hold them for all samples."""
     rows: Array | None = None
     V: Array | None = None
     c: Array | None = None
@@ -82,6 +86,7 @@ def read_model(model: onnx.ModelProto) -> Read:
     path = _Path(known, {}, _shapes(model))
     data = [each.name for each in model.graph.input if each.name not in known]
     beside: set[str] = set(data)
+    given = {each.name for each in model.graph.input}
     first = _first_input(model, known, data)
     path.axes[first] = None  # told by the first recurrent operator
     for node in model.graph.node:
@@ -93,6 +98,7 @@ def read_model(model: onnx.ModelProto) -> Read:
             known[node.output[0]] = known[node.input[0]].transpose(perm)
         elif not on_path:
             _check_beside(node, beside | set(known))
+            note_start(path.starts, path.known, node, given)
             beside.update(node.output)
         elif node.op_type == "Shape":
             beside.update(node.output)
@@ -222,9 +228,9 @@ def _follow(path: _Path, node: Any, source: str) -> None:
     elif op == "Gather" and axes and known[1] is not None and known[1].shape == () and int(known[1]) == -1:
         axis = int(about.get("axis", 0))
         if axes[axis] != "T":
-            raise _refused(node, f"takes the last entry of axis {axes[axis]}")
+            raise refused(node, f"takes the last entry of axis {axes[axis]}")
         if path.cells[-1].startswith("bidirectional"):
-            raise _refused(
+            raise refused(
                 node,
                 "takes the last step of both directions, where one has only begun; a head here reads the ends, Y_h",
             )
@@ -235,7 +241,7 @@ def _follow(path: _Path, node: Any, source: str) -> None:
         given = about.get("axes", known[1] if len(known) > 1 else None)
         dropped = [int(axis) % len(axes) for axis in given] if given is not None else []
         if [axes[axis] for axis in dropped] != ["1"]:
-            raise _refused(node, "takes away an axis other than that of the directions")
+            raise refused(node, "takes away an axis other than that of the directions")
         path.axes[node.output[0]] = tuple(name for name in axes if name != "1")
     elif op == "Reshape" and axes and "1" in axes:
         path.axes[node.output[0]] = _reshaped(path, node, axes, known[1])
@@ -244,17 +250,17 @@ def _follow(path: _Path, node: Any, source: str) -> None:
     elif op in ("MatMul", "Gemm", *SCALING, *HEADS):
         _head(path, node, about, axes, known)
     else:
-        raise _refused(node, "is not part of a network here")
+        raise refused(node, "is not part of a network here")
 
 
 def _transposed(path: _Path, node: Any, axes: tuple[str, ...] | None, perm: list[int]) -> tuple[str, ...] | None:
     if axes is None:  # before the first operator: batch first outside, or time first
         if perm != [1, 0, 2] and perm != [1, 0]:
-            raise _refused(node, f"has perm={perm}; expected [1, 0, 2] before a recurrent operator")
+            raise refused(node, f"has perm={perm}; expected [1, 0, 2] before a recurrent operator")
         return None
     made = tuple(axes[place] for place in perm)
     if not perm or made[-1] != "features":
-        raise _refused(node, f"has perm={perm}, which moves the features")
+        raise refused(node, f"has perm={perm}, which moves the features")
     return made
 
 
@@ -263,9 +269,9 @@ def _reshaped(path: _Path, node: Any, axes: tuple[str, ...], shape: Array | None
     kept = [place for place, name in enumerate(axes) if name != "1"]
     sizes = path.shapes.get(node.input[0])
     if shape is None or sizes is None:
-        raise _refused(node, "has a shape that is no constant; export the model with fixed sizes, or with dynamo=False")
+        raise refused(node, "has a shape that is no constant; export the model with fixed sizes, or with dynamo=False")
     if [int(size) for size in shape] != [sizes[place] for place in kept]:
-        raise _refused(node, "does more than take away the axis of the directions")
+        raise refused(node, "does more than take away the axis of the directions")
     return tuple(axes[place] for place in kept)
 
 
@@ -275,44 +281,46 @@ def _joined(path: _Path, node: Any, axes: tuple[str, ...], shape: Array | None) 
     wanted = [*((0, size) for size in sizes[:-2]), (-1, path.width)]
     fits = shape is not None and len(shape) == len(wanted)
     if axes[-2:] != ("2", "features") or shape is None or not fits:
-        raise _refused(node, "does not put the two directions side by side as features")
+        raise refused(node, "does not put the two directions side by side as features")
     if not all(int(size) in allowed for size, allowed in zip(shape, wanted, strict=True)):
-        raise _refused(node, "does more than put the two directions side by side")
+        raise refused(node, "does more than put the two directions side by side")
     return (*axes[:-2], "features")
 
 
 def _recurrent(path: _Path, node: Any, about: dict[str, Any]) -> None:
     op, layout, number = node.op_type, int(about.get("layout", 0)), len(path.cells)
     if path.axes[node.input[0]] not in (None, AXES[layout]):
-        raise _refused(node, f"has layout={layout}, and finds the axes {', '.join(path.axes[node.input[0]] or ())}")
+        raise refused(node, f"has layout={layout}, and finds the axes {', '.join(path.axes[node.input[0]] or ())}")
     if path.V is not None:
-        raise _refused(node, "stands behind a product of another layer")
+        raise refused(node, "stands behind a product of another layer")
     for name, plain in PLAIN.items():
         if about.get(name, plain) != plain:
             value = about[name].decode() if isinstance(about[name], bytes) else about[name]
-            raise _refused(node, f"has {name}={value}, which no cell here has")
+            raise refused(node, f"has {name}={value}, which no cell here has")
     direction = about.get("direction", b"forward")
     if direction not in DIRECTIONS:
-        raise _refused(node, f"has direction={direction.decode()}, which no cell here has")
+        raise refused(node, f"has direction={direction.decode()}, which no cell here has")
     ways = DIRECTIONS[direction]
     activation = _activation(node, op, about, len(ways))
     arrays = [path.known.get(name) if name else None for name in node.input]
     arrays += [None] * (8 - len(arrays))
     W, R, optional = arrays[1], arrays[2], (place for place in (3, 7) if place < len(node.input) and node.input[place])
     if W is None or R is None or any(arrays[place] is None for place in optional):
-        raise _refused(node, "has weights that are not constants")
+        raise refused(node, "has weights that are not constants")
     if any(state is not None and np.any(state) for state in arrays[5:7]):
-        raise _refused(node, "has a constant initial state that is not zero")
+        raise refused(node, "has a constant initial state that is not zero")
+    starts = starts_of(path.starts, node, len(ways), R.shape[2])
     B = np.zeros((len(ways), 2 * R.shape[1]), R.dtype) if arrays[3] is None else arrays[3]
     if not len(W) == len(R) == len(B) == len(ways):
-        raise _refused(node, f"has weights of {len(W)} directions; expected {len(ways)}")
+        raise refused(node, f"has weights of {len(W)} directions; expected {len(ways)}")
     after = op == "GRU" and bool(about.get("linear_before_reset", 0))
     for k, way in enumerate(ways):
         own = slice(k, k + 1)
         weights = OperatorWeights(W[own], R[own], B[own], None if arrays[7] is None else arrays[7][own])
         made = to_parameters(op, weights, reset_after=after)
+        made |= {f"{name}{START}": values[k, 0] for name, values in starts.items()}
         path.parameters |= {f"layer{number}.{way}{name}": value for name, value in made.items()}
-        cell = cell_of(op, weights, activation=activation, reset_after=after)
+        cell = cell_of(op, weights, activation=activation, reset_after=after) + (",start=learnt" if starts else "")
     path.cells.append(cell if len(ways) == 1 else f"bidirectional({cell})")
     path.width = len(ways) * R.shape[2]
     each = str(len(ways))
@@ -331,7 +339,7 @@ def _activation(node: Any, op: str, about: dict[str, Any], directions: int) -> s
     slope = {*about.get("activation_alpha", [1.0])} == {1.0} and {*about.get("activation_beta", [0.0])} == {0.0}
     fits = each == USUAL[op] or (op == "RNN" and len(each) == 1 and each[0] in names)
     if not fits or functions != each * directions or (each == ["Affine"] and not slope):
-        raise _refused(node, f"has activations={functions}, which no cell here has")
+        raise refused(node, f"has activations={functions}, which no cell here has")
     return names.get(each[0], "")
 
 
@@ -342,14 +350,14 @@ def _head(
     path.axes[node.output[0]] = axes
     if op in HEADS and path.V is not None and path.loss is None:
         if op != "Sigmoid" and axes and int(about.get("axis", -1)) not in (-1, len(axes) - 1):
-            raise _refused(node, "is not taken over the classes")
+            raise refused(node, "is not taken over the classes")
         path.loss = HEADS[op]
         if op == "LogSoftmax":
             path.left_out.append("the logarithm of the predictions")
     elif op in ("MatMul", "Gemm") and path.cells and path.V is None and axes and known[1] is not None:
         usual = {"alpha": 1.0, "beta": 1.0, "transA": 0}
         if {"1", "2"} & {*axes} or any(about.get(name, value) != value for name, value in usual.items()):
-            raise _refused(node, "is not the product of a head")
+            raise refused(node, "is not the product of a head")
         path.V = known[1].T if about.get("transB", 0) else known[1]
         path.c = known[2] if len(known) > 2 else None
         path.at_last = "T" not in axes
@@ -358,23 +366,19 @@ def _head(
     elif op in SCALING and constant is not None and (not path.cells or path.c is not None):
         path.left_out.append(f"{op} {'before the first layer' if not path.cells else 'behind the head'}")
     else:
-        raise _refused(node, "is not part of a network here")
+        raise refused(node, "is not part of a network here")
 
 
 def _check_beside(node: Any, there: set[str]) -> None:
     """Let a node pass that makes an initial state of zeros or of inputs; anything else is refused."""
     if node.op_type not in BESIDE or any(name and name not in there for name in node.input):
-        raise _refused(node, "is not part of a network here")
+        raise refused(node, "is not part of a network here")
     for each in node.attribute:
         if node.op_type == "ConstantOfShape" and np.any(numpy_helper.to_array(each.t)):
-            raise _refused(node, "makes a state that is not zero")
+            raise refused(node, "makes a state that is not zero")
 
 
 def _constant(node: Any) -> Any:
     (attribute,) = node.attribute
     value = helper.get_attribute_value(attribute)
     return numpy_helper.to_array(value) if attribute.name == "value" else value
-
-
-def _refused(node: Any, why: str) -> OptionError:
-    return OptionError(f"{node.op_type} {node.name or (node.output[0] if node.output else '')!r} {why}")

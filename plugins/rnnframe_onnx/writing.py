@@ -5,7 +5,8 @@
     outputs  "predictions" [T, B, outputs], [B, outputs] of the last step where the head is at=last;
              "next.layer0.h" and so on, the states to go on from
 
-Where a layer reads both ways no states go in or out: each direction begins with zeros at its own end.
+Where a layer reads both ways no states go in or out: each direction begins at its own end, with zeros or learnt values.
+Learnt values that a state begins with are the default of its input, [1, H], which may be left out then.
 T and B are free. A forecast of differences at a lag also takes "before" [lag, B, inputs], the rows before x, and gives
 "next.before". Where a task has learnt scales, x is float64 in the units of the data, and so are forecasts: values as
 large as dates keep their digits until the mean is taken off.
@@ -131,9 +132,6 @@ def _check_expressible(network: Any, task: Any, *, looked_up: bool) -> None:
     if getattr(task, "transform", None) is not None:
         raise OptionError(f"a forecast with transform={task.transform} cannot be written as ONNX; train one without")
     head = network.head
-    learnt = [name for name in network.parameters if name.endswith(START)]
-    if learnt:
-        raise OptionError(f"{learnt[0]} is a learnt start of a state, which cannot be written as ONNX; start=none can")
     if head is not None and head.loss.name not in PREDICTIONS:
         known = ", ".join(PREDICTIONS)
         raise OptionError(f"predictions of loss {head.loss.name!r} cannot be written as ONNX; those of {known} can")
@@ -229,7 +227,8 @@ def _add_two_directions(graph: Graph, number: int, cell: Any, parts: list[Any], 
         for name in attributes.keys() & {"activations", "activation_alpha", "activation_beta"}:
             attributes[name] *= 2
     W, R, B, *P = _constants(graph, at, operator, parts)
-    given = [x, W, R, B, lengths, *([""] * len(STATES[operator]) if P else []), *P]
+    states = _learnt_states(graph, at, STATES[operator], parts, x) or ([""] * len(STATES[operator]) if P else [])
+    given = [x, W, R, B, lengths, *states, *P]
     graph.nodes.append(helper.make_node(operator, given, [f"{at}.Y", f"last.{at}.h"], name=at, **attributes))
     if not two:
         graph.add("Squeeze", [f"last.{at}.h", graph.constant("axis 0", np.array([0]))], f"next.{at}.h")
@@ -240,16 +239,41 @@ def _add_two_directions(graph: Graph, number: int, cell: Any, parts: list[Any], 
     return graph.add("Reshape", [beside, graph.constant("joined", np.array([0, 0, -1]))], f"{at}.y")
 
 
+def _learnt_states(graph: Graph, at: str, states: tuple[str, ...], parts: list[Any], x: str) -> list[str]:
+    """Return the names of the states [directions, B, H] that directions begin with; none where they are not learnt."""
+    if states[0] + START not in parts[0]:
+        return []
+    made = []
+    for state in states:
+        values = np.stack([part[state + START][None] for part in parts])
+        start = graph.constant(f"{at}.{state}{START}", values)
+        made.append(_for_each_sample(graph, start, values.shape, x, f"first.{at}.{state}"))
+    return made
+
+
+def _for_each_sample(graph: Graph, start: str, shape: tuple[int, ...], x: str, output: str) -> str:
+    """Add nodes that repeat an array [.., 1, H] for all samples of x [T, B, ..], and return their output's name."""
+    around = [graph.constant(f"size {size}", np.array([size])) for size in (*shape[:-2], shape[-1])]
+    samples = graph.add("Shape", [x], f"{output} samples", start=1, end=2)
+    sizes = graph.add("Concat", [*around[:-1], samples, around[-1]], f"{output} sizes", axis=0)
+    return graph.add("Expand", [start, sizes], output)
+
+
 def _add_layer(graph: Graph, number: int, cell: Any, parts: list[Any], x: str, kind: int, lengths: str) -> str:
     operator, attributes = options_of(cell, number)
     at = f"layer{number}"
     W, R, B, *P = _constants(graph, at, operator, parts)
     first, second = (graph.constant(f"axis {axis}", np.array([axis])) for axis in (0, 1))
     states = [f"{at}.{name}" for name in STATES[operator]]
-    for state in states:
-        graph.inputs.append(helper.make_tensor_value_info(state, kind, ["B", cell.hidden]))
+    for state, name in zip(states, STATES[operator], strict=True):
+        start = parts[0].get(name + START)
+        rows = "B" if start is None else f"1 or B of {state}"
+        graph.inputs.append(helper.make_tensor_value_info(state, kind, [rows, cell.hidden]))
         graph.outputs.append(helper.make_tensor_value_info(f"next.{state}", kind, ["B", cell.hidden]))
-        graph.add("Unsqueeze", [state, first], f"first.{state}")
+        begun = state
+        if start is not None:  # an array with the name of an input is its default
+            begun = _for_each_sample(graph, graph.constant(state, start[None]), (1, cell.hidden), x, f"begun.{state}")
+        graph.add("Unsqueeze", [begun, first], f"first.{state}")
     given = [x, W, R, B, lengths, *(f"first.{state}" for state in states), *P]
     made = [f"{at}.Y", *(f"last.{state}" for state in states)]
     graph.nodes.append(helper.make_node(operator, given, made, name=at, **attributes))

@@ -63,6 +63,12 @@ class TestGRU(CompiledTests):
     cell = twin("gru:hidden=9")
 
 
+class TestNormedGRU(CompiledTests):
+    __test__ = True
+    cell = twin("gru:hidden=9,norm=layer")
+    inputs = 3
+
+
 class TestGRUWithResetBefore(CompiledTests):
     __test__ = True
     cell = twin("gru:hidden=9,reset=before")
@@ -112,6 +118,11 @@ class TestRGLRU(CompiledTests):
 class TestPeepholeLSTM(CompiledTests):
     __test__ = True
     cell = twin("peephole-lstm:hidden=9")
+
+
+class TestSelectiveSSM(CompiledTests):
+    __test__ = True
+    cell = twin("selective-ssm:states=3,rank=2")
 
 
 class TestSLSTM(CompiledTests):

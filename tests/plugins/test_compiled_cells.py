@@ -243,6 +243,7 @@ def test_what_is_not_finite_spreads_as_it_does_with_numpy(cell, where, value):
         "lstm",
         "lstm:norm=layer",
         "gru",
+        "gru:norm=layer",
         "gru:reset=before",
         "elman",
         "mingru",
@@ -259,6 +260,7 @@ def test_no_run_compiles_anything(cell):
         elman,
         gru_after,
         gru_before,
+        gru_normed,
         heads,
         independent,
         linear,
@@ -273,7 +275,19 @@ def test_no_run_compiles_anything(cell):
     )
     from rnnframe_compiled.rare import Rare
 
-    of_cells = elman, gru_after, gru_before, independent, linear, lru, lstm, lstm_general, peephole, slstm
+    of_cells = (
+        elman,
+        gru_after,
+        gru_before,
+        gru_normed,
+        independent,
+        linear,
+        lru,
+        lstm,
+        lstm_general,
+        peephole,
+        slstm,
+    )
     functions = [
         function
         for module in (*of_cells, heads, packing, products, recurrent)

@@ -62,6 +62,7 @@ def test_code_of_any_vectors_gives_the_same_bits_for_every_cell(other, dtype):
         "lstm:hidden=37",
         "lstm:hidden=37,norm=layer,projection=19",
         "gru:hidden=37",
+        "gru:hidden=37,norm=layer",
         "gru:hidden=37,reset=before",
         "elman:hidden=37",
         "mingru:hidden=37",
@@ -71,6 +72,7 @@ def test_code_of_any_vectors_gives_the_same_bits_for_every_cell(other, dtype):
         "peephole-lstm:hidden=37",
         "slstm:hidden=37",
         "rglru",
+        "selective-ssm:states=5,rank=3",
     )
 
 

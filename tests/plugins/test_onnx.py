@@ -134,6 +134,89 @@ def test_two_directions_are_computed_alike_and_come_back(cells: str, head: str, 
     assert np.array_equal(again.parameters.flat, network.parameters.flat)
 
 
+LEARNT = {
+    "elman": ["elman:hidden=5,start=learnt"],
+    "lstm": ["lstm:hidden=5,start=learnt"],
+    "peephole": ["peephole-lstm:hidden=5,start=learnt"],
+    "below": ["gru:hidden=4,reset=before,start=learnt", "lstm:hidden=5"],
+    "above": ["lstm:hidden=5", "gru:hidden=4,start=learnt"],
+}
+
+
+@pytest.mark.parametrize("head", ["softmax", "last", "none"])
+@pytest.mark.parametrize("cells", LEARNT)
+def test_learnt_starts_are_the_defaults_of_states_which_can_still_be_given(cells: str, head: str) -> None:
+    network = network_of(LEARNT[cells], head)
+    plain, lengths = (to_onnx(network, lengths=lengths) for lengths in (False, True))
+    run, places = in_runtime(plain), 1e-6
+    for steps, batch in itertools.product((1, 7), (1, 3)):
+        compare(network, run, steps, batch)
+        compare(network, in_reference(plain), steps, batch)
+        x = np.random.default_rng(steps).normal(size=(steps, batch, INPUTS)).astype("f4")
+        wanted, state = rf.Inference(network).predict(x)
+        others = {name: value for name, value in network.new_state(batch).items() if is_zero(network, name)}
+        found = run({"x": x, **others})
+        last = wanted[-1] if head == "last" else wanted
+        assert np.abs(found["predictions"] - last).max() <= places
+        assert all(np.abs(found[f"next.{name}"] - value).max() <= places for name, value in state.items())
+        zeros = {name: np.zeros_like(value) for name, value in state.items()}
+        assert np.abs(run({"x": x, **zeros})["predictions"] - last).max() > places  # it matters what they begin with
+    compare(network, in_runtime(lengths), 7, 3, lengths=np.array([7, 2, 5]))
+
+
+def is_zero(network: rf.Network, state: str) -> bool:
+    return f"{state}.start" not in network.parameters
+
+
+def test_learnt_starts_of_two_directions_are_those_of_onnxruntime() -> None:
+    cells = ["bidirectional(lstm:hidden=4,start=learnt)", "bidirectional(gru:hidden=4,start=learnt)"]
+    network, lengths = network_of([*cells, "elman:hidden=3,start=learnt"]), np.array([7, 2, 5])
+    model = to_onnx(network, lengths=True)
+    x = np.random.default_rng(2).normal(size=(7, 3, INPUTS)).astype("f4")
+    found = in_runtime(model)({"x": x, "lengths": lengths.astype("i4")})["predictions"]
+    wanted = rf.Inference(network).predict(x, lengths=lengths)[0]
+    assert np.abs(found - wanted)[np.arange(7)[:, None] < lengths].max() <= 1e-6
+    again, left_out = from_onnx(model)
+    assert (again.specs(), left_out) == (network.specs(), ())
+    assert np.array_equal(again.parameters.flat, network.parameters.flat)
+
+
+@pytest.mark.parametrize("cells", LEARNT)
+def test_learnt_starts_come_back_those_of_zeros_too(cells: str) -> None:
+    for network in (network_of(LEARNT[cells]), rf.Network(LEARNT[cells], HEADS["softmax"], INPUTS)):
+        again, left_out = from_onnx(to_onnx(network))
+        assert (again.specs(), left_out) == (network.specs(), ())
+        assert again.parameters.flat.tobytes() == network.parameters.flat.tobytes()
+
+
+def test_a_start_that_differs_between_samples_or_is_changed_on_its_way_is_refused_by_name() -> None:
+    def with_start(shape):
+        model = to_onnx(network_of("lstm"))
+        (node,) = (each for each in model.graph.node if each.output[0] == "first.layer0.h")
+        place = list(model.graph.node).index(node)
+        arrays = {"start": np.ones(shape, "f4"), "sizes": np.array([1, 3, 5])}
+        model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in arrays.items())
+        model.graph.node.remove(node)
+        model.graph.node.insert(place, helper.make_node("Expand", ["start", "sizes"], ["first.layer0.h"]))
+        return model
+
+    again, _ = from_onnx(with_start((1, 1, 5)))  # c begins with zeros
+    assert again.cells[0] == rf.cell("lstm:hidden=5,start=learnt")
+    assert (again.parameters["layer0.h.start"] == 1).all()
+    assert (again.parameters["layer0.c.start"] == 0).all()
+    with pytest.raises(OptionError, match=r"makes a state of the shape \[1, 3, 5\]; expected one row for all samples"):
+        from_onnx(with_start((1, 3, 5)))
+    with pytest.raises(OptionError, match=r"begins with states of the shape \[1, 1, 1\]; expected \[1, 1, 5\]"):
+        from_onnx(with_start((1, 1, 1)))
+    model = with_start((1, 1, 5))
+    (node,) = (each for each in model.graph.node if each.op_type == "Expand")
+    node.output[0] = "before"
+    place = list(model.graph.node).index(node)
+    model.graph.node.insert(place + 1, helper.make_node("Cast", ["before"], ["first.layer0.h"], to=1))
+    with pytest.raises(OptionError, match="makes something else of a state that is not zero"):
+        from_onnx(model)
+
+
 EMBEDDED = {
     "tied": (["embedding:size=5,tie=yes", "lstm:hidden=4", "gru:hidden=5"], f"softmax:classes={INPUTS}"),
     "tied, last": (["embedding:size=5,tie=yes", "gru:hidden=5"], f"softmax:classes={INPUTS},at=last"),

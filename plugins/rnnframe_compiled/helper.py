@@ -33,9 +33,11 @@ _PROGRAM = (
 )
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def has_free_core() -> bool:
+    """Tell whether there is a core beside that of this process, on a machine that is not all at work."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return cores > 1 and load < cores
 
 
 class Helper:
@@ -113,7 +115,7 @@ def helped(found: Place | None, tasks: "deque[Any]") -> Iterator[None]:
 
     It needs a core that is free for it, and a folder whose code this process will load.
     """
-    if len(tasks) < 2 or found is None or not found.lasts or cores() < 2 or not _is_python(sys.executable):
+    if len(tasks) < 2 or found is None or not found.lasts or not has_free_core() or not _is_python(sys.executable):
         yield
         return
     with _alone(found.folder / _LOCK) as alone:

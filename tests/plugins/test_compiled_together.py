@@ -62,10 +62,10 @@ class Popen(subprocess.Popen):
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list["subprocess.Popen[bytes]"]:
-    """The processes that helpers are, on a machine of two cores."""
+    """The processes that helpers are, on a machine with a free core."""
     monkeypatch.setattr(Popen, "started", [], raising=False)
     monkeypatch.setattr(subprocess, "Popen", Popen)
-    monkeypatch.setattr(helper, "cores", lambda: 2)
+    monkeypatch.setattr(helper, "has_free_core", lambda: True)
     return Popen.started
 
 
@@ -100,15 +100,25 @@ def test_a_helper_that_fails_or_is_slow_is_ended_and_its_task_is_told_to_nobody(
     assert started[0].returncode is not None
 
 
-def test_there_is_no_helper_for_one_task_on_one_core_or_where_nothing_is_kept(
+def test_there_is_no_helper_for_one_task_without_a_free_core_or_where_nothing_is_kept(
     started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(helper, "_PROGRAM", ECHO)
     assert done_by_us(tmp_path, 1) == [0]
     assert done_by_us(tmp_path, 2, lasts=False) == [0, 1]
-    monkeypatch.setattr(helper, "cores", lambda: 1)
+    monkeypatch.setattr(helper, "has_free_core", lambda: False)
     assert done_by_us(tmp_path, 2) == [0, 1]
     assert not started
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="sets what such a system tells")
+@pytest.mark.parametrize(("cores", "load", "free"), [(1, 0.0, False), (2, 0.3, True), (2, 2.1, False), (8, 2.1, True)])
+def test_a_core_is_free_where_a_machine_is_not_all_at_work(
+    cores: int, load: float, free: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 9.0, 9.0))
+    assert helper.has_free_core() is free
 
 
 def test_of_processes_that_begin_together_one_has_a_helper(
@@ -136,7 +146,7 @@ TRAIN = ("--batch", "4", "--steps", "8", "--no-out", "--stop-after", "1", "--sam
 FIRST = """
 import subprocess, sys
 from rnnframe_compiled import helper
-helper.cores = lambda: 2
+helper.has_free_core = lambda: True
 start = subprocess.Popen
 def told(*words, **options):
     process = start(*words, **options)

@@ -104,6 +104,13 @@ def test_theory_prints_what_cells_reach_and_whether_that_is_the_goal() -> None:
     assert row[2] == "0 of 1"
 
 
+def test_theory_measures_the_error_of_adding_at_the_last_step_beside_guessing() -> None:
+    titles, _, row = measured("theory --problems adding --cells mingru --seeds 1 --updates 40 --kernels numpy")
+    assert titles[1] == "squared error"
+    assert 0.1 < float(row[1]) < 0.3  # after some updates a network guesses, which is an error of 1/6
+    assert row[2:4] == ["0 of 1", ""]
+
+
 @mpi
 @pytest.mark.slow
 def test_a_reduction_is_timed_beside_the_model_of_it() -> None:

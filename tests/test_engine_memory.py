@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
+from rnnframe.data.columns import deal
 
 BATCH, INPUTS, HIDDEN, CLASSES = 16, 24, 64, 10
 CHUNK = 32
@@ -291,6 +292,14 @@ def test_states_of_many_samples_are_counted_also_as_the_caller_gets_them(shards)
     result, measured = traced_peak(lambda: engine.gradients(x, y))
     held = measured - (1 + shards) * network.parameters.nbytes
     assert held <= 1.02 * result.report.predicted_bytes + 2 * SMALL
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_samples_are_dealt_by_length_in_few_bytes_each(shards):
+    lengths = np.random.default_rng(0).integers(1, 3, 100_000)
+    parts, peak = traced_peak(lambda: deal(len(lengths), lengths, shards))
+    assert sorted(np.concatenate(parts)) == list(range(len(lengths)))
+    assert peak <= 24 * len(lengths)  # of lists of numbers it was 64
 
 
 def test_an_engine_frees_its_buffers_before_it_makes_larger_ones_or_others():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from rnnframe.arrays import ALIGNMENT
 from rnnframe.data.staging import Staging
 
 STEPS = np.random.default_rng(0).normal(size=(6, 8, 3)).astype("float32")
@@ -50,3 +51,26 @@ def test_memory_of_many_pieces_is_made_a_few_times_and_not_for_each() -> None:
     assert len(made) <= 11
     assert staging.nbytes <= 2 * sum(piece.nbytes for piece in pieces)
     assert sum(made) <= 4 * sum(piece.nbytes for piece in pieces)  # all that was held at a time
+
+
+def test_memory_that_became_too_small_is_counted_as_long_as_pieces_lie_in_it():
+    staging, pieces = Staging(), []
+    staging.start()
+    for chunk in range(2):
+        staging.begin()
+        pieces = [staging.of(np.ones((steps, 8, 3)), slice(0, 5), np.dtype("f4")) for steps in (1, 20, 300)]
+        held = {id(base): base.nbytes for base in map(_root, pieces)}
+        assert len(held) == (3 if chunk == 0 else 1)
+        if chunk == 0:
+            most = staging.peak_bytes
+            assert sum(held.values()) - 3 * ALIGNMENT <= most <= sum(held.values())
+    assert staging.peak_bytes == most
+    staging.start()
+    assert staging.peak_bytes == staging.nbytes < most
+
+
+def _root(array):
+    """Return the array whose memory this one is a part of."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array

@@ -8,7 +8,7 @@ from typing import Any
 
 from click import Command
 
-from rnnframe.plugin import DataError, OptionError, hookimpl
+from rnnframe.plugin import hookimpl
 from rnnframe_onnx.commands import check_installed, export_command, import_command
 
 
@@ -44,28 +44,11 @@ def from_onnx(model: Any) -> tuple[Any, tuple[str, ...]]:
     OptionError
         For an operator, attribute or input that no network here has; it is named.
     DataError
-        For a file that is no ONNX model.
+        For a file that is no ONNX model, or a damaged one.
     """
     check_installed()
-    import onnx
-
-    import rnnframe as rf
-    from rnnframe_onnx.reading import read_model
+    from rnnframe_onnx.loading import load, network_of
 
     if isinstance(model, str | Path):
-        try:
-            loaded = onnx.load(str(model))
-            onnx.checker.check_model(loaded)
-        except Exception as error:  # protobuf, onnx and the system have errors of their own
-            line = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise DataError(f"cannot read {str(model)!r} as an ONNX model: {line}") from None
-        model = loaded
-    read = read_model(model)
-    network = rf.Network(read.cells, read.head, read.inputs, dtype=read.dtype)
-    for name, value in read.parameters.items():
-        if value.shape != network.parameters[name].shape:
-            shapes = f"{list(value.shape)}; expected {list(network.parameters[name].shape)}"
-            raise OptionError(f"the model's {name} has the shape {shapes}, for the layer below it")
-        network.parameters[name][...] = value
-    network.derive()
-    return network, read.left_out
+        return network_of(load(str(model)), repr(str(model)))
+    return network_of(model, "what is given")

@@ -1,5 +1,6 @@
 """The commands `rnnframe export` and `rnnframe import` (extra `onnx`). onnx is imported when one of them runs."""
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,6 +18,16 @@ def check_installed() -> None:
         raise UsageError('ONNX models need onnx, which is not installed; run: pip install "rnnframe[onnx]"')
 
 
+def check_apart(out: str, given: str) -> None:
+    """Raise `UsageError` if writing `out` would replace the file that is read: by path, by a link or a hard link."""
+    try:
+        same = os.path.samefile(out, given)
+    except (OSError, ValueError):  # one of them is not there
+        same = False
+    if same:
+        raise UsageError(f"{out!r} is the file that is read, which it would replace; give another file")
+
+
 @click.command("export", short_help="Write a trained model as ONNX.")
 @click.argument("run", metavar="RUN")
 @click.argument("out", metavar="MODEL.onnx")
@@ -29,6 +40,7 @@ def export_command(run: str, out: str, checkpoint: str, lengths: bool, looked_up
     The graph contains the scales that were learnt from the data; the metadata contain classes and vocabulary.
     """
     check_installed()
+    check_apart(out, run)
     import rnnframe as rf
     from rnnframe_onnx.writing import to_onnx
 
@@ -49,6 +61,7 @@ def export_command(run: str, out: str, checkpoint: str, lengths: bool, looked_up
 def import_command(model: str, out: str) -> None:
     """Make a network of the RNN, LSTM and GRU operators of MODEL.onnx, and save it where load_model reads it."""
     check_installed()
+    check_apart(out, model)
     from rnnframe_onnx import from_onnx
 
     network, left_out = from_onnx(model)

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from rnnframe.plugin import START, Array, Arrays, OptionError
+from rnnframe.plugin import START, Array, Arrays, OptionError, RnnframeError
 from rnnframe_onnx.operators import (
     ACTIVATIONS,
     AFFINE,
@@ -66,6 +66,12 @@ class _Path:
     axes: dict[str, tuple[str, ...] | None]
     shapes: dict[str, list[int]]
     """Sizes of the tensors whose sizes are all numbers."""
+    stages: dict[str, int] = attrs.field(factory=dict)
+    """How many layers and other computations are behind each tensor of the path: the next one must go on from the last.
+
+    Otherwise a layer beside the path, or a second path, would be read as part of one stack.
+    """
+    stage: int = 0
     cells: list[str] = attrs.field(factory=list)
     parameters: dict[str, Array] = attrs.field(factory=dict)
     starts: dict[str, Array] = attrs.field(factory=dict)
@@ -88,25 +94,52 @@ def read_model(model: onnx.ModelProto) -> Read:
     beside: set[str] = set(data)
     given = {each.name for each in model.graph.input}
     first = _first_input(model, known, data)
-    path.axes[first] = None  # told by the first recurrent operator
+    path.axes[first], path.stages[first] = None, 0  # the axes are told by the first recurrent operator
     for node in model.graph.node:
-        on_path = [name for name in node.input if name in path.axes]
-        if node.op_type == "Constant":
-            known[node.output[0]] = np.asarray(_constant(node))
-        elif not on_path and node.op_type == "Transpose" and node.input[0] in known:
-            perm = next((helper.get_attribute_value(each) for each in node.attribute), None)
-            known[node.output[0]] = known[node.input[0]].transpose(perm)
-        elif not on_path:
-            _check_beside(node, beside | set(known))
-            note_start(path.starts, path.known, node, given)
-            beside.update(node.output)
-        elif node.op_type == "Shape":
-            beside.update(node.output)
-        else:
-            _follow(path, node, on_path[0])
+        try:
+            _take(path, node, beside, given)
+        except RnnframeError:
+            raise
+        except Exception as error:
+            raise refused(node, f"has inputs or attributes that do not fit it: {error!r}") from error
     if not path.cells:
         raise OptionError("the model has no RNN, LSTM or GRU on the path of its input; there is nothing to read")
+    if not any(path.stages.get(each.name) == path.stage for each in model.graph.output):
+        raise OptionError("no output of the model is what its last layer or head computes; give a model of one path")
     return _read(path, model)
+
+
+def _take(path: _Path, node: Any, beside: set[str], given: set[str]) -> None:
+    """Take one node, whether it is on the path or `beside` it; `given` are the inputs of the model."""
+    known = path.known
+    on_path = [name for name in node.input if name in path.axes]
+    if node.op_type == "Constant":
+        known[node.output[0]] = np.asarray(_constant(node))
+    elif not on_path and node.op_type == "Transpose" and node.input[0] in known:
+        perm = next((helper.get_attribute_value(each) for each in node.attribute), None)
+        known[node.output[0]] = known[node.input[0]].transpose(perm)
+    elif not on_path:
+        _check_beside(node, beside | set(known))
+        note_start(path.starts, known, node, given)
+        beside.update(node.output)
+    elif node.op_type == "Shape":
+        beside.update(node.output)
+    elif len(on_path) > 1:
+        raise refused(node, f"joins {' and '.join(map(repr, on_path))}; expected one path from layer to layer")
+    else:
+        stage = path.stages[on_path[0]]
+        if _computes(path, node):
+            if stage != path.stage:
+                raise refused(node, f"goes on from {on_path[0]!r}, which is not what the last layer computes")
+            path.stage = stage = stage + 1
+        _follow(path, node, on_path[0])
+        path.stages.update({output: stage for output in node.output if output in path.axes})
+
+
+def _computes(path: _Path, node: Any) -> bool:
+    """Whether a node makes other values of those on the path, and does not move or choose them alone."""
+    rows = node.op_type == "Gather" and path.known.get(node.input[0]) is not None
+    return rows or node.op_type in (*RECURRENT, "MatMul", "Gemm", *SCALING, *HEADS)
 
 
 def _shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
@@ -336,7 +369,7 @@ def _activation(node: Any, op: str, about: dict[str, Any], directions: int) -> s
     functions = [each.decode() for each in about.get("activations", [])] or USUAL[op] * directions
     each = functions[: len(functions) // directions]
     names = {theirs: ours for ours, theirs in ACTIVATIONS.items()}
-    slope = {*about.get("activation_alpha", [1.0])} == {1.0} and {*about.get("activation_beta", [0.0])} == {0.0}
+    slope = {*about.get("activation_alpha", ())} == {1.0} and {*about.get("activation_beta", ())} == {0.0}
     fits = each == USUAL[op] or (op == "RNN" and len(each) == 1 and each[0] in names)
     if not fits or functions != each * directions or (each == ["Affine"] and not slope):
         raise refused(node, f"has activations={functions}, which no cell here has")

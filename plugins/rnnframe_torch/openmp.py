@@ -9,6 +9,7 @@ import ctypes
 import functools
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,16 @@ import attrs
 import torch
 
 _Function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_HOME = os.getpid()  # where torch has its threads: a child may be the first to call `together`, and has none of them
 
 
 @attrs.frozen
 class _Pool:
-    """The functions of the OpenMP library that torch computes with, and the process that its threads belong to."""
+    """The functions of the OpenMP library that torch computes with."""
 
     parallel: Any
     thread_number: Any
     threads: Any
-    process: int = attrs.field(factory=os.getpid)
 
 
 @functools.cache
@@ -61,29 +62,67 @@ def together(pieces: Sequence[Callable[[], None]]) -> None:
             ended.append(None)
 
     calls = [functools.partial(contextvars.copy_context().run, call, piece) for piece in pieces]
-    if pool is None or pool.process != os.getpid():
+    if pool is None or os.getpid() != _HOME:
         _in_threads(calls)
     else:
         _in_pool(pool, calls)
     if errors:
         raise errors[0]
-    if len(ended) < len(pieces):  # an interrupt outside `call`, of which ctypes only prints that it came
+    if len(ended) < len(pieces):  # an interrupt outside `call`
         raise KeyboardInterrupt
 
 
 def _in_pool(pool: _Pool, calls: Sequence[Callable[[], None]]) -> None:
+    """Call each function in a thread of the pool; raises what comes outside of them, of which ctypes would only print.
+
+    An interrupt is raised in the thread that calls, number 0, wherever it is in its share. The last statement there
+    calls nothing, so that no interrupt comes behind it.
+    """
+    came: list[BaseException] = []
+    whole = [False]
+
     def share(_: Any) -> None:
-        first, step = pool.thread_number(), pool.threads()
-        for call in calls[first::step]:
-            call()
+        try:
+            first, step = pool.thread_number(), pool.threads()
+            for call in calls[first::step]:
+                call()
+        except BaseException as error:
+            came.append(error)
+        else:
+            if not first:
+                whole[0] = True
 
     pool.parallel(_Function(share), None, max(len(calls), torch.get_num_threads()), 0)
+    if came:
+        raise came[0]
+    if not whole[0]:
+        raise KeyboardInterrupt
 
 
 def _in_threads(calls: Sequence[Callable[[], None]]) -> None:
-    threads = [threading.Thread(target=call, name="rnnframe-shard") for call in calls[1:]]
-    for thread in threads:
-        thread.start()
-    calls[0]()
-    for thread in threads:
-        thread.join()
+    """Call each function in a thread of its own; an interrupt is raised when all have ended, as they share buffers.
+
+    A join that was interrupted takes its thread for ended, so the threads say it themselves.
+    """
+    ended: list[None] = []
+    came: list[BaseException] = []
+
+    def work(call: Callable[[], None]) -> None:
+        try:
+            call()
+        finally:
+            ended.append(None)
+
+    threads = [threading.Thread(target=work, args=(call,), name="rnnframe-shard") for call in calls[1:]]
+    for wait in (*(thread.start for thread in threads), calls[0], *(thread.join for thread in threads)):
+        try:
+            wait()
+        except BaseException as error:
+            came.append(error)
+    while len(ended) < sum(thread.ident is not None for thread in threads):
+        try:
+            time.sleep(0.001)
+        except KeyboardInterrupt as error:
+            came.append(error)
+    if came:
+        raise came[0]

@@ -25,14 +25,17 @@ def deal_by_length(lengths: Array, sizes: Sequence[int]) -> list[Columns]:
     The longest sample that is left goes to the part with the fewest steps that has room (Graham 1969, "Bounds on
     multiprocessing timing anomalies").
     """
-    parts: list[list[int]] = [[] for _ in sizes]
-    steps = [0] * len(sizes)
-    for sample in np.argsort(lengths, kind="stable")[::-1].tolist():
-        open_parts = (n for n, size in enumerate(sizes) if len(parts[n]) < size)
-        n = min(open_parts, key=steps.__getitem__)
-        parts[n].append(sample)
+    order = np.argsort(lengths, kind="stable")
+    if len(sizes) == 1:
+        return [order]
+    parts = [np.empty(size, np.intp) for size in sizes]  # filled from their ends; no lists, whose numbers are large
+    left, steps = list(sizes), [0] * len(sizes)
+    for sample in order[::-1]:
+        n = min((n for n, room in enumerate(left) if room), key=steps.__getitem__)
+        left[n] -= 1
+        parts[n][left[n]] = sample
         steps[n] += int(lengths[sample])
-    return [np.array(part[::-1], np.intp) for part in parts]
+    return [*parts]
 
 
 def deal(batch: int, lengths: Array | None, shards: int) -> list[Columns]:

@@ -18,15 +18,22 @@ class Staging:
     def __init__(self) -> None:
         self._room = np.empty(0, np.uint8)
         self._used = self._most = 0
+        self._left = 0  # bytes of memory that was too small for this chunk, and is still that of its first pieces
+        self.peak_bytes = 0
+        """The most bytes that were held at a time since `start`."""
 
     @property
     def nbytes(self) -> int:
         """Bytes of the memory."""
         return self._room.nbytes
 
+    def start(self) -> None:
+        """Begin a run."""
+        self._left, self.peak_bytes = 0, self.nbytes
+
     def begin(self) -> None:
         """Overwrite what was copied before."""
-        self._used = 0
+        self._used = self._left = 0
         if self._room.size > self._most:  # more than the largest chunk has needed
             self._room = aligned_empty(self._most, self._room.dtype)
 
@@ -58,5 +65,7 @@ class Staging:
         self._used = start + -(-nbytes // ALIGNMENT) * ALIGNMENT
         self._most = max(self._most, self._used)
         if self._used > self._room.size:  # pieces of this chunk that were copied before stay where they are
+            self._left += self.nbytes
             self._room = aligned_empty(max(self._used, 2 * self._room.size), self._room.dtype)
+            self.peak_bytes = max(self.peak_bytes, self._left + self.nbytes)
         return self._room[start : start + nbytes].view(dtype).reshape(shape)

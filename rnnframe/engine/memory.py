@@ -125,6 +125,7 @@ class Memory:
         """Begin a run from a known state, whatever ended the last one: no tape, no snapshot, no gradient."""
         self.ring.clear()
         self.states.clear()
+        self.staging.start()
         self.arriving = None
         self.dstate.zero()
         self.gradients.zero()

@@ -217,5 +217,5 @@ class Run:
             updates=self.totals.updates,
             predicted_bytes=self.plan.predicted_bytes,
             peak_bytes=sum(memory.peak_bytes for memory in memories) + self.versions.peak_bytes,
-            data_bytes=self.source.data_bytes + sum(memory.staging.nbytes for memory in memories),
+            data_bytes=self.source.data_bytes + sum(memory.staging.peak_bytes for memory in memories),
         )

@@ -84,6 +84,6 @@ if __name__ == "__main__":
     if atheris is None:
         from attack.readers import attempt, seeds
     else:
-        with atheris.instrument_imports(include=["rnnframe", "rnnframe_tasks", "json", "tomllib"]):
+        with atheris.instrument_imports(include=["rnnframe", "rnnframe_tasks", "rnnframe_onnx", "json", "tomllib"]):
             from attack.readers import attempt, seeds
     main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), Path(sys.argv[5]))

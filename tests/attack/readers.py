@@ -4,6 +4,7 @@ import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,6 +22,7 @@ from rnnframe.storage.tensors import read_tensors, tensor_bytes
 from rnnframe.storage.toml import read_toml
 from rnnframe.training.options import TrainingOptions
 from rnnframe.training.progress import Progress
+from rnnframe_onnx import from_onnx, to_onnx
 from rnnframe_tasks.sequence_files import read_sequences
 
 ONE_LINE = 1500
@@ -86,8 +88,13 @@ def metrics(given: bytes, folder: Path) -> None:
         read_metrics(path, over)
 
 
+def onnx(given: bytes, folder: Path) -> None:
+    """Make a network of an ONNX model; without onnx, that is told in one line."""
+    from_onnx(_file(folder, "model.onnx", given))
+
+
 READERS: dict[str, Callable[[bytes, Path], None]] = {
-    each.__name__: each for each in (spec, toml, ts, table, metadata, tensors, metrics)
+    each.__name__: each for each in (spec, toml, ts, table, metadata, tensors, metrics, onnx)
 }
 
 
@@ -101,6 +108,9 @@ def seeds(reader: str) -> list[bytes]:
         found.append(
             json.dumps(about).encode() if reader == "metadata" else tensor_bytes(dict(network.parameters), about)
         )
+    if reader == "onnx" and find_spec("onnx") is not None:
+        for cells in (["lstm:hidden=2", "gru:hidden=2"], ["bidirectional(elman:hidden=2)"]):
+            found.append(to_onnx(Network(cells, "softmax:classes=3,at=last", 3)).SerializeToString())
     return found
 
 

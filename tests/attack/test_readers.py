@@ -46,5 +46,7 @@ def test_changed_texts_and_files_are_read_or_refused_on_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     rng, begin = random.Random(reader), seeds(reader)
+    if not begin:
+        pytest.skip(f"without a package that reader {reader} needs")
     given = [*begin, *(changed(rng.choice(begin), rng, begin) for _ in range(60))]
     assert [fault for each in given if (fault := attempt(reader, each, tmp_path))] == []

@@ -36,11 +36,14 @@ def last(run: Path) -> tuple:
 
 
 def same(a: Path, b: Path) -> bool:
-    """Return whether two runs have equal bits; what is not equal is printed, and shown of a test that fails."""
+    """Return whether two runs have equal bits; what is not equal is printed, for pytest to show."""
     weights = [(run / "weights.safetensors").read_bytes() for run in (a, b)]
     found = {
         "metrics": (lines(a), lines(b)),
-        **{f"{part} of the checkpoint": (last(a)[n], last(b)[n]) for n, part in enumerate(PARTS)},
+        **{
+            f"{part} of the checkpoint": pair
+            for part, pair in zip(PARTS, zip(last(a), last(b), strict=True), strict=True)
+        },
         "weights": (weights[0], weights[1]),
     }
     other = {what: pair for what, pair in found.items() if pair[0] != pair[1]}

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -84,6 +86,22 @@ def test_an_interrupt_is_raised_and_the_pool_works_afterwards(two_threads):
     test_each_piece_is_called_once_also_with_more_of_them_than_threads(None, 3)
 
 
+def test_an_interrupt_leaves_no_thread_at_work(two_threads, monkeypatch):
+    """Where torch has no OpenMP, as on macOS: the threads write to buffers that the next call uses."""
+    monkeypatch.setattr(openmp, "_pool", lambda: None)
+    ended = []
+
+    def long():
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)
+        ended.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        together([lambda: None, long])
+    assert ended == [True]
+
+
 def test_an_interrupt_outside_a_piece_is_not_lost(two_threads, monkeypatch):
     # ctypes prints what a callback raises, and goes on: such a run must not pass for one that has ended.
     monkeypatch.setattr(openmp, "_in_threads", lambda calls: calls[0]())
@@ -111,6 +129,52 @@ def test_a_child_process_works_with_threads_of_its_own(two_threads):
         os.waitpid(child, 0)
         pytest.fail("the child hangs")
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+FIRST_IN_A_CHILD = """
+import os, signal, torch
+torch.set_num_threads(2)
+from rnnframe_torch.openmp import together
+(torch.ones(1_000_000) + 1).exp()  # torch's threads are there, and nobody has asked for them
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    seen = []
+    together([lambda: seen.append(1), lambda: seen.append(2)])
+    os._exit(0 if sorted(seen) == [1, 2] else 1)
+print(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_may_be_the_first_that_asks_for_threads():
+    words = [sys.executable, "-W", "ignore", "-c", FIRST_IN_A_CHILD]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "0"  # 14 where it hung
+
+
+def test_an_interrupt_between_the_pieces_is_raised_and_not_printed(two_threads, monkeypatch):
+    """It used to reach ctypes, which printed a traceback; behind the last piece it was lost as well."""
+    need_pool()
+    pool, printed = openmp._pool(), []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
+
+    class Late(list):
+        """The functions of one thread, behind the last of which an interrupt comes."""
+
+        def __getitem__(self, which):
+            def each():
+                yield from list.__getitem__(self, which)
+                if which.start == 0:
+                    raise KeyboardInterrupt
+
+            return each()
+
+    done = []
+    with pytest.raises(KeyboardInterrupt):
+        openmp._in_pool(pool, Late([lambda: done.append(1), lambda: done.append(2)]))
+    assert sorted(done) == [1, 2]
+    assert printed == []
 
 
 def test_other_threads_have_pools_of_their_own(two_threads):

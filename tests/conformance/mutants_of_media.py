@@ -20,9 +20,9 @@ MUTANTS = [
     disk("the first slot in place of the one asked for", "place = self._places[slot]\n", "place = 0\n", BACK),
     disk("slots overlap", "self._bytes, place * self._size", "self._bytes, place * (self._size // 256)", BACK),
     disk(
-        "a part of a page is not counted",
-        "-(-layout.state_bytes // mmap.PAGESIZE)",
-        "(layout.state_bytes // mmap.PAGESIZE)",
+        "a part of a place is not counted",
+        "-(-layout.state_bytes // ALIGNMENT)",
+        "(layout.state_bytes // ALIGNMENT)",
         "",
     ),
     disk(

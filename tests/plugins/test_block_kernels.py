@@ -32,7 +32,7 @@ MASKED = (
 
 
 def of_units(cell, units=5):
-    if cell == "rglru":  # as wide as its inputs
+    if cell in ("rglru", "selective-ssm"):  # as wide as its inputs
         return cell
     option = "units" if cell.startswith("lru") else "hidden"
     return f"{cell}{',' if ':' in cell else ':'}{option}={units}"

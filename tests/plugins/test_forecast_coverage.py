@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from blas_rows import rows_alike
 
 import rnnframe as rf
 from rnnframe.errors import RnnframeError
@@ -130,7 +131,8 @@ def test_a_forecast_of_logarithms_is_that_of_a_file_of_logarithms(
     rows = np.arange(max(11, 12 if "difference" in options else 0), 220 - 4)
     rows = found["row"].searchsorted(rows + 1), rows
     errors = [np.abs(found[f"v+{k}"][rows[0]] - values[rows[1] + k]) for k in range(1, 5)]
-    assert judged["MAE"] == pytest.approx(np.mean(errors), rel=1e-9)
+    near = 1e-9 if rows_alike() else 1e-7  # of predictions among others
+    assert judged["MAE"] == pytest.approx(np.mean(errors), rel=near)
 
 
 def test_values_without_a_logarithm_are_refused_with_their_row(

@@ -193,3 +193,30 @@ def test_attention_does_not_overflow_where_weights_are_large():
     x = np.array([[-1.0], [3.0], [5.0]], "f")[:, None]
     found, _ = rf.Inference(made).predict(x)
     assert np.allclose(found[:, 0, 0], [-1, 3, 4])
+
+
+def test_below_the_lowest_layer_with_parameters_nothing_is_reversed_unless_dx_is_asked_for(monkeypatch):
+    reversed_layers = []
+
+    def noting(cls):
+        backward = cls.backward
+
+        def noted(self, block, dh, dstate, gradients, dx):
+            reversed_layers.append((self.name, dx is not None))
+            backward(self, block, dh, dstate, gradients, dx)
+
+        return noted
+
+    for cls in {type(rf.default_registry().cell(spec)) for spec in ("dropout", "elman", "gru")}:
+        monkeypatch.setattr(cls, "backward", noting(cls))
+    network = rf.Network(["dropout:rate=0.2", "dropout:rate=0.3", "gru:hidden=3", "elman:hidden=2"], None, 3, seed=1)
+    rng = np.random.default_rng(0)
+    x, slopes = rng.standard_normal((5, 2, 3)), rng.standard_normal((5, 2, 2))
+    engine, dx = rf.Engine(network, chunk=5, shards=1, kernels="numpy"), np.zeros((5, 2, 3))
+    alone = engine.sweep(x, lambda part, _: slopes[part.index])
+    assert reversed_layers == [("elman", True), ("gru", False)]
+    engine.draws = 0
+    asked = engine.sweep(x, lambda part, _: slopes[part.index], input_gradient=lambda part, d: np.copyto(dx, d))
+    assert reversed_layers[2:] == [("elman", True), ("gru", True), ("dropout", True), ("dropout", True)]
+    assert alone.gradients.flat.tobytes() == asked.gradients.flat.tobytes()
+    assert 0 < np.count_nonzero(dx) < dx.size  # the masks

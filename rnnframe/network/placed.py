@@ -1,6 +1,6 @@
 """A layer in its place in a network."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import Any, TypeVar
 
@@ -79,6 +79,12 @@ class PlacedLayer:
                 f"{whose}: its output {name!r} is {self.tape.get(name)} wide in tape(); expected its width {self.width}"
             )
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether the layer has parameters."""
+        with self.note:
+            return bool(self.layer.parameters(self.inputs))
+
     def lacks_arrays(self, retention: TapeRetention) -> bool:
         """Return whether some of the tape does not stay with a chunk, so that it is rebuilt."""
         return not self.tape.keys() <= set(self.retained_arrays(retention))
@@ -109,3 +115,8 @@ def head_note(head: Head | None, describe: Describe) -> BlameNote:
         return BlameNote("the head", "loss", NoneType, describe)
     loss, readout = ("loss", head.loss), ("readout", head.readout)
     return BlameNote("the head", "loss", type(head.loss), describe, (loss, readout))
+
+
+def lowest_reversed(layers: Sequence[PlacedLayer]) -> int:
+    """Return the first layer with parameters or a state: below it nothing has a gradient but the inputs."""
+    return next((number for number, at in enumerate(layers) if at.state or at.is_trained), len(layers))

@@ -15,6 +15,7 @@ from rnnframe.data.opening import open_inputs
 from rnnframe.data.pieces import Block, Piece
 from rnnframe.data.source import Source
 from rnnframe.errors import OptionError
+from rnnframe.network.placed import lowest_reversed
 from rnnframe.network.scratch import Scratch
 from rnnframe.network.staged_model import StagedLayerModel
 from rnnframe.network.stream import Stream
@@ -41,9 +42,10 @@ class PredictingLayerModel(StagedLayerModel):
 
         They are not asked for all of it when the network is made: compiling it takes a while, and few runs need it.
         """
+        lowest = lowest_reversed(self.layers)
         for number, at in enumerate(self.layers):
             for layer in with_inner_layers([at.layer]):
-                above = number > 0 or layer is not at.layer or self._form.inputs
+                above = number > lowest or layer is not at.layer or self._form.inputs
                 for kernels in self.kernels_used:
                     with self.registry.blame("kernels", type(kernels)):
                         kernels.prepare_run(

@@ -13,7 +13,7 @@ from rnnframe.contracts.layer import BlockPass, TapeRetention
 from rnnframe.data.draws import Draw
 from rnnframe.data.pieces import Piece
 from rnnframe.network.feeds import Feed
-from rnnframe.network.placed import PlacedLayer
+from rnnframe.network.placed import PlacedLayer, lowest_reversed
 from rnnframe.network.repetition import RepetitionCheck
 from rnnframe.network.scratch import Scratch
 from rnnframe.network.starts import add_start_gradients, starts_of
@@ -42,6 +42,12 @@ class Stack:
     head: Head | None
     feed: Feed
     repetition: RepetitionCheck
+    lowest: int = attrs.field(init=False)
+    """Where the reverse ends, unless dL/dx is asked for."""
+
+    @lowest.default
+    def _lowest(self) -> int:
+        return lowest_reversed(self.layers)
 
     def forward(
         self, weights: LayerWeights, piece: Piece, arrays: Sequence[Arrays], scratch: Scratch, draw: Draw | None
@@ -91,15 +97,17 @@ class Stack:
         dh = scratch.gradient("a", piece.size, self.layers[top].width)
         loss = self.feed.reverse(weights.head, piece, self.outputs(arrays), dh, gradients, scratch)
         ended_with = self._reset(weights, piece, arrays)
-        for place, (block, at) in reversed([*enumerate(self._passes(weights, piece, arrays, scratch, draw))]):
-            wanted = place > 0 or self.feed.wants_inputs(piece)
+        wants_inputs = self.feed.wants_inputs(piece)
+        passes = [*enumerate(self._passes(weights, piece, arrays, scratch, draw))]
+        for place, (block, at) in reversed(passes if wants_inputs else passes[self.lowest :]):
+            wanted = place > self.lowest or wants_inputs
             dx = scratch.input_gradient("ba"[(top - place) % 2], piece.size, at) if wanted else None
             carried = _running(dstate.group(at.prefix), piece)
             with at.note:
                 at.layer.backward(block, dh, carried, gradients.group(at.prefix), dx)
             if dx is not None:
                 dh = dx
-        if self.feed.wants_inputs(piece):
+        if wants_inputs:
             self.feed.take_inputs(piece, dh)
         self._give_back(piece, arrays, ended_with)
         if piece.reset_samples is not None:

@@ -32,6 +32,10 @@ class Compiled(Kernels):
             from rnnframe_compiled.place import place
         except Exception as error:  # numba refuses versions of numpy and Python that it does not know
             return f"numba cannot be imported ({' '.join(str(error).split())}); {INSTALL} in a fresh environment"
+        from rnnframe_compiled.processor import multiplies_slowly
+
+        if multiplies_slowly():
+            return "this processor has no fused multiply-add, and is faster with numpy; take kernels=numpy"
         return "" if place() else "there is no folder to compile into; set NUMBA_CACHE_DIR to one that can be written"
 
     def twin(self, layer: Layer, dtype: np.dtype[Any]) -> Layer | None:

@@ -13,3 +13,11 @@ X86 = llvm.get_process_triple().startswith(("x86_64", "i686"))
 def has(feature: str) -> bool:
     """Tell whether the code may use a feature such as "avx512f"."""
     return f"+{feature}" in FEATURES.split(",")
+
+
+def multiplies_slowly() -> bool:
+    """Tell whether each multiply-add is a call of a function here: on x86-64 without the instruction.
+
+    Where NUMBA_CPU_NAME names a processor, code is made for it all the same.
+    """
+    return X86 and not has("fma") and not config.CPU_NAME

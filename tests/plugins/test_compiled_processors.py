@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import rnnframe as rf
+from rnnframe.errors import OptionError
+from rnnframe.registry.registry import default_registry
+
 processor = pytest.importorskip("rnnframe_compiled.processor", reason="numba is not installed")
 
 pytestmark = pytest.mark.skipif(not processor.X86, reason="the other processors are x86-64 ones")
@@ -83,3 +87,16 @@ def test_the_kernels_pass_their_tests_with_any_vectors(other):
     plugins = [f"plugins/test_compiled_{name}.py" for name in ("cells", "functions", "products")]
     chosen = [str(tests / name) for name in (*plugins, "conformance/test_compiled_conform.py")]
     elsewhere(other, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen)
+
+
+def test_a_processor_without_fused_multiply_add_computes_on_numpy(monkeypatch):
+    kernels = default_registry().kernels("compiled")
+    monkeypatch.setattr(processor, "FEATURES", "+sse2,+avx")
+    monkeypatch.setattr(processor.config, "CPU_NAME", "x86-64")
+    assert kernels.missing() == ""  # where that processor is asked for
+    monkeypatch.setattr(processor.config, "CPU_NAME", None)
+    assert "no fused multiply-add" in kernels.missing()
+    network = rf.Network(["lstm:hidden=3"], "mse:outputs=1", 2)
+    assert rf.Engine(network).running.kernels == ("numpy",)
+    with pytest.raises(OptionError, match="no fused multiply-add, and is faster with numpy; take kernels=numpy"):
+        rf.Engine(network, kernels="compiled")

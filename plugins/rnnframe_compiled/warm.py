@@ -10,10 +10,10 @@ import numpy as np
 
 from rnnframe.plugin import BlockPass, Head, TapeRetention, Vector
 from rnnframe_compiled.heads import warm_up_head
-from rnnframe_compiled.helper import helped
 from rnnframe_compiled.joined import warm_up_step
 from rnnframe_compiled.place import place
 from rnnframe_compiled.products import FEW
+from rnnframe_compiled.second_process import helped
 from rnnframe_compiled.twins import Twin
 
 _ready: set[str] = set()

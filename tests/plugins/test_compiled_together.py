@@ -14,7 +14,7 @@ pytest.importorskip("numba")
 place = pytest.importorskip("rnnframe_compiled.place", reason="numba is not installed")
 
 with place.kept():
-    from rnnframe_compiled import helper
+    from rnnframe_compiled import second_process
 
 WRITING = """
 import sys
@@ -65,14 +65,14 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list["subprocess.Popen[bytes]"]:
     """The processes that helpers are, on a machine with a free core."""
     monkeypatch.setattr(Popen, "started", [], raising=False)
     monkeypatch.setattr(subprocess, "Popen", Popen)
-    monkeypatch.setattr(helper, "has_free_core", lambda: True)
+    monkeypatch.setattr(second_process, "has_free_core", lambda: True)
     return Popen.started
 
 
 def done_by_us(folder: Path, count: int = 4, seconds: float = 0.3, lasts: bool = True) -> list[int]:
     """Return which of some tasks are left for us where each takes a while."""
     tasks, done = deque(range(count)), []
-    with helper.helped(place.Place(folder, lasts), tasks):
+    with second_process.helped(place.Place(folder, lasts), tasks):
         while tasks:
             done.append(tasks.popleft())
             time.sleep(seconds)
@@ -80,7 +80,7 @@ def done_by_us(folder: Path, count: int = 4, seconds: float = 0.3, lasts: bool =
 
 
 def test_a_helper_takes_tasks_from_the_end(started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(helper, "_PROGRAM", ECHO)
+    monkeypatch.setattr(second_process, "_PROGRAM", ECHO)
     done = done_by_us(tmp_path, 40)
     assert done == list(range(len(done)))
     assert len(done) < 40
@@ -92,8 +92,8 @@ def test_a_helper_takes_tasks_from_the_end(started, monkeypatch: pytest.MonkeyPa
 def test_a_helper_that_fails_or_is_slow_is_ended_and_its_task_is_told_to_nobody(
     started, program: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(helper, "_PROGRAM", program)
-    monkeypatch.setattr(helper, "_PATIENCE", 0.1)
+    monkeypatch.setattr(second_process, "_PROGRAM", program)
+    monkeypatch.setattr(second_process, "_PATIENCE", 0.1)
     begun = time.perf_counter()
     assert done_by_us(tmp_path) == [0, 1, 2]  # the last one was handed over, and is compiled when all else is
     assert time.perf_counter() - begun < 10
@@ -103,10 +103,10 @@ def test_a_helper_that_fails_or_is_slow_is_ended_and_its_task_is_told_to_nobody(
 def test_there_is_no_helper_for_one_task_without_a_free_core_or_where_nothing_is_kept(
     started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(helper, "_PROGRAM", ECHO)
+    monkeypatch.setattr(second_process, "_PROGRAM", ECHO)
     assert done_by_us(tmp_path, 1) == [0]
     assert done_by_us(tmp_path, 2, lasts=False) == [0, 1]
-    monkeypatch.setattr(helper, "has_free_core", lambda: False)
+    monkeypatch.setattr(second_process, "has_free_core", lambda: False)
     assert done_by_us(tmp_path, 2) == [0, 1]
     assert not started
 
@@ -118,14 +118,14 @@ def test_a_core_is_free_where_a_machine_is_not_all_at_work(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
     monkeypatch.setattr(os, "getloadavg", lambda: (load, 9.0, 9.0))
-    assert helper.has_free_core() is free
+    assert second_process.has_free_core() is free
 
 
 def test_of_processes_that_begin_together_one_has_a_helper(
     started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(helper, "_PROGRAM", ECHO)
-    with helper.helped(place.Place(tmp_path, lasts=True), deque([1, 2])):
+    monkeypatch.setattr(second_process, "_PROGRAM", ECHO)
+    with second_process.helped(place.Place(tmp_path, lasts=True), deque([1, 2])):
         assert done_by_us(tmp_path) == [0, 1, 2, 3]
     assert len(started) == 1
 
@@ -133,10 +133,10 @@ def test_of_processes_that_begin_together_one_has_a_helper(
 def test_an_error_or_an_interrupt_ends_the_helper_at_once(
     started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(helper, "_PROGRAM", DEAF)
+    monkeypatch.setattr(second_process, "_PROGRAM", DEAF)
     for error in (KeyboardInterrupt, RuntimeError):
         begun = time.perf_counter()
-        with pytest.raises(error), helper.helped(place.Place(tmp_path, lasts=True), deque([1, 2])):
+        with pytest.raises(error), second_process.helped(place.Place(tmp_path, lasts=True), deque([1, 2])):
             raise error
         assert time.perf_counter() - begun < 2
     assert [process.poll() is not None for process in started] == [True, True]
@@ -145,8 +145,8 @@ def test_an_error_or_an_interrupt_ends_the_helper_at_once(
 TRAIN = ("--batch", "4", "--steps", "8", "--no-out", "--stop-after", "1", "--sample", "0")
 FIRST = """
 import subprocess, sys
-from rnnframe_compiled import helper
-helper.has_free_core = lambda: True
+from rnnframe_compiled import second_process
+second_process.has_free_core = lambda: True
 start = subprocess.Popen
 def told(*words, **options):
     process = start(*words, **options)
@@ -174,7 +174,7 @@ def text(tmp_path: Path) -> Path:
 
 
 def is_there(number: int) -> bool:
-    """Tell whether a process runs; one that has ended and that nobody has asked for does not."""
+    """Tell whether a process still runs; a zombie, which has ended and waits for its parent to collect it, does not."""
     try:
         state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

@@ -135,7 +135,7 @@ FIRST_IN_A_CHILD = """
 import os, signal, torch
 torch.set_num_threads(2)
 from rnnframe_torch.openmp import together
-(torch.ones(1_000_000) + 1).exp()  # torch's threads are there, and nobody has asked for them
+(torch.ones(1_000_000) + 1).exp()  # torch has started its threads; `together` was not called yet
 child = os.fork()
 if child == 0:
     signal.alarm(20)

@@ -1,4 +1,4 @@
-"""What a helper does: it compiles what it is told to, and ends when its pipe does: see `helper`."""
+"""What a helper does: it compiles what it is told to, and ends when its pipe does: see `second_process`."""
 
 import os
 import pickle

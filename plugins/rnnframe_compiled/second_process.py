@@ -29,7 +29,7 @@ _PATIENCE = 2.0
 """Seconds that a helper is waited for at least, when all else is done."""
 _PROGRAM = (
     "import json, sys; folder, sys.path[:] = json.loads(sys.argv[1]); "
-    "from rnnframe_compiled.helping import serve; serve(folder)"
+    "from rnnframe_compiled.second_process_main import serve; serve(folder)"
 )
 
 

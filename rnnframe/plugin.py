@@ -72,7 +72,7 @@ from rnnframe.schedules import (
     stretched,
 )
 from rnnframe.sizes import UNITS, ByteSize, human_bytes
-from rnnframe.storage.durable import write_whole
+from rnnframe.storage.durable import is_same_file, write_whole
 
 __all__ = [
     "ALIGNMENT",
@@ -169,6 +169,7 @@ __all__ = [
     "hookimpl",
     "human_bytes",
     "is_lookup",
+    "is_same_file",
     "output_of",
     "outside",
     "panel_shape",

@@ -1,12 +1,11 @@
 """The commands `rnnframe export` and `rnnframe import` (extra `onnx`). onnx is imported when one of them runs."""
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
-from rnnframe.plugin import RnnframeError, UsageError, write_whole
+from rnnframe.plugin import RnnframeError, UsageError, is_same_file, write_whole
 
 LOOKING_UP = ("characters", "bytes")
 """The tasks whose inputs are row numbers."""
@@ -20,11 +19,7 @@ def check_installed() -> None:
 
 def check_apart(out: str, given: str) -> None:
     """Raise `UsageError` if writing `out` would replace the file that is read: by path, by a link or a hard link."""
-    try:
-        same = os.path.samefile(out, given)
-    except (OSError, ValueError):  # one of them is not there
-        same = False
-    if same:
+    if is_same_file(out, given):
         raise UsageError(f"{out!r} is the file that is read, which it would replace; give another file")
 
 

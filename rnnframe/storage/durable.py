@@ -18,6 +18,14 @@ BESIDE = ".new"
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
+def is_same_file(one: str | Path, other: str | Path) -> bool:
+    """Tell whether two names are those of one file that is there: the same path, or a link or hard link to it."""
+    try:
+        return os.path.samefile(one, other)
+    except (OSError, ValueError):  # one of them is not there
+        return False
+
+
 def open_plain(path: Path, flags: int, mode: int = 0o666) -> int:
     """Open a plain file.
 

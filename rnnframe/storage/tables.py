@@ -10,7 +10,7 @@ import numpy as np
 
 from rnnframe.arrays import Array
 from rnnframe.errors import DataError, OptionError
-from rnnframe.storage.durable import check_replaceable
+from rnnframe.storage.durable import check_replaceable, is_same_file
 
 SUFFIXES = (".csv", ".npz")
 """What is written, by the end of the file's name."""
@@ -26,11 +26,7 @@ def check_suffix(path: str) -> None:
 
 def check_apart(out: str, data: str) -> None:
     """Raise `OptionError` if writing `out` would replace `data`: the same file by path, by a link or by a hard link."""
-    try:
-        same = os.path.samefile(out, data)
-    except (OSError, ValueError):  # one of them is not there
-        same = False
-    if same:
+    if is_same_file(out, data):
         raise OptionError(f"--out {out!r} is the file of --data {data!r}, which it would replace; give another file")
 
 

@@ -65,6 +65,14 @@ def expect_near(found, wanted, dtype):
             assert error <= NEAR[dtype] * np.abs(array).max(initial=1e-2), f"{what} {name}"
 
 
+def moved(network, seed=0):
+    """Return a network whose parameters are all away from their starts, which are zeros and ones in part."""
+    rng = np.random.default_rng(seed)
+    for value in network.parameters.values():
+        value += rng.normal(scale=0.2, size=value.shape).astype(network.dtype)
+    return network
+
+
 def expect_same_as_numpy(network, *data, **how):
     found = compiled(network, **how).gradients(*data)
     engine = rf.Engine(network, how.get("store", "full-history"), chunk=4, shards=1, kernels="numpy")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_compiled_cells import compiled, data_of, expect_near
+from test_compiled_cells import compiled, data_of, expect_same_as_numpy, moved
 
 import rnnframe as rf
 from rnnframe.testing import check_gradients
@@ -12,17 +12,7 @@ STORES = "full-history", "full-history:keep=lean", "states", "checkpoint:slots=2
 
 def network_of(inputs, states, rank, dtype="float64", seed=0):
     cell = f"selective-ssm:states={states},rank={rank}"
-    network = rf.Network([cell], "mse:outputs=3", inputs, seed=seed, dtype=dtype)
-    rng = np.random.default_rng(seed)
-    for value in network.parameters.values():
-        value += rng.normal(scale=0.2, size=value.shape).astype(dtype)
-    return network
-
-
-def expect_same_as_numpy(network, *data, store="full-history", shards=1):
-    found = compiled(network, store, shards=shards).gradients(*data)
-    wanted = rf.Engine(network, chunk=4, shards=1, kernels="numpy").gradients(*data)
-    expect_near(found, wanted, network.dtype.name)
+    return moved(rf.Network([cell], "mse:outputs=3", inputs, seed=seed, dtype=dtype), seed)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

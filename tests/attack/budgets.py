@@ -170,16 +170,15 @@ def main(seed: int, count: int, folder: Path, seconds: float) -> None:
     rng, refused, failed, worst, late = np.random.default_rng(seed), 0, [], -math.inf, 0
     small = {
         "steps": 9,
-        "batch": 6,
-        "store": "checkpoint",
         "chunk": 2,
         "shards": 1,
         "lengths": True,
         "resets": 0.5,
         "blas": 1,
     }
-    for cells in CELLS:  # all that there is to import and compile
-        measure({"cells": cells, "kernels": "auto", **small})
+    for cells in CELLS:  # all that there is to import and compile, also what few samples and shorter tapes need
+        for store, batch in (("checkpoint", 6), ("full-history:keep=lean", 6), ("states", 6), ("checkpoint", 2)):
+            measure({"cells": cells, "kernels": "auto", "store": store, "batch": batch, **small})
     ends, tried = time.monotonic() + seconds, 0
     while tried < count and time.monotonic() < ends:
         tried += 1

@@ -107,6 +107,24 @@ def test_scales_of_a_final_fit_are_those_of_all_rows(run: Run, tmp_path: Path) -
     np.testing.assert_allclose([learnt.mean[0], learnt.spread[0]], [values.mean(), values.std()], rtol=1e-12)
 
 
+def test_without_a_held_out_part_a_picture_shows_no_validation(run: Run, tmp_path: Path, texts) -> None:
+    pytest.importorskip("matplotlib", reason='the pictures need matplotlib: pip install "rnnframe[plot]"')
+    fitted(run, "characters", texts[0], "--held-out", 0, "--out", tmp_path / "run")
+    report = run("report", tmp_path / "run", "--plot", tmp_path / "run.svg")
+    assert (report.code, report.err) == (0, "")
+    picture = (tmp_path / "run.svg").read_text()
+    assert ("training" in picture, "validation" in picture) == (True, False)
+    assert_asks_for_data(run("predict", tmp_path / "run", "--plot", tmp_path / "x.svg"), tmp_path / "run")
+
+
+def assert_asks_for_data(outcome, folder: Path) -> None:
+    assert outcome.code != 0
+    assert outcome.err == (
+        f"rnnframe: error: run {str(folder)!r} was trained on all of its data, nothing is held out; "
+        "name a file with --data FILE\n"
+    )
+
+
 def test_without_a_held_out_part_there_is_no_validation_anywhere(run: Run, tmp_path: Path, texts) -> None:
     folder = tmp_path / "run"
     outcome = fitted(run, "characters", texts[0], "--held-out", 0, "--out", folder)
@@ -114,18 +132,7 @@ def test_without_a_held_out_part_there_is_no_validation_anywhere(run: Run, tmp_p
     metrics = read_metrics(folder / "metrics.jsonl")
     assert (metrics.epochs, metrics.last_valid_loss, metrics.best) == (2, None, None)
     assert not len(metrics.valid_loss.columns())
-    report = run("report", folder, "--plot", tmp_path / "run.svg")
-    assert (report.code, report.err) == (0, "")
-    picture = (tmp_path / "run.svg").read_text()
-    assert ("training" in picture, "validation" in picture) == (True, False)
-    for command in ("evaluate", "predict"):
-        words = ("--plot", tmp_path / "x.svg") if command == "predict" else ()
-        outcome = run(command, folder, *words)
-        assert outcome.code != 0
-        assert outcome.err == (
-            f"rnnframe: error: run {str(folder)!r} was trained on all of its data, nothing is held out; "
-            "name a file with --data FILE\n"
-        )
+    assert_asks_for_data(run("evaluate", folder), folder)
     assert run("evaluate", folder, "--data", texts[1]).code == 0
     assert run("train", "--resume", folder, "--epochs", 3, "--quiet").code == 0
     assert read_metrics(folder / "metrics.jsonl").epochs == 3

@@ -73,6 +73,7 @@ from rnnframe.schedules import (
 )
 from rnnframe.sizes import UNITS, ByteSize, human_bytes
 from rnnframe.storage.durable import is_same_file, write_whole
+from rnnframe.storage.locks import lock_now
 
 __all__ = [
     "ALIGNMENT",
@@ -170,6 +171,7 @@ __all__ = [
     "human_bytes",
     "is_lookup",
     "is_same_file",
+    "lock_now",
     "output_of",
     "outside",
     "panel_shape",

@@ -52,7 +52,8 @@ class CheckedFiles(IndexDataCacheFile):  # type: ignore[misc]
 
     def _path_of(self, key: Any) -> str:
         name = self._index_name.removesuffix(".nbi")
-        return self._data_path(f"{name}.{_DIGEST(repr(key).encode()).hexdigest()[:16]}.nbc")  # type: ignore[no-any-return]
+        path: str = self._data_path(f"{name}.{_DIGEST(repr(key).encode()).hexdigest()[:16]}.nbc")
+        return path
 
     def _read(self, path: str) -> Any:
         with open(path, "rb") as file:

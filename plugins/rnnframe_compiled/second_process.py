@@ -16,11 +16,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from rnnframe.plugin import lock_now
 from rnnframe_compiled.place import Place
 
 _LOCK = "helper.lock"
@@ -133,31 +134,8 @@ def helped(found: Place | None, tasks: "deque[Any]") -> Iterator[None]:
 @contextmanager
 def _alone(path: Path) -> Iterator[bool]:
     """Lock a file, and tell whether no other process has it locked; the system unlocks it when this process ends."""
-    try:
-        file = path.open("ab")
-    except OSError:
-        yield False
-        return
-    with file:
-        yield _lock(file.fileno())
-
-
-if sys.platform == "win32":  # pragma: no cover
-    import msvcrt
-
-    def _lock(descriptor: int) -> bool:
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
+    with ExitStack() as stack:
+        alone = False
+        with suppress(OSError):  # the folder cannot be written to, or knows no locks
+            alone = lock_now(stack.enter_context(path.open("ab")).fileno())
+        yield alone

@@ -39,7 +39,7 @@ class Lock:
         """
         file = FileIO(open_plain(path, os.O_RDWR | os.O_CREAT), "r+")
         try:
-            if not _lock(file.fileno()):
+            if not lock_now(file.fileno()):
                 raise RunError(f"{what} is in use by {_holder(file)}; wait until it ends, or take another folder")
             _write(file, f"{MARK}, in use by process {os.getpid()}\n")
         except BaseException:
@@ -89,7 +89,8 @@ def _holder(file: FileIO) -> str:
 if sys.platform == "win32":  # pragma: no cover
     import msvcrt
 
-    def _lock(descriptor: int) -> bool:
+    def lock_now(descriptor: int) -> bool:
+        """Lock an open file, and return whether no other process had it locked."""
         os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # far after the text, which other processes must be able to read
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
@@ -102,7 +103,8 @@ if sys.platform == "win32":  # pragma: no cover
 else:
     import fcntl
 
-    def _lock(descriptor: int) -> bool:
+    def lock_now(descriptor: int) -> bool:
+        """Lock an open file, and return whether no other process had it locked."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,4 +1,5 @@
 import os
+import signal
 
 # Before numpy is imported: on small arrays, and on a machine that is busy, BLAS threads cost far more than they bring.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -10,6 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from proofs import examples
+
+# A job in the background ignores Ctrl-C, and what it starts does too: tests send that signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest.register_assert_rewrite("interpreter", "layout")
 

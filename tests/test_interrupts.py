@@ -59,12 +59,8 @@ def test_an_interrupt_while_threads_are_ended_leaves_them_to_the_next_run() -> N
         release.wait()
         seen.append("ended")
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            threads.run(interrupted, 2, lambda: None)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with pytest.raises(KeyboardInterrupt):
+        threads.run(interrupted, 2, lambda: None)
     assert seen == []
     threading.Timer(0.2, release.set).start()
     threads.run(lambda n, barrier, check: (barrier(), seen.append(n)), 2, lambda: seen.append("all"))

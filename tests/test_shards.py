@@ -17,7 +17,6 @@ from rnnframe.schedules import Forward, Grid, Reverse, Update
 
 ENDLESS = """
 import os, signal, threading, numpy as np, rnnframe as rf
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored from the start in a job in the background
 network = rf.Network(cells=["elman:hidden=4"], head="mse:outputs=1", inputs=2)
 def blocks():
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()

@@ -8,6 +8,9 @@ import numpy as np
 from rnnframe.arrays import ALIGNMENT, Array, aligned_empty
 from rnnframe.data.columns import Columns
 
+SPARE = 1.5
+"""How many times what the largest chunk needed is held before the memory is made anew."""
+
 
 class Staging:
     """Copies of the pieces of one chunk, which those of the next overwrite: memory is made once, and as it is needed.
@@ -16,26 +19,29 @@ class Staging:
     """
 
     def __init__(self) -> None:
-        self._room = np.empty(0, np.uint8)
-        self._used = self._most = 0
-        self._left = 0  # bytes of memory that was too small for this chunk, and is still that of its first pieces
+        self._rooms: list[Array] = []
+        self._used: list[int] = []  # bytes of each room that are of this chunk's pieces
+        self._most = 0  # bytes of all pieces of the largest chunk so far
         self.peak_bytes = 0
         """The most bytes that were held at a time since `start`."""
 
     @property
     def nbytes(self) -> int:
         """Bytes of the memory."""
-        return self._room.nbytes
+        return sum(room.nbytes for room in self._rooms)
 
     def start(self) -> None:
         """Begin a run."""
-        self._left, self.peak_bytes = 0, self.nbytes
+        self.begin()
+        self.peak_bytes = self.nbytes
 
     def begin(self) -> None:
         """Overwrite what was copied before."""
-        self._used = self._left = 0
-        if self._room.size > self._most:  # more than the largest chunk has needed
-            self._room = aligned_empty(self._most, self._room.dtype)
+        held = self.nbytes
+        if held > SPARE * self._most:  # rooms that later pieces did not fit in
+            self._rooms = [aligned_empty(self._most, np.dtype(np.uint8))]
+            self.peak_bytes = max(self.peak_bytes, held + self.nbytes)  # the last pieces may still be in use
+        self._used = [0] * len(self._rooms)
 
     def of(self, steps: Any, columns: Columns, dtype: np.dtype[Any], *, strided: bool = False) -> Array:
         """Return some columns of some steps [L, B, ...], contiguous and of a dtype: a view, or else a copy.
@@ -61,11 +67,17 @@ class Staging:
         return copy
 
     def _next(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        start, nbytes = self._used, math.prod(shape) * dtype.itemsize
-        self._used = start + -(-nbytes // ALIGNMENT) * ALIGNMENT
-        self._most = max(self._most, self._used)
-        if self._used > self._room.size:  # pieces of this chunk that were copied before stay where they are
-            self._left += self.nbytes
-            self._room = aligned_empty(max(self._used, 2 * self._room.size), self._room.dtype)
-            self.peak_bytes = max(self.peak_bytes, self._left + self.nbytes)
-        return self._room[start : start + nbytes].view(dtype).reshape(shape)
+        nbytes = math.prod(shape) * dtype.itemsize
+        needed = -(-nbytes // ALIGNMENT) * ALIGNMENT
+        fitting = (n for n, room in enumerate(self._rooms) if self._used[n] + needed <= room.nbytes)
+        n = next(fitting, len(self._rooms))
+        if n == len(self._rooms):  # pieces of this chunk that were copied before stay where they are
+            self._rooms.append(
+                aligned_empty(max(needed, self.nbytes // 4), np.dtype(np.uint8))
+            )  # few rooms, many pieces
+            self._used.append(0)
+            self.peak_bytes = max(self.peak_bytes, self.nbytes)
+        start = self._used[n]
+        self._used[n] += needed
+        self._most = max(self._most, sum(self._used))
+        return self._rooms[n][start : start + nbytes].view(dtype).reshape(shape)

@@ -210,6 +210,21 @@ def test_what_is_missing_left_over_or_doubtful_is_refused_by_name() -> None:
     chain = refused(lambda d: d.update({"rnn.weight_ih_l1": np.zeros((24, 5), "f4")}))
     assert chain.startswith("layer1 of the state dict takes 5 values, and layer0 has 6 units")
     assert "no Linear of 6 inputs" in refused(lambda d: [d.pop("head.weight"), d.pop("head.bias")])
+    assert "an array by the name 5; expected text" in refused(lambda d: d.update({5: d["head.bias"]}))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path: Path, wrong: float) -> None:
+    """Of a model of PyTorch, and of a network's own file, which has no run that would have noticed."""
+    network = network_of("lstm")
+    written = network.to_state_dict()
+    written["head.weight"][2, 1] = wrong
+    with pytest.raises(RunError, match=f"the state dict: head.V holds {wrong}; expected finite numbers"):
+        rf.Network.from_state_dict(written, "softmax")
+    network.parameters["layer1.W"][3, 4] = wrong
+    network.save(tmp_path / "network.safetensors")
+    with pytest.raises(RunError, match=f"network.safetensors: layer1.W holds {wrong}; expected finite numbers"):
+        rf.load_model(tmp_path / "network.safetensors")
 
 
 def test_what_torch_does_not_have_is_refused_by_name() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import onnx
 
 from rnnframe.plugin import DataError, OptionError, RnnframeError
@@ -38,6 +39,8 @@ def network_of(model: onnx.ModelProto, what: str) -> tuple[Any, tuple[str, ...]]
             if value.shape != network.parameters[name].shape:
                 shapes = f"{list(value.shape)}; expected {list(network.parameters[name].shape)}"
                 raise OptionError(f"the model's {name} has the shape {shapes}, for the layer below it")
+            if not np.isfinite(value).all():
+                raise DataError(f"{what}: {name} holds {value[~np.isfinite(value)][0]}; expected finite numbers")
             network.parameters[name][...] = value
         network.derive()
     return network, read.left_out

@@ -22,7 +22,7 @@ from rnnframe.registry.kernels import check_precision, made_by, make_ready
 from rnnframe.registry.registry import Registry, default_registry
 from rnnframe.registry.specs import render
 from rnnframe.storage.durable import write_whole
-from rnnframe.storage.tensors import read_arrays, restore, tensor_bytes
+from rnnframe.storage.tensors import read_arrays, restore_finite, tensor_bytes
 
 DTYPES = ("float32", "float64")
 
@@ -189,7 +189,7 @@ class Network(PredictingLayerModel):
         UsageError
             For names that are missing, have no place here or can be taken for two things, and shapes that do not fit.
         RunError
-            For a file that cannot be read.
+            For a file that cannot be read, and values that are not finite.
         """
         registry = registry or default_registry()
         given = read_arrays(Path(state_dict))[0] if isinstance(state_dict, str | Path) else state_dict
@@ -197,7 +197,7 @@ class Network(PredictingLayerModel):
         found = read_state_dict(given, modules, nonlinearity, wants_readout=head is not None)
         made = head_of_width(head, found.outputs, registry)
         network = cls(found.cells, made, found.inputs, dtype=found.dtype, registry=registry)
-        restore(network.parameters, found.parameters, "the state dict")
+        restore_finite(network.parameters, found.parameters, "the state dict")
         network.derive()
         return network
 

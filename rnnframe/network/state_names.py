@@ -23,6 +23,11 @@ class StateNames:
     """The arrays of a state dict, each taken once."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
+        for name in given:
+            if not isinstance(name, str):
+                raise UsageError(
+                    f"the state dict has an array by the name {name!r}; expected text, as 'rnn.weight_ih_l0'"
+                )
         self.left = {name: np.asarray(as_array(value, f"the state dict's {name!r}")) for name, value in given.items()}
         self.dtype = self._dtype()
 

@@ -16,7 +16,7 @@ from rnnframe.runs.checkpoints import Checkpoints
 from rnnframe.runs.folder import RunFolder
 from rnnframe.runs.layout import CHECKPOINTS, CONFIG, WEIGHTS
 from rnnframe.runs.model import Model, TaskModel
-from rnnframe.storage.tensors import read_tensors, restore
+from rnnframe.storage.tensors import read_tensors, restore_finite
 
 BEST, LAST = "best", "last"
 """How the weights of a run folder are named; a number is that of a checkpoint."""
@@ -145,7 +145,7 @@ def _check_size(about: dict[str, Any], tensors: Arrays, file: Path, registry: Re
 
 
 def _fill(network: Network, tensors: Arrays, file: Path) -> None:
-    restore(network.parameters, tensors, str(file))
+    restore_finite(network.parameters, tensors, str(file))
     network.derive()
 
 

@@ -87,6 +87,15 @@ def read_arrays(path: Path, prefix: str = "") -> tuple[dict[str, Array], dict[st
     return arrays, metadata
 
 
+def restore_finite(target: Arrays, given: Arrays, where: str) -> None:
+    """Do as `restore`; raise `RunError` for values that are not finite, too, as no network computes with them."""
+    restore(target, given, where)
+    for name, view in target.items():
+        if not np.isfinite(view).all():
+            wrong = view[~np.isfinite(view)][0]
+            raise RunError(f"{where}: {name} holds {wrong}; expected finite numbers, as of a training that went well")
+
+
 def restore(target: Arrays, given: Arrays, where: str) -> None:
     """Copy arrays into others of the same names, shapes and types; raises `RunError` where they differ."""
     if set(target) != set(given):

@@ -55,6 +55,7 @@ DAMAGES = {
     "weights without axes": lambda m: weights(m, "layer0.R", lambda R: np.zeros((), R.dtype)),
     "weights that are texts": lambda m: weights(m, "layer0.W", lambda W: W.astype(str).astype(object)),
     "weights that are integers": lambda m: weights(m, "layer0.W", lambda W: W.astype(np.int64)),
+    "weights that are not finite": lambda m: weights(m, "layer0.R", lambda R: np.full_like(R, np.nan)),
     "axes within axes": lambda m: weights(m, node(m, "Squeeze").input[1], lambda axes: axes.reshape(1, 1)),
     "a direction that is no text": lambda m: node(m, "LSTM").attribute.append(
         helper.make_attribute("direction", b"\xff\xfe")

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tests.benchmarks.machine import surroundings
 
@@ -15,13 +15,15 @@ REST = 0.3
 
 
 class Worker:
-    """The parent's side: a module that serves, for one subject, held to a number of threads."""
+    """The parent's side: a module that serves, for one subject, held to a number of threads and so to `settings`."""
 
-    def __init__(self, module: str, subject: str, threads: int, *words: str) -> None:
+    def __init__(
+        self, module: str, subject: str, threads: int, *words: str, settings: Mapping[str, str] | None = None
+    ) -> None:
         self.subject = subject
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, subject, str(threads), *words],
-            env=surroundings(threads),
+            env=surroundings(threads) | dict(settings or {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

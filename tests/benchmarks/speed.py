@@ -2,12 +2,13 @@
 
     python -m tests.benchmarks speed [--cells lstm,gru,elman] [--threads 1,2] [--only torch,numpy,...]
                                      [--settings layer,model] [--shapes 1,4] [--turns N] [--seconds S]
-                                     [--precision bfloat16]
+                                     [--precision bfloat16] [--avx2]
 
 float32; no gradient of the inputs. "layer" is the bare layer with dL/dh_t given; "model" has a linear readout and the
 mean cross entropy of 65 classes. Ours is one call of `Engine.gradients` with full history in either setting. With
 --precision bfloat16 ours in that precision stands beside torch's under autocast and beside ours in float32, on the
-shapes of at least 128 units.
+shapes of at least 128 units. With --avx2 every library does without AVX-512. Where torch and jax are left out, compiled
+kernels stand beside numpy.
 
 Each library runs in a process of its own, held to as many cores as threads; they take turns on each shape, and every
 figure is the median of all calls. After their first turn the gradients are compared. GFLOP/s counts the matrix
@@ -21,7 +22,7 @@ import statistics
 
 import attrs
 
-from tests.benchmarks.machine import machine_line
+from tests.benchmarks.machine import WITHOUT_AVX512, machine_line
 from tests.benchmarks.options import names_of, numbers
 from tests.benchmarks.problems import GATES, SHAPES, Problem, Setting
 from tests.benchmarks.processes import Worker
@@ -45,17 +46,18 @@ def main(words: list[str]) -> None:
     parser.add_argument("--precision", choices=["bfloat16"])
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=0.3, help="of a turn on a shape, and at least three calls")
+    parser.add_argument("--avx2", action="store_const", const=WITHOUT_AVX512, help="without AVX-512")
     options = parser.parse_args(words)
     rounds = options.precision is not None
     options.only = options.only or list(BFLOAT16 if rounds else USUAL)
     chosen = [n + 1 for n, shape in enumerate(SHAPES) if shape.H >= 128 or not rounds]
     shapes = [SHAPES[number - 1] for number in options.shapes or chosen]
     print(machine_line(), flush=True)
-    print("best product: " + Worker(MODULE, MATMUL, 1).ask(seconds=0)["blas"], flush=True)
+    print("best product: " + Worker(MODULE, MATMUL, 1, settings=options.avx2).ask(seconds=0)["blas"], flush=True)
     missing: dict[str, str] = {}
     for threads in options.threads:
-        matmul = Worker(MODULE, MATMUL, threads)
-        workers = {name: Worker(MODULE, name, threads) for name in options.only}
+        matmul = Worker(MODULE, MATMUL, threads, settings=options.avx2)
+        workers = {name: Worker(MODULE, name, threads, settings=options.avx2) for name in options.only}
         for cell in options.cells:
             for setting in options.settings:
                 problems = [Problem(cell, shape, setting) for shape in shapes]
@@ -131,8 +133,9 @@ def compare(norms: dict[str, list[float]], problem: Problem) -> None:
 
 
 def pairs(columns: list[str]) -> list[tuple[str, str]]:
-    """Return the pairs (other library, ours) whose times are compared."""
-    return [(other, own) for own in columns if own not in OTHERS for other in columns if other in OTHERS]
+    """Return the pairs whose times are compared: of another library and ours, or else of numpy and what is compiled."""
+    others = OTHERS if set(OTHERS) & set(columns) else ("numpy",)
+    return [(other, own) for own in columns if own not in others for other in columns if other in others]
 
 
 def header(columns: list[str], cell: str) -> None:

@@ -40,8 +40,13 @@ Measure another number with `python -m tests.benchmarks speed --only compiled --
 
 
 def rows_of(vectors: int) -> int:
-    """Return the most rows of a tile of so many vectors across: sums, a row of the right matrix, and one value."""
-    return min(MOST_ROWS, (REGISTERS - 1 - vectors) // vectors)
+    """Return the most rows of a tile of so many vectors across.
+
+    The registers hold the sums, a row of the right matrix and one value of the left, or a column of the left matrix and
+    one vector of the right.
+    """
+    fitting = (rows for rows in range(MOST_ROWS, 1, -1) if rows * vectors + min(rows, vectors) + 1 <= REGISTERS)
+    return next(fitting, 1)
 
 
 def _accumulate(builder: Any, dtype: Any, sums: Any, into: tuple[int, ...], product: list[Any]) -> Any:
@@ -60,13 +65,23 @@ def _accumulate(builder: Any, dtype: Any, sums: Any, into: tuple[int, ...], prod
             held[r][v] = builder.phi(vector)
             held[r][v].add_incoming(row[v], before)
     right = address(builder, dtype, b, builder.mul(step, b_step))
-    vectors = [load(builder, builder.gep(right, [INT64(n * vector.count)]), vector) for n in range(len(into))]
     left = address(builder, dtype, a, builder.mul(step, a_step))
     added = [list(row) for row in held]
-    for r in range(len(sums)):
-        value = splat(builder, builder.load(builder.gep(left, [builder.mul(a_row, INT64(r))])), vector.count)
-        for n, v in enumerate(into):
-            added[r][v] = multiplied(builder, dtype, value, vectors[n], held[r][v])
+
+    def value(r: int) -> Any:
+        return splat(builder, builder.load(builder.gep(left, [builder.mul(a_row, INT64(r))])), vector.count)
+
+    def values(n: int) -> Any:
+        return load(builder, builder.gep(right, [INT64(n * vector.count)]), vector)
+
+    if len(sums) < len(into):  # what is less is held while the other is loaded one by one
+        column = [value(r) for r in range(len(sums))]
+        pairs = [(r, n, column[r], b) for n in range(len(into)) for b in [values(n)] for r in range(len(sums))]
+    else:
+        row_of_b = [values(n) for n in range(len(into))]
+        pairs = [(r, n, a, row_of_b[n]) for r in range(len(sums)) for a in [value(r)] for n in range(len(into))]
+    for r, n, one, other in pairs:
+        added[r][into[n]] = multiplied(builder, dtype, one, other, held[r][into[n]])
     following = builder.add(step, INT64(1))
     step.add_incoming(following, loop)
     for r in range(len(sums)):

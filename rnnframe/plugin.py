@@ -50,7 +50,7 @@ from rnnframe.contracts.steps import AdvanceStep, InputStep, LayerStep, Predicti
 from rnnframe.contracts.store import Problem, StateStore
 from rnnframe.contracts.task import NothingLearnt, Setting, Task
 from rnnframe.data.batch import Batch
-from rnnframe.data.draws import Draw
+from rnnframe.data.draws import Draw, MaskPlace
 from rnnframe.data.foreign import as_array
 from rnnframe.errors import DataError, GroupError, OptionError, PluginError, RnnframeError, ScheduleError, UsageError
 from rnnframe.registry.hooks import hookimpl
@@ -117,6 +117,7 @@ __all__ = [
     "LearningRate",
     "Load",
     "Loss",
+    "MaskPlace",
     "Medium",
     "NamedOptimizer",
     "NamedParameter",

@@ -11,6 +11,7 @@ import pytest
 import rnnframe as rf
 from rnnframe.errors import OptionError
 from rnnframe.plugin import Draw
+from rnnframe.registry.registry import default_registry
 from rnnframe.testing import CellTests, check_gradients, run
 
 MASKED = {
@@ -50,11 +51,47 @@ def data(dtype="float64"):
     return rng.normal(size=(STEPS, BATCH, INPUTS)).astype(dtype), rng.normal(size=(STEPS, BATCH, 2)).astype(dtype)
 
 
-def mask(rate=0.5, width=20, samples=slice(0, 8), start=None, steps=6, layer=0, kind="inputs", draw=None):
+def mask(rate=0.5, width=20, samples=slice(0, 8), start=None, steps=6, layer=0, kind="inputs", draw=None, dtype="f8"):
     count = samples.stop - samples.start if isinstance(samples, slice) else len(samples)
-    out = np.full((count, width) if start is None else (steps, count, width), np.nan)
+    out = np.full((count, width) if start is None else (steps, count, width), np.nan, dtype)
     (draw or Draw(3, 1)).write_mask(out, rate, layer, kind, samples, start)
     return out
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("width", [1, 15, 16, 40])
+def test_compiled_kernels_write_the_masks_of_numpys_generator(dtype: str, width: int) -> None:
+    pytest.importorskip("numba")
+    kernels = default_registry().kernels("compiled")
+    seed, number = 2**64 - 3, 2**63 + 5
+    many = {None: slice(0, 7), "some": slice(3, 5), "picked": np.array([6, 0, 3]), "one": np.array([4])}
+    for samples in many.values():
+        for start, rate in ((None, 0.5), (0, 0.1), (2**40, 0.9), (7, 0.0), (7, 0.999999)):
+            written = [
+                mask(rate, width, samples, start, 3, 5, "h", draw, dtype)
+                for draw in (Draw(seed, number), Draw(seed, number, kernels.write_mask))
+            ]
+            assert np.isin(written[0], [0, 1]).all()
+            assert np.array_equal(*written)
+
+
+def test_masks_that_are_not_dense_are_written_all_the_same() -> None:
+    pytest.importorskip("numba")
+    kernels, room = default_registry().kernels("compiled"), np.zeros((3, 4, 10))
+    Draw(1, 2, kernels.write_mask).write_mask(room[..., ::2], 0.5, 0, "h", slice(0, 4), 0)
+    dense = np.zeros((3, 4, 5))
+    Draw(1, 2).write_mask(dense, 0.5, 0, "h", slice(0, 4), 0)
+    assert np.array_equal(room[..., ::2], dense)
+    assert not room[..., 1::2].any()
+
+
+@pytest.mark.parametrize("kernels", ["compiled", "numpy"])
+def test_an_engine_has_masks_written_by_the_kernels_of_its_layers(monkeypatch, kernels: str) -> None:
+    masks, written = pytest.importorskip("rnnframe_compiled.masks"), []
+    write = masks.write_mask
+    monkeypatch.setattr(masks, "write_mask", lambda *given: (written.append(given), write(*given)))
+    rf.Engine(network(["lstm:hidden=4", "dropout"]), kernels=kernels, chunk=4).gradients(*data())
+    assert bool(written) == (kernels == "compiled")
 
 
 def test_a_part_of_the_batch_or_of_the_steps_has_its_part_of_the_mask():

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from rnnframe.plugin import Array, Head, Kernels, Layer, Loss, Readout, StepPart, TapeRetention, hookimpl
+from rnnframe.plugin import Array, Head, Kernels, Layer, Loss, MaskPlace, Readout, StepPart, TapeRetention, hookimpl
 from rnnframe_heads import Affine
 
 INSTALL = "pip install 'rnnframe[fast]'"
@@ -84,6 +84,13 @@ class Compiled(Kernels):
         """Transpose squares of vectors in the registers."""
         _compiled().packing.transpose(source.dtype.type(1), source, target)
 
+    def write_mask(self, out: Array, place: MaskPlace) -> None:
+        """Write a random mask, the whole block in one call; numpy does it where the mask is not dense."""
+        if out.flags.c_contiguous:
+            _compiled().masks.write_mask(out, place)
+        else:
+            super().write_mask(out, place)
+
     def is_ready(self, twin: Layer | Head, dtype: np.dtype[Any]) -> bool:
         """Tell whether a twin's code was compiled before."""
         return bool(_compiled().warm.is_ready(twin, dtype))
@@ -129,6 +136,7 @@ def _compiled() -> ModuleType:
         import rnnframe_compiled.heads
         import rnnframe_compiled.joined
         import rnnframe_compiled.kinds
+        import rnnframe_compiled.masks
         import rnnframe_compiled.packing
         import rnnframe_compiled.warm
 

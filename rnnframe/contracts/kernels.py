@@ -16,6 +16,7 @@ from rnnframe.arrays import Array
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.layer import Layer, TapeRetention
 from rnnframe.contracts.steps import StepPart
+from rnnframe.data.draws import MaskPlace, write_mask
 
 AUTO, NUMPY = "auto", "numpy"
 BFLOAT16 = "bfloat16"
@@ -122,6 +123,18 @@ class Kernels(abc.ABC):
             [n, m], C-contiguous, of the same dtype; it shares no memory with `source`.
         """
         np.copyto(target, source.T)
+
+    def write_mask(self, out: Array, place: MaskPlace) -> None:
+        """Write a random mask: 1 where a value is kept, 0 where it is dropped, the same as the default writes by numpy.
+
+        Parameters
+        ----------
+        out : ndarray
+            [L, B, width], float32 or float64.
+        place : MaskPlace
+            Which random words decide.
+        """
+        write_mask(out, place)
 
     def cells(self) -> Iterable[str]:
         """Return specs of cells that have twins, one of every kind of code, for `rnnframe warmup`."""

@@ -223,7 +223,8 @@ class Engine(Generic[M]):
     def _execute(
         self, model: Model, source: Source, state: Any, on_update: Taker | None, state_gradient: Any
     ) -> tuple[Outcome, Run | StagedRun]:
-        done = self._executor.execute(model, source, Draw(self.seed, self.draws), state, on_update, state_gradient)
+        draw = Draw.of(model, self.seed, self.draws)
+        done = self._executor.execute(model, source, draw, state, on_update, state_gradient)
         self.draws += 1
         return done
 

@@ -117,7 +117,7 @@ class TwoPassEngine:
         share = Share(ALONE, None, source.deal(len(parts)))
         plan = self._planner.plan(model, source.steps, parts, [source.ends(part) for part in share.columns])
         memories, shard_threads = self._room(model, plan)
-        draw = Draw(self.seed, self.draws)
+        draw = Draw.of(model, self.seed, self.draws)
         self.draws += 1
         run = Run(model, source, share, plan, memories, WeightVersions(), None, draw)
         sweep = TwoPassSweep(self, client, run, shard_threads)

@@ -10,7 +10,7 @@ from rnnframe.arrays import Array, Vector
 from rnnframe.contracts.kernels import AUTO, Kernels
 from rnnframe.contracts.layer import TapeRetention
 from rnnframe.data.batch import Batch
-from rnnframe.data.draws import Draw
+from rnnframe.data.draws import Draw, MaskPlace, write_mask
 from rnnframe.data.opening import open_inputs
 from rnnframe.data.pieces import Block, Piece
 from rnnframe.data.source import Source
@@ -51,6 +51,13 @@ class PredictingLayerModel(StagedLayerModel):
                         kernels.prepare_run(
                             layer, self.dtype, samples=samples, retention=retention, input_gradient=above
                         )
+
+    def write_mask(self, out: Array, place: MaskPlace) -> None:
+        """Write a random mask [L, B, width] by the first kernels in use, or by numpy."""
+        if self.kernels_used:
+            self.kernels_used[0].write_mask(out, place)
+        else:
+            write_mask(out, place)
 
     def in_precision(self, precision: str | None) -> Self:
         """Return this network with the same parameters, and matrix products of another precision.

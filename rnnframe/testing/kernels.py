@@ -11,6 +11,7 @@ import numpy as np
 from rnnframe.arrays import Array
 from rnnframe.contracts.kernels import NUMPY, Kernels
 from rnnframe.contracts.layer import Layer
+from rnnframe.data.draws import Draw
 from rnnframe.engine.engine import Engine
 from rnnframe.engine.inference import Inference
 from rnnframe.network.network import Network
@@ -127,6 +128,18 @@ class KernelsTests(Suite):
                     for name, value in getattr(kept, what).items():
                         place = f"{what} of {name} on {cell.name!r}, {dtype},"
                         expect_same_bits(place, getattr(again, what)[name], value, ("recomputed", "kept"))
+
+    def test_masks_are_those_that_numpy_writes(self) -> None:
+        """Random masks follow from seed, run, layer, sample and step alone, whoever writes them."""
+        if self.subject.missing():
+            skip(self.subject.missing())
+        for dtype in self.tolerances:
+            for samples in (slice(1, 4), np.array([5, 0, 2])):
+                for start in (None, 3):
+                    masks = [np.full((2, 3, 21)[start is None :], np.nan, dtype) for _ in range(2)]
+                    for mask, draw in zip(masks, (Draw(7, 1, self.subject.write_mask), Draw(7, 1)), strict=True):
+                        draw.write_mask(mask, 0.4, 2, "inputs", samples, start)
+                    expect_same_bits(f"a mask of {samples}, {dtype},", masks[0], masks[1], TITLES)
 
     def test_a_stream_gives_the_bits_of_predicting_a_step_at_a_time(self) -> None:
         """What `joined` returns computes what the parts of a step compute one by one."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
-from rnnframe.errors import OptionError
+from rnnframe.errors import OptionError, PluginError
 from rnnframe.plugin import Draw
 from rnnframe.registry.registry import default_registry
 from rnnframe.testing import CellTests, check_gradients, run
@@ -92,6 +92,13 @@ def test_an_engine_has_masks_written_by_the_kernels_of_its_layers(monkeypatch, k
     monkeypatch.setattr(masks, "write_mask", lambda *given: (written.append(given), write(*given)))
     rf.Engine(network(["lstm:hidden=4", "dropout"]), kernels=kernels, chunk=4).gradients(*data())
     assert bool(written) == (kernels == "compiled")
+
+
+def test_kernels_that_fail_to_write_a_mask_are_named(monkeypatch) -> None:
+    masks = pytest.importorskip("rnnframe_compiled.masks")
+    monkeypatch.setattr(masks, "write_mask", lambda out, place: out[0, 0, 0, 0])
+    with pytest.raises(PluginError, match=r"^kernels 'compiled' of .*: IndexError"):
+        rf.Engine(network(["lstm:hidden=4", "dropout"]), kernels="compiled").gradients(*data())
 
 
 def test_a_part_of_the_batch_or_of_the_steps_has_its_part_of_the_mask():

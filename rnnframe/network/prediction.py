@@ -54,10 +54,12 @@ class PredictingLayerModel(StagedLayerModel):
 
     def write_mask(self, out: Array, place: MaskPlace) -> None:
         """Write a random mask [L, B, width] by the first kernels in use, or by numpy."""
-        if self.kernels_used:
-            self.kernels_used[0].write_mask(out, place)
-        else:
+        if not self.kernels_used:
             write_mask(out, place)
+            return
+        kernels = self.kernels_used[0]
+        with self.registry.blame("kernels", type(kernels)):
+            kernels.write_mask(out, place)
 
     def in_precision(self, precision: str | None) -> Self:
         """Return this network with the same parameters, and matrix products of another precision.

@@ -14,7 +14,7 @@ STORES = ("full-history", "states", "auto:budget=1MiB", "circular-queue:k1=8,k2=
 STORES += ("checkpoint:slots=3", "checkpoint:slots=3,policy=online", "checkpoint:medium=disk:path={folder}")
 ENGINES = list(product(("numpy", "compiled"), (1, 2, 3)))
 """Kernels and shards of the engines that are interrupted."""
-READERS = ("spec", "toml", "ts", "table", "metadata", "tensors", "metrics", "onnx")
+READERS = ("spec", "toml", "ts", "table", "metadata", "tensors", "metrics", "onnx", "state_dict")
 
 Words = list[str]
 

@@ -93,8 +93,14 @@ def onnx(given: bytes, folder: Path) -> None:
     from_onnx(_file(folder, "model.onnx", given))
 
 
+def state_dict(given: bytes, folder: Path) -> None:
+    """Make a network of a file of arrays by the names of PyTorch; none of it may be out of the finite numbers."""
+    network = Network.from_state_dict(_file(folder, "model.safetensors", given), "softmax")
+    assert np.isfinite(network.parameters.flat).all()
+
+
 READERS: dict[str, Callable[[bytes, Path], None]] = {
-    each.__name__: each for each in (spec, toml, ts, table, metadata, tensors, metrics, onnx)
+    each.__name__: each for each in (spec, toml, ts, table, metadata, tensors, metrics, onnx, state_dict)
 }
 
 
@@ -108,6 +114,9 @@ def seeds(reader: str) -> list[bytes]:
         found.append(
             json.dumps(about).encode() if reader == "metadata" else tensor_bytes(dict(network.parameters), about)
         )
+    if reader == "state_dict":
+        for cells in (["lstm:hidden=2,projection=1"], ["gru:hidden=2"] * 2, ["bidirectional(elman:hidden=2)"]):
+            found.append(tensor_bytes(Network(cells, "softmax:classes=3,at=last", 3).to_state_dict(), {}))
     if reader == "onnx" and find_spec("onnx") is not None:
         for cells in (["lstm:hidden=2", "gru:hidden=2"], ["bidirectional(elman:hidden=2)"]):
             found.append(to_onnx(Network(cells, "softmax:classes=3,at=last", 3)).SerializeToString())

@@ -24,7 +24,7 @@ class DamagedError(Exception):
     """A file is not what was written."""
 
 
-class CheckedFiles(IndexDataCacheFile):  # type: ignore[misc]
+class CheckedFiles(IndexDataCacheFile):  # type: ignore[misc]  # numba has no types
     """The code of one function: a file for each key, which is a signature, a processor and what the function is."""
 
     def load(self, key: Any) -> Any:

@@ -1,4 +1,7 @@
-"""How a function becomes a part, with what numba is made of inside: see `making`."""
+"""How a function becomes a part, with what numba is made of inside: see `making`.
+
+numba's classes have no types, and so none that a subclass of them could be checked with.
+"""
 
 from typing import Any
 

@@ -18,61 +18,12 @@ from typing import Any
 import attrs
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
-from rnnframe.plugin import START, Array, OptionError, render
-from rnnframe_onnx.operators import (
-    AFFINE,
-    EMBEDDING,
-    FORECAST,
-    IR_VERSION,
-    OPSET,
-    PREDICTIONS,
-    PREFIX,
-    STATES,
-    TIED,
-    options_of,
-    to_operator,
-)
-
-END = 2**63 - 1
-"""Behind the last row, for an operator that takes a part."""
-
-
-class Graph:
-    """Nodes in the order of their making, the arrays that they read, and what goes in and out."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.inputs: list[Any] = []
-        self.outputs: list[Any] = []
-        self.arrays: dict[str, Array] = {}
-
-    def constant(self, name: str, value: Any) -> str:
-        """Keep an array in the model and return its name."""
-        self.arrays[name] = np.ascontiguousarray(value)
-        return name
-
-    def add(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        """Add a node with one output and return the output's name."""
-        self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
-        return output
-
-    def part(self, source: str, output: str, start: int, stop: int, *, axis: int) -> str:
-        """Add a node that takes `start` to `stop` of an axis, and return its output's name."""
-        numbers = {"start": start, "stop": stop, "axis": axis}
-        names = [self.constant(f"{name} {value}", np.array([value])) for name, value in numbers.items()]
-        return self.add("Slice", [source, *names], output)
-
-    def model(self, metadata: dict[str, str]) -> onnx.ModelProto:
-        """Return the whole, checked by onnx."""
-        arrays = [numpy_helper.from_array(array, name) for name, array in self.arrays.items()]
-        graph = helper.make_graph(self.nodes, "rnnframe", self.inputs, self.outputs, arrays)
-        opsets = [helper.make_opsetid("", OPSET)]
-        model = helper.make_model(graph, opset_imports=opsets, producer_name="rnnframe", ir_version=IR_VERSION)
-        helper.set_model_props(model, metadata)
-        onnx.checker.check_model(model, full_check=True)
-        return model
+from rnnframe.plugin import Array, OptionError, render
+from rnnframe_onnx.graph import END, Graph
+from rnnframe_onnx.layers import add_layer, add_two_directions, directions, identities
+from rnnframe_onnx.operators import AFFINE, EMBEDDING, FORECAST, PREDICTIONS, PREFIX, TIED
 
 
 def to_onnx(
@@ -111,10 +62,10 @@ def to_onnx(
     for number, cell in enumerate(network.cells):
         if number == 0 and _has_embedding(network):
             continue  # x has its rows
-        parts = _directions(network, number)
+        parts = directions(network, number)
         if number == 0 and looked_up:
-            parts = _identities(parts, network.dtype)
-        add = _add_two_directions if network.both_ways else _add_layer
+            parts = identities(parts, network.dtype)
+        add = add_two_directions if network.both_ways else add_layer
         x = add(graph, number, cell, parts, x, kind, "lengths" if lengths else "")
     at_last = network.head is not None and network.head.loss.at == "last"
     _predict(graph, network, f"next.layer{len(network.cells) - 1}.h" if at_last else x, kind, task, scale, at_last)
@@ -159,7 +110,7 @@ def _read(
     """Declare x and return the name of what the first layer reads."""
     if looked_up:
         graph.inputs.append(helper.make_tensor_value_info("x", TensorProto.INT64, ["T", "B"]))
-        rows = graph.constant("layer0.U", np.concatenate([each["U"] for each in _directions(network, 0)], axis=1))
+        rows = graph.constant("layer0.U", np.concatenate([each["U"] for each in directions(network, 0)], axis=1))
         return graph.add("Gather", [rows, "x"], "rows", axis=0)
     of_x = kind if scale is None else TensorProto.DOUBLE
     graph.inputs.append(helper.make_tensor_value_info("x", of_x, ["T", "B", network.inputs]))
@@ -192,94 +143,6 @@ def _restored(graph: Graph, ahead: str, width: int, horizon: int, lag: int) -> s
         change = graph.part(ahead, f"change {k + 1} ahead", k * width, (k + 1) * width, axis=2)
         made.append(graph.add("Add", [base, change], f"value {k + 1} ahead"))
     return graph.add("Concat", made, "values ahead", axis=2)
-
-
-def _directions(network: Any, number: int) -> list[Any]:
-    """Return the parameters of a layer: of its one direction, or of its two."""
-    if not network.cells[number].both_ways:
-        return [network.parameters.group(f"layer{number}")]
-    return [network.parameters.group(f"layer{number}.{way}") for way in ("forward", "reverse")]
-
-
-def _identities(parts: list[Any], dtype: Any) -> list[Any]:
-    """Return parameters of the first layer whose U choose the columns of each direction from rows that hold all."""
-    made, begin, width = [], 0, sum(part["U"].shape[1] for part in parts)
-    for part in parts:
-        own = part["U"].shape[1]
-        made.append(part | {"U": np.eye(width, own, -begin, dtype=dtype)})
-        begin += own
-    return made
-
-
-def _constants(graph: Graph, at: str, operator: str, parts: list[Any]) -> list[str]:
-    """Keep the weights of an operator, of all its directions, and return their names: W, R, B, and perhaps P."""
-    found = [attrs.asdict(to_operator(operator, part), recurse=False) for part in parts]
-    names = [name for name, value in found[0].items() if value is not None]
-    return [graph.constant(f"{at}.{name}", np.concatenate([each[name] for each in found])) for name in names]
-
-
-def _add_two_directions(graph: Graph, number: int, cell: Any, parts: list[Any], x: str, kind: int, lengths: str) -> str:
-    """Add a layer of a network that reads both ways: it begins with states of zeros, and gives none to go on from."""
-    at, two = f"layer{number}", len(parts) == 2
-    operator, attributes = options_of(cell.layers[0] if two else cell, number)
-    if two:
-        attributes["direction"] = "bidirectional"
-        for name in attributes.keys() & {"activations", "activation_alpha", "activation_beta"}:
-            attributes[name] *= 2
-    W, R, B, *P = _constants(graph, at, operator, parts)
-    states = _learnt_states(graph, at, STATES[operator], parts, x) or ([""] * len(STATES[operator]) if P else [])
-    given = [x, W, R, B, lengths, *states, *P]
-    graph.nodes.append(helper.make_node(operator, given, [f"{at}.Y", f"last.{at}.h"], name=at, **attributes))
-    if not two:
-        graph.add("Squeeze", [f"last.{at}.h", graph.constant("axis 0", np.array([0]))], f"next.{at}.h")
-        return graph.add("Squeeze", [f"{at}.Y", graph.constant("axis 1", np.array([1]))], f"{at}.y")
-    beside = graph.add("Transpose", [f"last.{at}.h"], f"{at}.ends", perm=[1, 0, 2])
-    graph.add("Reshape", [beside, graph.constant("joined ends", np.array([0, -1]))], f"next.{at}.h")
-    beside = graph.add("Transpose", [f"{at}.Y"], f"{at}.directions", perm=[0, 2, 1, 3])
-    return graph.add("Reshape", [beside, graph.constant("joined", np.array([0, 0, -1]))], f"{at}.y")
-
-
-def _learnt_states(graph: Graph, at: str, states: tuple[str, ...], parts: list[Any], x: str) -> list[str]:
-    """Return the names of the states [directions, B, H] that directions begin with; none where they are not learnt."""
-    if states[0] + START not in parts[0]:
-        return []
-    made = []
-    for state in states:
-        values = np.stack([part[state + START][None] for part in parts])
-        start = graph.constant(f"{at}.{state}{START}", values)
-        made.append(_for_each_sample(graph, start, values.shape, x, f"first.{at}.{state}"))
-    return made
-
-
-def _for_each_sample(graph: Graph, start: str, shape: tuple[int, ...], x: str, output: str) -> str:
-    """Add nodes that repeat an array [.., 1, H] for all samples of x [T, B, ..], and return their output's name."""
-    around = [graph.constant(f"size {size}", np.array([size])) for size in (*shape[:-2], shape[-1])]
-    samples = graph.add("Shape", [x], f"{output} samples", start=1, end=2)
-    sizes = graph.add("Concat", [*around[:-1], samples, around[-1]], f"{output} sizes", axis=0)
-    return graph.add("Expand", [start, sizes], output)
-
-
-def _add_layer(graph: Graph, number: int, cell: Any, parts: list[Any], x: str, kind: int, lengths: str) -> str:
-    operator, attributes = options_of(cell, number)
-    at = f"layer{number}"
-    W, R, B, *P = _constants(graph, at, operator, parts)
-    first, second = (graph.constant(f"axis {axis}", np.array([axis])) for axis in (0, 1))
-    states = [f"{at}.{name}" for name in STATES[operator]]
-    for state, name in zip(states, STATES[operator], strict=True):
-        start = parts[0].get(name + START)
-        rows = "B" if start is None else f"1 or B of {state}"
-        graph.inputs.append(helper.make_tensor_value_info(state, kind, [rows, cell.hidden]))
-        graph.outputs.append(helper.make_tensor_value_info(f"next.{state}", kind, ["B", cell.hidden]))
-        begun = state
-        if start is not None:  # an array with the name of an input is its default
-            begun = _for_each_sample(graph, graph.constant(state, start[None]), (1, cell.hidden), x, f"begun.{state}")
-        graph.add("Unsqueeze", [begun, first], f"first.{state}")
-    given = [x, W, R, B, lengths, *(f"first.{state}" for state in states), *P]
-    made = [f"{at}.Y", *(f"last.{state}" for state in states)]
-    graph.nodes.append(helper.make_node(operator, given, made, name=at, **attributes))
-    for state in states:
-        graph.add("Squeeze", [f"last.{state}", first], f"next.{state}")
-    return graph.add("Squeeze", [f"{at}.Y", second], f"{at}.y")
 
 
 def _predict(

@@ -1,6 +1,7 @@
 """The measurements run, and measure what they say; what they find decides nothing."""
 
 import ast
+import platform
 import re
 import subprocess
 import sys
@@ -57,6 +58,15 @@ def test_speed_prints_times_and_rates_of_a_shape_bare_and_under_a_readout() -> N
         assert float(rate) > 0
         assert float(product) > 0
         assert share.endswith("%")
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="AVX-512 is of x86-64 alone")
+def test_speed_without_avx512_says_so_of_the_best_product() -> None:
+    done = benchmarks(f"{SPEED} --settings layer --avx2")
+    assert done.returncode == 0, done.stderr
+    (product,) = [line for line in done.stdout.splitlines() if line.startswith("best product: ")]
+    if "openblas" in product:
+        assert product.endswith("Haswell")
 
 
 def test_steps_prints_the_time_of_a_step_of_each_batch_beside_others() -> None:

@@ -14,7 +14,7 @@ A step leaves the four gates, c_t and h_t for its reverse. tanh(c_t) is not amon
 whole block. One bias is enough: a second one would add to the same sum.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import attrs
@@ -37,7 +37,15 @@ from rnnframe.plugin import (
     write_input_gradient,
 )
 from rnnframe_cells.gates import gate_columns
-from rnnframe_cells.lstm_steps import activate, advance, reverse_norms, reverse_steps, write_slopes, write_sums
+from rnnframe_cells.lstm_steps import (
+    activate,
+    advance,
+    reverse_norms,
+    reverse_steps,
+    steps_of,
+    write_slopes,
+    write_sums,
+)
 from rnnframe_cells.masks import ZonedCell, rate_option, seen, written
 from rnnframe_cells.norms import fill_scales, norm_option, normalize, scale
 from rnnframe_cells.start import fill_matrices, fill_zero, forget_bias_option, learnt_starts
@@ -134,9 +142,8 @@ class LSTM(ZonedCell):
         weights, x, tape, scratch = block.weights, block.x, block.tape, block.scratch
         gates, c, h = tape["gates"], tape["c"], tape["h"]
         if self.zoned or (self.norm and retention == "lean"):
-            split = np.split(gates, 4, axis=2)
-            for t, zone in self._each_zone(block):
-                advance(block, split, t, zone)
+            for step in steps_of(block, self.zones(block)):
+                advance(block, step, scratch["tanh_c"][0])
             return
         if retention == "states":
             write_sums(block)
@@ -189,24 +196,17 @@ class LSTM(ZonedCell):
     def forward(self, block: BlockPass) -> None:
         """x U + b for the whole block at once, then step by step what needs h_(t-1)."""
         weights, tape, scratch = block.weights, block.tape, block.scratch
-        W, z, h, recurrent = weights["W"], tape["gates"], tape["h"], scratch["dz"][0]
+        W, recurrent, product = weights["W"], scratch["dz"][0], scratch["tanh_c"][0]
         mask = self.recurrent_mask(block)
         write_sums(block)
-        split = np.split(z, 4, axis=2)
-        for t, zone in self._each_zone(block):
-            gates = z[t]
-            np.matmul(seen(block, h[t], mask), W, out=recurrent)
+        steps = steps_of(block, self.zones(block))
+        for z, h, step in zip(tape["gates"], tape["h"], steps, strict=False):  # h has one more
+            np.matmul(seen(block, h, mask), W, out=recurrent)
             if self.norm:
                 scale(recurrent, weights["g_h"], scratch["inverse"][0])
-            gates += recurrent
-            activate(gates, weights)
-            advance(block, split, t, zone)
-
-    def _each_zone(self, block: BlockPass) -> Iterator[tuple[int, tuple[Array | None, Array | None]]]:
-        """Yield each step of a block with where its c and h change."""
-        of_c, of_h = self.zones(block)
-        for t in range(block.steps):
-            yield t, (None if of_c is None else of_c[t], None if of_h is None else of_h[t])
+            z += recurrent
+            activate(z, weights)
+            advance(block, step, product)
 
     def backward(self, block: BlockPass, dh: Array, dstate: Arrays, gradients: Arrays, dx: Array | None) -> None:
         """What does not depend on dh and dc, the steps, and the products of the whole block: see `lstm_steps`."""

@@ -10,7 +10,9 @@ In reverse, with dh_t and dc_t of what follows:
 With a projection dh_t Pᵀ stands for dh_t in all but the first. A weight P or g_h is there where the option is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +22,8 @@ from rnnframe_cells.norms import normalize, scale, take_back
 
 Zone = Array | None
 """1 where a state changes at a step and 0 where it stays; None where it always changes."""
+Step = tuple[Any, ...]
+"""The gates i, f, g and o of a step, c before and after it, h likewise, and the zones of c and of h: a view of each."""
 
 
 def write_sums(block: BlockPass) -> None:
@@ -39,21 +43,27 @@ def activate(z: Array, weights: Arrays) -> None:
     z += weights["offset"]
 
 
-def advance(block: BlockPass, gates: Sequence[Array], t: int, zone: tuple[Zone, Zone]) -> None:
-    """Make c and h after step t from the gates i, f, g, o of all steps and what was before."""
-    weights, c, h, product = block.weights, block.tape["c"], block.tape["h"], block.scratch["tanh_c"][0]
-    i, f, g, o = gates
-    c_t, h_t = c[t + 1], h[t + 1]
-    np.multiply(f[t], c[t], out=c_t)
-    np.multiply(i[t], g[t], out=product)
-    c_t += product
-    made = product if "P" in weights else h_t
-    write_tanh(weights, c_t, made, made, block.scratch["inverse_c"][0] if "g_c" in weights else None)
-    made *= o[t]
+def steps_of(block: BlockPass, zones: tuple[Zone, Zone]) -> Iterator[Step]:
+    """Yield the steps of a block; views are made for each array in turn, which is faster than where they are needed."""
+    c, h = block.tape["c"], block.tape["h"]
+    of_states = (repeat(None) if zone is None else zone for zone in zones)
+    return zip(*np.split(block.tape["gates"], 4, axis=2), c, c[1:], h, h[1:], *of_states, strict=False)
+
+
+def advance(block: BlockPass, step: Step, product: Array) -> None:
+    """Make c and h after a step from its gates and what was before; `product` [B, H] is working memory."""
+    weights = block.weights
+    i, f, g, o, c_old, c, h_old, h, of_c, of_h = step
+    np.multiply(f, c_old, out=c)
+    np.multiply(i, g, out=product)
+    c += product
+    made = product if "P" in weights else h
+    write_tanh(weights, c, made, made, block.scratch["inverse_c"][0] if "g_c" in weights else None)
+    made *= o
     if "P" in weights:
-        np.matmul(made, weights["P"], out=h_t)
-    zone_out(c_t, c[t], zone[0])
-    zone_out(h_t, h[t], zone[1])
+        np.matmul(made, weights["P"], out=h)
+    zone_out(c, c_old, of_c)
+    zone_out(h, h_old, of_h)
 
 
 def write_tanh(weights: Arrays, c: Array, n: Array, out: Array, inverse: Array | None) -> None:
@@ -102,38 +112,37 @@ def reverse_steps(block: BlockPass, dh: Array, dstate: Arrays, mask: Array | Non
 
     With a projection dh becomes what meets `made` in dP. With a norm the gradient of h W before it stands in dn.
     """
-    weights, f, scratch = block.weights, np.split(block.tape["gates"], 4, axis=2)[1], block.scratch
-    dz, slope, (of_c, of_h) = scratch["dz"], scratch["tanh_c"], zones
-    dz_i, dz_f, dz_g, dz_o = np.split(dz, 4, axis=2)
+    weights, scratch = block.weights, block.scratch
+    f, dz, slope = np.split(block.tape["gates"], 4, axis=2)[1], scratch["dz"], scratch["tanh_c"]
     dh_t, dc = dstate["h"], dstate["c"]
     through = np.empty_like(dc) if "P" in weights else None
     of_norm = np.empty_like(dc) if "g_c" in weights else None
     product = dz[0] if of_norm is None else np.empty_like(dz[0])
-    for t in reversed(range(block.steps)):
-        dh_t += dh[t]
-        new_h = split_zone(dh_t, None if of_h is None else of_h[t])
-        new_c = split_zone(dc, None if of_c is None else of_c[t])
+    of_c, of_h = (repeat(None) if zone is None else zone[::-1] for zone in zones)
+    dz_ifg, dz_o = np.split(dz.reshape(*dz.shape[:2], 4, -1), [3], axis=2)
+    made = dz_ifg, dz_o[:, :, 0], dz, slope, f, dh
+    steps = zip(reversed(range(block.steps)), of_c, of_h, *(array[::-1] for array in made), strict=False)
+    for t, c_changes, h_changes, of_ifg, of_o, dq, of_dc, f_t, dh_own in steps:
+        dh_t += dh_own
+        new_h, new_c = split_zone(dh_t, h_changes), split_zone(dc, c_changes)
         of_made = new_h
         if through is not None:
-            np.copyto(dh[t], new_h)
+            np.copyto(dh_own, new_h)
             of_made = np.matmul(new_h, weights["PT"], out=through)
-        slope[t] *= of_made
+        of_dc *= of_made
         if of_norm is None:
-            new_c += slope[t]
+            new_c += of_dc
         else:
-            np.multiply(slope[t], weights["g_c"], out=of_norm)
+            np.multiply(of_dc, weights["g_c"], out=of_norm)
             room = product[:, : dc.shape[1]]
             take_back(of_norm, scratch["n_c"][t], scratch["inverse_c"][t], scratch["mean"][t], room)
             new_c += of_norm
-        dz_i[t] *= new_c
-        dz_f[t] *= new_c
-        dz_g[t] *= new_c
-        dz_o[t] *= of_made
-        new_c *= f[t]
+        of_ifg *= new_c[:, None]
+        of_o *= of_made
+        new_c *= f_t
         join_zone(dc, new_c)
-        dq = dz[t]
         if of_norm is not None:
-            dq = np.multiply(dz[t], weights["g_h"], out=scratch["dn"][t])
+            dq = np.multiply(dq, weights["g_h"], out=scratch["dn"][t])
             take_back(dq, scratch["n"][t], scratch["inverse"][t], scratch["mean"][t], product)
         np.matmul(dq, weights["WT"], out=new_h)
         if mask is not None:

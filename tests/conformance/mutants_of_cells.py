@@ -119,9 +119,9 @@ MUTANTS = [
     lstm_step("a sign in dz_g", "np.subtract(1, dz_g, out=dz_g)", "np.add(1, dz_g, out=dz_g)", SLOPES),
     lstm_step("i is forgotten in dz_g", "    dz_g *= i\n", "", SLOPES),
     lstm_step("the cell state of the wrong step", "dz_f *= c[:-1]", "dz_f *= c[1:]", SLOPES),
-    lstm_step("dc of later steps is dropped", "new_c += slope[t]", "new_c[...] = slope[t]", SLOPES),
-    lstm_step("f is forgotten in dc", "        new_c *= f[t]\n", "", SLOPES),
-    lstm_step("f scales dc of the wrong step", "new_c *= f[t]", "new_c *= f[t - 1]", SLOPES),
+    lstm_step("dc of later steps is dropped", "new_c += of_dc", "new_c[...] = of_dc", SLOPES),
+    lstm_step("f is forgotten in dc", "        new_c *= f_t\n", "", SLOPES),
+    lstm_step("f scales dc of the wrong step", "new_c *= f_t", "new_c *= f[t - 1]", SLOPES),
     lstm_step(
         "gates are exchanged",
         "dz_i, dz_f, dz_g, dz_o = np.split(dz, 4, axis=2)\n    made",
@@ -142,7 +142,9 @@ MUTANTS = [
         "",
         SLOPES,
     ),
-    lstm_step("i ∘ g is dropped at the first step", "c_t += product\n", "c_t += product * (t > 0)\n", SLOPES),
+    lstm_step(
+        "i ∘ g is dropped at the first step", "    c += product\n", "    c += product * (c_old != 0).any()\n", SLOPES
+    ),
     lstm(
         "Wᵀ is stale",
         '        weights["WT"][...] = weights["W"].T\n',

@@ -1,6 +1,8 @@
 """Random masks: the same for every store, chunk length and number of shards, none in evaluation, exact gradients."""
 
+import gc
 import hashlib
+import weakref
 from pathlib import Path
 from typing import ClassVar
 
@@ -92,6 +94,21 @@ def test_an_engine_has_masks_written_by_the_kernels_of_its_layers(monkeypatch, k
     monkeypatch.setattr(masks, "write_mask", lambda *given: (written.append(given), write(*given)))
     rf.Engine(network(["lstm:hidden=4", "dropout"]), kernels=kernels, chunk=4).gradients(*data())
     assert bool(written) == (kernels == "compiled")
+
+
+@pytest.mark.parametrize("cells", [MASKED["weights"], MASKED["dropout"]], ids=["weights", "dropout"])
+def test_masks_keep_no_engine_alive(cells) -> None:
+    """All is freed with the last reference, and nothing waits for a search for circles."""
+    gc.collect()
+    gc.disable()
+    try:
+        engine = rf.Engine(network(cells))
+        engine.gradients(*data())
+        running = weakref.ref(engine.running)
+        del engine
+        assert running() is None
+    finally:
+        gc.enable()
 
 
 def test_kernels_that_fail_to_write_a_mask_are_named(monkeypatch) -> None:

@@ -87,7 +87,7 @@ class Draw:
     @classmethod
     def of(cls, model: object, seed: int, number: int) -> "Draw":
         """Return the draw of a run of a model, by whose kernels masks are written where it has some."""
-        return cls(seed, number, getattr(model, "write_mask", write_mask))
+        return cls(seed, number, getattr(model, "mask_writer", write_mask))
 
     def write_mask(
         self, out: Array, rate: float, layer: int, kind: str, samples: Columns, start: int | None = None

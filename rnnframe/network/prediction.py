@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -10,7 +11,7 @@ from rnnframe.arrays import Array, Vector
 from rnnframe.contracts.kernels import AUTO, Kernels
 from rnnframe.contracts.layer import TapeRetention
 from rnnframe.data.batch import Batch
-from rnnframe.data.draws import Draw, MaskPlace, write_mask
+from rnnframe.data.draws import Draw, MaskPlace, MaskWriter, write_mask
 from rnnframe.data.opening import open_inputs
 from rnnframe.data.pieces import Block, Piece
 from rnnframe.data.source import Source
@@ -23,6 +24,7 @@ from rnnframe.network.stream_parts import StepBuffers
 from rnnframe.network.tapes import Tape
 from rnnframe.network.weights import Weights
 from rnnframe.registry.kernels import check_precision
+from rnnframe.registry.registry import Registry
 from rnnframe.registry.specs import with_inner_layers
 
 
@@ -52,14 +54,10 @@ class PredictingLayerModel(StagedLayerModel):
                             layer, self.dtype, samples=samples, retention=retention, input_gradient=above
                         )
 
-    def write_mask(self, out: Array, place: MaskPlace) -> None:
-        """Write a random mask [L, B, width] by the first kernels in use, or by numpy."""
-        if not self.kernels_used:
-            write_mask(out, place)
-            return
-        kernels = self.kernels_used[0]
-        with self.registry.blame("kernels", type(kernels)):
-            kernels.write_mask(out, place)
+    @property
+    def mask_writer(self) -> MaskWriter:
+        """What writes random masks: the first kernels in use, or numpy. It does not refer to the network."""
+        return partial(_write_mask, self.kernels_used[0], self.registry) if self.kernels_used else write_mask
 
     def in_precision(self, precision: str | None) -> Self:
         """Return this network with the same parameters, and matrix products of another precision.
@@ -164,3 +162,8 @@ class PredictingLayerModel(StagedLayerModel):
             with self._head_note:
                 self._stack.head.loss.prediction(outputs)
         return outputs
+
+
+def _write_mask(kernels: Kernels, registry: Registry, out: Array, place: MaskPlace) -> None:
+    with registry.blame("kernels", type(kernels)):
+        kernels.write_mask(out, place)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
-from rnnframe.testing import CellTests
+from rnnframe.testing import CellTests, KernelsTests
 
 pytest.importorskip("numba", reason="numba is not installed")
 
@@ -128,3 +128,7 @@ class TestSelectiveSSM(CompiledTests):
 class TestSLSTM(CompiledTests):
     __test__ = True
     cell = twin("slstm:hidden=9")
+
+
+class TestKernels(KernelsTests):
+    kernels = "compiled"

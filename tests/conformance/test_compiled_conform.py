@@ -115,6 +115,11 @@ class TestRGLRU(CompiledTests):
     inputs = 9
 
 
+class TestLinearAttention(CompiledTests):
+    __test__ = True
+    cell = twin("linear-attention:heads=2,keys=3,values=2")
+
+
 class TestPeepholeLSTM(CompiledTests):
     __test__ = True
     cell = twin("peephole-lstm:hidden=9")

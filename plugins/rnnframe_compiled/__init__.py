@@ -67,6 +67,7 @@ class Compiled(Kernels):
             "lru:units=5,states=5",
             "rglru",
             "selective-ssm",
+            "linear-attention:heads=2,keys=5,values=3",
             "peephole-lstm",
             "slstm",
         )

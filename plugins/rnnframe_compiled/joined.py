@@ -28,6 +28,7 @@ STEPS = {
     "CompiledMinGRU": steps.linear_step,
     "CompiledMinLSTM": steps.linear_step,
     "CompiledRGLRU": steps.gated_linear_step,
+    "CompiledLinearAttention": steps.attention_step,
     "CompiledSelectiveSSM": steps.selective_step,
     "CompiledPeepholeLSTM": steps.peephole_step,
     "CompiledSLSTM": steps.slstm_step,

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from rnnframe.plugin import Layer
+from rnnframe_cells.attention import LinearAttention
 from rnnframe_cells.elman import Elman
 from rnnframe_cells.gated_linear import RGLRU
 from rnnframe_cells.gru import GRU
@@ -16,6 +17,7 @@ from rnnframe_cells.masks import MaskedCell
 from rnnframe_cells.peephole import PeepholeLSTM
 from rnnframe_cells.selective import SelectiveSSM
 from rnnframe_cells.slstm import SLSTM
+from rnnframe_compiled.attention_twin import CompiledLinearAttention
 from rnnframe_compiled.elman_twin import CompiledElman
 from rnnframe_compiled.gated_linear_twin import CompiledRGLRU
 from rnnframe_compiled.gru_normed_twin import CompiledNormedGRU
@@ -64,6 +66,8 @@ def twin_of(cell: Layer, dtype: np.dtype[Any], precision: str | None = None) -> 
         return CompiledRGLRU(cell=cell, dtype=dtype)
     if type(cell) is SelectiveSSM:
         return CompiledSelectiveSSM(cell=cell, dtype=dtype)
+    if type(cell) is LinearAttention:
+        return CompiledLinearAttention(cell=cell, dtype=dtype)
     if type(cell) is PeepholeLSTM:
         return CompiledPeepholeLSTM(cell=cell, dtype=dtype)
     if type(cell) is SLSTM:

@@ -4,7 +4,7 @@ from typing import Any
 
 from rnnframe.plugin import Array
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
-from rnnframe_compiled.making import kernel
+from rnnframe_compiled.making import kernel, part
 from rnnframe_compiled.moves import transpose_part, transpose_square
 from rnnframe_compiled.pairs import copy_term, operand, words_for
 from rnnframe_compiled.rare import rare
@@ -46,11 +46,15 @@ def pack_columns(unit: Any, W: Array, first: int, width: int, out: Array) -> Non
 
     W [terms, columns] is contiguous; out has room for `terms` rows of whole vectors that hold `width` values.
     """
+    columns_at(unit, address_of(W) + first * bytes_of(unit), W.shape[0], W.shape[1], width, address_of(out))
+
+
+@part
+def columns_at(unit: Any, source: int, terms: int, stride: int, width: int, target: int) -> None:
+    """Do what `pack_columns` does for a matrix [terms, width] at an address, its rows `stride` values apart."""
     z = bytes_of(unit)
     L = BYTES // z
-    terms, stride = W.shape
     vectors, steps = -(-width // L), words_for(unit, terms)
-    source, target = address_of(W) + first * z, address_of(out)
     for p in range(0, vectors, WIDE):
         across = min(WIDE, vectors - p)
         for k in range(steps):
@@ -65,11 +69,15 @@ def pack_transposed(unit: Any, W: Array, first: int, width: int, out: Array) -> 
 
     W [m, columns] is contiguous; out has room for `width` rows of whole vectors that hold m values.
     """
+    transposed_at(unit, address_of(W) + first * bytes_of(unit), W.shape[0], W.shape[1], width, address_of(out))
+
+
+@part
+def transposed_at(unit: Any, source: int, rows: int, stride: int, width: int, target: int) -> None:
+    """Do what `pack_transposed` does for a matrix [rows, width] at an address, its rows `stride` values apart."""
     z = bytes_of(unit)
     L = BYTES // z
-    m, stride = W.shape
-    vectors = -(-m // L)
-    source, target = address_of(W) + first * z, address_of(out)
+    vectors = -(-rows // L)
     for p in range(0, vectors, WIDE):
         across = min(WIDE, vectors - p)
         for k in range(0, width, L):
@@ -77,7 +85,7 @@ def pack_transposed(unit: Any, W: Array, first: int, width: int, out: Array) -> 
                 row = (p + v) * L
                 place = source + (row * stride + k) * z
                 into = target + (p * width + k * across + v) * BYTES
-                transpose_square(unit, m - row, width - k, place, stride, into, across * L)
+                transpose_square(unit, rows - row, width - k, place, stride, into, across * L)
 
 
 @rare("transposition")

@@ -16,6 +16,7 @@ from numba.extending import intrinsic
 
 from rnnframe.plugin import Array
 from rnnframe_compiled import (
+    attention,
     elman,
     gated_linear,
     gru_after,
@@ -319,6 +320,25 @@ def selective_step(unit: Any, place: int) -> int:
         carray(pointer(unit, f[ARRAYS + 9]), (1, B, I)),
     )
     selective.forward(unit, f[5], inputs_of_row(unit, f, columns), packed, tape)
+    return 0
+
+
+def attention_step(unit: Any, place: int) -> int:
+    """Run one step of linear attention whose keys and heads are field 4: PU, bias; made, S, y; the working array."""
+    f = carray(pointer(place, place), FIELDS)
+    B, I, width, keys, heads, V = f[1], f[2], f[3], f[4] >> 20, f[4] & (1 << 20) - 1, BYTES // bytes_of(unit)
+    columns = 2 * heads * keys + width + heads
+    packed = (
+        carray(pointer(unit, f[ARRAYS]), -(-columns // V) * V * I),
+        carray(pointer(unit, f[ARRAYS + 1]), columns),
+    )
+    tape = (
+        carray(pointer(unit, f[ARRAYS + 2]), (1, B, columns)),
+        carray(pointer(unit, f[ARRAYS + 3]), (2, B, keys * width)),
+        carray(pointer(unit, f[ARRAYS + 4]), (1, B, width)),
+    )
+    work = carray(pointer(unit, f[ARRAYS + 5]), f[ARRAYS + 6])
+    attention.forward(unit, heads, inputs_of_row(unit, f, columns), packed, tape, work)
     return 0
 
 

@@ -71,6 +71,9 @@ class Tensors:
         """All samples end together."""
         return []
 
+    def cuts(self, columns: Any) -> None:
+        """Nothing is cut."""
+
     def block(self, start: int, stop: int, columns: Any, staging: Any) -> Block:
         """Return views of the inputs, and of the room for outputs."""
         stop = min(stop, self.steps or stop)
@@ -129,6 +132,9 @@ class Stream:
     def ends(self, columns: Any) -> list[int]:
         """All samples end together."""
         return []
+
+    def cuts(self, columns: Any) -> None:
+        """Nothing is cut."""
 
     def block(self, start: int, stop: int, columns: Any, staging: Any) -> Block | None:
         """Return the steps [start, stop), or fewer at the end; those that were read before as they were."""

@@ -55,4 +55,4 @@ class Costs:
     def held(self, simulation: Simulation) -> int:
         """Return the bytes of everything that a simulated schedule holds at its peak."""
         apart = simulation.far_snapshots * self.far + simulation.versions * self.weights
-        return self.fixed + self.arena(simulation) + apart
+        return self.fixed + self.arena(simulation) + simulation.beside + apart

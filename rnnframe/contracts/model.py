@@ -1,7 +1,6 @@
 """`ChunkModel`: what the loop runs. It makes buffers and works on them, one chunk forward and one chunk in reverse.
 
-The loop looks into no state, tape, gradient or weight, so a model can keep its arrays where it likes: in numpy vectors,
-in tensors of another library, or in lists.
+The loop looks into no state, tape, gradient or weight: a model can keep them as numpy vectors, tensors or lists.
 """
 
 from collections.abc import Iterator, Sequence
@@ -93,14 +92,14 @@ class TapeMaker(Protocol[T_co]):
 
 @attrs.frozen(kw_only=True)
 class ChunkBytes:
-    """Bytes of the buffers of one shard: of a state (as of a snapshot in RAM), of what stays with a chunk until it is
-    reversed, of the arrays that all tapes share, and of the working arrays for one chunk.
-    """
+    """Bytes of one shard: a state (as a snapshot in RAM), what stays with a chunk until it is reversed, what all tapes
+    share, the working arrays of a chunk, and the states of a sample that a tape holds for each piece, not each step."""
 
     state: int
     tape: int
     shared: int
     scratch: int
+    apart: int = 0
 
 
 V = TypeVar("V", bound=Values)

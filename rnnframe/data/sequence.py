@@ -9,6 +9,7 @@ from rnnframe.arrays import Array
 from rnnframe.data.batch import Batch
 from rnnframe.data.checks import Checker, check_lengths, check_resets
 from rnnframe.data.columns import Columns, count_of, deal
+from rnnframe.data.cuts import STEPS_AT_ONCE, Cuts
 from rnnframe.data.format import DataFormat
 from rnnframe.data.own_columns import OwnColumns
 from rnnframe.data.pieces import Block, Piece, Span, Targets, cut
@@ -68,6 +69,15 @@ class Sequence:
         found: list[int] = [] if self._ends is None else self._ends[columns].tolist()
         return found
 
+    def cuts(self, columns: Columns) -> Cuts | None:
+        """Return where these samples end or are reset."""
+        resets, ends = self._resets, None if self._ends is None else self._ends[columns]
+        if resets is None and ends is None:
+            return None
+        parts = range(0, 0 if resets is None else self.length, STEPS_AT_ONCE)
+        blocks = ((n, self._resets_in(n, min(n + STEPS_AT_ONCE, self.length), columns)) for n in parts)
+        return Cuts.of(self.length, count_of(columns), ends, blocks)
+
     def block(self, start: int, stop: int, columns: Columns, staging: Staging) -> Block | None:
         """Return the steps [start, stop); arrays of the right dtype and order are viewed, not copied."""
         steps = min(stop, self.length) - start
@@ -91,10 +101,12 @@ class Sequence:
         return x.nbytes >= LARGE and isinstance(self._x, np.ndarray) and np.may_share_memory(x, self._x)
 
     def _spans(self, start: int, steps: int, columns: Columns) -> list[Span]:
-        resets = self._resets
-        resets = None if resets is None else np.asarray(sliced(resets, start, start + steps, "resets")[:, columns])
+        resets = None if self._resets is None else self._resets_in(start, start + steps, columns)
         ends = None if self._ends is None else self._ends[columns] - start
         return list(cut(steps, count_of(columns), ends, resets))
+
+    def _resets_in(self, start: int, stop: int, columns: Columns) -> Array:
+        return np.asarray(sliced(self._resets, start, stop, "resets")[:, columns])
 
     def _pieces(self, start: int, steps: int, spans: Iterable[Span], columns: Columns, staging: Staging) -> list[Piece]:
         x = sliced(self._x, start, start + steps, "x")

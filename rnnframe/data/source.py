@@ -12,6 +12,7 @@ from typing import Protocol
 import attrs
 
 from rnnframe.data.columns import Columns
+from rnnframe.data.cuts import Cuts
 from rnnframe.data.draws import Draw
 from rnnframe.data.pieces import Block
 from rnnframe.data.staging import Staging
@@ -44,6 +45,10 @@ class Source(Protocol):
 
     def ends(self, columns: Columns) -> list[int]:
         """Return the steps at which the samples of a part of `deal` end, rising; none where all end together."""
+        ...
+
+    def cuts(self, columns: Columns) -> Cuts | None:
+        """Return where a part of `deal` is cut; None where it is not, or where that is not known before it is read."""
         ...
 
     def block(self, start: int, stop: int, columns: Columns, staging: Staging) -> Block | None:

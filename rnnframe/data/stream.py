@@ -150,6 +150,9 @@ class Stream:
         """Return none: a stream ends for all samples at once."""
         return []
 
+    def cuts(self, columns: Columns) -> None:
+        """Return none: resets are known as they arrive."""
+
     def block(self, start: int, stop: int, columns: Columns, staging: Staging) -> Block | None:
         """Return steps that come next or are held; every reader asks for the same ranges, the new ones in order."""
         with self._lock:

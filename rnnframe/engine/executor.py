@@ -101,9 +101,11 @@ class Executor:
             raise OptionError("a stream is read once, by one process; give arrays where ranks share a batch")
         parts = self._split(model, source.batch)
         share = Share(self._group, self._each, source.deal(len(parts)))
-        plan = self._planner.plan(model, source.steps, parts, [source.ends(part) for part in share.columns])
-        if self._group.size > 1:
-            plan = RunPlan(plan.shards[share.parts])
+        if self._group.size == 1:
+            plan = self._planner.plan_source(model, source, share.columns)
+        else:  # a rank knows no resets of the others' samples, and all ranks follow one plan
+            ends = [source.ends(part) for part in share.columns]
+            plan = RunPlan(self._planner.plan(model, source.steps, parts, ends).shards[share.parts])
             state = self.complete_state(state) if state is not None and share.dealt else state
         memories = self._memories_for(model, plan.shards)
         run: Run | StagedRun

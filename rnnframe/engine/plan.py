@@ -8,6 +8,7 @@ import attrs
 from rnnframe.contracts.costs import Costs
 from rnnframe.contracts.model import ChunkModel
 from rnnframe.contracts.store import Problem, StateStore
+from rnnframe.data.cuts import Cuts
 from rnnframe.engine.stages import held_bytes, parts_of
 from rnnframe.errors import OptionError, ScheduleError
 from rnnframe.registry.specs import render
@@ -122,9 +123,23 @@ def stretch(run_plan: RunPlan, ends: Sequence[Sequence[int]]) -> RunPlan:
     return RunPlan(tuple(attrs.evolve(shard, grid=grid, simulation=simulation) for shard in run_plan.shards))
 
 
-def simulated(store: StateStore, grid: Grid, planning_costs: Costs) -> Simulation:
+def with_cuts(run_plan: RunPlan, model: ChunkModel[Any, Any, Any], cuts: Sequence[Cuts | None]) -> RunPlan:
+    """Return a plan that counts what chunks with cuts hold beside their tapes."""
+    shards, apart, staged = [], apart_bytes(model), len(parts_of(model)) > 1
+    for plan, of_shard in zip(run_plan.shards, cuts, strict=True):
+        grid, beside = plan.grid, []
+        if of_shard is not None:
+            beside = [apart * of_shard.beside(*grid.span(chunk)) for chunk in range(grid.chunks or 0)]
+            if staged:  # the first buffer has been used for every chunk before the schedule begins
+                beside[0] = max(beside)
+        shards.append(attrs.evolve(plan, simulation=simulated(plan.store, grid, plan.planning_costs, beside)))
+    return RunPlan(tuple(shards))
+
+
+def simulated(store: StateStore, grid: Grid, planning_costs: Costs, beside: Sequence[int] = ()) -> Simulation:
     """Return what a store's schedule holds and does; raises `ScheduleError` where it cannot be executed."""
-    simulation = simulate(store.schedule(grid, planning_costs), grid, stored_weights=store.stores_weights)
+    schedule = store.schedule(grid, planning_costs)
+    simulation = simulate(schedule, grid, stored_weights=store.stores_weights, beside=beside)
     if simulation.far_snapshots and store.medium is None:
         raise ScheduleError(f"store {store.name!r} saves states far away and has no medium to hold them")
     return simulation
@@ -149,6 +164,26 @@ def costs_of(
     )
 
 
+def apart_bytes(model: ChunkModel[Any, Any, Any]) -> int:
+    """Return the bytes of a sample's states that pieces of a chunk hold each for itself, in all stages of a model."""
+    return sum(part.chunk_bytes(1, 1, "whole").apart for part in parts_of(model))
+
+
+def cut_costs_of(
+    model: ChunkModel[Any, Any, Any],
+    store: StateStore,
+    steps: int | None,
+    batch: int,
+    chunk: int,
+    shards: int,
+    cuts: Sequence[Cuts | None],
+) -> Costs:
+    """Return the bytes that a store weighs where a tape may hold as many pieces as any chunk of that length has."""
+    costs = costs_of(model, store, steps, batch, chunk, shards)
+    rows = max((of_shard.most_beside(chunk) for of_shard in cuts if of_shard is not None), default=0)
+    return attrs.evolve(costs, tape=costs.tape + rows * apart_bytes(model)) if rows else costs
+
+
 def make_plans(
     model: ChunkModel[Any, Any, Any],
     store: StateStore,
@@ -157,10 +192,12 @@ def make_plans(
     chunk: int | None,
     stores: tuple[type[StateStore], ...],
     leave_out: Callable[[type[StateStore], Exception], None],
+    cuts: Sequence[Cuts | None] = (),
 ) -> list[Plan]:
     """Plan one run whose shards have these batch sizes: one store and one chunk length for all of them.
 
-    `leave_out` is told of the classes among `stores` that fail where another store chooses one of them.
+    `leave_out` is told of the classes among `stores` that fail where another store chooses one of them. Stores plan
+    with tapes that have room for the most pieces that `cuts`, one for each shard, make of a chunk.
     """
     if steps is None and model.both_ways:
         raise OptionError("a layer of two directions begins at both ends of a sequence, so its length must be known")
@@ -178,7 +215,7 @@ def make_plans(
             chunk=chunk,
             usual_chunk=model.usual_chunk(largest),
             least_chunk=None if model.least_rows is None else -(-model.least_rows // largest),
-            costs=lambda store, chunk: costs_of(model, store, steps, largest, chunk, shards),
+            costs=lambda store, chunk: cut_costs_of(model, store, steps, largest, chunk, shards, cuts),
             stores=stores,
             leave_out=leave_out,
         )
@@ -189,7 +226,7 @@ def make_plans(
             "take an exact store, such as checkpoint"
         )
     grid = resolved.grid(steps, length)
-    planning_costs = costs_of(model, resolved, steps, largest, grid.longest, shards)
+    planning_costs = cut_costs_of(model, resolved, steps, largest, grid.longest, shards, cuts)
     simulation = simulated(resolved, grid, planning_costs)
     return [
         Plan(

@@ -88,10 +88,10 @@ class Ring:
         return forgotten
 
     def clear(self) -> None:
-        """Release every tape, whatever a run that was interrupted has left."""
+        """Release every tape, whatever a run that was interrupted has left, and what it took beside its buffer."""
         self._taped.clear()
         self._slots = SlotAllocator()
-        if not self._reuses:
+        if not self._reuses or self.extra_bytes:
             self._tapes = []
 
     def made_with(self, weights: ModelWeights) -> list[TapedChunk]:

@@ -115,7 +115,7 @@ class TwoPassEngine:
         most = usual_shards(batch, model.recurrent_work) if threads is None else threads
         parts = split_batch(batch, self.shards or min(most, usual_shards(batch, model.recurrent_work)))
         share = Share(ALONE, None, source.deal(len(parts)))
-        plan = self._planner.plan(model, source.steps, parts, [source.ends(part) for part in share.columns])
+        plan = self._planner.plan_source(model, source, share.columns)
         memories, shard_threads = self._room(model, plan)
         draw = Draw.of(model, self.seed, self.draws)
         self.draws += 1

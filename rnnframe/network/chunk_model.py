@@ -152,6 +152,8 @@ class LayerModel:
             tape=aligned_bytes(kept, self.dtype),
             shared=size_of(shared) * self.dtype.itemsize,
             scratch=self._form.items(steps, batch) * self.dtype.itemsize,
+            apart=sum(at.state[name] for at in self.layers for name in at.state.keys() - at.tape.keys())
+            * self.dtype.itemsize,
         )
 
     def _state_shapes(self, batch: int) -> dict[str, tuple[int, ...]]:

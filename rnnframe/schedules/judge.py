@@ -1,6 +1,7 @@
 """The judge of schedules: applies actions one by one, with chunk numbers in place of arrays, and refuses wrong ones."""
 
 from collections import deque
+from collections.abc import Sequence
 
 import attrs
 
@@ -64,6 +65,8 @@ class Judge:
     most_tapes: dict[int, int] = attrs.field(factory=dict)  # by the number of snapshots beside them
     totals: dict[str, int] = attrs.field(factory=lambda: dict.fromkeys(TOTALS, 0))
     last_rise: int = 0
+    beside: Sequence[int] = ()  # bytes of each chunk that its tape has no room for
+    most_beside: dict[int, int] = attrs.field(factory=dict)  # the most of them, by the tape's buffer
 
     @property
     def losses(self) -> int:
@@ -122,9 +125,11 @@ class Judge:
                 raise self.fault(action, f"the ring already holds the tape of chunk {self.tapes[-1].chunk}")
             for chunk in range(action.start, stop):
                 self.tapes.append(_Tape(chunk, self.version, self.tape_places.take()))
+                self._count_beside(self.tapes[-1].place, chunk, chunk + 1)
             self._count_buffers(self.tape_places.extent)
         else:
             self._count_buffers(max(self.tape_places.extent, self.tape_places.next() + 1))
+            self._count_beside(self.tape_places.next(), action.start, stop)
         self.position = stop
         self.totals["forward_chunks"] += stop - action.start
         self.totals["forward_steps"] += self.grid.steps_between(action.start, stop)
@@ -190,6 +195,12 @@ class Judge:
         if tapes > self.most_tapes.get(snapshots, -1):
             self.most_tapes[snapshots] = tapes
             self.last_rise = self.totals["actions"]
+
+    def _count_beside(self, place: int, start: int, stop: int) -> None:
+        """Record what the chunks [start, stop) take beside the buffer of a tape, which keeps it."""
+        most = max(self.beside[start:stop], default=0)
+        if most > self.most_beside.get(place, 0):
+            self.most_beside[place] = most
 
     def finish(self) -> None:
         """Check that nothing is left over and that every loss was counted."""

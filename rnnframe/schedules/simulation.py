@@ -4,7 +4,7 @@ Every store is judged by the simulator. It follows the schedule action by action
 and raises `ScheduleError` at the first action that cannot be executed exactly.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 import attrs
 
@@ -41,6 +41,8 @@ class Simulation:
         How often a snapshot is written to the store's medium, and how often one is read from there.
     bounded
         False if an endless schedule keeps more and more, so that it has no peak.
+    beside
+        Bytes of chunks that their tapes have no room for, all buffers together; each keeps the most of its chunks.
     """
 
     peaks: tuple[tuple[int, int], ...]
@@ -55,6 +57,7 @@ class Simulation:
     far_saves: int = 0
     far_loads: int = 0
     bounded: bool = True
+    beside: int = 0
 
     @property
     def tapes(self) -> int:
@@ -67,7 +70,7 @@ class Simulation:
         return max((snapshots for _, snapshots in self.peaks), default=0)
 
 
-def simulate(schedule: Schedule, grid: Grid, *, stored_weights: bool = False) -> Simulation:
+def simulate(schedule: Schedule, grid: Grid, *, stored_weights: bool = False, beside: Sequence[int] = ()) -> Simulation:
     """Follow a schedule to its end without a network.
 
     A schedule over a grid without end is followed until its peaks stay constant.
@@ -80,6 +83,8 @@ def simulate(schedule: Schedule, grid: Grid, *, stored_weights: bool = False) ->
         The division of time into chunks.
     stored_weights
         Whether old versions of the weights are kept for tapes, and counted.
+    beside
+        Bytes of each chunk that its tape has no room for; none by default.
 
     Returns
     -------
@@ -94,7 +99,7 @@ def simulate(schedule: Schedule, grid: Grid, *, stored_weights: bool = False) ->
     """
     if not isinstance(schedule, Generator):
         raise ScheduleError(f"a schedule is a generator of actions, not a {type(schedule).__name__}; yield them")
-    judge = Judge(grid, stored_weights)
+    judge = Judge(grid, stored_weights, beside=beside)
     endless = grid.steps is None
     seen, patience = 0, 1000 + 20 * (grid.chunks or 0)
     try:
@@ -126,7 +131,9 @@ def _check_progress(judge: Judge, before: int) -> None:
 
 
 def _result(judge: Judge, *, bounded: bool) -> Simulation:
-    return Simulation(peaks=judge.peak_pairs(), **judge.peaks, **judge.totals, bounded=bounded)
+    return Simulation(
+        peaks=judge.peak_pairs(), **judge.peaks, **judge.totals, bounded=bounded, beside=sum(judge.most_beside.values())
+    )
 
 
 def _following(schedule: Schedule, answer: int | None) -> Action | None:

@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from rnnframe.arrays import Array
+from rnnframe.arrays import Array, Arrays
 from rnnframe.testing.suite import fail
 
 ENTRIES_SHOWN = 5
+SMALL = 1e-2
+"""Of several arrays, each is measured by no less than this part of the largest entry of all."""
 
 
 def relative_differences(one: Array, other: Array, smallest: float = 0.0) -> Array:
@@ -29,15 +31,30 @@ def table(one: Array, other: Array, relative: Array, titles: tuple[str, str] = (
     return "\n".join(lines)
 
 
-def expect_close(what: str, one: Array, other: Array, tolerance: float, titles: tuple[str, str]) -> None:
-    """Fail with a table where two arrays differ by more than `tolerance` of the largest entry of the second."""
+def expect_close(
+    what: str, one: Array, other: Array, tolerance: float, titles: tuple[str, str], smallest: float = 0.0
+) -> None:
+    """Fail with a table where two arrays differ by more than `tolerance` of the largest entry of the second.
+
+    That entry counts as no less than `smallest`.
+    """
     one, other = np.atleast_1d(one), np.atleast_1d(other)
     if one.shape != other.shape:
         fail(f"{what}: shape {list(one.shape)}, expected {list(other.shape)}")
-    relative = relative_differences(one, other)
+    relative = relative_differences(one, other, smallest)
     if one.size and relative.max() > tolerance:
         far = f"relative difference {relative.max():.3g}, tolerance {tolerance:.3g}"
         fail(f"{what}: {far}\n{table(one, other, relative, titles)}")
+
+
+def expect_all_close(what: str, ones: Arrays, others: Arrays, tolerance: float, titles: tuple[str, str]) -> None:
+    """Fail where one of several arrays differs; `what` has {} for its name.
+
+    One that is zero but for rounding, beside others that are not, is measured by them.
+    """
+    smallest = SMALL * max((float(np.abs(other).max(initial=0.0)) for other in others.values()), default=0.0)
+    for name, other in others.items():
+        expect_close(what.format(name), ones[name], other, tolerance, titles, smallest)
 
 
 def expect_same_bits(what: str, one: Array, other: Array, titles: tuple[str, str]) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
-from rnnframe.testing import CellTests
+from rnnframe.testing import CellTests, KernelsTests
 
 pytest.importorskip("numba", reason="numba is not installed")
 
@@ -115,6 +115,11 @@ class TestRGLRU(CompiledTests):
     inputs = 9
 
 
+class TestLinearAttention(CompiledTests):
+    __test__ = True
+    cell = twin("linear-attention:heads=2,keys=3,values=2")
+
+
 class TestPeepholeLSTM(CompiledTests):
     __test__ = True
     cell = twin("peephole-lstm:hidden=9")
@@ -128,3 +133,7 @@ class TestSelectiveSSM(CompiledTests):
 class TestSLSTM(CompiledTests):
     __test__ = True
     cell = twin("slstm:hidden=9")
+
+
+class TestKernels(KernelsTests):
+    kernels = "compiled"

@@ -15,8 +15,10 @@ from rnnframe.registry.registry import default_registry
 
 pytest.importorskip("numba", reason="numba is not installed")
 
-CELLS = [cell for cell in default_registry().kernels("compiled").cells() if not cell.startswith(("lru", "lstm:"))]
-CELLS += ["lru:states=3", "lstm:norm=layer"]
+CELLS = [
+    cell for cell in default_registry().kernels("compiled").cells() if not cell.startswith(("lru", "lstm:", "linear-"))
+]
+CELLS += ["lru:states=3", "lstm:norm=layer", "linear-attention:heads=1,keys=3"]
 NEAR = {"float32": 1e-5, "float64": 1e-12}  # relative to the largest value of an array
 STORES = ["full-history", "full-history:keep=lean", "checkpoint:slots=2", "checkpoint:policy=mixed,slots=9"]
 STEPS, BATCH, INPUTS = 13, 6, 5
@@ -34,7 +36,7 @@ MASKED = (
 def of_units(cell, units=5):
     if cell in ("rglru", "selective-ssm"):  # as wide as its inputs
         return cell
-    option = "units" if cell.startswith("lru") else "hidden"
+    option = "units" if cell.startswith("lru") else "values" if cell.startswith("linear-") else "hidden"
     return f"{cell}{',' if ':' in cell else ':'}{option}={units}"
 
 

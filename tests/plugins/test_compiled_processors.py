@@ -77,6 +77,7 @@ def test_code_of_any_vectors_gives_the_same_bits_for_every_cell(other, dtype):
         "slstm:hidden=37",
         "rglru",
         "selective-ssm:states=5,rank=3",
+        "linear-attention:heads=2,keys=7,values=35",
     )
 
 

@@ -84,6 +84,16 @@ class Compiled(Kernels):
         """Transpose squares of vectors in the registers."""
         _compiled().packing.transpose(source.dtype.type(1), source, target)
 
+    def round_to_bfloat16(self, source: Array, target: Array) -> None:
+        """Round a vector at a time; of an odd number, numpy rounds the last."""
+        even = len(source) & ~1
+        _compiled().rounding.round_to_bfloat16(source[:even], target[:even])
+        super().round_to_bfloat16(source[even:], target[even:])
+
+    def widen_bfloat16(self, source: Array, target: Array) -> None:
+        """Shift a vector at a time."""
+        _compiled().rounding.widen_bfloat16(source, target)
+
     def is_ready(self, twin: Layer | Head, dtype: np.dtype[Any]) -> bool:
         """Tell whether a twin's code was compiled before."""
         return bool(_compiled().warm.is_ready(twin, dtype))
@@ -130,6 +140,7 @@ def _compiled() -> ModuleType:
         import rnnframe_compiled.joined
         import rnnframe_compiled.kinds
         import rnnframe_compiled.packing
+        import rnnframe_compiled.rounding
         import rnnframe_compiled.warm
 
     return rnnframe_compiled

@@ -109,6 +109,11 @@ class Twin(Layer):
         """As the cell."""
         return self.cell.retained_arrays(inputs, retention)
 
+    @property
+    def unrounded(self) -> tuple[str, ...]:
+        """As the cell."""
+        return self.cell.unrounded
+
     def work(self, columns: int, inputs: int) -> tuple[int]:
         """Return the shape of the working array: a one, a panel of the gradients of the sums in so many columns, rows
         of x that are not dense, and a tile of sums."""
@@ -156,6 +161,11 @@ class RecurrentTwin(Twin):
     def packed_inputs(self, inputs: int) -> int:
         """Return how many rows of U are packed: all or none."""
         return inputs if inputs <= (PACKED if self.precision is None else PACKED_PAIRS) else 0
+
+    @property
+    def unrounded(self) -> tuple[str, ...]:
+        """As the cell."""
+        return self.cell.unrounded
 
     def work(self, columns: int, inputs: int) -> tuple[int]:
         """Return the shape of the working array, with room for pairs of rows of h and x, or for a part of Uᵀ."""

@@ -1,5 +1,6 @@
 """Named arrays in one flat vector, and the matrix products that layers are made of."""
 
+from rnnframe.arrays.rounding import round_to_bfloat16, widen_bfloat16
 from rnnframe.arrays.vector import (
     ALIGNMENT,
     Array,
@@ -21,5 +22,7 @@ __all__ = [
     "aligned_bytes",
     "aligned_empty",
     "outside",
+    "round_to_bfloat16",
     "size_of",
+    "widen_bfloat16",
 ]

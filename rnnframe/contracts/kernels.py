@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from rnnframe.arrays import Array
+from rnnframe.arrays import Array, round_to_bfloat16, widen_bfloat16
 from rnnframe.contracts.head import Head
-from rnnframe.contracts.layer import Layer, TapeRetention
+from rnnframe.contracts.layer import Layer
+from rnnframe.contracts.retention import TapeRetention
 from rnnframe.contracts.steps import StepPart
 
 AUTO, NUMPY = "auto", "numpy"
@@ -122,6 +123,32 @@ class Kernels(abc.ABC):
             [n, m], C-contiguous, of the same dtype; it shares no memory with `source`.
         """
         np.copyto(target, source.T)
+
+    def round_to_bfloat16(self, source: Array, target: Array) -> None:
+        """Write numbers of float32 as the upper halves of their bits, rounded to the nearest, ties to even.
+
+        By default numpy does; other code writes the same bits.
+
+        Parameters
+        ----------
+        source : ndarray
+            [n], float32.
+        target : ndarray
+            [n], uint16. What is no number stays none: of its upper half, bit 6 is set.
+        """
+        round_to_bfloat16(source, target)
+
+    def widen_bfloat16(self, source: Array, target: Array) -> None:
+        """Write numbers of bfloat16 as those of float32 that they are; by default numpy does.
+
+        Parameters
+        ----------
+        source : ndarray
+            [n], uint16.
+        target : ndarray
+            [n], float32.
+        """
+        widen_bfloat16(source, target)
 
     def cells(self) -> Iterable[str]:
         """Return specs of cells that have twins, one of every kind of code, for `rnnframe warmup`."""

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import ClassVar, get_args
 
-from rnnframe.contracts.layer import Layer, TapeRetention, looks_up
+from rnnframe.contracts.layer import Layer, looks_up
+from rnnframe.contracts.retention import TapeRetention
 from rnnframe.registry.specs import with_inner_layers
 from rnnframe.testing.blocks import Bench, Given
 from rnnframe.testing.products import WatchedBlock

@@ -12,7 +12,7 @@ from rnnframe.contracts.retention import TapeRetention
 from rnnframe.data.pieces import Block
 from rnnframe.network.placed import PlacedLayer
 from rnnframe.network.shared_arrays import Rounding, SharedArrays
-from rnnframe.network.tape_shapes import ENDS, ROUNDED, TapeShapes
+from rnnframe.network.tape_shapes import ENDS, TapeShapes
 
 _numbers = itertools.count(1)
 
@@ -102,9 +102,10 @@ class Tape:
             shared.rounding.to_bfloat16(shared.rounded, self._halves())
 
     def _halves(self) -> Array:
-        """Return the memory of the rounded numbers, two bytes for each."""
-        halves: Array = self._made_by.vector(self._flat)[ROUNDED].view(np.uint16)[: len(self._made_by.shared.rounded)]
-        return halves
+        """Return the memory of the rounded numbers, two bytes for each: the last of what is kept."""
+        count = len(self._made_by.shared.rounded)
+        halves: Array = self._flat[len(self._flat) - (count + 1) // 2 :].view(np.uint16)
+        return halves[:count]
 
     def resume(self, state: Vector) -> None:
         """Make `state` again what `end` has made it, also of samples that had ended before the chunk."""

@@ -58,6 +58,8 @@ class CellSuite(Suite):
         output, width = cell.output, cell.width(self.inputs)
         if tape.get(output) != width:
             fail(f"tape(inputs)[{output!r}] is {tape.get(output)}; {output} is the output, so its width is {width}")
+        if not tape.keys() >= {*cell.unrounded}:
+            fail(f"unrounded names {sorted({*cell.unrounded} - tape.keys())}, which tape() does not have")
         for where, widths in (("state", state), ("tape", tape)):
             for name, size in widths.items():
                 _expect_sizes(f"{where}(inputs)[{name!r}]", (size,))

@@ -182,16 +182,16 @@ class TwinTests(CellTests):
 
 
 TITLES = ("kernels", "numpy")
-DECLARED = ("parameters", "state", "tape", "width", "output", "what is retained (lean)", "what is retained (states)")
+RETAINED = "what is retained (lean)", "what is retained (states)"
+DECLARED = ("parameters", "state", "tape", "width", "output", "what is never rounded", *RETAINED)
 
 
 def _declared(layer: Layer) -> tuple[Any, ...]:
     return (
-        dict(layer.parameters(INPUTS)),
-        dict(layer.state(INPUTS)),
-        dict(layer.tape(INPUTS)),
+        *(dict(declare(INPUTS)) for declare in (layer.parameters, layer.state, layer.tape)),
         layer.width(INPUTS),
         layer.output,
+        sorted(layer.unrounded),
         sorted(layer.retained_arrays(INPUTS, "lean")),
         sorted(layer.retained_arrays(INPUTS, "states")),
     )

@@ -18,6 +18,10 @@ class TestFullHistoryOfLeanTapes(StateStoreTests):
     store = "full-history:keep=lean"
 
 
+class TestFullHistoryOfRoundedTapes(StateStoreTests):
+    store = "full-history:keep=bfloat16"
+
+
 class TestStates(StateStoreTests):
     store = "states"
 

@@ -13,6 +13,7 @@ from rnnframe.network import shared_arrays
 from rnnframe.plugin import hookimpl
 from rnnframe.registry.kernels import choose
 from rnnframe.registry.registry import default_registry
+from rnnframe.testing import check_cell
 
 FULL = "full-history:keep=bfloat16"
 STORES = [
@@ -318,6 +319,16 @@ def test_a_layer_names_arrays_that_must_not_be_rounded():
     kept = rf.Network(["bidirectional(mean-pool)", "gru:hidden=3"], "mse:at=last", 2).stages
     shapes = kept[0]._tape_shapes(9, 2, "bfloat16").kept
     assert {"layer0.forward.n", "layer0.reverse.n"} <= shapes.keys()
+
+
+def test_a_name_that_the_tape_does_not_have_is_found_by_the_suite_of_cells():
+    @attrs.frozen(kw_only=True)
+    class Mistaken(type(rf.cell("elman"))):
+        name = "mistaken"
+        unrounded = ("places",)
+
+    (failed,) = check_cell(Mistaken(hidden=3)).failed
+    assert failed.message == "unrounded names ['places'], which tape() does not have"
 
 
 def test_float64_and_graphs_of_torch_are_refused_in_one_line():

@@ -101,7 +101,7 @@ class StateStore(abc.ABC):
 
     name: ClassVar[str]
     exact: ClassVar[bool] = True
-    """Whether the gradient is that of the whole sequence; false for truncated strategies."""
+    """Whether the gradient is that of the whole sequence; false for truncated strategies. `rounds` is not meant."""
 
     @property
     def unknown_length(self) -> bool:

@@ -133,6 +133,7 @@ class Tape:
         """Fill in what was rounded, and the state that the chunk started from, so that the rest can be rebuilt."""
         views, shared = self._laid_out(), self._made_by.shared
         if len(shared.rounded):
+            assert not self._passing, "the chunk was run for the state after it alone"
             shared.rounding.widen(self._halves(), shared.rounded)
         for layout, ends in zip(views.layouts, views.ends, strict=True):
             for name, rows in ends.items():

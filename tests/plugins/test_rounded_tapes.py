@@ -384,7 +384,10 @@ def test_plan_compare_and_explain_say_that_it_is_not_exact(run_command):
     assert not compared["exact"]
     assert not compared["bit_identical"]
     assert 0 < compared["relative_error"] < 1e-2
-    assert "kept in bfloat16" in run_command("explain", "lstm:hidden=8", "--store", FULL)
+    explained = run_command("explain", "lstm:hidden=8", "--store", FULL)
+    assert "kept in bfloat16" in explained
+    assert "Kept in bfloat16: half of them." in explained
+    assert "half of them" not in run_command("explain", "lstm:hidden=8")
 
 
 def test_a_training_goes_on_bit_for_bit(run_command, tmp_path):

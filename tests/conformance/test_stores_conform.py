@@ -33,6 +33,13 @@ class TestCircularQueue(StateStoreTests):
         return windows(steps, 3, 7)
 
 
+class TestCircularQueueOfRoundedTapes(StateStoreTests):
+    store = "circular-queue:k1=3,k2=7,keep=bfloat16"
+
+    def windows(self, steps):
+        return windows(steps, 3, 7)
+
+
 class TestCircularQueueWithoutOverlap(StateStoreTests):
     store = "circular-queue:k1=5,k2=5"
 

@@ -162,11 +162,6 @@ class RecurrentTwin(Twin):
         """Return how many rows of U are packed: all or none."""
         return inputs if inputs <= (PACKED if self.precision is None else PACKED_PAIRS) else 0
 
-    @property
-    def unrounded(self) -> tuple[str, ...]:
-        """As the cell."""
-        return self.cell.unrounded
-
     def work(self, columns: int, inputs: int) -> tuple[int]:
         """Return the shape of the working array, with room for pairs of rows of h and x, or for a part of Uᵀ."""
         (size,) = super().work(columns, inputs)

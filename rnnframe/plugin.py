@@ -6,7 +6,18 @@ What a contract asks for is in docs/reference/plugins.md; `rnnframe.testing` has
 plugins import nothing else of rnnframe; rnnframe_onnx, which makes and loads networks, imports `rnnframe` too.
 """
 
-from rnnframe.arrays import ALIGNMENT, Array, Arrays, Shapes, Vector, aligned_bytes, aligned_empty, outside, size_of
+from rnnframe.arrays import (
+    ALIGNMENT,
+    Array,
+    Arrays,
+    Rounding,
+    Shapes,
+    Vector,
+    aligned_bytes,
+    aligned_empty,
+    outside,
+    size_of,
+)
 from rnnframe.arrays.products import (
     PANEL,
     PIECE,
@@ -135,6 +146,7 @@ __all__ = [
     "Reducer",
     "Reverse",
     "RnnframeError",
+    "Rounding",
     "Save",
     "Schedule",
     "ScheduleError",

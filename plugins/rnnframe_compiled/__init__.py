@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from rnnframe.plugin import Array, Head, Kernels, Layer, Loss, Readout, StepPart, TapeRetention, hookimpl
+from rnnframe.plugin import Array, Head, Kernels, Layer, Loss, Readout, Rounding, StepPart, TapeRetention, hookimpl
 from rnnframe_heads import Affine
 
 INSTALL = "pip install 'rnnframe[fast]'"
@@ -84,16 +84,6 @@ class Compiled(Kernels):
         """Transpose squares of vectors in the registers."""
         _compiled().packing.transpose(source.dtype.type(1), source, target)
 
-    def round_to_bfloat16(self, source: Array, target: Array) -> None:
-        """Round a vector at a time; of an odd number, numpy rounds the last."""
-        even = len(source) & ~1
-        _compiled().rounding.round_to_bfloat16(source[:even], target[:even])
-        super().round_to_bfloat16(source[even:], target[even:])
-
-    def widen_bfloat16(self, source: Array, target: Array) -> None:
-        """Shift a vector at a time."""
-        _compiled().rounding.widen_bfloat16(source, target)
-
     def is_ready(self, twin: Layer | Head, dtype: np.dtype[Any]) -> bool:
         """Tell whether a twin's code was compiled before."""
         return bool(_compiled().warm.is_ready(twin, dtype))
@@ -128,6 +118,11 @@ class Compiled(Kernels):
 
         found = place()
         return str(found.folder) if found and found.lasts else ""
+
+    @property
+    def rounding(self) -> Rounding:
+        """A vector at a time."""
+        return Rounding(_compiled().rounding.round_to_bfloat16, _compiled().rounding.widen_bfloat16)
 
 
 @functools.cache

@@ -4,18 +4,21 @@ from typing import Any
 
 import numpy as np
 
-from rnnframe.plugin import Array
+from rnnframe.plugin import Array, Rounding
 from rnnframe_compiled.lanes import address_of
 from rnnframe_compiled.pairs import operand
 from rnnframe_compiled.rare import rare
 
+_NUMPY = Rounding()
 _PAIRED = np.uint16(1)
 """The unit that stands for bfloat16: rounded numbers are words of pairs."""
 
 
 def round_to_bfloat16(source: Array, target: Array) -> None:
-    """Write an even number of float32 [n] as uint16 [n]."""
-    _round(_PAIRED, source, target)
+    """Write float32 [n] as uint16 [n]; of an odd number, numpy rounds the last."""
+    even = len(source) & ~1
+    _round(_PAIRED, source[:even], target[:even])
+    _NUMPY.to_bfloat16(source[even:], target[even:])
 
 
 def widen_bfloat16(source: Array, target: Array) -> None:

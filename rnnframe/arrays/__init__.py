@@ -1,6 +1,6 @@
 """Named arrays in one flat vector, and the matrix products that layers are made of."""
 
-from rnnframe.arrays.rounding import round_to_bfloat16, widen_bfloat16
+from rnnframe.arrays.rounding import Rounding, round_to_bfloat16, widen_bfloat16
 from rnnframe.arrays.vector import (
     ALIGNMENT,
     Array,
@@ -17,6 +17,7 @@ __all__ = [
     "ALIGNMENT",
     "Array",
     "Arrays",
+    "Rounding",
     "Shapes",
     "Vector",
     "aligned_bytes",

@@ -1,5 +1,8 @@
 """Numbers of float32 in two bytes: rounded to bfloat16, and made float32 again."""
 
+from collections.abc import Callable
+
+import attrs
 import numpy as np
 
 from rnnframe.arrays.vector import Array
@@ -31,3 +34,26 @@ def round_to_bfloat16(source: Array, target: Array) -> None:
 def widen_bfloat16(source: Array, target: Array) -> None:
     """Write numbers of bfloat16, as uint16 [n], as float32 [n]: each is one."""
     np.left_shift(source, 16, out=target.view(np.uint32), dtype=np.uint32)
+
+
+@attrs.frozen
+class Rounding:
+    """What rounds numbers of float32 to two bytes each, and what makes them float32 again; by default numpy does both.
+
+    Parameters
+    ----------
+    to_bfloat16 : function (source, target)
+        Writes float32 [n] as the upper halves of their bits, uint16 [n], rounded to the nearest and to even. What is no
+        number stays none: bit 6 of its upper half is set.
+    widen : function (source, target)
+        Writes uint16 [n] as float32 [n].
+    """
+
+    to_bfloat16: Callable[[Array, Array], None] = round_to_bfloat16
+    widen: Callable[[Array, Array], None] = widen_bfloat16
+
+    def prepare(self) -> None:
+        """Make both ready: run them on two numbers."""
+        halves = np.zeros(2, np.uint16)
+        self.to_bfloat16(np.zeros(2, np.float32), halves)
+        self.widen(halves, np.zeros(2, np.float32))

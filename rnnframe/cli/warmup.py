@@ -15,7 +15,6 @@ from rnnframe.contracts.layer import Layer
 from rnnframe.contracts.retention import TapeRetention
 from rnnframe.errors import OptionError
 from rnnframe.network.network import DTYPES
-from rnnframe.network.shared_arrays import Rounding
 from rnnframe.registry.kernels import check_precision, choose
 from rnnframe.registry.registry import Registry, default_registry
 
@@ -83,7 +82,7 @@ def _compile(kernels: Kernels, twin: Layer | Head, dtype: np.dtype[Any]) -> None
     for retention in get_args(TapeRetention):
         kernels.prepare_run(twin, dtype, samples=1, retention=retention, input_gradient=True)
     kernels.prepare_step(twin, dtype)
-    Rounding.by([kernels]).prepare()
+    kernels.rounding.prepare()
 
 
 def _twin(

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from rnnframe.arrays import Array, round_to_bfloat16, widen_bfloat16
+from rnnframe.arrays import Array, Rounding
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.layer import Layer
 from rnnframe.contracts.retention import TapeRetention
@@ -124,32 +124,6 @@ class Kernels(abc.ABC):
         """
         np.copyto(target, source.T)
 
-    def round_to_bfloat16(self, source: Array, target: Array) -> None:
-        """Write numbers of float32 as the upper halves of their bits, rounded to the nearest, ties to even.
-
-        By default numpy does; other code writes the same bits.
-
-        Parameters
-        ----------
-        source : ndarray
-            [n], float32.
-        target : ndarray
-            [n], uint16. What is no number stays none: of its upper half, bit 6 is set.
-        """
-        round_to_bfloat16(source, target)
-
-    def widen_bfloat16(self, source: Array, target: Array) -> None:
-        """Write numbers of bfloat16 as those of float32 that they are; by default numpy does.
-
-        Parameters
-        ----------
-        source : ndarray
-            [n], uint16.
-        target : ndarray
-            [n], float32.
-        """
-        widen_bfloat16(source, target)
-
     def cells(self) -> Iterable[str]:
         """Return specs of cells that have twins, one of every kind of code, for `rnnframe warmup`."""
         return ()
@@ -202,3 +176,8 @@ class Kernels(abc.ABC):
     def place(self) -> str:
         """Return the folder where code is kept that was compiled; an empty text where it is not kept."""
         return ""
+
+    @property
+    def rounding(self) -> Rounding:
+        """What rounds tapes to bfloat16 and makes them float32 again, with the bits of numpy, which does by default."""
+        return Rounding()

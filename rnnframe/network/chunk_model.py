@@ -29,7 +29,7 @@ from rnnframe.network.named_targets import NamedTargets
 from rnnframe.network.placed import PlacedLayer, head_note
 from rnnframe.network.repetition import RepetitionCheck
 from rnnframe.network.scratch import Scratch, ScratchForm
-from rnnframe.network.shared_arrays import Rounding
+from rnnframe.network.shared_arrays import rounding_by
 from rnnframe.network.stack import Stack
 from rnnframe.network.starts import State, add_start_gradients, check_starts, starts_of
 from rnnframe.network.tape_shapes import TapeShapes, check_rounding, tape_shapes
@@ -191,7 +191,7 @@ class LayerModel:
     def new_tapes(self, steps: int, batch: int, retention: StoredTapes = "whole") -> TapeFactory:
         """Return what makes uninitialised tapes for chunks of up to `steps` steps."""
         shapes = self._tape_shapes(steps, batch, retention)
-        return TapeFactory(self.layers, batch, shapes, self.dtype, Rounding.by(self.kernels_used))
+        return TapeFactory(self.layers, batch, shapes, self.dtype, rounding_by(self.kernels_used))
 
     def new_scratch(self, steps: int, batch: int) -> Scratch:
         """Return working arrays for chunks of up to `steps` steps."""

@@ -17,7 +17,7 @@ from rnnframe.data.source import Source
 from rnnframe.errors import OptionError
 from rnnframe.network.placed import lowest_reversed
 from rnnframe.network.scratch import Scratch
-from rnnframe.network.shared_arrays import Rounding
+from rnnframe.network.shared_arrays import rounding_by
 from rnnframe.network.staged_model import StagedLayerModel
 from rnnframe.network.stream import Stream
 from rnnframe.network.stream_parts import StepBuffers
@@ -46,7 +46,7 @@ class PredictingLayerModel(StagedLayerModel):
         """
         check_rounding(retention, self.dtype)
         if retention == "bfloat16":
-            Rounding.by(self.kernels_used).prepare()
+            rounding_by(self.kernels_used).prepare()
         lowest = lowest_reversed(self.layers)
         for number, at in enumerate(self.layers):
             for layer in with_inner_layers([at.layer]):

@@ -7,11 +7,11 @@ from typing import Any
 import attrs
 import numpy as np
 
-from rnnframe.arrays import Array, Vector
+from rnnframe.arrays import Array, Rounding, Vector
 from rnnframe.contracts.retention import TapeRetention
 from rnnframe.data.pieces import Block
 from rnnframe.network.placed import PlacedLayer
-from rnnframe.network.shared_arrays import Rounding, SharedArrays
+from rnnframe.network.shared_arrays import SharedArrays
 from rnnframe.network.tape_shapes import ENDS, TapeShapes
 
 _numbers = itertools.count(1)

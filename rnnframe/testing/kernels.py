@@ -86,11 +86,11 @@ class KernelsTests(Suite):
             for lower in (0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF):
                 numbers = (upper | np.uint32(lower)).view(np.float32)
                 mine, numpys = np.zeros(count, np.uint16), np.zeros(count, np.uint16)
-                subject.round_to_bfloat16(numbers, mine)
+                subject.rounding.to_bfloat16(numbers, mine)
                 round_to_bfloat16(numbers, numpys)
                 expect_same_bits(f"{count} rounded numbers", mine, numpys, TITLES)
                 wide = np.zeros(count, np.float32)
-                subject.widen_bfloat16(mine, wide)
+                subject.rounding.widen(mine, wide)
                 expect_same_bits(f"{count} widened numbers", wide.view(np.uint32), mine.astype(np.uint32) << 16, TITLES)
 
     def test_a_twin_declares_what_its_cell_declares(self) -> None:

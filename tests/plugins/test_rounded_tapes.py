@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
-from rnnframe.arrays import round_to_bfloat16, widen_bfloat16
+from rnnframe.arrays import Rounding, round_to_bfloat16, widen_bfloat16
 from rnnframe.errors import OptionError
-from rnnframe.network import shared_arrays
+from rnnframe.network import chunk_model, shared_arrays
 from rnnframe.plugin import hookimpl
 from rnnframe.registry.kernels import choose
 from rnnframe.registry.registry import default_registry
@@ -67,8 +67,8 @@ def rounded(values):
 
 @pytest.mark.parametrize("kernels", kernels_here())
 def test_numbers_are_rounded_to_the_nearest_and_to_even(kernels):
-    chosen = choose(kernels, default_registry())
-    narrow, widen = shared_arrays.Rounding.by(chosen).to_bfloat16, shared_arrays.Rounding.by(chosen).widen
+    rounding = shared_arrays.rounding_by(choose(kernels, default_registry()))
+    narrow, widen = rounding.to_bfloat16, rounding.widen
     rng = np.random.default_rng(0)
     bits = rng.integers(0, 1 << 32, 40_001, np.uint32)
     bits[:20_000] = bits[:20_000] & 0xFFFF0000 | 0x8000  # half between two
@@ -249,19 +249,17 @@ def test_the_outputs_that_a_loss_outside_sees_are_exact():
 def test_only_what_waits_is_rounded_and_once_for_each_reverse_made_wide(monkeypatch):
     calls = []
 
-    def counted(cls, kernels):
-        def of(name, work):
-            return lambda source, target: (calls.append(name), work(source, target))
+    def counted(name, work):
+        return lambda source, target: (calls.append(name), work(source, target))
 
-        return cls(of("round", round_to_bfloat16), of("widen", widen_bfloat16))
-
-    monkeypatch.setattr(shared_arrays.Rounding, "by", classmethod(counted))
+    rounding = Rounding(counted("round", round_to_bfloat16), counted("widen", widen_bfloat16))
+    monkeypatch.setattr(chunk_model, "rounding_by", lambda kernels: rounding)
     made = engine("checkpoint:policy=revolve,slots=2,keep=bfloat16", CELLS["lstm"], shards=1)
     calls.clear()
     report = made.gradients(*batch()).report
     assert report.forward_steps > 2 * STEPS  # most chunks are run for the state behind them alone
     reversed_chunks = -(-STEPS // 8)
-    assert calls.count("widen") - 1 == calls.count("round") - 1 == reversed_chunks  # and once to make both ready
+    assert calls.count("widen") == calls.count("round") == reversed_chunks
     assert report.reverse_steps == STEPS
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from rnnframe.arrays import Array, round_to_bfloat16
+from rnnframe.arrays import Array
 from rnnframe.contracts.kernels import NUMPY, Kernels
 from rnnframe.contracts.layer import Layer
 from rnnframe.engine.engine import Engine
@@ -18,8 +18,9 @@ from rnnframe.network.stream import Stream
 from rnnframe.registry.registry import default_registry
 from rnnframe.registry.specs import Spec, field_types
 from rnnframe.testing.cells import CellTests
+from rnnframe.testing.kernel_rounding import KernelRoundingChecks
 from rnnframe.testing.reference_stores import KeepAll, Recompute
-from rnnframe.testing.suite import CheckReport, Suite, fail, run, skip
+from rnnframe.testing.suite import CheckReport, fail, run, skip
 from rnnframe.testing.tables import expect_close, expect_same_bits
 
 STEPS, BATCH, INPUTS, UNITS = 11, 5, 4, "5"
@@ -27,7 +28,7 @@ HEADS = ("mse:outputs=2", "softmax:classes=3", "bernoulli:outputs=2")
 RESULTS = "gradients", "state", "state_gradient"
 
 
-class KernelsTests(Suite):
+class KernelsTests(KernelRoundingChecks):
     """All that kernels must hold to. Those that cannot be used here, as `missing` says, are not checked further.
 
         class TestMyKernels(rnnframe.testing.KernelsTests):
@@ -75,23 +76,6 @@ class KernelsTests(Suite):
             other: Layer = cls(**attrs.asdict(cell, recurse=False))
             if self.subject.twin(other, np.dtype("float64")) is not None:
                 fail(f"a subclass of {type(cell).__name__} got a twin; compare type(layer), not what it inherits")
-
-    def test_numbers_are_rounded_to_bfloat16_as_numpy_rounds_them(self) -> None:
-        """Halves between two numbers, infinities, what is no number and the smallest ones: the same bits, both ways."""
-        subject: Kernels = self.subject
-        if subject.missing():
-            skip(subject.missing())
-        for count in (0, 1, 2, 31, 64, 1001):
-            upper = np.random.default_rng(count).integers(0, 1 << 16, count, np.uint32) << 16
-            for lower in (0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF):
-                numbers = (upper | np.uint32(lower)).view(np.float32)
-                mine, numpys = np.zeros(count, np.uint16), np.zeros(count, np.uint16)
-                subject.rounding.to_bfloat16(numbers, mine)
-                round_to_bfloat16(numbers, numpys)
-                expect_same_bits(f"{count} rounded numbers", mine, numpys, TITLES)
-                wide = np.zeros(count, np.float32)
-                subject.rounding.widen(mine, wide)
-                expect_same_bits(f"{count} widened numbers", wide.view(np.uint32), mine.astype(np.uint32) << 16, TITLES)
 
     def test_a_twin_declares_what_its_cell_declares(self) -> None:
         """Parameters, state, tape, what of it is retained, width and output are the same, so every store works."""

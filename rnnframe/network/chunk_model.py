@@ -60,10 +60,8 @@ class LayerModel:
     _shapes: Mapping[int, dict[str, tuple[int, ...]]] = MappingProxyType({})
     reads_stage: bool = False
     """Whether x is what a stage below has left, and not the caller's."""
-    _is_below: bool = False
-    """Whether a stage above reads the outputs, on the way forward."""
-    kernels_used: tuple[Kernels, ...]
-    """The kernels that compute a layer or the head, the preferred ones first."""
+    _is_below: bool = False  # a stage above reads the outputs, on the way forward
+    kernels_used: tuple[Kernels, ...]  # those that compute a layer or the head, the preferred ones first
 
     def _place(self, layers: tuple[PlacedLayer, ...], head: Head | None, parameters: Vector | None = None) -> None:
         """Compute with these layers and this head from now on, with new parameters or those given.

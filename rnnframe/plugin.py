@@ -6,7 +6,18 @@ What a contract asks for is in docs/reference/plugins.md; `rnnframe.testing` has
 plugins import nothing else of rnnframe; rnnframe_onnx, which makes and loads networks, imports `rnnframe` too.
 """
 
-from rnnframe.arrays import ALIGNMENT, Array, Arrays, Shapes, Vector, aligned_bytes, aligned_empty, outside, size_of
+from rnnframe.arrays import (
+    ALIGNMENT,
+    Array,
+    Arrays,
+    Rounding,
+    Shapes,
+    Vector,
+    aligned_bytes,
+    aligned_empty,
+    outside,
+    size_of,
+)
 from rnnframe.arrays.products import (
     PANEL,
     PIECE,
@@ -26,7 +37,7 @@ from rnnframe.contracts.dataset import Choose, Dataset, Examples, Predicted
 from rnnframe.contracts.forecasts import Forecasts, Origins, written_times
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import Kernels
-from rnnframe.contracts.layer import START, BlockPass, Layer, Sizes, TapeRetention, Widths, output_of
+from rnnframe.contracts.layer import START, BlockPass, Layer, Sizes, Widths, output_of
 from rnnframe.contracts.learning_rate import LearningRate
 from rnnframe.contracts.loss import Loss
 from rnnframe.contracts.medium import Medium, SnapshotLayout, Snapshots
@@ -44,6 +55,7 @@ from rnnframe.contracts.records import (
     StartRecord,
 )
 from rnnframe.contracts.reducer import Group, Reducer
+from rnnframe.contracts.retention import StoredTapes, TapeRetention
 from rnnframe.contracts.step_cell import StepCell, sigmoid
 from rnnframe.contracts.step_units import StepUnits
 from rnnframe.contracts.steps import AdvanceStep, InputStep, LayerStep, PredictionStep, ReadoutStep, StepPart
@@ -135,6 +147,7 @@ __all__ = [
     "Reducer",
     "Reverse",
     "RnnframeError",
+    "Rounding",
     "Save",
     "Schedule",
     "ScheduleError",
@@ -151,6 +164,7 @@ __all__ = [
     "StepCell",
     "StepPart",
     "StepUnits",
+    "StoredTapes",
     "TapeRetention",
     "Task",
     "Update",

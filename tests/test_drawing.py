@@ -81,7 +81,7 @@ def test_a_plan_names_its_axes_with_units_its_strategies_and_what_is_drawn():
         "checkpoint:slots=4",
         "circular-queue:k1=32,k2=128,weights=current",
         "exact gradient",
-        "truncated gradient",
+        "truncated or rounded gradient",
         "budget 2 MiB",
         "snapshot",
         "tape",
@@ -92,7 +92,7 @@ def test_a_plan_names_its_axes_with_units_its_strategies_and_what_is_drawn():
 
 def test_exact_and_truncated_strategies_have_different_markers():
     points = {line.get_label(): line for line in picture()[0].axes[0].lines}
-    exact, truncated = points["exact gradient"], points["truncated gradient"]
+    exact, truncated = points["exact gradient"], points["truncated or rounded gradient"]
     assert (len(exact.get_xdata()), len(truncated.get_xdata())) == (3, 1)
     assert exact.get_marker() != truncated.get_marker()
 

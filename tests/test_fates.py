@@ -72,9 +72,10 @@ def test_states_in_the_tapes_that_a_budget_leaves_room_for_are_counted():
     [
         ("states", "rebuilt", {"h": "kept", "c": "rebuilt"}),
         ("full-history:keep=lean", "kept", {"h": "rebuilt", "c": "rebuilt"}),
+        ("full-history:keep=bfloat16", "kept in bfloat16", {"h": "kept", "c": "kept in bfloat16"}),
     ],
 )
-def test_what_a_tape_leaves_out_is_rebuilt(store, gates, state):
+def test_what_a_tape_leaves_out_is_rebuilt_and_what_it_rounds_is_told(store, gates, state):
     habits = habits_of(store, "lstm:hidden=2")
     assert habits.fate(Dependency("gates_t", "tape", 1, ())).words == gates
     for name, words in state.items():

@@ -19,7 +19,7 @@ from rnnframe.contracts.step_cell import StepCell, sigmoid
 from rnnframe.data.pieces import Block
 from rnnframe.errors import PluginError, UsageError
 from rnnframe.inspection.needs import dependencies_of
-from rnnframe.network.tapes import tape_shapes
+from rnnframe.network.tape_shapes import tape_shapes
 from rnnframe.plugin import BlockPass
 from rnnframe.testing import check_gradients
 
@@ -166,8 +166,8 @@ def test_nothing_that_is_allocated_grows_with_the_sequence(cls):
 
 def test_the_state_alone_is_left_unless_the_cell_says_more():
     network, leaving = network_of(StepElman(hidden=3)), network_of(StepLSTM(hidden=3))
-    assert tape_shapes(network.layers, 4, 2, "whole")[0] == {"layer0.h": (5, 2, 3)}
-    assert tape_shapes(leaving.layers, 4, 2, "whole")[0] == {
+    assert tape_shapes(network.layers, 4, 2, "whole").kept == {"layer0.h": (5, 2, 3)}
+    assert tape_shapes(leaving.layers, 4, 2, "whole").kept == {
         "layer0.gates": (4, 2, 12),
         "layer0.c": (5, 2, 3),
         "layer0.h": (5, 2, 3),

@@ -27,6 +27,7 @@ ALIASES = {
     "Mapping[str, int | tuple[int, ...]]": "Sizes",
     "Mapping[str, int]": "Widths",
     "Literal['whole', 'lean', 'states']": "Tapes",
+    "Literal['whole', 'lean', 'states', 'bfloat16']": "StoredTapes",
     "Generator[Forward | Reverse | Forget | Save | Load | Drop | Update, int | None, None]": "Schedule",
 }
 QUALIFIED = re.compile(r"~?\b(?:[a-z_]+\.)+(?=[A-Za-z])|~(?=[A-Za-z])")

@@ -93,11 +93,11 @@ def _fitting(kind: type[StateStore], problem: Problem, length: int, budget: int)
     for store in kind.fit(problem, length, budget):
         simulation, costs = problem.simulated(store, length)
         held = costs.held(simulation)
-        if simulation.bounded and held <= costs.share(budget):
+        if simulation.bounded and not store.rounds and held <= costs.share(budget):
             yield _Choice(store, length, work(store, simulation, length * problem.batch), held)
 
 
-REBUILD = {"whole": 0.0, "lean": 0.1, "states": 0.8}
+REBUILD = {"whole": 0.0, "lean": 0.1, "states": 0.8, "bfloat16": 0.1}
 """What rebuilding a tape costs, in forward steps."""
 
 

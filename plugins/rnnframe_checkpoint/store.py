@@ -17,7 +17,7 @@ from rnnframe.plugin import (
     Problem,
     Schedule,
     StateStore,
-    TapeRetention,
+    StoredTapes,
     human_bytes,
 )
 from rnnframe_checkpoint.chunks import longest_within, worthwhile
@@ -68,11 +68,12 @@ class Checkpoint(StateStore):
         validator=optional(gt(ByteSize(0))),
         metadata={"help": "bytes for tapes, snapshots and working arrays, in place of slots"},
     )
-    keep: TapeRetention | None = attrs.field(
+    keep: StoredTapes | None = attrs.field(
         default=None,
-        validator=optional(in_(("whole", "lean", "states"))),
+        validator=optional(in_(("whole", "lean", "states", "bfloat16"))),
         metadata={
-            "help": "what stays of a tape: the whole (default), what is slow to compute, or the states (to rounding)"
+            "help": "what stays of a tape: the whole (default), what is slow to compute, the states (to rounding), or "
+            "the whole rounded to bfloat16 (not exact)"
         },
     )
     medium: Medium | None = attrs.field(
@@ -80,7 +81,7 @@ class Checkpoint(StateStore):
     )
 
     @property
-    def tape_retention(self) -> TapeRetention:
+    def tape_retention(self) -> StoredTapes:
         """What `keep` says."""
         return self.keep or "whole"
 

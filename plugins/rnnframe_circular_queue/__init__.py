@@ -8,9 +8,21 @@ from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 import attrs
-from attrs.validators import ge, in_
+from attrs.validators import ge, in_, optional
 
-from rnnframe.plugin import Costs, Forget, Forward, Grid, Reverse, Schedule, StateStore, Update, hookimpl, split_evenly
+from rnnframe.plugin import (
+    Costs,
+    Forget,
+    Forward,
+    Grid,
+    Reverse,
+    Schedule,
+    StateStore,
+    StoredTapes,
+    Update,
+    hookimpl,
+    split_evenly,
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -22,7 +34,8 @@ class CircularQueue(StateStore):
 
     The weights are updated while older steps still wait in the queue. weights=current, the usual approximation,
     reverses their tapes with the newest W. weights=stored keeps each version of the weights as long as a tape that
-    was made with it is in the queue; the gradient is then exact for what was computed.
+    was made with it is in the queue; the gradient is then exact for what was computed. Tapes in bfloat16 have half of
+    the bytes, but for the outputs of the top layer.
     """
 
     name: ClassVar[str] = "circular-queue"
@@ -37,12 +50,23 @@ class CircularQueue(StateStore):
         metadata={"help": "reverse an old tape with today's weights, or with those that made it"},
     )
 
+    keep: Literal["whole", "bfloat16"] | None = attrs.field(
+        default=None,
+        validator=optional(in_(("whole", "bfloat16"))),
+        metadata={"help": "what stays of a tape: the whole (the default), or the whole rounded to bfloat16"},
+    )
+
     @k2.validator
     def _k2_covers_k1(self, _: object, k2: int) -> None:
         if k2 < self.k1:
             raise ValueError(
                 f"'k2' must be >= k1={self.k1}, or {self.k1 - k2} of every {self.k1} losses are lost: {k2}"
             )
+
+    @property
+    def tape_retention(self) -> StoredTapes:
+        """What `keep` says."""
+        return self.keep or "whole"
 
     @property
     def stores_weights(self) -> bool:

@@ -12,7 +12,19 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from rnnframe.plugin import Array, Head, Kernels, Layer, Loss, MaskPlace, Readout, StepPart, TapeRetention, hookimpl
+from rnnframe.plugin import (
+    Array,
+    Head,
+    Kernels,
+    Layer,
+    Loss,
+    MaskPlace,
+    Readout,
+    Rounding,
+    StepPart,
+    TapeRetention,
+    hookimpl,
+)
 from rnnframe_heads import Affine
 
 INSTALL = "pip install 'rnnframe[fast]'"
@@ -127,6 +139,11 @@ class Compiled(Kernels):
         found = place()
         return str(found.folder) if found and found.lasts else ""
 
+    @property
+    def rounding(self) -> Rounding:
+        """A vector at a time."""
+        return Rounding(_compiled().rounding.round_to_bfloat16, _compiled().rounding.widen_bfloat16)
+
 
 @functools.cache
 def _compiled() -> ModuleType:
@@ -139,6 +156,7 @@ def _compiled() -> ModuleType:
         import rnnframe_compiled.kinds
         import rnnframe_compiled.masks
         import rnnframe_compiled.packing
+        import rnnframe_compiled.rounding
         import rnnframe_compiled.warm
 
     return rnnframe_compiled

@@ -109,6 +109,11 @@ class Twin(Layer):
         """As the cell."""
         return self.cell.retained_arrays(inputs, retention)
 
+    @property
+    def unrounded(self) -> tuple[str, ...]:
+        """As the cell."""
+        return self.cell.unrounded
+
     def work(self, columns: int, inputs: int) -> tuple[int]:
         """Return the shape of the working array: a one, a panel of the gradients of the sums in so many columns, rows
         of x that are not dense, and a tile of sums."""

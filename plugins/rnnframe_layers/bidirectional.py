@@ -92,6 +92,11 @@ class Bidirectional(Layer):
         kept = self.layer.retained_arrays(inputs, retention)
         return tuple(f"{direction}.{name}" for direction in DIRECTIONS for name in kept)
 
+    @property
+    def unrounded(self) -> tuple[str, ...]:
+        """What the layer says, twice."""
+        return tuple(f"{direction}.{name}" for direction in DIRECTIONS for name in self.layer.unrounded)
+
     def rebuild(self, block: BlockPass, retention: TapeRetention) -> None:
         """Each direction, if it lacks arrays; then y."""
         tape = set(self.layer.tape(block.inputs))

@@ -145,6 +145,11 @@ class Residual(Layer):
         found = ((each, each.layer.retained_arrays(each.inputs, retention)) for each in self.inner(inputs))
         return tuple(f"{each.number}.{name}" for each, names in found for name in names)
 
+    @property
+    def unrounded(self) -> tuple[str, ...]:
+        """What the layers say."""
+        return tuple(f"{number}.{name}" for number, layer in enumerate(self.layers) for name in layer.unrounded)
+
     def rebuild(self, block: BlockPass, retention: TapeRetention) -> None:
         """Each layer that lacks arrays makes them again; then y."""
         for each, part in self._passes(block):

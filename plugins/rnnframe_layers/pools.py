@@ -47,6 +47,11 @@ class MeanPool(Plain):
         """The state."""
         return {"h": inputs, "n": 1}
 
+    @property
+    def unrounded(self) -> tuple[str, ...]:
+        """The number of steps, which rounding would change from 257 on."""
+        return ("n",)
+
     def forward(self, block: BlockPass) -> None:
         """h_t = h_(t-1) + (x_t - h_(t-1)) / n_t."""
         x, h, n = block.x, block.tape["h"], block.tape["n"]

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.utils import _pytree as pytree
 
-from rnnframe.plugin import DataError, UsageError
+from rnnframe.plugin import DataError, OptionError, UsageError
 from rnnframe_torch.needs import ChunkBytes, Measured
 from rnnframe_torch.runner import Runner
 from rnnframe_torch.sources import Block
@@ -87,7 +87,9 @@ class CellModel:
         return None
 
     def chunk_bytes(self, steps: int, batch: int, retention: Any) -> ChunkBytes:
-        """Return the measured bytes; a graph is always kept whole."""
+        """Return the measured bytes; a graph is always kept whole, and never rounded."""
+        if retention == "bfloat16":
+            raise OptionError("tapes of torch are graphs, which are kept as they are; leave keep=bfloat16 out")
         state = nbytes([*self.template, *(draws_now(self.devices) if self.measured.draws else ())])
         return ChunkBytes(max(1, state), max(1, self.measured.tape.at(steps)), 0, self.measured.reverse.at(steps))
 

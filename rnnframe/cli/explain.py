@@ -107,8 +107,10 @@ def _print(rows: list[dict[str, Any]], stores: list[str], steps: int, batch: int
             for row in rows
         ],
     )
+    halves = " Kept in bfloat16: half of them." if any("bfloat16" in str(row["stores"]) for row in rows) else ""
     click.echo(
-        f"\n{NOTE}\nGradients are those of one step; dU, dW, dV and the biases' are sums over time,\none array each."
+        f"\n{NOTE}{halves}"
+        "\nGradients are those of one step; dU, dW, dV and the biases' are sums over time,\none array each."
         f"\nWhat a store does is told for {steps:,} steps and batch {batch:,}."
         "\nRebuilt: from what is kept of the same chunk. Recomputed: by running forward\nagain from an earlier state."
     )

@@ -28,7 +28,7 @@ def draw_plans(
     `plan` plans a further store for the same run.
     """
     points = tuple(
-        Point(render(run.largest.store), run.predicted_bytes, seconds, run.largest.store.exact)
+        Point(render(run.largest.store), run.predicted_bytes, seconds, run.exact)
         for run, seconds in ((run, calibration.seconds(run.largest)) for run in plans)
         if run.predicted_bytes is not None and seconds is not None
     )

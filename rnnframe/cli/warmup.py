@@ -11,7 +11,8 @@ import numpy as np
 from rnnframe.cli.output import print_json
 from rnnframe.contracts.head import Head
 from rnnframe.contracts.kernels import AUTO, BFLOAT16, BOTH, Kernels
-from rnnframe.contracts.layer import Layer, TapeRetention
+from rnnframe.contracts.layer import Layer
+from rnnframe.contracts.retention import TapeRetention
 from rnnframe.errors import OptionError
 from rnnframe.network.network import DTYPES
 from rnnframe.registry.kernels import check_precision, choose
@@ -81,6 +82,7 @@ def _compile(kernels: Kernels, twin: Layer | Head, dtype: np.dtype[Any]) -> None
     for retention in get_args(TapeRetention):
         kernels.prepare_run(twin, dtype, samples=1, retention=retention, input_gradient=True)
     kernels.prepare_step(twin, dtype)
+    kernels.rounding.prepare()
 
 
 def _twin(

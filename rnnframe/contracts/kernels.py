@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
-from rnnframe.arrays import Array
+from rnnframe.arrays import Array, Rounding
 from rnnframe.contracts.head import Head
-from rnnframe.contracts.layer import Layer, TapeRetention
+from rnnframe.contracts.layer import Layer
+from rnnframe.contracts.retention import TapeRetention
 from rnnframe.contracts.steps import StepPart
 from rnnframe.data.draws import MaskPlace, write_mask
 
@@ -188,3 +189,8 @@ class Kernels(abc.ABC):
     def place(self) -> str:
         """Return the folder where code is kept that was compiled; an empty text where it is not kept."""
         return ""
+
+    @property
+    def rounding(self) -> Rounding:
+        """What rounds tapes to bfloat16 and makes them float32 again, with the bits of numpy, which does by default."""
+        return Rounding()

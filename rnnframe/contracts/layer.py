@@ -1,16 +1,14 @@
-"""`Layer`: a part of the stack that a network is, which processes whole blocks of time; `BlockPass`: what it receives.
-
-A recurrent layer is a `Cell` (`rnnframe.contracts.cell`). A dense layer, which has no state, is a layer too.
-"""
+"""`Layer`: a part of the stack that a network is, processing whole blocks of time; `BlockPass`: what it receives."""
 
 import abc
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, Arrays
+from rnnframe.contracts.retention import TapeRetention
 from rnnframe.data.columns import Columns
 from rnnframe.data.draws import Draw
 
@@ -18,8 +16,6 @@ Widths: TypeAlias = Mapping[str, int]
 """Name -> values per sample."""
 Sizes: TypeAlias = Mapping[str, int | tuple[int, ...]]
 """Name -> values per step and sample, or a shape."""
-TapeRetention: TypeAlias = Literal["whole", "lean", "states"]
-"""How much of a chunk's tape stays until its reverse: all that is worth it; what only a product gives; the states."""
 START = ".start"
 """What the name of a parameter ends with that is the learnt start [width] of the state named before it: "h.start"."""
 
@@ -107,8 +103,8 @@ class Layer(abc.ABC):
     `output` names the array of `tape(inputs)` that the next layer receives: its rows after each step. `both_ways` tells
     whether the layer reads `BlockPass.reverse` too. Its arrays are then named forward.* and reverse.*, and it writes
     dx [2, L, B, inputs]: of x and of `reverse`. `order_free` tells whether each value of the output after the last
-    step comes from that value of all inputs, in whatever order they came. `multiplies` tells whether it computes
-    products of matrices, whose operands a precision rounds; layers in its brackets say so for themselves.
+    step comes from that value of all inputs, in any order. `multiplies` tells whether it computes products of matrices,
+    whose operands a precision rounds; layers in its brackets say so for themselves.
     """
 
     name: ClassVar[str]
@@ -121,6 +117,11 @@ class Layer(abc.ABC):
     def gates(self) -> Mapping[str, tuple[str, slice]]:
         """Gates with values between 0 and 1, for who watches them: name -> array of the tape, and its columns."""
         return {}
+
+    @property
+    def unrounded(self) -> tuple[str, ...]:
+        """Arrays of the tape that are never rounded, such as positions, where a store keeps tapes in fewer bits."""
+        return ()
 
     @property
     def readout(self) -> str:
@@ -148,10 +149,7 @@ class Layer(abc.ABC):
         """Return name -> width per step and sample of what `backward` needs of a step; the output is among them."""
 
     def accepts_strided_steps(self, inputs: int) -> bool:
-        """Tell whether x may be some samples of a wider block: dense within a step, but the steps any distance apart.
-
-        Otherwise, which is the default, what a shard reads of the caller's array is copied.
-        """
+        """Tell whether x may be some samples of a wider block, dense within a step alone; by default it is copied."""
         return False
 
     def retained_arrays(self, inputs: int, retention: TapeRetention) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from rnnframe.arrays import Array
 from rnnframe.contracts.kernels import Kernels
-from rnnframe.contracts.layer import TapeRetention
+from rnnframe.contracts.retention import StoredTapes
 from rnnframe.data.batch import Batch
 from rnnframe.data.columns import Columns
 from rnnframe.data.draws import Draw
@@ -157,7 +157,7 @@ class ChunkModel(Protocol[V, W, T]):
         """The fewest rows of a chunk that cost little time; None where chunks shorter than usual cost much."""
         ...
 
-    def chunk_bytes(self, steps: int, batch: int, retention: TapeRetention) -> ChunkBytes:
+    def chunk_bytes(self, steps: int, batch: int, retention: StoredTapes) -> ChunkBytes:
         """Return the bytes of the buffers for chunks of up to `steps` steps."""
         ...
 
@@ -173,7 +173,7 @@ class ChunkModel(Protocol[V, W, T]):
         """Return memory that snapshots and tapes share; None, for any size, to have each made and freed by itself."""
         ...
 
-    def new_tapes(self, steps: int, batch: int, retention: TapeRetention) -> TapeMaker[T]:
+    def new_tapes(self, steps: int, batch: int, retention: StoredTapes) -> TapeMaker[T]:
         """Return what makes tapes for chunks of up to `steps` steps, with the arrays that these tapes share."""
         ...
 

@@ -7,8 +7,8 @@ from typing import ClassVar
 import attrs
 
 from rnnframe.contracts.costs import Costs
-from rnnframe.contracts.layer import TapeRetention
 from rnnframe.contracts.medium import Medium
+from rnnframe.contracts.retention import StoredTapes
 from rnnframe.schedules.actions import Schedule
 from rnnframe.schedules.grid import Grid
 from rnnframe.schedules.simulation import Simulation, simulate
@@ -101,7 +101,7 @@ class StateStore(abc.ABC):
 
     name: ClassVar[str]
     exact: ClassVar[bool] = True
-    """Whether the gradient is that of the whole sequence; false for truncated strategies."""
+    """Whether the gradient is that of the whole sequence; false for truncated strategies. `rounds` is not meant."""
 
     @property
     def unknown_length(self) -> bool:
@@ -109,9 +109,14 @@ class StateStore(abc.ABC):
         return False
 
     @property
-    def tape_retention(self) -> TapeRetention:
-        """How much of a tape is kept; what is not is rebuilt when its chunk is reversed."""
+    def tape_retention(self) -> StoredTapes:
+        """How much of a tape is kept; what is not is rebuilt when its chunk is reversed. "bfloat16" rounds it."""
         return "whole"
+
+    @property
+    def rounds(self) -> bool:
+        """Whether tapes, or states in a medium, come back rounded: gradients are then off by rounding."""
+        return self.tape_retention == "bfloat16" or (self.medium is not None and not self.medium.exact)
 
     @property
     def medium(self) -> Medium | None:

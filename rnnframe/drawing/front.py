@@ -30,7 +30,7 @@ class Point:
     nbytes, seconds
         The bytes that it holds and the time that it takes.
     exact
-        Whether its gradient is exact; otherwise it is truncated.
+        Whether its gradient is exact; otherwise it is truncated or rounded.
     """
 
     label: str
@@ -84,7 +84,7 @@ def draw_front(axes: Axes, front: Front) -> None:
                 markeredgewidth=1.6,
                 color=colour,
                 markerfacecolor=face,
-                label="exact gradient" if exact else "truncated gradient",
+                label="exact gradient" if exact else "truncated or rounded gradient",
                 zorder=4,
             )
     if front.budget is not None:

@@ -76,7 +76,7 @@ def _summary(film: Film) -> str:
 def _film(number: int, film: Film, values: WatchedValues | None) -> dict[str, Any]:
     plan = film.plan
     chunks = plan.grid.chunks or 0
-    inexact = "exact up to rounding" if plan.store.exact else "truncated: not the exact gradient"
+    inexact = "rounded: near the exact gradient" if plan.store.exact else "truncated: not the exact gradient"
     return {
         "id": f"film{number}",
         "title": f"{render(plan.store)} ({'exact' if plan.exact else inexact})",

@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from rnnframe.arrays import Array
-from rnnframe.contracts.layer import TapeRetention
 from rnnframe.contracts.medium import SnapshotLayout, Snapshots
 from rnnframe.contracts.model import ChunkModel, ChunkTape, Values
+from rnnframe.contracts.retention import StoredTapes
 from rnnframe.data.staging import Staging
 from rnnframe.engine.checked_snapshots import CheckedSnapshots
 from rnnframe.engine.plan import STATES, Plan
@@ -181,7 +181,7 @@ def stage_memories(parts: Sequence[Model], plans: Sequence[Plan], describe: Desc
     return made
 
 
-def prepared(model: M, samples: int | None, retention: TapeRetention) -> M:
+def prepared(model: M, samples: int | None, retention: StoredTapes) -> M:
     """Return a model that is made ready for gradients of so many samples (None: many), where that takes something."""
     prepare = getattr(model, "prepare_run", None)
     if prepare is not None:

@@ -53,8 +53,8 @@ class Plan:
 
     @property
     def exact(self) -> bool:
-        """Whether the gradient is that of the whole sequence, from states that come back as they were."""
-        return self.store.exact and (self.store.medium is None or self.store.medium.exact)
+        """Whether the gradient is that of the whole sequence, from states and tapes that come back as they were."""
+        return self.store.exact and not self.store.rounds
 
     @property
     def predicted_bytes(self) -> int | None:

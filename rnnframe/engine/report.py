@@ -19,7 +19,7 @@ class Report:
     store : str
         The spec of the store that was used, where another one chose it.
     exact : bool
-        Whether the gradient is that of the whole sequence.
+        Whether the gradient is that of the whole sequence, from states and tapes that were not rounded.
     steps : int
         Steps of the sequence; with lengths those of the longest sample.
     batch : int

@@ -6,6 +6,7 @@ import attrs
 import numpy as np
 
 from rnnframe.contracts.layer import Layer
+from rnnframe.contracts.retention import of_layers
 from rnnframe.engine.plan import Plan
 from rnnframe.inspection.needs import Dependency
 from rnnframe.inspection.timeline import timeline_of
@@ -49,6 +50,8 @@ class ScheduleSummary:
         The number of old versions of the weights that are kept.
     rebuilt
         The arrays of a tape that are not kept with it.
+    rounded
+        The arrays of a tape that are kept in bfloat16, where the layer is the top one of a network.
     """
 
     steps: int
@@ -58,11 +61,14 @@ class ScheduleSummary:
     updates: int
     versions: int
     rebuilt: frozenset[str]
+    rounded: frozenset[str]
 
     @classmethod
     def of(cls, plan: Plan, cell: Layer, inputs: int) -> "ScheduleSummary":
         """Return the summary of a plan for a layer with these inputs; raises `OptionError` for an unknown length."""
         timeline, simulation = timeline_of(plan), plan.simulation
+        stored = plan.store.tape_retention
+        retained = set(cell.retained_arrays(inputs, of_layers(stored)))
         times = np.zeros(timeline.steps + 1, dtype=int)
         for run in timeline.runs:
             if run.kind != "reverse":
@@ -78,7 +84,8 @@ class ScheduleSummary:
             rerun=float(np.mean(np.cumsum(times[:-1]) > 1)),
             updates=simulation.updates,
             versions=simulation.versions,
-            rebuilt=frozenset(cell.tape(inputs).keys() - set(cell.retained_arrays(inputs, plan.store.tape_retention))),
+            rebuilt=frozenset(cell.tape(inputs).keys() - retained),
+            rounded=frozenset(retained - {cell.output, *cell.unrounded} if stored == "bfloat16" else ()),
         )
 
     def fate(self, need: Dependency) -> ArrayStorage:
@@ -93,16 +100,18 @@ class ScheduleSummary:
             case "state" if self.rerun:
                 places = f"{self.snapshots:,} place" + "s" * (self.snapshots != 1)
                 return ArrayStorage("recomputed", f"kept at {places}{self._in_tapes}, else recomputed")
-        rebuilt = need.array.removesuffix("_t").removesuffix("_(t-1)") in self.rebuilt
+        name = need.array.removesuffix("_t").removesuffix("_(t-1)")
+        rebuilt, rounded = name in self.rebuilt, " in bfloat16" * (name in self.rounded)
         if self.rerun >= NEARLY_ALL:
             return ArrayStorage("recomputed", "recomputed")
         if self.rerun:
-            return ArrayStorage("recomputed", f"recomputed for {self.rerun:.0%}" + ", else rebuilt" * rebuilt)
+            held = ", else rebuilt" if rebuilt else f", else kept{rounded}" if rounded else ""
+            return ArrayStorage("recomputed", f"recomputed for {self.rerun:.0%}{held}")
         if rebuilt:
             return ArrayStorage("rebuilt", "rebuilt")
         if self.tape_steps < self.steps:
-            return ArrayStorage("for a while", f"kept for {self.tape_steps:,} steps")
-        return ArrayStorage("kept", "kept")
+            return ArrayStorage("for a while", f"kept{rounded} for {self.tape_steps:,} steps")
+        return ArrayStorage("kept", f"kept{rounded}")
 
     @property
     def _in_tapes(self) -> str:

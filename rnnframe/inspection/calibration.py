@@ -11,8 +11,8 @@ from collections.abc import Callable
 import attrs
 import numpy as np
 
-from rnnframe.contracts.layer import TapeRetention
 from rnnframe.contracts.medium import Medium, SnapshotLayout
+from rnnframe.contracts.retention import StoredTapes
 from rnnframe.data.held import HeldSteps, Links
 from rnnframe.data.pieces import Block
 from rnnframe.engine.blas import one_thread
@@ -52,8 +52,8 @@ class Calibration:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self._forward: dict[tuple[int, int, int], tuple[float, float]] = {}
-        self._reverse: dict[tuple[int, int, int, TapeRetention], float] = {}
+        self._forward: dict[tuple[int, int, int, bool], tuple[float, float]] = {}
+        self._reverse: dict[tuple[int, int, int, StoredTapes], float] = {}
         self._transfers: dict[tuple[Medium, int, int], TransferTime] = {}
 
     def seconds(self, plan: Plan) -> float | None:
@@ -83,28 +83,28 @@ class Calibration:
                 self._transfers[key] = TransferTime(saved, _slowest([place.load for place in places]))
         return self._transfers[key]
 
-    def chunk(self, steps: int, batch: int, shards: int = 1, retention: TapeRetention = "whole") -> ChunkTime:
+    def chunk(self, steps: int, batch: int, shards: int = 1, retention: StoredTapes = "whole") -> ChunkTime:
         """Return the times of a chunk in each of several threads; the reverse rebuilds the arrays that are not kept.
 
         `batch` is the number of samples of one shard.
         """
-        size = steps, batch, shards
+        size, forward_as = (steps, batch, shards), (steps, batch, shards, retention == "bfloat16")
         if (*size, retention) not in self._reverse:
             parts = parts_of(self.network)
             chunks = [[_Chunk(part, steps, batch, retention) for _ in range(shards)] for part in parts]
             with one_thread():
-                if size not in self._forward:
+                if forward_as not in self._forward:
                     times = [_slowest([chunk.forward for chunk in part]) for part in chunks]
-                    self._forward[size] = sum(times), sum(times[:-1])
+                    self._forward[forward_as] = sum(times), sum(times[:-1])
                 self._reverse[*size, retention] = sum(_slowest([chunk.reverse for chunk in part]) for part in chunks)
-        forward, below = self._forward[size]
+        forward, below = self._forward[forward_as]
         return ChunkTime(forward, self._reverse[*size, retention], below)
 
 
 class _Chunk:
     """One chunk of random data of one shard, which can be run repeatedly."""
 
-    def __init__(self, network: Network, steps: int, batch: int, kept: TapeRetention) -> None:
+    def __init__(self, network: Network, steps: int, batch: int, kept: StoredTapes) -> None:
         rng = np.random.default_rng(0)
         x = rng.standard_normal((steps, batch, network.inputs)).astype(network.dtype)
         loss = network.data_format.targets

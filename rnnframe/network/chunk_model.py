@@ -10,8 +10,10 @@ import numpy as np
 
 from rnnframe.arrays import Array, Arrays, Vector, aligned_bytes, aligned_empty, size_of
 from rnnframe.contracts.head import Head
-from rnnframe.contracts.layer import TapeRetention, looks_up
+from rnnframe.contracts.kernels import Kernels
+from rnnframe.contracts.layer import looks_up
 from rnnframe.contracts.model import ChunkBytes
+from rnnframe.contracts.retention import StoredTapes
 from rnnframe.data.batch import Batch
 from rnnframe.data.columns import Columns
 from rnnframe.data.draws import Draw
@@ -27,9 +29,11 @@ from rnnframe.network.named_targets import NamedTargets
 from rnnframe.network.placed import PlacedLayer, head_note
 from rnnframe.network.repetition import RepetitionCheck
 from rnnframe.network.scratch import Scratch, ScratchForm
+from rnnframe.network.shared_arrays import rounding_by
 from rnnframe.network.stack import Stack
 from rnnframe.network.starts import State, add_start_gradients, check_starts, starts_of
-from rnnframe.network.tapes import Tape, TapeFactory, tape_shapes
+from rnnframe.network.tape_shapes import TapeShapes, check_rounding, tape_shapes
+from rnnframe.network.tapes import Tape, TapeFactory
 from rnnframe.network.weights import Weights
 from rnnframe.registry.blame import BlameNote
 from rnnframe.registry.registry import Registry
@@ -56,6 +60,8 @@ class LayerModel:
     _shapes: Mapping[int, dict[str, tuple[int, ...]]] = MappingProxyType({})
     reads_stage: bool = False
     """Whether x is what a stage below has left, and not the caller's."""
+    _is_below: bool = False  # a stage above reads the outputs, on the way forward
+    kernels_used: tuple[Kernels, ...]  # those that compute a layer or the head, the preferred ones first
 
     def _place(self, layers: tuple[PlacedLayer, ...], head: Head | None, parameters: Vector | None = None) -> None:
         """Compute with these layers and this head from now on, with new parameters or those given.
@@ -144,17 +150,21 @@ class LayerModel:
         """The fewest rows of a chunk that cost little time: 256, and so many that their tape has 256 KiB."""
         return max(LEAST_ROWS, LEAST_TAPE // self._tape_row)
 
-    def chunk_bytes(self, steps: int, batch: int, retention: TapeRetention = "whole") -> ChunkBytes:
+    def chunk_bytes(self, steps: int, batch: int, retention: StoredTapes = "whole") -> ChunkBytes:
         """Return the bytes of buffers; states and tapes rounded up, so that what follows them begins aligned."""
-        kept, shared = tape_shapes(self.layers, steps, batch, retention)
+        shapes = self._tape_shapes(steps, batch, retention)
         return ChunkBytes(
             state=aligned_bytes(self._state_shapes(batch), self.dtype),
-            tape=aligned_bytes(kept, self.dtype),
-            shared=size_of(shared) * self.dtype.itemsize,
+            tape=aligned_bytes(shapes.kept, self.dtype),
+            shared=size_of(shapes.shared) * self.dtype.itemsize,
             scratch=self._form.items(steps, batch) * self.dtype.itemsize,
             apart=sum(at.state[name] for at in self.layers for name in at.state.keys() - at.tape.keys())
             * self.dtype.itemsize,
         )
+
+    def _tape_shapes(self, steps: int, batch: int, retention: StoredTapes) -> TapeShapes:
+        check_rounding(retention, self.dtype)
+        return tape_shapes(self.layers, steps, batch, retention, exact_outputs=not self._is_below)
 
     def _state_shapes(self, batch: int) -> dict[str, tuple[int, ...]]:
         """Return the shapes of a state, of one batch size always one object, which thousands of snapshots share."""
@@ -178,9 +188,10 @@ class LayerModel:
         """Return memory for tapes and states."""
         return aligned_empty(nbytes // self.dtype.itemsize, self.dtype)
 
-    def new_tapes(self, steps: int, batch: int, retention: TapeRetention = "whole") -> TapeFactory:
+    def new_tapes(self, steps: int, batch: int, retention: StoredTapes = "whole") -> TapeFactory:
         """Return what makes uninitialised tapes for chunks of up to `steps` steps."""
-        return TapeFactory(self.layers, steps, batch, retention, self.dtype)
+        shapes = self._tape_shapes(steps, batch, retention)
+        return TapeFactory(self.layers, batch, shapes, self.dtype, rounding_by(self.kernels_used))
 
     def new_scratch(self, steps: int, batch: int) -> Scratch:
         """Return working arrays for chunks of up to `steps` steps."""
@@ -224,7 +235,7 @@ class LayerModel:
         if tape.lacks_arrays:
             tape.begin_again()
             for piece, arrays in zip(block.pieces, tape.pieces, strict=True):
-                self._stack.rebuild(weights, piece, arrays, scratch, block.draw, tape.retention)
+                self._stack.rebuild(weights, piece, arrays, scratch, block.draw, tape.retention, tape.rebuilt)
         loss = 0.0
         for piece, arrays in zip(reversed(block.pieces), reversed(tape.pieces), strict=True):
             loss += self._stack.reverse(weights, piece, arrays, dstate, gradients, scratch, block.draw)

@@ -80,8 +80,7 @@ class Network(PredictingLayerModel):
         self.head = tied_head(self.cells, None if head is None else registry.head(head), registry)
         self.kernels = (NUMPY,) * len(self.cells)
         """The name of the kernels that compute each layer, or of those in its brackets."""
-        self.kernels_used: tuple[Kernels, ...] = ()
-        """The kernels that compute a layer or the head."""
+        self.kernels_used = ()
         self._place(_placed(self.cells, self.inputs, registry), self.head)
         self._initialize(np.random.default_rng(seed), embedding_std)
 

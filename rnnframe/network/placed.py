@@ -8,7 +8,8 @@ import attrs
 
 from rnnframe.contracts.cell import Cell
 from rnnframe.contracts.head import Head
-from rnnframe.contracts.layer import Layer, Sizes, TapeRetention, Widths, output_of
+from rnnframe.contracts.layer import Layer, Sizes, Widths, output_of
+from rnnframe.contracts.retention import TapeRetention
 from rnnframe.errors import PluginError
 from rnnframe.registry.blame import BlameNote, Describe
 from rnnframe.registry.kinds import kind_of
@@ -85,10 +86,6 @@ class PlacedLayer:
         with self.note:
             return bool(self.layer.parameters(self.inputs))
 
-    def lacks_arrays(self, retention: TapeRetention) -> bool:
-        """Return whether some of the tape does not stay with a chunk, so that it is rebuilt."""
-        return not self.tape.keys() <= set(self.retained_arrays(retention))
-
     def named(self, values: Mapping[str, T]) -> dict[str, T]:
         """Return values by the names that they have in the network."""
         return {f"{self.prefix}.{name}": value for name, value in values.items()}
@@ -97,6 +94,12 @@ class PlacedLayer:
         """Return the names of those arrays of the tape that stay with a chunk."""
         with self.note:
             return self.layer.retained_arrays(self.inputs, retention)
+
+    @property
+    def unrounded(self) -> tuple[str, ...]:
+        """The arrays of the tape that are never rounded."""
+        with self.note:
+            return self.layer.unrounded
 
     @property
     def scratch(self) -> Sizes:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnframe.arrays import Array, Vector
 from rnnframe.contracts.kernels import AUTO, Kernels
-from rnnframe.contracts.layer import TapeRetention
+from rnnframe.contracts.retention import StoredTapes, of_layers
 from rnnframe.data.batch import Batch
 from rnnframe.data.draws import Draw, MaskPlace, MaskWriter, write_mask
 from rnnframe.data.opening import open_inputs
@@ -18,9 +18,11 @@ from rnnframe.data.source import Source
 from rnnframe.errors import OptionError
 from rnnframe.network.placed import lowest_reversed
 from rnnframe.network.scratch import Scratch
+from rnnframe.network.shared_arrays import rounding_by
 from rnnframe.network.staged_model import StagedLayerModel
 from rnnframe.network.stream import Stream
 from rnnframe.network.stream_parts import StepBuffers
+from rnnframe.network.tape_shapes import check_rounding
 from rnnframe.network.tapes import Tape
 from rnnframe.network.weights import Weights
 from rnnframe.registry.kernels import check_precision
@@ -31,7 +33,6 @@ from rnnframe.registry.specs import with_inner_layers
 class PredictingLayerModel(StagedLayerModel):
     """A stack of layers and a head that is run forward."""
 
-    kernels_used: tuple[Kernels, ...]
     precision: str | None
     """What operands of matrix products are rounded to; None where they are of the dtype."""
 
@@ -39,11 +40,15 @@ class PredictingLayerModel(StagedLayerModel):
         """Return this network with the same parameters, computed by kernels."""
         raise NotImplementedError  # a network knows what it is made of, and makes another one
 
-    def prepare_run(self, samples: int | None, retention: TapeRetention) -> None:
+    def prepare_run(self, samples: int | None, retention: StoredTapes) -> None:
         """Have the kernels make ready what gradients of so many samples (None: many) need of them, with such a tape.
 
         They are not asked for all of it when the network is made: compiling it takes a while, and few runs need it.
+        Raises `OptionError` where the network has no such tapes.
         """
+        check_rounding(retention, self.dtype)
+        if retention == "bfloat16":
+            rounding_by(self.kernels_used).prepare()
         lowest = lowest_reversed(self.layers)
         for number, at in enumerate(self.layers):
             for layer in with_inner_layers([at.layer]):
@@ -51,7 +56,11 @@ class PredictingLayerModel(StagedLayerModel):
                 for kernels in self.kernels_used:
                     with self.registry.blame("kernels", type(kernels)):
                         kernels.prepare_run(
-                            layer, self.dtype, samples=samples, retention=retention, input_gradient=above
+                            layer,
+                            self.dtype,
+                            samples=samples,
+                            retention=of_layers(retention),
+                            input_gradient=above,
                         )
 
     @property

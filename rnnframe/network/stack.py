@@ -3,13 +3,14 @@
 Nothing here knows of cuts, but for the states that begin again before a piece.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import attrs
 
 from rnnframe.arrays import Array, Arrays, Vector
 from rnnframe.contracts.head import Head
-from rnnframe.contracts.layer import BlockPass, TapeRetention
+from rnnframe.contracts.layer import BlockPass
+from rnnframe.contracts.retention import TapeRetention
 from rnnframe.data.draws import Draw
 from rnnframe.data.pieces import Piece
 from rnnframe.network.feeds import Feed
@@ -69,11 +70,12 @@ class Stack:
         scratch: Scratch,
         draw: Draw | None,
         retention: TapeRetention,
+        rebuilt: Collection[str],
     ) -> None:
-        """Make the arrays again that are not retained; row 0 of every state is there."""
+        """Make the arrays again that are not retained, of the layers with these prefixes; row 0 of states is there."""
         ended_with = self._reset(weights, piece, arrays)
         for block, at in self._passes(weights, piece, arrays, scratch, draw):
-            if at.lacks_arrays(retention):
+            if at.prefix in rebuilt:
                 with at.note:
                     at.layer.rebuild(block, retention)
         self._give_back(piece, arrays, ended_with)

@@ -47,6 +47,7 @@ class StagedLayerModel(LayerModel):
         stage, weights = copy.copy(self), self.weights.part(layers, head=last)
         stage.inputs, stage.head, stage._is_stage = layers[0].inputs, self.head if last else None, True
         stage._compute_with(layers, self._stack.head if last else None, cast(Weights, weights))
+        stage._is_below = not last
         stage._form, stage.reads_stage = ScratchForm(layers, stage._stack.head, not first), not first
         return stage
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from rnnframe.arrays import Array, Arrays
 from rnnframe.contracts.head import Head
-from rnnframe.contracts.layer import BlockPass, Layer, TapeRetention, Widths
+from rnnframe.contracts.layer import BlockPass, Layer, Widths
+from rnnframe.contracts.retention import TapeRetention
 from rnnframe.network.placed import PlacedLayer
 
 

@@ -7,29 +7,14 @@ from typing import Any
 import attrs
 import numpy as np
 
-from rnnframe.arrays import Array, Shapes, Vector
-from rnnframe.contracts.layer import TapeRetention
+from rnnframe.arrays import Array, Rounding, Vector
+from rnnframe.contracts.retention import TapeRetention
 from rnnframe.data.pieces import Block
 from rnnframe.network.placed import PlacedLayer
+from rnnframe.network.shared_arrays import SharedArrays
+from rnnframe.network.tape_shapes import ENDS, TapeShapes
 
 _numbers = itertools.count(1)
-
-
-class SharedArrays:
-    """The arrays of a chunk's tape that are not kept with it: one set, which all tapes of a shard share.
-
-    `holds` is the number of the tape whose arrays they are at the moment.
-    """
-
-    def __init__(self, shapes: Shapes, retention: TapeRetention, dtype: np.dtype[Any]) -> None:
-        self.retention = retention
-        self.arrays = Vector(shapes, dtype)
-        self.holds = 0
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the arrays."""
-        return self.arrays.nbytes
 
 
 @attrs.frozen(eq=False)
@@ -62,19 +47,24 @@ class Tape:
     """
 
     _views: Views | None
-    __slots__ = ("_cuts", "_flat", "_larger", "_made_by", "_steps", "_views", "_whole", "afresh", "number")
+    __slots__ = ("_cuts", "_flat", "_larger", "_made_by", "_passing", "_steps", "_views", "_whole", "afresh", "number")
 
     def __init__(self, flat: Array, made_by: "TapeFactory") -> None:
         self.number, self._flat, self._made_by, self._steps, self._views = next(_numbers), flat, made_by, 0, None
-        self.afresh = False
+        self.afresh = self._passing = False
         self._cuts: Array | None = None  # first sample, steps and samples of each piece; None: all of `_steps`, uncut
         self._whole: dict[int, Views] | None = None
         self._larger: dict[tuple[int, str], Array] | None = None
 
     @property
     def retention(self) -> TapeRetention:
-        """How much of the tape stays with its chunk."""
-        return self._made_by.shared.retention
+        """What layers were asked to retain."""
+        return self._made_by.shapes.retention
+
+    @property
+    def rebuilt(self) -> frozenset[str]:
+        """The layers, by prefix, of which something was neither kept nor rounded."""
+        return self._made_by.shapes.rebuilt
 
     @property
     def pieces(self) -> list[list[dict[str, Array]]]:
@@ -87,6 +77,7 @@ class Tape:
         whole = len(cuts) == 1 and cuts[0][0] == 0
         self._cuts = None if whole else np.array(cuts, np.int32).reshape(-1, 3)
         self._views, self._steps = None, cuts[0][1] if whole else 0
+        self._passing, self._made_by.shared.passing = self._made_by.shared.passing, False
         for layer, layout in zip(self._made_by.layers, self._laid_out().layouts, strict=True):
             for name, value in state.group(layer.prefix).items():
                 layout.start[name][...] = value
@@ -100,8 +91,21 @@ class Tape:
                 self._last_rows(layout, name, value)
             for name, rows in ends.items():
                 rows[0], rows[1] = layout.start[name], held[name]
-        self._made_by.shared.holds = self.number
+        self._round()
         self.rest()
+
+    def _round(self) -> None:
+        """Take what is rounded from the shared arrays, which are then no longer what the tape gives back."""
+        shared = self._made_by.shared
+        shared.holds = 0 if len(shared.rounded) else self.number
+        if len(shared.rounded) and not self._passing:
+            shared.rounding.to_bfloat16(shared.rounded, self._halves())
+
+    def _halves(self) -> Array:
+        """Return the memory of the rounded numbers, two bytes for each: the last of what is kept."""
+        count = len(self._made_by.shared.rounded)
+        halves: Array = self._flat[len(self._flat) - (count + 1) // 2 :].view(np.uint16)
+        return halves[:count]
 
     def resume(self, state: Vector) -> None:
         """Make `state` again what `end` has made it, also of samples that had ended before the chunk."""
@@ -126,12 +130,15 @@ class Tape:
         return bool(self._made_by.shared.arrays) and self._made_by.shared.holds != self.number
 
     def begin_again(self) -> None:
-        """Write the state that the chunk started from where it is not kept, so that the arrays can be rebuilt."""
-        views = self._laid_out()
+        """Fill in what was rounded, and the state that the chunk started from, so that the rest can be rebuilt."""
+        views, shared = self._laid_out(), self._made_by.shared
+        if len(shared.rounded):
+            assert not self._passing, "the chunk was run for the state after it alone"
+            shared.rounding.widen(self._halves(), shared.rounded)
         for layout, ends in zip(views.layouts, views.ends, strict=True):
             for name, rows in ends.items():
                 layout.start[name][...] = rows[0]
-        self._made_by.shared.holds = self.number
+        shared.holds = self.number
 
     def _last_rows(self, layout: Layout, name: str, value: Array) -> None:
         firsts = [0] if self._cuts is None else self._cuts[:, 0].tolist()
@@ -202,12 +209,11 @@ class TapeFactory:
     """Makes the tapes of a shard, and once the arrays that they share."""
 
     def __init__(
-        self, layers: tuple[PlacedLayer, ...], steps: int, batch: int, retention: TapeRetention, dtype: np.dtype[Any]
+        self, layers: tuple[PlacedLayer, ...], batch: int, shapes: TapeShapes, dtype: np.dtype[Any], rounding: Rounding
     ) -> None:
-        self.layers, self.batch, self._dtype = layers, batch, dtype
-        self._kept, shared = tape_shapes(layers, steps, batch, retention)
-        self.shared = SharedArrays(shared, retention, dtype)
-        self.arrays = len(self._kept) + len(shared)
+        self.layers, self.batch, self.shapes, self._dtype = layers, batch, shapes, dtype
+        self.shared = SharedArrays(shapes, dtype, rounding)
+        self.arrays = len(shapes.kept) + len(shapes.shared)
 
     @property
     def nbytes(self) -> int:
@@ -216,35 +222,16 @@ class TapeFactory:
 
     def vector(self, flat: Array | None) -> Vector:
         """Return what is kept of a tape by name, in new memory or in that given."""
-        return Vector(self._kept, self._dtype, flat)
+        return Vector(self.shapes.kept, self._dtype, flat)
 
     def make(self, room: Array | None = None) -> Tape:
         """Return an uninitialised tape, in new memory or in the `room` given."""
         return Tape(self.vector(room).flat, self)
 
     def passing(self) -> None:
-        """Any tape that is free serves for a chunk that is not reversed."""
+        """Any tape that is free serves for a chunk that is not reversed, and rounds nothing for it."""
+        self.shared.passing = True
 
 
 LASTING = 1 << 14
 """Bytes of a tape for each of its views from which on these stay: a view takes about 200."""
-ENDS = "@ends"
-
-
-def tape_shapes(
-    layers: tuple[PlacedLayer, ...], steps: int, batch: int, retention: TapeRetention
-) -> tuple[Shapes, Shapes]:
-    """Return the shapes of what stays with a chunk, and of what does not; it begins with the state at its start."""
-    kept: dict[str, tuple[int, ...]] = {}
-    working: dict[str, tuple[int, ...]] = {}
-    for layer in layers:
-        state, tape = layer.state, layer.tape
-        stays = layer.retained_arrays(retention)
-        for name, width in tape.items():
-            into = kept if name in stays else working
-            into[f"{layer.prefix}.{name}"] = (steps + (name in state), batch, width)
-        for name in sorted(state.keys() - tape.keys()):
-            kept[f"{layer.prefix}.{name}"] = (2, batch, state[name])
-        for name in sorted(state.keys() & tape.keys() - set(stays)):
-            kept[f"{layer.prefix}.{name}{ENDS}"] = (2, batch, state[name])
-    return kept, working

@@ -8,7 +8,8 @@ import attrs
 import numpy as np
 
 from rnnframe.arrays import Array, Arrays
-from rnnframe.contracts.layer import BlockPass, Layer, TapeRetention, output_of
+from rnnframe.contracts.layer import BlockPass, Layer, output_of
+from rnnframe.contracts.retention import TapeRetention
 from rnnframe.data.draws import Draw
 from rnnframe.testing.guarded import Guarded
 

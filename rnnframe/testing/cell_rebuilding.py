@@ -1,6 +1,6 @@
 """Checks of a cell whose tape need not be kept as a whole."""
 
-from rnnframe.contracts.layer import TapeRetention
+from rnnframe.contracts.retention import TapeRetention
 from rnnframe.testing.blocks import Block
 from rnnframe.testing.cell_suite import CellSuite
 from rnnframe.testing.suite import fail, skip

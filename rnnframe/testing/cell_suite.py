@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import ClassVar, get_args
 
-from rnnframe.contracts.layer import Layer, TapeRetention, looks_up
+from rnnframe.contracts.layer import Layer, looks_up
+from rnnframe.contracts.retention import TapeRetention
 from rnnframe.registry.specs import with_inner_layers
 from rnnframe.testing.blocks import Bench, Given
 from rnnframe.testing.products import WatchedBlock
@@ -57,6 +58,8 @@ class CellSuite(Suite):
         output, width = cell.output, cell.width(self.inputs)
         if tape.get(output) != width:
             fail(f"tape(inputs)[{output!r}] is {tape.get(output)}; {output} is the output, so its width is {width}")
+        if not tape.keys() >= {*cell.unrounded}:
+            fail(f"unrounded names {sorted({*cell.unrounded} - tape.keys())}, which tape() does not have")
         for where, widths in (("state", state), ("tape", tape)):
             for name, size in widths.items():
                 _expect_sizes(f"{where}(inputs)[{name!r}]", (size,))

@@ -5,7 +5,8 @@ from typing import get_args
 import numpy as np
 
 from rnnframe.arrays import Array
-from rnnframe.contracts.layer import Layer, TapeRetention
+from rnnframe.contracts.layer import Layer
+from rnnframe.contracts.retention import TapeRetention
 from rnnframe.registry.specs import with_inner_layers
 from rnnframe.testing.blocks import Block
 from rnnframe.testing.cell_gradients import ROUNDING, CellGradientChecks

@@ -19,8 +19,9 @@ from rnnframe.network.stream import Stream
 from rnnframe.registry.registry import default_registry
 from rnnframe.registry.specs import Spec, field_types
 from rnnframe.testing.cells import CellTests
+from rnnframe.testing.kernel_rounding import KernelRoundingChecks
 from rnnframe.testing.reference_stores import KeepAll, Recompute
-from rnnframe.testing.suite import CheckReport, Suite, fail, run, skip
+from rnnframe.testing.suite import CheckReport, fail, run, skip
 from rnnframe.testing.tables import expect_all_close, expect_close, expect_same_bits
 
 STEPS, BATCH, INPUTS, UNITS = 11, 5, 4, "5"
@@ -28,7 +29,7 @@ HEADS = ("mse:outputs=2", "softmax:classes=3", "bernoulli:outputs=2")
 RESULTS = "gradients", "state", "state_gradient"
 
 
-class KernelsTests(Suite):
+class KernelsTests(KernelRoundingChecks):
     """All that kernels must hold to. Those that cannot be used here, as `missing` says, are not checked further.
 
         class TestMyKernels(rnnframe.testing.KernelsTests):
@@ -177,16 +178,16 @@ class TwinTests(CellTests):
 
 
 TITLES = ("kernels", "numpy")
-DECLARED = ("parameters", "state", "tape", "width", "output", "what is retained (lean)", "what is retained (states)")
+RETAINED = "what is retained (lean)", "what is retained (states)"
+DECLARED = ("parameters", "state", "tape", "width", "output", "what is never rounded", *RETAINED)
 
 
 def _declared(layer: Layer) -> tuple[Any, ...]:
     return (
-        dict(layer.parameters(INPUTS)),
-        dict(layer.state(INPUTS)),
-        dict(layer.tape(INPUTS)),
+        *(dict(declare(INPUTS)) for declare in (layer.parameters, layer.state, layer.tape)),
         layer.width(INPUTS),
         layer.output,
+        sorted(layer.unrounded),
         sorted(layer.retained_arrays(INPUTS, "lean")),
         sorted(layer.retained_arrays(INPUTS, "states")),
     )

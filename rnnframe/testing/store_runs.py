@@ -24,6 +24,7 @@ from rnnframe.testing.tables import expect_close, expect_same_bits
 STREAMED = (1, 2, 7, 12, 13, 29)  # steps of streams
 ROUNDING = 1e-10
 REBUILT = {"float32": 1e-4, "float64": 1e-10}  # gradients from tapes that are rebuilt from states
+HALVED = 0.02  # of the norm of a gradient, from tapes of half the bits
 SMALL = 96 * 1024  # bytes of objects, views and working arrays that are not counted
 TITLES = "store", "full history"
 
@@ -39,6 +40,7 @@ class StoreRunChecks(StoreSuite):
         if not self.subject.exact:
             skip("the store truncates")
         self._only_with_states_as_they_were()
+        self._only_with_tapes_as_they_were()
         for dtype in ("float32", "float64"):
             for case, engine, plan in self.engines(dtype):
                 data = self.data(case, dtype)
@@ -63,9 +65,22 @@ class StoreRunChecks(StoreSuite):
             for name, value in wanted.state.items():
                 expect_close(f"last state {name}, {case}", found.state[name], value, ROUNDING, TITLES)
 
+    def test_tapes_in_bfloat16_give_the_gradient_to_rounding(self) -> None:
+        """Where an exact store keeps such tapes: near the gradient of full history, in the norm of all parameters."""
+        if not self.rounds_tapes or not self.subject.exact:
+            skip("the store keeps tapes as they are, or truncates")
+        self._only_with_states_as_they_were()
+        for case, engine, plan in self.engines():
+            data = self.data(case)
+            found, wanted = (each.gradients(*data).gradients.flat for each in (engine, self._full(plan, case, "")))
+            error = float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
+            if not error <= HALVED:
+                fail(f"{case}: the gradient is off by {error:.1%} of full history's; expected {HALVED:.0%} at most")
+
     def test_the_gradient_is_that_of_its_windows(self) -> None:
         """Along random directions: the slope of the losses of the windows, each from a state that is held constant."""
         self._only_with_states_as_they_were()
+        self._only_with_tapes_as_they_were()
         for case, engine, plan in self.engines():
             x, y, state = self.data(case)
             gradient = engine.gradients(x, y, state).gradients.flat
@@ -79,6 +94,7 @@ class StoreRunChecks(StoreSuite):
         """Each window's gradient at its update is the slope with every step run by the weights that it was run with."""
         if not self.subject.stores_weights:
             skip("the store keeps no old weights")
+        self._only_with_tapes_as_they_were()
         for case, engine, plan in self.engines():
             if case.shards == 1:
                 self._expect_weights_of_their_time(case, engine, plan)
@@ -150,6 +166,10 @@ class StoreRunChecks(StoreSuite):
         medium = self.subject.medium
         if medium is not None and not medium.exact:
             skip("the medium of the store does not give states back bit for bit")
+
+    def _only_with_tapes_as_they_were(self) -> None:
+        if self.rounds_tapes:
+            skip("the store rounds tapes")
 
     def _full(self, plan: Plan, case: Case, dtype: str) -> Engine[Any]:
         return Engine(self.network(dtype), KeepAll(cut=plan.grid), chunk=case.chunk, shards=case.shards, kernels=NUMPY)

@@ -18,12 +18,23 @@ class TestFullHistoryOfLeanTapes(StateStoreTests):
     store = "full-history:keep=lean"
 
 
+class TestFullHistoryOfRoundedTapes(StateStoreTests):
+    store = "full-history:keep=bfloat16"
+
+
 class TestStates(StateStoreTests):
     store = "states"
 
 
 class TestCircularQueue(StateStoreTests):
     store = "circular-queue:k1=3,k2=7"
+
+    def windows(self, steps):
+        return windows(steps, 3, 7)
+
+
+class TestCircularQueueOfRoundedTapes(StateStoreTests):
+    store = "circular-queue:k1=3,k2=7,keep=bfloat16"
 
     def windows(self, steps):
         return windows(steps, 3, 7)

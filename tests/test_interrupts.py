@@ -24,6 +24,7 @@ STORES = (
     "checkpoint:slots=3",
     "checkpoint:slots=3,policy=mixed",
     "checkpoint:slots=3,policy=online",
+    "checkpoint:slots=3,keep=bfloat16",
 )
 MEDIA = ("float16", "blosc2", "disk:path={}")
 

@@ -43,12 +43,14 @@ OBJECTS = 600  # bytes for each tape and snapshot at a time
 PIECE, PIECE_OF_LAYER = 1536, 768  # bytes of the objects of a piece: of its data, and of a layer's arrays
 CELLS = (["elman:hidden=4"], ["elman:hidden=64"], ["lstm:hidden=32"], ["gru:hidden=48"], ["lstm:hidden=64"] * 3)
 CELLS += (["lstm:hidden=96", "gru:hidden=32,reset=before"], ["mingru:hidden=40"])
+CELLS += (["linear-attention:heads=2,keys=8,values=12"], ["selective-ssm:states=4"])
 SHAPES = ((20_000, 4), (3000, 16), (1000, 32), (400, 64), (60, 600), (2, 20_000), (1, 40_000), (6000, 3), (7, 5000))
 SHAPES += ((1_000_000, 1), (2, 100_000))
 STORES = ("full-history", "full-history:keep=lean", "states", "circular-queue:k1=32,k2=100")
 STORES += ("checkpoint", "checkpoint:policy=revolve,slots=5", "checkpoint:policy=mixed,slots=200", "auto:budget={}")
 STORES += ("auto:budget={}", "auto:budget={}", "checkpoint:budget={}", "checkpoint:budget={},keep=lean")
 STORES += ("checkpoint:budget={},medium=float16", "checkpoint:medium=disk:path={folder}")
+STORES += ("full-history:keep=bfloat16", "checkpoint:budget={},keep=bfloat16")
 
 
 def status(name: str) -> int:

@@ -12,6 +12,7 @@ TESTS = Path(__file__).parent.parent
 TEXT = "the quick brown fox jumps over the lazy dog. " * 5
 STORES = ("full-history", "states", "auto:budget=1MiB", "circular-queue:k1=8,k2=16,weights=stored")
 STORES += ("checkpoint:slots=3", "checkpoint:slots=3,policy=online", "checkpoint:medium=disk:path={folder}")
+STORES += ("checkpoint:slots=3,keep=bfloat16",)
 ENGINES = list(product(("numpy", "compiled"), (1, 2, 3)))
 """Kernels and shards of the engines that are interrupted."""
 READERS = ("spec", "toml", "ts", "table", "metadata", "tensors", "metrics", "onnx", "state_dict")

@@ -25,6 +25,7 @@ from rnnframe.plugin import (
     TapeRetention,
     hookimpl,
 )
+from rnnframe_compiled.interrupts import made_whole
 from rnnframe_heads import Affine
 
 INSTALL = "pip install 'rnnframe[fast]'"
@@ -41,7 +42,8 @@ class Compiled(Kernels):
         if not find_spec("numba"):
             return f"numba is not installed; {INSTALL}"
         try:
-            from rnnframe_compiled.place import place
+            with made_whole():
+                from rnnframe_compiled.place import place
         except Exception as error:  # numba refuses versions of numpy and Python that it does not know
             return f"numba cannot be imported ({' '.join(str(error).split())}); {INSTALL} in a fresh environment"
         from rnnframe_compiled.processor import multiplies_slowly
@@ -150,7 +152,7 @@ def _compiled() -> ModuleType:
     """Return the package with its modules: numba decides where code is kept when a function is defined."""
     from rnnframe_compiled.place import kept
 
-    with kept():
+    with made_whole(), kept():
         import rnnframe_compiled.heads
         import rnnframe_compiled.joined
         import rnnframe_compiled.kinds

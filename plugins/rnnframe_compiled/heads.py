@@ -11,6 +11,7 @@ from rnnframe.plugin import Array, Arrays, Loss, Readout, Sizes, Vector, rows
 from rnnframe_compiled import loss_from, readout_from
 from rnnframe_compiled.gradients import TERMS, add_gradients
 from rnnframe_compiled.groups import Matrix, Steps, Targets, taker
+from rnnframe_compiled.interrupts import made_whole
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of
 from rnnframe_compiled.making import kernel
 from rnnframe_compiled.packing import lanes, pack_columns, pack_transposed, pair_rows, vectors_for
@@ -176,10 +177,14 @@ def warm_up_head(dtype: np.dtype[Any], precision: str | None = None) -> None:
     affine = CompiledAffine(readout=Affine(), dtype=dtype, precision=precision)
     parameters, gradients = (Vector.zeros(affine.parameters(1, 1), dtype) for _ in range(2))
     weights = {**parameters, **Vector.zeros(affine.derived(1, 1), dtype)}
-    affine.derive(weights)
-    affine.derive_reverse(weights)
+    with made_whole():
+        affine.derive(weights)
+        affine.derive_reverse(weights)
     widths = {name: size if isinstance(size, tuple) else (1, 1, size) for name, size in affine.scratch(1, 1).items()}
     scratch, h = Vector.zeros(widths, dtype), np.zeros((1, 1, 1), dtype)
-    o = affine.forward(weights, h, scratch)
-    affine.backward(weights, h, o, np.zeros_like(h), gradients, scratch)
-    cross_entropy(dtype.type(1), np.zeros((1, 2), dtype), np.zeros(1, np.int64))
+    with made_whole():
+        o = affine.forward(weights, h, scratch)
+    with made_whole():
+        affine.backward(weights, h, o, np.zeros_like(h), gradients, scratch)
+    with made_whole():
+        cross_entropy(dtype.type(1), np.zeros((1, 2), dtype), np.zeros(1, np.int64))

@@ -11,6 +11,7 @@ import numpy as np
 from rnnframe.plugin import AdvanceStep, Array, InputStep, LayerStep, PredictionStep, ReadoutStep, StepPart
 from rnnframe_compiled import steps
 from rnnframe_compiled.heads import CompiledAffine, CompiledSoftmax
+from rnnframe_compiled.interrupts import made_whole
 from rnnframe_compiled.place import place
 from rnnframe_compiled.softmax import probabilities
 from rnnframe_compiled.steps import FIELDS, address_of_step, code_of_run
@@ -136,7 +137,10 @@ def warm_up_step(name: str, dtype: np.dtype[Any]) -> None:
     needed = (*own, steps.finite_step, steps.known_step, steps.move_step)
     with _told(needed, dtype, quietly=True):
         if name not in STEPS:
-            probabilities(dtype.type(1), np.zeros((1, 2), dtype))
+            with made_whole():
+                probabilities(dtype.type(1), np.zeros((1, 2), dtype))
         for step in needed:
-            address_of_step(step, str(dtype))
-        code_of_run(dtype.type(1), np.zeros((0, FIELDS), np.int64))
+            with made_whole():
+                address_of_step(step, str(dtype))
+        with made_whole():
+            code_of_run(dtype.type(1), np.zeros((0, FIELDS), np.int64))

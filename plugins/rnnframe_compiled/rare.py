@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnframe_compiled.interrupts import made_whole
 from rnnframe_compiled.making import kernel
 from rnnframe_compiled.place import place
 
@@ -52,7 +53,8 @@ class Rare:
             begun = time.perf_counter()
             if told:
                 _tell(f"compiling {self._what} for {kind}, once on this machine ...")
-            self.dispatcher.compile(tuple(map(self.dispatcher.typeof_pyval, (unit, *others))))
+            with made_whole():
+                self.dispatcher.compile(tuple(map(self.dispatcher.typeof_pyval, (unit, *others))))
             if told:
                 fate = f"kept in {found.folder}" if found is not None and found.lasts else "not kept"
                 _tell(f"compiled in {time.perf_counter() - begun:.1f} s; the code is {fate}")

@@ -10,6 +10,7 @@ import numpy as np
 
 from rnnframe.plugin import BlockPass, Head, TapeRetention, Vector
 from rnnframe_compiled.heads import warm_up_head
+from rnnframe_compiled.interrupts import made_whole
 from rnnframe_compiled.joined import warm_up_step
 from rnnframe_compiled.place import place
 from rnnframe_compiled.products import FEW
@@ -89,8 +90,9 @@ def _run(
     steps, inputs = 2, 1
     parameters, derived = (Vector.zeros(shapes, dtype) for shapes in (small.parameters(inputs), small.derived(inputs)))
     weights = {**parameters, **derived}
-    small.derive(weights)
-    small.derive_reverse(weights)
+    with made_whole():
+        small.derive(weights)
+        small.derive_reverse(weights)
     state, widths = small.state(inputs), small.tape(inputs)
     shapes = {name: (steps + (name in state), batch, width) for name, width in {**state, **widths}.items()}
     sizes = small.scratch(inputs).items()
@@ -99,7 +101,10 @@ def _run(
     tape, gradients = Vector.zeros(shapes, dtype), Vector.zeros(small.parameters(inputs), dtype)
     dstate = Vector.zeros({name: (batch, width) for name, width in state.items()}, dtype)
     block = BlockPass(weights, x, tape, scratch, inputs)
-    small.forward(block)
+    with made_whole():
+        small.forward(block)
     if retention != "whole":
-        small.rebuild(block, retention)
-    small.backward(block, dh, dstate, gradients, np.zeros_like(x) if input_gradient else None)
+        with made_whole():
+            small.rebuild(block, retention)
+    with made_whole():
+        small.backward(block, dh, dstate, gradients, np.zeros_like(x) if input_gradient else None)

@@ -108,9 +108,15 @@ def test_what_an_optimizer_or_a_learning_rate_raises_names_its_plugin(hook: str,
     assert text == f"no more; in an update, {kind} {MINE}"
 
 
-@pytest.mark.parametrize("method", ["schedule", "resolve"])
+@pytest.mark.parametrize("method", ["schedule", "resolve", "tape_retention"])
 def test_what_a_store_raises_names_its_plugin(method: str) -> None:
-    registry = registry_with("rnnframe_state_stores", failing(type(rf.store("full-history")), method))
+    base = type(rf.store("full-history"))
+    broken = failing(base, method)
+    if isinstance(vars(base).get(method), property):
+        broken = attrs.frozen(kw_only=True)(
+            type("Failing", (base,), {"name": "failing", method: property(vars(broken)[method])})
+        )
+    registry = registry_with("rnnframe_state_stores", broken)
     text = told(lambda: rf.Engine(network(registry), "failing", kernels="numpy").gradients(X, Y), PluginError)
     assert text == f"store {MINE}: RuntimeError: no more"
 

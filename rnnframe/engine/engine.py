@@ -15,7 +15,7 @@ from rnnframe.data.source import Source
 from rnnframe.data.sweep import OutputsFn, PullFn, SweepClient
 from rnnframe.engine.executor import Executor
 from rnnframe.engine.inference import Evaluation, Inference
-from rnnframe.engine.memory import Model, prepared
+from rnnframe.engine.memory import Model, prepared_for
 from rnnframe.engine.plan import Plan, RunPlan
 from rnnframe.engine.ranks import ALONE
 from rnnframe.engine.report import Outcome, Result, SweepResult
@@ -77,7 +77,7 @@ class Engine(Generic[M]):
         self.network = network = in_precision(network, precision)
         self._registry = registry = registry or network.registry or default_registry()
         self.store = registry.store(store)
-        self.running = prepared(network.on(choose(kernels, registry)), None, self.store.tape_retention)
+        self.running = prepared_for(network.on(choose(kernels, registry)), self.store, registry)
         """The network as it is computed: with the same parameters, on the chosen kernels."""
         self.seed, self.draws, self.chunk, self.shards = seed, 0, chunk, shards
         self.group = group or ALONE

@@ -12,12 +12,14 @@ from rnnframe.arrays import Array
 from rnnframe.contracts.medium import SnapshotLayout, Snapshots
 from rnnframe.contracts.model import ChunkModel, ChunkTape, Values
 from rnnframe.contracts.retention import StoredTapes
+from rnnframe.contracts.store import StateStore
 from rnnframe.data.staging import Staging
 from rnnframe.engine.checked_snapshots import CheckedSnapshots
 from rnnframe.engine.plan import STATES, Plan
 from rnnframe.engine.ring import Ring
 from rnnframe.engine.snapshots import SnapshotSlots
 from rnnframe.registry.blame import BlameNote, Describe
+from rnnframe.registry.registry import Registry
 
 Model = ChunkModel[Any, Any, Any]
 M = TypeVar("M")
@@ -187,3 +189,10 @@ def prepared(model: M, samples: int | None, retention: StoredTapes) -> M:
     if prepare is not None:
         prepare(samples, retention)
     return model
+
+
+def prepared_for(model: M, store: StateStore, registry: Registry) -> M:
+    """Return a model that is made ready for gradients of many samples with a store; its errors name its plugin."""
+    with registry.blame("store", type(store)):
+        retention = store.tape_retention
+    return prepared(model, None, retention)

@@ -7,8 +7,8 @@ import numpy as np
 
 from rnnframe.arrays import Array
 
-STEPS_AT_ONCE = 1 << 10
-"""Steps of resets that are looked at together."""
+AT_ONCE = 1 << 14
+"""Steps, or resets, that are looked at together: a sequence may have millions."""
 
 
 @attrs.frozen(eq=False)
@@ -17,16 +17,20 @@ class Cuts:
 
     Parameters
     ----------
-    samples : int
+    steps, samples : int
         How many there are.
-    running : Array
-        Integers [T]: how many of them run at each step.
+    ends : Array
+        The steps at which samples end, rising; those that end with the sequence may be left out.
+    at : Array
+        The steps with a cut, rising.
     begun : Array
-        Integers [T + 1]: the samples of all pieces that begin at cuts before a step, added up.
+        Integers, one more than cuts: the samples of the pieces that begin at the cuts before one, added up.
     """
 
+    steps: int
     samples: int
-    running: Array
+    ends: Array
+    at: Array
     begun: Array
 
     @classmethod
@@ -36,29 +40,39 @@ class Cuts:
         resets: Booleans [l, samples] with the step that each block of them begins at; only those of samples that run
         count.
         """
-        running = np.full(steps, samples)
-        cut = np.zeros(steps, bool)
-        if ends is not None:
-            running -= np.searchsorted(ends, np.arange(steps), side="right")
-            cut[ends[ends < steps]] = True
+        all_ends = np.empty(0, np.intp) if ends is None else ends
+        found = [np.unique(all_ends[all_ends < steps])]
         for start, block in resets:
             here = np.arange(start, start + len(block))
             reset = block if ends is None else block & (here[:, None] < ends)
-            cut[here] |= reset.any(axis=1)
-        return cls(samples, running, np.concatenate([[0], np.cumsum(np.where(cut, running, 0))]))
+            found.append(here[reset.any(axis=1)])
+        at = np.unique(np.concatenate(found))
+        running = samples - np.searchsorted(all_ends, at, side="right")
+        return cls(steps, samples, all_ends, at, np.concatenate([[0], np.cumsum(running)]))
 
     def beside(self, start: int, stop: int) -> int:
         """Return the rows of a state that the chunk [start, stop) needs where two for each sample are too few, else 0.
 
         A piece needs a row for each of its samples, and the chunk one for each before it.
         """
-        rows = self.samples + int(self.running[start] + self.begun[stop] - self.begun[start + 1])
-        return rows if rows > 2 * self.samples else 0
+        return self._most(np.array([start]), np.array([stop]))
 
     def most_beside(self, chunk: int) -> int:
         """Return the most such rows of a chunk of up to so many steps, or of more where samples have ended."""
-        starts = np.flatnonzero(self.running)
-        stops = np.minimum(starts + chunk * self.samples // self.running[starts], len(self.running))
-        rows = self.samples + self.running[starts] + self.begun[stops] - self.begun[starts + 1]
-        most = int(rows.max(initial=0))
+        most = 0
+        for first in range(0, self.steps, AT_ONCE):
+            starts = np.arange(first, min(first + AT_ONCE, self.steps))
+            running = self._running(starts)
+            starts, running = starts[running > 0], running[running > 0]
+            most = max(most, self._most(starts, np.minimum(starts + chunk * self.samples // running, self.steps)))
+        return most
+
+    def _running(self, steps: Array) -> Array:
+        running: Array = self.samples - np.searchsorted(self.ends, steps, side="right")
+        return running
+
+    def _most(self, starts: Array, stops: Array) -> int:
+        """Return the most rows that any of some chunks needs, 0 where two for each sample are enough."""
+        begun = self.begun[np.searchsorted(self.at, stops)] - self.begun[np.searchsorted(self.at, starts + 1)]
+        most = int((self.samples + self._running(starts) + begun).max(initial=0))
         return most if most > 2 * self.samples else 0

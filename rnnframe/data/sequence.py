@@ -9,7 +9,7 @@ from rnnframe.arrays import Array
 from rnnframe.data.batch import Batch
 from rnnframe.data.checks import Checker, check_lengths, check_resets
 from rnnframe.data.columns import Columns, count_of, deal
-from rnnframe.data.cuts import STEPS_AT_ONCE, Cuts
+from rnnframe.data.cuts import AT_ONCE, Cuts
 from rnnframe.data.format import DataFormat
 from rnnframe.data.own_columns import OwnColumns
 from rnnframe.data.pieces import Block, Piece, Span, Targets, cut
@@ -74,8 +74,9 @@ class Sequence:
         resets, ends = self._resets, None if self._ends is None else self._ends[columns]
         if resets is None and ends is None:
             return None
-        parts = range(0, 0 if resets is None else self.length, STEPS_AT_ONCE)
-        blocks = ((n, self._resets_in(n, min(n + STEPS_AT_ONCE, self.length), columns)) for n in parts)
+        many = max(1, AT_ONCE // count_of(columns))
+        parts = range(0, 0 if resets is None else self.length, many)
+        blocks = ((n, self._resets_in(n, min(n + many, self.length), columns)) for n in parts)
         return Cuts.of(self.length, count_of(columns), ends, blocks)
 
     def block(self, start: int, stop: int, columns: Columns, staging: Staging) -> Block | None:

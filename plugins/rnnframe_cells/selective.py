@@ -86,7 +86,7 @@ class SelectiveSSM(Layer):
         self.forward(block)
 
     def scratch(self, inputs: int) -> Sizes:
-        """Every s of the block; the gradients of d, B and C, of Δ, and of Δ ∘ x; panels for products."""
+        """Every s of the block but the last, and room for one; gradients of d, B and C, Δ and Δ ∘ x; a panel."""
         width = {"s": inputs * self.states, "dmade": self.columns, "dstep": inputs, "dtaken": inputs}
         return {**width, "panel": panel_shape(max(inputs, self.rank), max(inputs, self.columns))}
 
@@ -137,19 +137,20 @@ class SelectiveSSM(Layer):
 
     def _reverse_states(self, block: BlockPass, dy: Array, ds: Array, gradients: Arrays) -> None:
         """Write dB and dC, what reaches Δ through exp(Δ A), and what reaches Δ ∘ x; add that of logA."""
-        x, step, A = block.x, block.tape["step"], block.weights["A"]
+        step, A = block.tape["step"], block.weights["A"]
         dmade, dstep, dtaken = (block.scratch[name] for name in ("dmade", "dstep", "dtaken"))
         B, C = np.split(block.tape["made"][..., self.rank :], 2, axis=2)
         dB, dC = np.split(dmade[..., self.rank :], 2, axis=2)
-        room, dA = np.empty_like(ds), np.zeros_like(A)
-        states = [self._apart(s) for s in (block.tape["s"][0], *block.scratch["s"])]
-        for t in range(block.steps):
+        last, of_steps = block.steps - 1, block.scratch["s"]
+        room, dA = self._apart(of_steps[last]), np.zeros_like(A)
+        states = [self._apart(s) for s in (block.tape["s"][0], *of_steps[:last], block.tape["s"][1])]
+        for t in range(last):
             self._advance(block, t, states[t], states[t + 1], room)
         for t in reversed(range(block.steps)):
             np.multiply(dy[t, :, :, None], C[t, :, None, :], out=room)
             ds += room
             np.matmul(dy[t, :, None, :], states[t + 1], out=dC[t, :, None, :])
-            np.matmul((step[t] * x[t])[:, None, :], ds, out=dB[t, :, None, :])
+            np.matmul(self._taken(block, t)[:, None, :], ds, out=dB[t, :, None, :])
             np.matmul(ds, B[t, :, :, None], out=dtaken[t, :, :, None])
             self._write_decay(block, t, room)
             ds *= room
@@ -163,7 +164,12 @@ class SelectiveSSM(Layer):
         self._write_decay(block, t, room)
         np.multiply(room, s, out=into)
         B = block.tape["made"][t, :, None, self.rank : self.rank + self.states]
-        into += np.multiply((block.tape["step"][t] * block.x[t])[:, :, None], B, out=room)
+        into += np.multiply(self._taken(block, t)[:, :, None], B, out=room)
+
+    def _taken(self, block: BlockPass, t: int) -> Array:
+        """Return Δ_t ∘ x_t, where its gradient will be."""
+        taken: Array = np.multiply(block.tape["step"][t], block.x[t], out=block.scratch["dtaken"][t])
+        return taken
 
     def _write_decay(self, block: BlockPass, t: int, out: Array) -> None:
         """Write exp(Δ_t A)."""

@@ -9,7 +9,7 @@ from rnnframe.arrays import ALIGNMENT, Array, aligned_empty
 from rnnframe.data.columns import Columns
 
 SPARE = 1.5
-"""How many times what the largest chunk needed is held before the memory is made anew."""
+"""Memory of more than this many times what the largest chunk has needed is replaced by new, smaller memory."""
 
 
 class Staging:

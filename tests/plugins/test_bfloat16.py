@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from adding_batches import adding_batch
 
 import rnnframe as rf
 from rnnframe.errors import OptionError
@@ -262,15 +263,7 @@ def test_the_adding_task_is_learnt():
     network = rf.Network(["lstm:hidden=32"], "mse:outputs=1,at=last", 2, precision="bfloat16")
     trainer = rf.Trainer(rf.Engine(network, kernels="compiled", shards=1), "adam:lr=0.01")
 
-    def batch():
-        x = np.zeros((20, 64, 2), np.float32)
-        x[..., 0] = rng.random((20, 64))
-        for half in (slice(0, 10), slice(10, 20)):
-            marked = rng.integers(0, 10, 64)
-            x[half][marked, np.arange(64), 1] = 1
-        return x, (x[..., 0] * x[..., 1]).sum(0)[:, None]
-
-    losses = [trainer.step(*batch()).loss for _ in range(400)]
+    losses = [trainer.step(*adding_batch(rng)).loss for _ in range(400)]
     assert np.mean(losses[:10]) > 0.15  # always to say 1 gives 1/6
     assert np.mean(losses[-20:]) < 0.02
 

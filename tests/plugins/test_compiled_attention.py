@@ -2,7 +2,15 @@
 
 import numpy as np
 import pytest
-from test_compiled_cells import compiled, data_of, expect_near, expect_same_as_numpy, moved
+from test_compiled_cells import (
+    compiled,
+    data_of,
+    expect_alone_as_among_others,
+    expect_near,
+    expect_nothing_compiled,
+    expect_same_as_numpy,
+    moved,
+)
 
 import rnnframe as rf
 from rnnframe.testing import check_gradients
@@ -112,24 +120,10 @@ def test_a_stream_gives_the_bits_of_chunks_of_one_step():
 def test_a_sample_alone_is_predicted_as_among_others():
     network = network_of(11, 3, 5, 20, "float32")
     x = np.random.default_rng(0).normal(size=(40, 9, 11)).astype("float32")
-    inference = rf.Inference(network, kernels="compiled", chunk=40)
-    together = inference.predict(x)[0]
-    for some in ([0], [8, 3], [1, 2, 4, 5, 7]):
-        assert np.array_equal(inference.predict(np.ascontiguousarray(x[:, some]))[0], together[:, some])
+    expect_alone_as_among_others(network, x)
 
 
 def test_no_run_compiles_anything():
     from rnnframe_compiled import attention
 
-    functions = [function for function in vars(attention).values() if hasattr(function, "signatures")]
-    network = network_of(9, 2, 4, 3, "float32")
-    engine = compiled(network, "states", shards=2)
-    before = [len(function.signatures) for function in functions]
-    x, y, state = data_of(network, 9, 5)
-    x.flags.writeable = False
-    engine.gradients(x, y, state)
-    engine.gradients(x, y, state, np.array([9, 5, 5, 1, 2]), np.random.default_rng(0).random((9, 5)) < 0.3)
-    engine.gradients(x[:, :1], y[:, :1])
-    engine.predict(x)
-    assert [len(function.signatures) for function in functions] == before
-    assert sum(before) > 0
+    expect_nothing_compiled(attention, network_of(9, 2, 4, 3, "float32"))

@@ -79,6 +79,29 @@ def expect_same_as_numpy(network, *data, **how):
     expect_near(found, engine.gradients(*data), network.dtype.name)
 
 
+def expect_alone_as_among_others(network, x):
+    """Expect of some samples of x the bits that they have among all."""
+    inference = rf.Inference(network, kernels="compiled", chunk=len(x))
+    together = inference.predict(x)[0]
+    for some in ([0], [8, 3], [1, 2, 4, 5, 7]):
+        assert np.array_equal(inference.predict(np.ascontiguousarray(x[:, some]))[0], together[:, some])
+
+
+def expect_nothing_compiled(module, network):
+    """Expect of runs of any kind that they compile nothing of a module beyond what an engine has made ready."""
+    functions = [function for function in vars(module).values() if hasattr(function, "signatures")]
+    engine = compiled(network, "states", shards=2)
+    before = [len(function.signatures) for function in functions]
+    x, y, state = data_of(network, 9, 5)
+    x.flags.writeable = False
+    engine.gradients(x, y, state)
+    engine.gradients(x, y, state, np.array([9, 5, 5, 1, 2]), np.random.default_rng(0).random((9, 5)) < 0.3)
+    engine.gradients(x[:, :1], y[:, :1])
+    engine.predict(x)
+    assert [len(function.signatures) for function in functions] == before
+    assert sum(before) > 0
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_number_of_units_and_samples_up_to_forty(cell, dtype):

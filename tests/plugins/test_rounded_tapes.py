@@ -5,6 +5,7 @@ import json
 import attrs
 import numpy as np
 import pytest
+from adding_batches import adding_batch
 
 import rnnframe as rf
 from rnnframe.arrays import Rounding, round_to_bfloat16, widen_bfloat16
@@ -402,15 +403,7 @@ def test_the_adding_task_is_learnt_as_with_exact_gradients():
         network = rf.Network(["lstm:hidden=32"], "mse:outputs=1,at=last", 2)
         trainer = rf.Trainer(rf.Engine(network, store, chunk=5, shards=1), "adam:lr=0.01")
 
-        def batch():
-            x = np.zeros((20, 64, 2), np.float32)
-            x[..., 0] = rng.random((20, 64))
-            for half in (slice(0, 10), slice(10, 20)):
-                marked = rng.integers(0, 10, 64)
-                x[half][marked, np.arange(64), 1] = 1
-            return x, (x[..., 0] * x[..., 1]).sum(0)[:, None]
-
-        return [trainer.step(*batch()).loss for _ in range(400)]
+        return [trainer.step(*adding_batch(rng)).loss for _ in range(400)]
 
     exact, found = losses("full-history"), losses(FULL)
     assert found[0] == exact[0]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-interrupts = pytest.importorskip("rnnframe_compiled.interrupts", reason="needs numba", exc_type=ImportError)
+from rnnframe_compiled import interrupts
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="sends a signal to itself")
 
@@ -70,6 +70,7 @@ main()
 @POSIX
 def test_an_interrupt_while_llvm_calls_back_ends_a_training_in_one_line(tmp_path: Path) -> None:
     """It was lost, and the training went on, or ended as if the kernels were broken."""
+    pytest.importorskip("numba")
     (tmp_path / "text.txt").write_text("the quick brown fox jumps over the lazy dog. " * 20)
     words = ["train", "--data", str(tmp_path / "text.txt"), "--task", "characters", "--steps", "8", "--no-out"]
     words += ["--batch", "2", "--epochs", "1", "--kernels", "compiled", "--layers", "elman:hidden=4"]

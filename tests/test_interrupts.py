@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import rnnframe as rf
+from rnnframe.engine.team import Signals
 from rnnframe.engine.threads import ShardThreads
 from rnnframe.errors import BusyError
 
@@ -53,7 +54,7 @@ def test_an_interrupt_while_threads_are_ended_leaves_them_to_the_next_run() -> N
     """The first interrupt comes while the shards work, the second one while the first is dealt with."""
     threads, release, seen = ShardThreads(), threading.Event(), []
 
-    def interrupted(n: int, barrier: object, check: object) -> None:
+    def interrupted(n: int, signals: Signals) -> None:
         if n == 0:
             threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT]).start()
             raise KeyboardInterrupt
@@ -64,23 +65,63 @@ def test_an_interrupt_while_threads_are_ended_leaves_them_to_the_next_run() -> N
         threads.run(interrupted, 2, lambda: None)
     assert seen == []
     threading.Timer(0.2, release.set).start()
-    threads.run(lambda n, barrier, check: (barrier(), seen.append(n)), 2, lambda: seen.append("all"))
+    threads.run(lambda n, signals: (signals.barrier(), seen.append(n)), 2, lambda: seen.append("all"))
     assert seen[:2] == ["ended", "all"]
     assert sorted(seen[2:]) == [0, 1]
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
 def test_the_error_of_one_shard_ends_the_others_and_is_raised(failing: int) -> None:
-    def work(n: int, barrier: object, check: object) -> None:
-        barrier()
+    def work(n: int, signals: Signals) -> None:
+        signals.barrier()
         if n == failing:
             raise ZeroDivisionError
-        barrier()
+        signals.barrier()
 
     threads = ShardThreads()
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
             threads.run(work, 3, lambda: None)
+
+
+def test_shards_begin_while_what_all_need_is_made_and_wait_for_it() -> None:
+    threads, begun, seen = ShardThreads(), threading.Barrier(3, timeout=60), []
+
+    def prepare() -> None:
+        begun.wait()  # both others have begun
+        seen.append("made")
+
+    def work(n: int, signals: Signals) -> None:
+        if n:
+            begun.wait()
+        for _ in range(2):  # the second time there is nothing to wait for
+            signals.ready()
+            seen.append(n)
+        signals.barrier()
+
+    for _ in range(2):
+        threads.run(work, 3, lambda: seen.append("met"), prepare)
+        assert (seen[0], sorted(seen[1:-1]), seen[-1]) == ("made", [0, 0, 1, 1, 2, 2], "met")
+        seen.clear()
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+def test_where_what_all_need_fails_no_shard_goes_on(error: type[BaseException]) -> None:
+    threads, passed = ShardThreads(), []
+
+    def fail() -> None:
+        raise error
+
+    def work(n: int, signals: Signals) -> None:
+        signals.ready()
+        passed.append(n)
+
+    for _ in range(3):
+        with pytest.raises(error):
+            threads.run(work, 3, list, fail)
+    assert passed == []
+    threads.run(work, 3, list, list)
+    assert sorted(passed) == [0, 1, 2]
 
 
 def make(shards: int = 1) -> rf.Engine:

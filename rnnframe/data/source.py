@@ -89,6 +89,8 @@ class Reader:
         Is called before each block, and raises where the shard must end.
     draw : Draw or None
         What random masks of the run follow from.
+    ready : function () or None
+        Is called before a block is handed out to be run, and waits until it can be.
     """
 
     source: Source
@@ -97,6 +99,7 @@ class Reader:
     staging: Staging
     check: Callable[[], None]
     draw: Draw | None = None
+    ready: Callable[[], None] | None = None
 
     def release(self, chunk: int) -> None:
         """Release the block of a chunk, which is not read again."""
@@ -124,4 +127,6 @@ class Reader:
             block = self.source.block(*self.grid.span(chunk), self.columns, self.staging)
             if block is None:
                 return
+            if self.ready is not None:
+                self.ready()
             yield block.drawn(self.draw)

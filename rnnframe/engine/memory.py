@@ -124,13 +124,12 @@ class Memory:
         )
 
     def reset(self) -> None:
-        """Begin a run from a known state, whatever ended the last one: no tape, no snapshot, no gradient."""
+        """Begin a run from a known state, whatever ended the last one: no tape, no snapshot, no gradient of a state."""
         self.ring.clear()
         self.states.clear()
         self.staging.start()
         self.arriving = None
         self.dstate.zero()
-        self.gradients.zero()
 
     def start_dstate(self, *, at_end: bool) -> None:
         """Begin a way back that does not go on from the last one, at the end of the sequence or before it."""

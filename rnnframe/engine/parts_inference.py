@@ -22,6 +22,7 @@ from rnnframe.data.foreign import is_stream
 from rnnframe.engine.blas import one_thread
 from rnnframe.engine.inference import Evaluation, Inference
 from rnnframe.engine.ranks import Share, parts_of_each
+from rnnframe.engine.team import Signals
 from rnnframe.engine.threads import ShardThreads
 from rnnframe.errors import NonFiniteError
 
@@ -142,7 +143,7 @@ class PartsInference(Generic[P]):
         parts = share.own if share.counts else []
         found, states = [Found()] * len(parts), [None] * len(parts)
 
-        def run(n: int, barrier: Callable[[], None], check: Callable[[], None]) -> None:
+        def run(n: int, _: Signals) -> None:
             part = batch if len(columns) == 1 else _of_columns(batch, parts[n], last=self._last_only)
             try:
                 judged, arrays, states[n] = work(self._own[n], part, None if before is None else before[n])

@@ -29,13 +29,20 @@ class Planner:
         self._stores = tuple(registry.find("store", name) for name in registry.names("store"))
         self._leave_out = functools.partial(registry.leave_out, "store")
         self._plans: dict[Any, RunPlan] = {}
+        self._apart: dict[Any, int] = {}
 
     def plan_source(self, model: ChunkModel[Any, Any, Any], source: Source, columns: Sequence[Columns]) -> RunPlan:
         """Return the plans of the parts of a source, of these columns, whose cuts count where states are held apart."""
         bounds = list(itertools.accumulate(map(count_of, columns), initial=0))
         parts = [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
-        cuts = [source.cuts(part) for part in columns] if apart_bytes(model) else ()
+        cuts = [source.cuts(part) for part in columns] if self._apart_bytes(model) else ()
         return self.plan(model, source.steps, parts, [source.ends(part) for part in columns], cuts)
+
+    def _apart_bytes(self, model: ChunkModel[Any, Any, Any]) -> int:
+        key = model.buffers_key
+        if key not in self._apart:
+            self._apart[key] = apart_bytes(model)
+        return self._apart[key]
 
     def plan(
         self,

@@ -1,6 +1,7 @@
 """One run of the loop: every shard's schedule executed on buffers of its own, and their sums."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import attrs
@@ -13,6 +14,7 @@ from rnnframe.engine.memory import Memory
 from rnnframe.engine.plan import RunPlan
 from rnnframe.engine.ranks import Share
 from rnnframe.engine.report import Outcome, Report, Result, SweepResult
+from rnnframe.engine.team import Signals
 from rnnframe.engine.threads import GivenThreads, ShardThreads
 from rnnframe.engine.totals import RunTotals
 from rnnframe.engine.weight_versions import WeightVersions
@@ -84,15 +86,19 @@ class Run:
 
         Return what came out.
         """
-        self.begin(state)
+        self.reset(state)
         self.arrive(state_gradient)
-        self.model.derive(self.draw)
         self.versions.most = 0
-        self.go(threads, [plan.schedule() for plan in self.plan.shards])
+        self.go(threads, [plan.schedule() for plan in self.plan.shards], partial(self.model.derive, self.draw))
         return self.end()
 
     def begin(self, state: Any | None) -> None:
-        """Have all shards begin from `state`."""
+        """Have all shards begin from `state`, and their sums at zero."""
+        self.reset(state)
+        self.totals.begin()
+
+    def reset(self, state: Any | None) -> None:
+        """Have all shards begin from `state`; their sums stay as they are."""
         for part, memory in zip(self.share.own, self.memories, strict=True):
             memory.reset()
             self.model.fill_state(memory.state, state, self.source.batch, part)
@@ -109,15 +115,26 @@ class Run:
                 memory.arriving = self.model.new_state(memory.plan.batch)
                 self.model.fill_state(memory.arriving, state_gradient, self.source.batch, part)
 
-    def go(self, threads: ShardThreads | GivenThreads, schedules: Sequence[Schedule]) -> None:
-        """Execute a schedule in every shard."""
+    def go(
+        self,
+        threads: ShardThreads | GivenThreads,
+        schedules: Sequence[Schedule],
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
+        """Execute a schedule in every shard.
 
-        def run_shard(n: int, barrier: Callable[[], None], check: Callable[[], None]) -> None:
+        With `prepare`, which makes what all of them need, every shard first makes its sums zero.
+        """
+
+        def run_shard(n: int, signals: Signals) -> None:
             memory = self.memories[n]
-            reader = Reader(self.source, self.plan.shards[n].grid, self.share.own[n], memory.staging, check, self.draw)
-            execute(schedules[n], reader, self.model, memory, self.totals.shards[n], barrier)
+            if prepare is not None:
+                memory.gradients.zero()
+            grid, columns = self.plan.shards[n].grid, self.share.own[n]
+            reader = Reader(self.source, grid, columns, memory.staging, signals.check, self.draw, signals.ready)
+            execute(schedules[n], reader, self.model, memory, self.totals.shards[n], signals.barrier)
 
-        threads.run(run_shard, len(self.memories), self._update_between)
+        threads.run(run_shard, len(self.memories), self._update_between, prepare)
 
     def end(self) -> Outcome:
         """Make the last update or the last sums, and return what came out."""

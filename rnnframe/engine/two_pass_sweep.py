@@ -1,5 +1,6 @@
 """Sweeps in two passes: `Engine.sweep` with a pause, for a loss that needs all outputs at once."""
 
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -163,8 +164,7 @@ class TwoPassSweep:
         """Run forward: called once, by the engine."""
         run, shards = self._run, self._run.plan.shards
         self._engine.latest = None  # until what follows is done
-        run.begin(state)
-        run.model.derive(run.draw)
+        run.reset(state)
         waiting: list[list[Action]] = [[] for _ in shards]
         if goes_back:
             schedules = [plan.schedule() for plan in shards]
@@ -172,7 +172,7 @@ class TwoPassSweep:
             self._schedules = [from_there(left, each) for each, left in zip(schedules, waiting, strict=True)]
         else:
             ways = [from_there([Forward(0, plan.grid.chunks, keep=False)], no_more()) for plan in shards]
-        run.go(self._threads, ways)
+        run.go(self._threads, ways, partial(run.model.derive, run.draw))
         self.state = run.state
         self._engine.latest = self._token
         if not goes_back:

@@ -18,6 +18,7 @@ from rnnframe.data.pieces import Block
 from rnnframe.engine.blas import one_thread
 from rnnframe.engine.plan import Plan
 from rnnframe.engine.stages import parts_of
+from rnnframe.engine.team import Signals
 from rnnframe.engine.threads import ShardThreads
 from rnnframe.network.network import Network
 
@@ -159,8 +160,8 @@ def _slowest(works: list[Callable[[], object]]) -> float:
     """Return the usual seconds of the slowest of these, each in its own thread."""
     times = [0.0 for _ in works]
 
-    def time_one(n: int, barrier: Callable[[], None], check: Callable[[], None]) -> None:
-        barrier()
+    def time_one(n: int, signals: Signals) -> None:
+        signals.barrier()
         times[n] = usual_seconds(works[n])
 
     ShardThreads().run(time_one, len(works), on_barrier=lambda: None)

@@ -46,6 +46,7 @@ from rnnframe_cells.lstm_steps import (
     write_slopes,
     write_sums,
 )
+from rnnframe_cells.lstm_vectors import reverse_vectors, run_vectors
 from rnnframe_cells.masks import ZonedCell, rate_option, seen, written
 from rnnframe_cells.norms import fill_scales, norm_option, normalize, scale
 from rnnframe_cells.start import fill_matrices, fill_zero, forget_bias_option, learnt_starts
@@ -193,12 +194,19 @@ class LSTM(ZonedCell):
         if self.projection:
             weights["PT"][...] = weights["P"].T
 
+    def takes_vectors(self, block: BlockPass) -> bool:
+        """Whether a block has one sample, and the cell none of the options that `lstm_vectors` leaves out."""
+        return self.plain and block.tape["h"].shape[1] == 1
+
     def forward(self, block: BlockPass) -> None:
         """x U + b for the whole block at once, then step by step what needs h_(t-1)."""
         weights, tape, scratch = block.weights, block.tape, block.scratch
         W, recurrent, product = weights["W"], scratch["dz"][0], scratch["tanh_c"][0]
         mask = self.recurrent_mask(block)
         write_sums(block)
+        if self.takes_vectors(block):
+            run_vectors(block)
+            return
         steps = steps_of(block, self.zones(block))
         for z, h, step in zip(tape["gates"], tape["h"], steps, strict=False):  # h has one more
             np.matmul(seen(block, h, mask), W, out=recurrent)
@@ -217,7 +225,10 @@ class LSTM(ZonedCell):
         if self.norm:  # as `rebuild` makes them, with large products
             np.matmul(rows(before), block.weights["W"], out=rows(scratch["n"]))
             normalize(scratch["n"], scratch["n"], scratch["inverse"])
-        reverse_steps(block, dh, dstate, mask, zones)
+        if self.takes_vectors(block):
+            reverse_vectors(block, dh, dstate)
+        else:
+            reverse_steps(block, dh, dstate, mask, zones)
         dz = scratch["dz"]
         if self.projection:
             add_product(scratch["made"], dh, gradients["P"], scratch["panel"])

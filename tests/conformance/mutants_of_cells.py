@@ -20,6 +20,10 @@ def lstm_step(fault, old, new, caught_by):
     return Mutant(fault, sound.TestLSTM, "rnnframe_cells.lstm_steps", old, new, caught_by, home=LSTM)
 
 
+def lstm_of_one(fault, old, new):
+    return Mutant(fault, sound.TestLSTM, "rnnframe_cells.lstm_vectors", old, new, SLOPES, home=LSTM)
+
+
 def gru(fault, old, new, caught_by, suite=sound.TestGRU):
     return Mutant(fault, suite, GRU, old, new, caught_by)
 
@@ -145,6 +149,9 @@ MUTANTS = [
     lstm_step(
         "i ∘ g is dropped at the first step", "    c += product\n", "    c += product * (c_old != 0).any()\n", SLOPES
     ),
+    lstm_of_one("one sample: dc reaches i alone", "        copies[...] = dc\n", ""),
+    lstm_of_one("one sample: f is forgotten in dc", "        multiply(dc, f_t, dc)\n", ""),
+    lstm_of_one("one sample: the state before the block is forgotten", "c_now[...] = c[0]", "c_now[...] = 0"),
     lstm(
         "Wᵀ is stale",
         '        weights["WT"][...] = weights["W"].T\n',

@@ -12,6 +12,7 @@ from rnnframe_compiled.packing import pack_transposed
 from rnnframe_compiled.pairs import copy_term, operand, paired, words_for
 from rnnframe_compiled.products import add_values, copy, multiply, multiply_panel
 from rnnframe_compiled.rare import rare
+from rnnframe_compiled.shared import shared
 from rnnframe_compiled.tiles import WIDE
 
 TERMS = 192
@@ -80,10 +81,34 @@ def add_gradients(unit: Any, x: Steps, h: Matrix, dz: Matrix, to: Targets, work:
     TERMS rows of h and x where terms are paired, for TERMS rows of a panel, and for as many of x where its steps are
     not dense. Gradients of b are sums of float32, paired or not.
     """
-    z = bytes_of(unit)
-    L, I, H, rows, width = BYTES // z, x.width, h.width, dz.rows, dz.width
     work[0] = 1
-    one = address_of(work)
+    of_x, of_h = (x.address, x.step_bytes, x.samples, x.width), (h.address, h.width)
+    of_dz, into = (dz.address, dz.rows, dz.width, dz.stride), (to.U, to.W, to.b, to.stride)
+    gradient_products(unit, of_x + of_h + of_dz + into + (address_of(work),))
+
+
+@shared
+def gradient_products(
+    unit: Any,
+    x_address: int,
+    step_bytes: int,
+    samples: int,
+    I: int,
+    h: int,
+    H: int,
+    dz: int,
+    rows: int,
+    width: int,
+    dz_stride: int,
+    to_U: int,
+    to_W: int,
+    to_b: int,
+    stride: int,
+    one: int,
+) -> int:
+    """Do what `add_gradients` does, with the members of its groups; `one` is where the working array begins, with 1."""
+    z = bytes_of(unit)
+    L, x = BYTES // z, Steps(x_address, step_bytes, samples, I)
     words_h = one + BYTES
     words_x = words_h + room_for_columns(unit, H)
     panel = words_x + room_for_columns(unit, I)
@@ -93,39 +118,40 @@ def add_gradients(unit: Any, x: Steps, h: Matrix, dz: Matrix, to: Targets, work:
     for start in range(0, rows, TERMS):
         terms = min(TERMS, rows - start)
         steps = x.address + start * I * z
-        if to.U and not dense:
+        if to_U and not dense:
             steps = gathered
             gather(unit, x, start, terms, steps)
         pairs = words_for(unit, terms)
-        if to.U:
+        if to_U:
             steps, x_stride = pair_columns(unit, terms, I, steps, words_x)
         else:
             x_stride = I
-        if to.W:
-            left, h_stride = pair_columns(unit, terms, H, h.address + start * H * z, words_h)
+        if to_W:
+            left, h_stride = pair_columns(unit, terms, H, h + start * H * z, words_h)
         else:
-            left, h_stride = h.address, H
+            left, h_stride = h, H
         for p in range(0, vectors, WIDE):
             across = min(WIDE, vectors - p)
             last = min(L, width - (p + across - 1) * L)
-            source, width_of_panel = dz.address + (start * dz.stride + p * L) * z, (across - 1) * L + last
-            if to.b and paired(unit):
+            source, width_of_panel = dz + (start * dz_stride + p * L) * z, (across - 1) * L + last
+            if to_b and paired(unit):
                 for k in range(terms):
-                    add_values(unit, width_of_panel, source + k * dz.stride * z, to.b + p * BYTES)
+                    add_values(unit, width_of_panel, source + k * dz_stride * z, to_b + p * BYTES)
             for k in range(pairs):
                 for v in range(across):
                     n, place = L if v < across - 1 else last, source + v * BYTES
-                    copy_term(unit, n, k, terms, place, dz.stride, panel + (k * across + v) * BYTES)
+                    copy_term(unit, n, k, terms, place, dz_stride, panel + (k * across + v) * BYTES)
             right = Panel(panel, pairs, across, last)
-            if to.W:
-                c = to.W + p * BYTES
-                multiply_panel(unit, left, H, 1, h_stride, right, (c, to.stride, L), c, to.stride)
-            if to.U:
-                c = to.U + p * BYTES
-                multiply_panel(unit, steps, I, 1, x_stride, right, (c, to.stride, L), c, to.stride)
-            if to.b and not paired(unit):
-                c = to.b + p * BYTES
-                multiply_panel(unit, one, np.intp(1), 1, np.intp(0), right, (c, to.stride, L), c, to.stride)
+            if to_W:
+                c = to_W + p * BYTES
+                multiply_panel(unit, left, H, 1, h_stride, right, (c, stride, L), c, stride)
+            if to_U:
+                c = to_U + p * BYTES
+                multiply_panel(unit, steps, I, 1, x_stride, right, (c, stride, L), c, stride)
+            if to_b and not paired(unit):
+                c = to_b + p * BYTES
+                multiply_panel(unit, one, np.intp(1), 1, np.intp(0), right, (c, stride, L), c, stride)
+    return 0
 
 
 @rare("gradients of inputs")

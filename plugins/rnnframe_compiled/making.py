@@ -8,10 +8,13 @@ Parts are made with the inside of numba, which its versions change, and so of th
 with; of others a part is an ordinary function, and all is compiled as numba does it, in twice the time.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numba
 from numba import njit
+
+from rnnframe_compiled.shared import make_shared_ready
 
 TRIED = "0.68."
 """The versions of numba that parts were tried with begin so."""
@@ -25,4 +28,17 @@ def _maker_of_parts() -> Any:
     return njit(nogil=True, pipeline_class=PartCompiler)
 
 
-kernel, part = njit(nogil=True, cache=True, no_cfunc_wrapper=True), _maker_of_parts()
+def kernel(function: Callable[..., Any]) -> Any:
+    """Return a kernel; before it is compiled or loaded, what it shares with others is made ready."""
+    made = njit(nogil=True, cache=True, no_cfunc_wrapper=True)(function)
+    compile_alone = made.compile
+
+    def compile_it(signature: Any) -> Any:
+        make_shared_ready(made.py_func, signature[0])
+        return compile_alone(signature)
+
+    made.compile = compile_it
+    return made
+
+
+part = _maker_of_parts()

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import numpy as np
-
 from rnnframe.plugin import Array
 from rnnframe_compiled.groups import Matrix, Panel, Product
 from rnnframe_compiled.lanes import BYTES, address_of, bytes_of, lanewise
 from rnnframe_compiled.making import part
 from rnnframe_compiled.rare import rare
+from rnnframe_compiled.shared import shared
 from rnnframe_compiled.tiles import (
     WIDE,
     both1,
@@ -145,31 +144,13 @@ def multiply_panel(
 
 
 @part
-def multiply_terms(
-    unit: Any, a: Matrix, k: int, count: int, packed: int, width: int, start: tuple[int, int, int], out: int
-) -> None:
-    """Do what `multiply` does, for the terms [k, k + count) of the sums: a [rows, terms], out [rows, width]."""
-    z = bytes_of(unit)
-    L = BYTES // z
-    vectors = -(-width // L)
-    first, down, along = start
-    for p in range(0, vectors, WIDE):
-        across = min(WIDE, vectors - p)
-        last = min(L, width - (p + across - 1) * L)
-        panel = Panel(packed + (p * a.width + k * across) * BYTES, count, across, last)
-        here = (first + p * along * z, down, along)
-        multiply_panel(unit, a.address + k * z, a.rows, a.stride, 1, panel, here, out + p * BYTES, width)
-
-
-@part
 def multiply(unit: Any, a: Matrix, packed: int, width: int, start: tuple[int, int, int], out: int) -> None:
     """out [rows, width] = start + a [rows, terms] · the matrix [terms, width] in panels.
 
     `start` is an address with its strides from row to row and vector to vector.
     """
     first, down, along = start
-    here = first, np.intp(down), np.intp(along)  # numbers that are literal would make code of its own
-    multiply_terms(unit, a, np.intp(0), a.width, packed, width, here, out)
+    product(unit, (a.address, a.rows, a.width, a.stride, packed, width, first, down, along, out, 1, 0))
 
 
 @part
@@ -181,31 +162,83 @@ def multiply_few(
     The terms are added in PARTS parts, the last one first where `backwards`: to be said at every other call, for what
     was read last is still near.
     """
-    for number in range(PARTS):
-        part = PARTS - 1 - number if backwards else number
-        k = a.width * part // PARTS
-        here = (out, width, np.intp(BYTES // bytes_of(unit))) if number else start
-        multiply_terms(unit, a, k, a.width * (part + 1) // PARTS - k, packed, width, here, out)
+    first, down, along = start
+    product(unit, (a.address, a.rows, a.width, a.stride, packed, width, first, down, along, out, PARTS, backwards))
+
+
+@shared
+def product(
+    unit: Any,
+    a: int,
+    rows: int,
+    terms: int,
+    stride: int,
+    packed: int,
+    width: int,
+    first: int,
+    down: int,
+    along: int,
+    out: int,
+    parts: int,
+    backwards: int,
+) -> int:
+    """Do what `multiply` does, with the members of its groups, or `multiply_few`, for so many parts of the terms."""
+    z = bytes_of(unit)
+    L = BYTES // z
+    vectors = -(-width // L)
+    for number in range(parts):
+        part = parts - 1 - number if backwards else number
+        k = terms * part // parts
+        count = terms * (part + 1) // parts - k
+        if number:
+            first, down, along = out, width, L
+        for p in range(0, vectors, WIDE):
+            across = min(WIDE, vectors - p)
+            last = min(L, width - (p + across - 1) * L)
+            panel = Panel(packed + (p * terms + k * across) * BYTES, count, across, last)
+            here = (first + p * along * z, down, along)
+            multiply_panel(unit, a + k * z, rows, stride, 1, panel, here, out + p * BYTES, width)
+    return 0
 
 
 @part
 def multiply_both(unit: Any, one: Product, other: Product, bias: int, out: Matrix) -> None:
     """out [rows, width] = bias [width] + both products, whose right matrices are packed by `pack_columns`."""
+    x, I, pu = one
+    h, H, pw = other
+    both_products(unit, (x, h, I, H, pu, pw, bias, out.address, out.rows, out.width, out.stride))
+
+
+@shared
+def both_products(
+    unit: Any,
+    x: int,
+    h: int,
+    I: int,
+    H: int,
+    pu: int,
+    pw: int,
+    bias: int,
+    out: int,
+    rows: int,
+    width: int,
+    stride: int,
+) -> int:
+    """Do what `multiply_both` does, with the members of its groups."""
     z = bytes_of(unit)
     L = BYTES // z
-    rows, I, H = out.rows, one.terms, other.terms
-    vectors = -(-out.width // L)
+    vectors = -(-width // L)
     for p in range(0, vectors, WIDE):
         across = min(WIDE, vectors - p)
-        last = min(L, out.width - (p + across - 1) * L)
+        last = min(L, width - (p + across - 1) * L)
         tiles = -(-rows // most_rows(across))
         start = (bias + p * L * z, 0, L)
         for i in range(tiles):
             r = rows * i // tiles
             count = rows * (i + 1) // tiles - r
-            at = (out.address + (r * out.stride + p * L) * z, out.stride, L)
-            first = (one.left + r * I * z, I, 1, one.right + p * L * I * z, across * L, I)
-            second = (other.left + r * H * z, H, 1, other.right + p * L * H * z, across * L, H)
+            at = (out + (r * stride + p * L) * z, stride, L)
+            first = (x + r * I * z, I, 1, pu + p * L * I * z, across * L, I)
+            second = (h + r * H * z, H, 1, pw + p * L * H * z, across * L, H)
             if across == 4:
                 both4(unit, count, last, start, at, first, second)
             elif across == 3:
@@ -214,3 +247,4 @@ def multiply_both(unit: Any, one: Product, other: Product, bias: int, out: Matri
                 both2(unit, count, last, start, at, first, second)
             else:
                 both1(unit, count, last, start, at, first, second)
+    return 0

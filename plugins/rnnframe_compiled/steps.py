@@ -37,6 +37,7 @@ from rnnframe_compiled.lanes import BYTES, INT64, address_of, bytes_of
 from rnnframe_compiled.making import kernel, part
 from rnnframe_compiled.place import kept
 from rnnframe_compiled.products import copy, multiply
+from rnnframe_compiled.shared import make_shared_ready
 from rnnframe_compiled.softmax import probabilities
 
 FIELDS = 24
@@ -411,6 +412,7 @@ def move_step(unit: Any, place: int) -> int:
 def address_of_step(step: Callable[..., int], dtype: str) -> Any:
     """Return the address of the machine code of a step, which it compiles or loads where that is still to be done."""
     unit = {"float32": types.float32, "float64": types.float64}[dtype]
+    make_shared_ready(step, unit)
     with kept():
         compiled = CFunc(step, ((unit, types.intp), types.intp), {}, {"nopython": True})
         compiled.enable_caching()

@@ -7,15 +7,20 @@ from typing import Any
 
 import attrs
 import numpy as np
+from numba.np.numpy_support import from_dtype
 
 from rnnframe.plugin import BlockPass, Head, TapeRetention, Vector
+from rnnframe_compiled.gradients import gradient_products
 from rnnframe_compiled.heads import warm_up_head
 from rnnframe_compiled.interrupts import made_whole
 from rnnframe_compiled.joined import warm_up_step
 from rnnframe_compiled.place import place
-from rnnframe_compiled.products import FEW
+from rnnframe_compiled.products import FEW, product
 from rnnframe_compiled.second_process import helped
-from rnnframe_compiled.twins import Twin
+from rnnframe_compiled.twins import Twin, unit_of
+
+SHARED = {"product": product.shared, "gradient_products": gradient_products.shared}
+"""What all twins share, by name."""
 
 _ready: set[str] = set()
 
@@ -26,8 +31,12 @@ def is_ready(twin: Twin | Head, dtype: np.dtype[Any]) -> bool:
     return kind in _ready or (found is not None and found.note(kind).exists())
 
 
-def warm_up(twin: Twin | Head, dtype: np.dtype[Any]) -> None:
-    """Run what a twin computes on a few numbers, so that all its code is there."""
+def warm_up(twin: Twin | Head | str, dtype: np.dtype[Any]) -> None:
+    """Run what a twin computes on a few numbers, so that all its code is there; or make ready what twins share."""
+    if isinstance(twin, str):
+        with made_whole():
+            SHARED[twin].make_ready(from_dtype(dtype))
+        return
     kind, found = _kind(twin, dtype), place()
     if kind in _ready:
         return
@@ -42,9 +51,15 @@ def warm_up(twin: Twin | Head, dtype: np.dtype[Any]) -> None:
 
 
 def warm_up_all(twins: Sequence[Twin | Head], dtype: np.dtype[Any]) -> None:
-    """Run what several twins compute; a helper compiles some of it, where there can be one."""
+    """Run what several twins compute; a helper compiles some of it, where there can be one.
+
+    What they share is compiled first, here one half of it and there the other.
+    """
     kinds = {_kind(twin, dtype): twin for twin in twins if not is_ready(twin, dtype)}
-    tasks = deque((twin, dtype) for twin in kinds.values())
+    units = {np.dtype(type(unit_of(np.dtype(dtype), _precision(twin)))) for twin in kinds.values()}
+    tasks = deque[Any]((twin, dtype) for twin in kinds.values())
+    tasks.extendleft(("product", unit) for unit in units)
+    tasks.extend(("gradient_products", unit) for unit in units)
     with helped(place(), tasks), suppress(IndexError):
         while True:
             warm_up(*tasks.popleft())

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,22 @@ def test_shards_begin_while_what_all_need_is_made_and_wait_for_it() -> None:
     for _ in range(2):
         threads.run(work, 3, lambda: seen.append("met"), prepare)
         assert (seen[0], sorted(seen[1:-1]), seen[-1]) == ("made", [0, 0, 1, 1, 2, 2], "met")
+        seen.clear()
+
+
+def test_a_shard_that_needs_nothing_first_waits_at_a_barrier_all_the_same() -> None:
+    threads, seen = ShardThreads(), []
+
+    def work(n: int, signals: Signals) -> None:
+        if n == 0:
+            time.sleep(0.05)
+            seen.append("leads")
+        signals.barrier()
+        seen.append(n)
+
+    for _ in range(3):
+        threads.run(work, 3, lambda: seen.append("met"), list)
+        assert (seen[:2], sorted(seen[2:])) == (["leads", "met"], [0, 1, 2])
         seen.clear()
 
 

@@ -116,8 +116,12 @@ class Team:
                 waiting = False
                 self._wait(n)
 
+        def barrier() -> None:
+            ready()  # the word that it waits for is not the one of this meeting
+            self._meet(n)
+
         try:
-            work(n, Signals(partial(self._meet, n), self.check, ready))
+            work(n, Signals(barrier, self.check, ready))
         except BaseException as error:
             self._stopped = True
             self._end(n, error)

@@ -78,7 +78,7 @@ def tell(folder: str, reason: str, fate: str) -> None:
 def guard(modules: Iterable[ModuleType]) -> None:
     """Have the files of all compiled functions in these modules checked."""
     for module in modules:
-        for value in vars(module).values():
+        for value in list(vars(module).values()):
             guard_files(value)
 
 

@@ -19,6 +19,7 @@ import attrs
 import llvmlite
 import numba
 from numba.core import config
+from numba.core.compiler_lock import global_compiler_lock
 
 from rnnframe_compiled import processor
 from rnnframe_compiled.cache_files import guard
@@ -64,6 +65,12 @@ def place() -> Place | None:
     That is in the folder that NUMBA_CACHE_DIR names, else in the user's cache. A folder that others own or can write to
     is refused with a line on stderr; there, and where nothing can be kept, it is a private temporary folder.
     """
+    with global_compiler_lock:  # `kept` changes what numba's setting says, in whatever thread
+        return _place()
+
+
+@functools.cache
+def _place() -> Place | None:
     name = f"{_PREFIX}{_digest(_texts())}-{_digest([processor.NAME, processor.FEATURES])}"
     base = Path(config.CACHE_DIR or users_cache() / "rnnframe")
     if _can_be_written_to(base / name):
@@ -84,15 +91,16 @@ def place() -> Place | None:
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Have numba keep the code of the functions that are defined meanwhile."""
+    """Have numba keep the code of the functions that are defined meanwhile; one thread at a time."""
     found = place()
     assert found is not None
-    before, config.CACHE_DIR = config.CACHE_DIR, str(found.folder)
-    try:
-        yield
-    finally:
-        config.CACHE_DIR = before
-    guard([module for name, module in sys.modules.items() if name.startswith("rnnframe_compiled.")])
+    with global_compiler_lock:
+        before, config.CACHE_DIR = config.CACHE_DIR, str(found.folder)
+        try:
+            yield
+        finally:
+            config.CACHE_DIR = before
+        guard([module for name, module in list(sys.modules.items()) if name.startswith("rnnframe_compiled.")])
 
 
 @functools.cache

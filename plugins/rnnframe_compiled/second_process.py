@@ -1,9 +1,9 @@
 """A second process that compiles some of the code while this one compiles the rest, into the same folder.
 
-numba compiles one function at a time in a process, whatever its threads. The helper is given twins from the end of a
-list whose beginning this process compiles. It is there for speed alone: what it has not compiled when this process is
-done with the rest, for whatever reason, this process compiles. It ends with what it was started for, and with the
-process that started it, however that ends.
+numba compiles one function at a time in a process, whatever its threads. The helper is given tasks (a twin, or what
+twins share) from the end of a list whose beginning this process compiles. It is there for speed alone: what it has not
+compiled when this process is done with the rest, for whatever reason, this process compiles. It ends with what it was
+started for, and with the process that started it, however that ends.
 """
 
 import json

@@ -9,12 +9,12 @@ import sys
 import threading
 from typing import NoReturn
 
-from rnnframe_compiled import Compiled
+from rnnframe_compiled import _compiled
 from rnnframe_compiled.place import place
 
 
 def serve(folder: str) -> NoReturn:
-    """Compile twins that are read from the standard input, and write a line after each one.
+    """Compile twins and what they share, as the standard input says, and write a line after each.
 
     Nothing is done where another folder than that named would take the code.
     """
@@ -23,12 +23,11 @@ def serve(folder: str) -> NoReturn:
     os.dup2(nothing, 1)
     tasks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(tasks,), daemon=True).start()
-    found, kernels = place(), Compiled()
+    found, warm = place(), _compiled().warm
     if found is None or not found.lasts or str(found.folder) != folder:
         os._exit(1)
     while True:
-        twin, dtype = pickle.loads(tasks.get())
-        kernels.prepare(twin, dtype)
+        warm.warm_up(*pickle.loads(tasks.get()))
         os.write(replies, b"done\n")
 
 

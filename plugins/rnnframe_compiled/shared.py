@@ -7,7 +7,6 @@ to that.
 """
 
 import functools
-import threading
 from collections.abc import Callable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
@@ -16,13 +15,11 @@ from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.core.ccallback import CFunc
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
 from rnnframe_compiled.cache_files import guard_files
 from rnnframe_compiled.place import kept
-
-_one_at_a_time = threading.RLock()
-"""Held while one is made ready."""
 
 
 class Shared:
@@ -37,7 +34,10 @@ class Shared:
 
     def make_ready(self, unit: Any) -> None:
         """Compile the code for a type of unit, or load it."""
-        with _one_at_a_time:
+        if unit in self._made:
+            return
+        make_shared_ready(self._function, unit)
+        with global_compiler_lock:  # numba's own, which a thread may hold that comes here
             if unit in self._made:
                 return
             numbers = self._function.__code__.co_argcount - 1

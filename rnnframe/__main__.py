@@ -3,10 +3,8 @@
 Before the commands are imported and after they have ended there is nobody to catch a `KeyboardInterrupt`.
 """
 
-from __future__ import annotations
-
+import _signal as signal  # type: ignore[import-not-found]  # built in, and so at once: `signal` takes a millisecond
 import os
-import signal
 import sys
 
 TYPE_CHECKING = False  # true for those who check types: nothing more is imported before an interrupt is caught
@@ -16,13 +14,13 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-def _leave(*_: Any) -> NoReturn:
+def _leave(*_: "Any") -> "NoReturn":
     """End at once; nothing is being written."""
     os.write(2, b"rnnframe: error: stopped\n")
     os._exit(INTERRUPTED)
 
 
-def main() -> NoReturn:
+def main() -> "NoReturn":
     """Run the command line."""
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # a job in the background ignores it
     if ours:

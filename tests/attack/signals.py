@@ -17,6 +17,8 @@ from pathlib import Path
 
 WORDS = "--cell elman:hidden=3 --batch 2 --steps 8 --epochs 2 --quiet --sample 0 --kernels numpy --shards 1"
 EXPECTED = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM)
+SITE = "Fatal Python error: init_import_site"
+"""What Python says where an interrupt comes while it looks for packages."""
 
 
 def start(*words: object) -> "subprocess.Popen[str]":
@@ -53,7 +55,7 @@ def attack(folder: Path, seed: int, count: int, seconds: float) -> dict[str, obj
         codes[process.returncode] += 1
         story = f"{tried}: {[each.name for each in sent]}: {process.returncode} {err[-300:]!r}"
         lines = [line for line in err.splitlines() if line and "go on with" not in line]
-        if process.returncode == -signal.SIGINT and "rnnframe" not in err:
+        if err.startswith(SITE) or (process.returncode == -signal.SIGINT and "rnnframe" not in err):
             early += 1  # while Python itself starts: nobody can catch it there
         elif process.returncode not in EXPECTED or "Traceback" in err or len(lines) > 1:
             failed.append(story)

@@ -9,19 +9,15 @@ import pytest
 
 import rnnframe as rf
 
-numba = pytest.importorskip("numba")
+place = pytest.importorskip("rnnframe_compiled.place", reason="numba is not installed")
 
-from rnnframe_compiled import Compiled  # noqa: E402
-from rnnframe_compiled import _compiled as modules_of  # noqa: E402
+with place.kept():
+    from numba import types
+    from numba.core import config
+    from numba.core.compiler_lock import global_compiler_lock
 
-MODULES = modules_of()
-
-from numba import types  # noqa: E402
-from numba.core import config  # noqa: E402
-from numba.core.compiler_lock import global_compiler_lock  # noqa: E402
-
-from rnnframe_compiled import elman, gradients, lstm, packing, place, products, steps, warm  # noqa: E402
-from rnnframe_compiled.shared import Shared, needed_by  # noqa: E402
+    from rnnframe_compiled import Compiled, elman, gradients, lstm, packing, products, steps, warm
+    from rnnframe_compiled.shared import Shared, needed_by
 
 PRODUCT, BOTH, GRADIENTS = (
     each.shared for each in (products.product, products.both_products, gradients.gradient_products)

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,15 @@ from .conftest import Run
 resource = pytest.importorskip("resource", reason="limits are set as Unix has them")
 
 
-@pytest.fixture
+@contextmanager
 def quota() -> Iterator[None]:
-    """No file can grow beyond 64 bytes, as where a quota is used up."""
+    """Let no file grow beyond 64 bytes meanwhile, as where a quota is used up: not that of the tests' own output."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 OUTPUTS = {
@@ -54,12 +57,12 @@ def typed(name: str, trained: Path, text: Path, folder: Path) -> tuple[list[obje
 
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_where_an_output_cannot_be_written_the_old_one_stays_whole(
-    run: Run, trained: Path, text: Path, tmp_path: Path, name: str, request: pytest.FixtureRequest
+    run: Run, trained: Path, text: Path, tmp_path: Path, name: str
 ) -> None:
     words, out = typed(name, trained, text, tmp_path / "outputs")
     out.write_text("old")
-    request.getfixturevalue("quota")
-    outcome = run(*words)
+    with quota():
+        outcome = run(*words)
     assert outcome.code in (1, 2)
     assert outcome.err.count("\n") == 1, outcome.err
     assert "RNNFRAME_TRACEBACK" not in outcome.err
